@@ -1,0 +1,79 @@
+"""dn2, deep nearest neighbours: show it what normal looks like, it finds the rest."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dn2.embed.embedder import ImageEmbedder
+    from dn2.errors import (
+        BackboneError,
+        Dn2Error,
+        InputError,
+        MissingExtra,
+        ModelError,
+        NotReproducible,
+        ReferenceTooSmall,
+        UnreadableItem,
+    )
+    from dn2.model import Model, fit, load
+    from dn2.neighbors.conformal import Calibration
+    from dn2.neighbors.detector import KNNDetector
+    from dn2.store.cache import Cache
+    from dn2.store.results import Neighbor, Results, Row
+
+# Loaded at first use, so that `import dn2` and `dn2 --help` do not wait for scikit-learn.
+_HOMES = {
+    "BackboneError": "dn2.errors",
+    "Cache": "dn2.store.cache",
+    "Calibration": "dn2.neighbors.conformal",
+    "Dn2Error": "dn2.errors",
+    "ImageEmbedder": "dn2.embed.embedder",
+    "InputError": "dn2.errors",
+    "KNNDetector": "dn2.neighbors.detector",
+    "MissingExtra": "dn2.errors",
+    "Model": "dn2.model",
+    "ModelError": "dn2.errors",
+    "Neighbor": "dn2.store.results",
+    "NotReproducible": "dn2.errors",
+    "ReferenceTooSmall": "dn2.errors",
+    "Results": "dn2.store.results",
+    "Row": "dn2.store.results",
+    "UnreadableItem": "dn2.errors",
+    "fit": "dn2.model",
+    "load": "dn2.model",
+}
+
+__all__ = [
+    "BackboneError",
+    "Cache",
+    "Calibration",
+    "Dn2Error",
+    "ImageEmbedder",
+    "InputError",
+    "KNNDetector",
+    "MissingExtra",
+    "Model",
+    "ModelError",
+    "Neighbor",
+    "NotReproducible",
+    "ReferenceTooSmall",
+    "Results",
+    "Row",
+    "UnreadableItem",
+    "fit",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'dn2' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,113 @@
+"""What commands print for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dn2.neighbors.metrics import Evaluation
+from dn2.store.results import Results, Row
+
+ROWS_SHOWN = 20
+
+
+def one_in(rate: float) -> str:
+    """Write a rate as a person says it: 0.01 is `1 in 100`."""
+    return f"1 in {1 / rate:.0f}" if 1 / rate == round(1 / rate) else f"{rate:.2%}"
+
+
+def summary(results: Results) -> str:
+    """Say in one sentence what was scored and what came out."""
+    scored = len(results) - len(results.errors)
+    how = "" if results.false_alarm_rate is None else f" at {one_in(results.false_alarm_rate)} false alarms"
+    words = f"{scored:,} items scored, {len(results.anomalies):,} anomalous{how}"
+    return words + (f"; {len(results.errors):,} could not be read" if results.errors else "")
+
+
+def results_table(results: Results, console: Console) -> None:
+    """Print the most anomalous items with their evidence, then what could not be read."""
+    ranked = sorted((row for row in results if row.error is None), key=_by_score)
+    shown = ranked[:ROWS_SHOWN]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("item", overflow="fold")
+    table.add_column("anomaly score", justify="right")
+    table.add_column("p-value", justify="right")
+    table.add_column("anomaly")
+    table.add_column("nearest normal items (distance)", overflow="fold")
+    for row in shown:
+        mark = "[bold red]yes[/]" if row.is_anomaly else "no"
+        table.add_row(escape(row.item), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row))
+    if shown:
+        console.print(table)
+    if len(ranked) > len(shown):
+        console.print(f"... and {len(ranked) - len(shown):,} less anomalous; -o results.csv writes all")
+    for row in results.errors[:ROWS_SHOWN]:
+        console.print(f"[yellow]not read:[/] {escape(row.item)}: {escape(row.error or '')}")
+    if len(results.errors) > ROWS_SHOWN:
+        console.print(f"... and {len(results.errors) - ROWS_SHOWN:,} more that could not be read")
+
+
+def _by_score(row: Row) -> float:
+    return -(row.anomaly_score or 0.0)
+
+
+def _evidence(row: Row) -> str:
+    return ", ".join(f"{escape(one.item)} ({one.distance:.3g})" for one in row.neighbors)
+
+
+def evaluation_table(evaluation: Evaluation, console: Console) -> None:
+    """Print figures of merit, one a line."""
+    rate = one_in(evaluation.false_alarm_rate)
+    rows = [
+        ("normal items", f"{evaluation.n_normal:,}"),
+        ("anomalous items", f"{evaluation.n_anomalous:,}"),
+        ("ROC AUC", f"{evaluation.roc_auc:.4f}"),
+        ("average precision", f"{evaluation.average_precision:.4f}"),
+        ("false-positive rate at 95 % detected", f"{evaluation.fpr_at_95_tpr:.4f}"),
+        (f"false alarms at {rate} asked", f"{evaluation.false_alarms:.4f}"),
+        (f"anomalies detected at {rate}", f"{evaluation.detected:.4f}"),
+    ]
+    pairs(rows, console)
+
+
+def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]], console: Console) -> None:
+    """Print what a model is and what its decisions are worth."""
+    embedder, calibration = about["embedder"], about["calibration"]
+    size = embedder["preprocessing"]
+    rows = [
+        ("kind", about["kind"]),
+        ("reference items", f"{calibration['n_reference']:,}"),
+        ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
+        ("pictures", f"{size['shape']} to {size['width']} x {size['height']}"),
+        ("normalisation", about["detector"]["normalize"]),
+        ("neighbours", str(about["detector"]["n_neighbors"])),
+        ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} items"),
+        (
+            "false-alarm rate",
+            f"{one_in(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
+        ),
+        ("flagged above", f"anomaly score {calibration['threshold']:.4g}"),
+        ("near-duplicates", f"{calibration['near_duplicates']:,}"),
+    ]
+    pairs(rows, console)
+    console.print("\nWhat the rate means:")
+    for words in calibration["assumptions"]:
+        console.print(f"- {words}", highlight=False)
+    if duplicates:
+        console.print("\nNear-duplicates (item, its nearest):")
+        for one, other in duplicates[:ROWS_SHOWN]:
+            console.print(f"- {escape(one)}, {escape(other)}", highlight=False)
+        if len(duplicates) > ROWS_SHOWN:
+            console.print(f"- and {len(duplicates) - ROWS_SHOWN:,} more; --json lists all")
+
+
+def pairs(rows: Sequence[tuple[str, str]], console: Console) -> None:
+    """Print names and values in two columns."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in rows:
+        table.add_row(name, escape(value))
+    console.print(table)

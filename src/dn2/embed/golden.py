@@ -1,0 +1,45 @@
+"""Four pictures that tell whether this machine embeds as the one did where a model was made."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dn2.embed.images import decode, to_pixels
+from dn2.embed.network import Network
+
+# Largest relative L2 error accepted.  In f32 it covers the order of summation on other processors; in bf16, whose
+# rounding moves an embedding by several percent, only the same arithmetic stays within.
+TOLERANCE = {"f32": 1e-3, "bf16": 2e-2}
+
+Embeddings = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def make_pictures() -> list[bytes]:
+    """Draw four PNG pictures of smooth colours, edges and texture, none of them the network's size or square."""
+    rng = np.random.default_rng(20021)
+    pictures = []
+    for number in range(4):
+        coarse = rng.integers(0, 256, (3 + 4 * number, 5 + 4 * number, 3), np.uint8)
+        resampling = Image.Resampling.BICUBIC if number % 2 else Image.Resampling.NEAREST
+        smooth = np.asarray(Image.fromarray(coarse).resize((320, 272), resampling), np.int16)
+        texture = rng.integers(-12, 13, smooth.shape, np.int16)
+        buffer = io.BytesIO()
+        Image.fromarray((smooth + texture).clip(0, 255).astype(np.uint8)).save(buffer, "PNG")
+        pictures.append(buffer.getvalue())
+    return pictures
+
+
+def embed_pictures(network: Network, pictures: list[bytes]) -> Embeddings:
+    """Embed encoded pictures through the whole way a file takes: (n, d) float32."""
+    preprocessing = network.backbone.preprocessing
+    size = (preprocessing.width, preprocessing.height)
+    return network.embed([to_pixels(decode(picture, size), preprocessing) for picture in pictures])
+
+
+def largest_error(got: Embeddings, expected: Embeddings) -> float:
+    """Return the largest relative L2 error over rows of (n, d) embeddings."""
+    return float((np.linalg.norm(got - expected, axis=1) / np.linalg.norm(expected, axis=1)).max())

@@ -1,0 +1,145 @@
+"""Pictures from bytes: decoded, upright, RGB, in the backbone's size.
+
+The whole picture is used, never a crop: a defect at the edge counts.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from dn2.errors import UnreadableItem
+
+# Any change that alters the pixels of some picture takes a new number: it is part of the cache's key.
+READING_VERSION = 1
+
+# Formats are named so that no other decoder of Pillow's (some of which call external programs) is ever tried.
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+
+MAX_FILE_BYTES = 1 << 30
+MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 512 MiB of RGB
+THUMBNAIL_SIZE = 96
+
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as this many decoded pixels are left per pixel of the result.
+JPEG_OVERSAMPLING = 2
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the network's input; recorded with every model.
+
+    height, width : size of the input in pixels.
+    shape : `squash` scales both sides to fit, `pad` keeps the aspect ratio and fills with grey."""
+
+    height: int
+    width: int
+    shape: Literal["squash", "pad"] = "squash"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields and the reading version, as recorded in `model.json`."""
+        return asdict(self) | {"reading": READING_VERSION}
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a file whole, but only a regular one of a sane size (a pipe would stall the run).
+
+    Raises UnreadableItem."""
+    try:
+        with open(path, "rb", opener=_open_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableItem("not a regular file")
+            if status.st_size > MAX_FILE_BYTES:
+                raise UnreadableItem(
+                    f"the file has {status.st_size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}"
+                )
+            if status.st_size == 0:
+                raise UnreadableItem("the file is empty (0 bytes)")
+            return file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise UnreadableItem(f"cannot be read: {error.strerror or error}") from error
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode the first frame of a picture: upright, mode `L` or `RGB`.
+
+    data : the file's bytes, in one of `FORMATS`.
+    size : (width, height) the caller will scale to; a JPEG is then decoded at a fraction of its size
+        that leaves at least `JPEG_OVERSAMPLING` times as many pixels a side.
+    Raises UnreadableItem for anything that is not a whole picture within `MAX_PIXELS`."""
+    try:
+        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+        if size is not None:
+            side = JPEG_OVERSAMPLING * max(size)
+            image.draft(image.mode, (side, side))
+        if image.width * image.height > MAX_PIXELS:
+            raise UnreadableItem(f"{image.width} x {image.height} pixels exceed the limit of {MAX_PIXELS:,}")
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return _opaque(image)
+    except UnreadableItem:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise UnreadableItem("not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)") from error
+    except Image.DecompressionBombError as error:
+        raise UnreadableItem(f"more pixels than the limit of {MAX_PIXELS:,}: {error}") from error
+    except Exception as error:
+        # Decoders raise nearly anything on damaged files (OSError, SyntaxError, struct.error, MemoryError, ...),
+        # and one damaged file must not end a run of a million.
+        raise UnreadableItem(f"damaged picture: {error or type(error).__name__}") from error
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Bring any mode to `L` or `RGB`: 16 bits scaled to 8, transparency laid over white."""
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.clip(np.asarray(image), 0, 65535) / 257 + 0.5).astype(np.uint8))
+    if image.mode == "F":
+        values = np.asarray(image)
+        if not (values.min() >= 0 and values.max() <= 1):
+            raise UnreadableItem("a picture of floating-point numbers must hold values from 0 to 1")
+        return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
+    size = (preprocessing.width, preprocessing.height)
+    if preprocessing.shape == "pad":
+        image = ImageOps.pad(image, size, Image.Resampling.BICUBIC, color=127 if image.mode == "L" else (127, 127, 127))
+    else:
+        image = image.resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(image.convert("RGB"))
+
+
+def to_thumbnail(image: Image.Image) -> bytes:
+    """Make the small JPEG that keeps evidence visible when the original is gone."""
+    small = image.copy() if max(image.size) <= THUMBNAIL_SIZE else image
+    small = ImageOps.contain(small, (THUMBNAIL_SIZE, THUMBNAIL_SIZE)) if small is image else small
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
+
+
+def read_pixels(path: str | Path, preprocessing: Preprocessing) -> Pixels:
+    """Read one file as the network's input: (height, width, 3) uint8, RGB.  Raises UnreadableItem."""
+    return to_pixels(decode(read_bytes(path), (preprocessing.width, preprocessing.height)), preprocessing)

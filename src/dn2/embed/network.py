@@ -1,0 +1,78 @@
+"""A compiled backbone that embeds pictures asynchronously, the same bits for a picture every time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dn2.embed.images import Pixels
+from dn2.embed.registry import Backbone
+from dn2.errors import BackboneError
+
+PRECISIONS = ("auto", "f32", "bf16")
+
+Vector = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def cpu_count() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Network:
+    """A backbone compiled for this machine's CPU.
+
+    precision : `f32`, `bf16`, or `auto`, which takes bf16 where the processor computes in it.
+
+    One picture is one request on one thread, and as many run at once as there are processors: measured as fast
+    as any batch, and a picture's embedding then depends on nothing but the picture."""
+
+    def __init__(self, backbone: Backbone, precision: str = "auto") -> None:
+        import openvino as ov
+
+        if precision not in PRECISIONS:
+            raise BackboneError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        core = ov.Core()
+        if precision == "auto":
+            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        self.backbone = backbone
+        self.precision = precision
+        threads = cpu_count()
+        compiled = core.compile_model(
+            backbone.build(),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": precision,
+                "NUM_STREAMS": threads,
+                "INFERENCE_NUM_THREADS": threads,
+                "ENABLE_CPU_PINNING": False,  # the threads that decode pictures need the same processors
+            },
+        )
+        self.dimension = int(compiled.output(0).get_partial_shape()[1].get_length())
+        self._queue = ov.AsyncInferQueue(compiled, 2 * threads)
+        self._queue.set_callback(_deliver)
+
+    def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
+        """Embed one picture, (height, width, 3) uint8; `receive` gets its (d,) vector from another thread.
+
+        Returns at once unless all requests are busy."""
+        self._queue.start_async({0: pixels[None]}, receive)
+
+    def wait(self) -> None:
+        """Wait until every picture started so far has been received."""
+        self._queue.wait_all()
+
+    def embed(self, pixels: list[Pixels]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Embed pictures of shape (height, width, 3), uint8, to (n, d) float32."""
+        vectors = np.empty((len(pixels), self.dimension), np.float32)
+        for row, picture in zip(vectors, pixels, strict=True):
+            self.start(picture, lambda vector, row=row: np.copyto(row, vector))  # type: ignore[misc]
+        self.wait()
+        return vectors
+
+
+def _deliver(request: Any, receive: Callable[[Vector], None]) -> None:
+    receive(request.get_output_tensor(0).data[0].copy())

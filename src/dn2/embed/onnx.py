@@ -1,0 +1,126 @@
+"""Bring your own backbone: an ONNX file and, beside it, a JSON file that says how to feed it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from dn2.embed.images import Preprocessing
+from dn2.embed.registry import Backbone
+from dn2.errors import BackboneError
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+KEYS = {"size", "mean", "std", "shape", "normalize"}
+LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How pictures are prepared: scaled to `preprocessing`, divided by 255, then (x - mean) / std per channel."""
+
+    preprocessing: Preprocessing
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    normalize: str
+
+
+def read_backbone(name: str) -> Backbone:
+    """Read `net.onnx` with its `net.json`.
+
+    The network takes one picture, (1, 3, height, width) or (1, height, width, 3) float32, RGB, and gives one vector,
+    (1, d).  The JSON holds `size` ([height, width]), and optionally `mean` and `std` of the channels for pixels from
+    0 to 1 (default 0 and 1), `shape` (`squash` or `pad`) and `normalize` (`none`, `unit`, `root-unit`; default `none`).
+    Raises BackboneError for a missing or unusable file."""
+    path = Path(name)
+    data, text = _read(path), _read(path.with_suffix(".json"))
+    recipe = _parse(text, path.with_suffix(".json"))
+    return Backbone(
+        name=name,
+        digest=hashlib.sha256(hashlib.sha256(data).digest() + hashlib.sha256(text).digest()).hexdigest(),
+        preprocessing=recipe.preprocessing,
+        normalize=recipe.normalize,
+        build=lambda: _build(path, recipe),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BackboneError(
+            f"{path} cannot be read ({error.strerror}); a backbone is an .onnx file with a .json of the same name "
+            'beside it that holds its preprocessing, for example {"size": [224, 224]}'
+        ) from error
+
+
+def _parse(text: bytes, path: Path) -> Recipe:
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise BackboneError(f"{path} is no JSON: {error}") from error
+    if not isinstance(values, Mapping) or "size" not in values or values.keys() - KEYS:
+        raise BackboneError(
+            f"{path} must be an object with `size` and, of choice, {sorted(KEYS - {'size'})}, got {values}"
+        )
+    size, shape, method = values["size"], values.get("shape", "squash"), values.get("normalize", "none")
+    if not (
+        isinstance(size, list)
+        and len(size) == 2
+        and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in size)
+    ):
+        raise BackboneError(f"{path}: size must be [height, width] of 1 to {LARGEST_SIDE} pixels, got {size}")
+    if shape not in ("squash", "pad"):
+        raise BackboneError(f"{path}: shape must be squash or pad, got {shape!r}")
+    if method not in ("none", "unit", "root-unit"):
+        raise BackboneError(f"{path}: normalize must be none, unit or root-unit, got {method!r}")
+    mean, std = (_three(values.get(key, [default] * 3), key, path) for key, default in (("mean", 0), ("std", 1)))
+    if not min(std) > 0:
+        raise BackboneError(f"{path}: std must be positive, got {list(std)}")
+    return Recipe(Preprocessing(size[0], size[1], shape), mean, std, method)
+
+
+def _three(values: Any, key: str, path: Path) -> tuple[float, float, float]:
+    if not (isinstance(values, list) and len(values) == 3 and all(type(value) in (int, float) for value in values)):
+        raise BackboneError(f"{path}: {key} must be three numbers, one a channel, got {values}")
+    return cast(tuple[float, float, float], tuple(float(value) for value in values))
+
+
+def _build(path: Path, recipe: Recipe) -> ov.Model:
+    import openvino as ov
+
+    try:
+        network = ov.Core().read_model(path)
+    except RuntimeError as error:
+        raise BackboneError(
+            f"{path} is no ONNX network that OpenVINO reads: {str(error).strip().splitlines()[-1]}"
+        ) from error
+    height, width = recipe.preprocessing.height, recipe.preprocessing.width
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        raise BackboneError(
+            f"{path} must have one input and one output, got {len(network.inputs)} and {len(network.outputs)}"
+        )
+    layouts = {"NCHW": [1, 3, height, width], "NHWC": [1, height, width, 3]}
+    declared = network.input().get_partial_shape()
+    layout = next((name for name, shape in layouts.items() if declared.compatible(ov.PartialShape(shape))), None)
+    if layout is None:
+        raise BackboneError(
+            f"{path} must take pictures of shape {layouts['NCHW']} or {layouts['NHWC']} by its JSON, it takes {declared}"
+        )
+    network.reshape(layouts[layout])
+    output = network.output().get_partial_shape()
+    if output.rank.get_length() != 2 or output.is_dynamic:
+        raise BackboneError(f"{path} must give one vector, (1, d), it gives {output}; pool its last map over space")
+    prepare = ov.preprocess.PrePostProcessor(network)
+    prepare.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    prepare.input().model().set_layout(ov.Layout(layout))
+    prepare.input().preprocess().convert_element_type(ov.Type.f32).mean([255 * value for value in recipe.mean]).scale(
+        [255 * value for value in recipe.std]
+    )
+    prepare.output().tensor().set_element_type(ov.Type.f32)
+    return prepare.build()

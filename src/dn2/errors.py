@@ -1,0 +1,52 @@
+"""Everything dn2 raises on purpose: one tree, rooted at :class:`Dn2Error`.
+
+A message names the thing, the rule, what came, and the way out, in one line.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+class Dn2Error(Exception):
+    """Base of all errors that dn2 raises for a reason a user can act on."""
+
+
+class InputError(Dn2Error, ValueError):
+    """What was given cannot be used: no such folder, no item in it, a name given twice."""
+
+
+class UnreadableItem(Dn2Error):
+    """One item cannot be read; a run records it and goes on with the next."""
+
+
+class BackboneError(Dn2Error):
+    """A backbone is unknown, its weights are missing or were altered, or it is no embedder."""
+
+
+class ModelError(Dn2Error):
+    """A saved model is missing, damaged, or made by a release that this one does not know."""
+
+
+class NotReproducible(ModelError):
+    """This machine does not reproduce the embeddings that the model was made with."""
+
+
+class MissingExtra(Dn2Error, ImportError):
+    """An optional package is needed; the message names the extra that installs it."""
+
+
+class ReferenceTooSmall(Dn2Error, ValueError):
+    """The reference set cannot support what was asked of it."""
+
+    @classmethod
+    def for_rate(cls, rate: float, n: int) -> ReferenceTooSmall:
+        """Say how many reference items a false-alarm rate takes.
+
+        rate : the rate asked for, in (0, 1).
+        n : number of reference items that calibrate, for which 1 / (n + 1) is attainable."""
+        need = math.ceil(1 / rate - 1e-9) - 1
+        return cls(
+            f"a false-alarm rate of {rate:g} needs at least {need} reference items, got {n}; "
+            f"add {need - n} more or ask for {math.ceil(1e4 / (n + 1)) / 1e4:g}"
+        )

@@ -1,0 +1,116 @@
+"""What the user names on the command line or in a call, turned into items."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from dn2.errors import InputError
+
+logger = logging.getLogger("dn2")
+
+Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to score: the name it goes by everywhere, and its file."""
+
+    name: str
+    path: Path
+
+
+def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
+    """List the items that folders, files, globs and `@lists` of paths name.
+
+    suffixes : lower-case endings that make a file in a folder an item; a file named by itself is always one.
+
+    An item in a folder is named by its path relative to that folder, prefixed by the folder's name when several
+    inputs are given; any other is named by its path as given.  Names use `/`.  A folder is searched recursively in
+    the order of names, hidden files left out, links followed, each real folder visited once.
+    Raises InputError if something does not exist, nothing is found, or two items would share a name."""
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    if not given:
+        raise InputError("no input given; name a folder, files, a glob or @list.txt")
+    items: list[Item] = []
+    for one in given:
+        items += _expand(os.fspath(one), suffixes, several=len(given) > 1)
+    if not items:
+        raise InputError(
+            f"no item found in {_listed(given)}; files ending in {' '.join(sorted(suffixes))} are searched for"
+        )
+    _check_names(items)
+    return items
+
+
+def _expand(given: str, suffixes: frozenset[str], several: bool) -> list[Item]:
+    if given.startswith("@") and not os.path.exists(given):
+        return [item for line in _read_list(given[1:]) for item in _expand(line, suffixes, several=True)]
+    path = Path(given)
+    if path.is_dir():
+        prefix = path.resolve().name if several else ""
+        return [Item(_name(PurePath(prefix, file.relative_to(path))), file) for file in _files_below(path, suffixes)]
+    if os.path.lexists(path):
+        return [Item(_name(path), path)]
+    if glob.has_magic(given):
+        matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
+        return [Item(_name(match), match) for match in matches if not match.is_dir()]
+    raise InputError(f"{given!r} does not exist; name a folder, a file, a glob or @list.txt")
+
+
+def _read_list(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+            return [line for line in file.read().splitlines() if line.strip()]
+    except OSError as error:
+        raise InputError(f"the list {path!r} cannot be read: {error.strerror}") from error
+
+
+def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    visited: set[str] = set()
+    skipped = 0
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn_of_folder):
+        real = os.path.realpath(parent)
+        if real in visited:  # a link back up, or a second way to the same folder
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
+            if os.path.splitext(name)[1].lower() in suffixes:
+                yield Path(parent, name)
+            else:
+                skipped += 1
+    if skipped:
+        logger.info(
+            "%s: %d files passed over, whose names do not end in %s", folder, skipped, " ".join(sorted(suffixes))
+        )
+
+
+def _warn_of_folder(error: OSError) -> None:
+    logger.warning("the folder %s cannot be read: %s", error.filename, error.strerror)
+
+
+def _name(path: PurePath) -> str:
+    """Write a path with `/`; bytes that are no UTF-8 are shown as `\\xNN`, so that every name can be written."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _check_names(items: list[Item]) -> None:
+    seen: dict[str, Path] = {}
+    for item in items:
+        if item.name in seen:
+            raise InputError(
+                f"two inputs give an item the name {item.name!r}: {seen[item.name]} and {item.path}; "
+                "give their common folder instead"
+            )
+        seen[item.name] = item.path
+
+
+def _listed(given: list[str | os.PathLike[str]]) -> str:
+    shown = ", ".join(repr(os.fspath(one)) for one in given[:3])
+    return shown + (f" and {len(given) - 3} more" if len(given) > 3 else "")

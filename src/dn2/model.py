@@ -1,0 +1,304 @@
+"""A model: an embedder, a detector, and the items that the detector calls normal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from dn2.embed.embedder import ImageEmbedder
+from dn2.embed.images import SUFFIXES
+from dn2.embed.pipeline import Embedded
+from dn2.errors import InputError
+from dn2.inputs import Inputs, Item, find_items
+from dn2.neighbors.conformal import Calibration, false_discoveries, mean_squared_distance
+from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.metrics import Evaluation, evaluate
+from dn2.store.cache import Cache
+from dn2.store.results import Neighbor, Results, Row
+
+QUERIES_AT_ONCE = 1024
+
+Progress = Callable[[int, int], None]
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class ReferenceItem:
+    """A normal item: its name, where its file was, the SHA-256 of the file's bytes, and a small JPEG of it."""
+
+    name: str
+    path: str
+    sha256: str
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The saved model that one in memory came from, by folder and digest."""
+
+    folder: Path
+    digest: str
+
+
+class Model:
+    """What normal looks like; made by `dn2.fit` or `dn2.load`.
+
+    embedder, detector : the parts; items : the reference set, in the detector's order.
+    unreadable : rows with the error of each item that the last fit or add could not read.
+    origin : the saved model that this one was loaded from or saved as."""
+
+    def __init__(self, embedder: ImageEmbedder, detector: KNNDetector, items: Sequence[ReferenceItem]) -> None:
+        self.embedder = embedder
+        self.detector = detector
+        self.items = list(items)
+        self.unreadable: list[Row] = []
+        self.origin: Origin | None = None
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the p-values rest on."""
+        return self.detector.calibration_
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """The rate at which `score` decides by default."""
+        return float(self.detector.false_alarm_rate_)
+
+    def score(
+        self,
+        inputs: Inputs,
+        *,
+        false_alarm_rate: float | None = None,
+        fdr: float | None = None,
+        progress: Progress | None = None,
+    ) -> Results:
+        """Score items: an anomaly score, a p-value, a decision and the nearest reference items for each.
+
+        inputs : a folder, files, a glob, `@list.txt`, or several of these.
+        false_alarm_rate : decide at this rate instead of the model's; fdr : decide the batch by Benjamini-Hochberg
+        at this false-discovery rate instead.
+        An item that cannot be read gets a row with its error.
+        Raises InputError if nothing is found, ReferenceTooSmall for a rate that the reference set cannot support."""
+        rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
+        items = find_items(inputs, SUFFIXES)
+        embedded = zip(
+            items, _watched(self.embedder.embed(item.path for item in items), len(items), progress), strict=True
+        )
+        rows: list[Row] = []
+        while batch := list(islice(embedded, QUERIES_AT_ONCE)):
+            rows += self._rows(batch)
+        results = Results(rows, None, self.calibration.sample_size)
+        if fdr is None:
+            return results.at(rate)
+        return self._discover(results, fdr)
+
+    def _rows(self, batch: Sequence[tuple[Item, Embedded]]) -> Iterator[Row]:
+        vectors = [one.vector for _, one in batch if one.vector is not None]
+        found = zip(*self._search(np.stack(vectors)), strict=True) if vectors else iter(())
+        for item, one in batch:
+            if one.vector is None:
+                yield Row(item.name, error=one.error)
+                continue
+            score, p_value, distances, positions = next(found)
+            neighbors = tuple(
+                Neighbor(self.items[position].name, float(distance))
+                for distance, position in zip(distances, positions, strict=True)
+            )
+            yield Row(item.name, float(score), float(p_value), None, neighbors)
+
+    def _search(self, vectors: Vectors) -> tuple[Any, Any, Any, Any]:
+        distances, positions = self.detector.search(vectors)
+        scores = mean_squared_distance(distances)
+        return scores, self.calibration.p_value(scores), np.sqrt(distances.astype(np.float64)), positions
+
+    @staticmethod
+    def _discover(results: Results, level: float) -> Results:
+        readable = [row for row in results if row.p_value is not None]
+        flagged = iter(false_discoveries(np.array([row.p_value for row in readable]), level))
+        rows = [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in results]
+        return Results(rows, None, results.sample_size)
+
+    def evaluate(
+        self, normal: Inputs, anomalous: Inputs, *, progress: Progress | None = None
+    ) -> tuple[Evaluation, list[Row]]:
+        """Score items known to be normal and anomalous, and compare.
+
+        Returns the figures, and the rows of items that could not be read and are left out.
+        Raises InputError if a class has no readable item."""
+        truth: list[bool] = []
+        rows: list[Row] = []
+        unreadable: list[Row] = []
+        for is_anomalous, inputs in ((False, normal), (True, anomalous)):
+            results = self.score(inputs, progress=progress)
+            readable = [row for row in results if row.error is None]
+            rows += readable
+            truth += [is_anomalous] * len(readable)
+            unreadable += results.errors
+        scores, p_values = np.array([(row.anomaly_score, row.p_value) for row in rows], float).reshape(-1, 2).T
+        return evaluate(scores, p_values, np.array(truth, bool), self.false_alarm_rate), unreadable
+
+    def add(self, inputs: Inputs, *, progress: Progress | None = None) -> Self:
+        """Add items to the reference set.
+
+        Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
+        items = find_items(inputs, SUFFIXES)
+        known = {item.name for item in self.items}
+        if taken := [item.name for item in items if item.name in known]:
+            raise InputError(
+                f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
+                "remove it first or give the file another name"
+            )
+        vectors, new, unreadable = _embed_reference(self.embedder, items, progress)
+        self.detector.add(vectors)
+        self.items += new
+        self.unreadable = unreadable
+        return self
+
+    def remove(self, names: str | Iterable[str]) -> Self:
+        """Take items away by name; the model is then as if it never had them.
+
+        Raises InputError, and changes nothing, for a name that the model does not have; ReferenceTooSmall if too few
+        items would remain."""
+        unwanted = {names} if isinstance(names, str) else set(names)
+        if unknown := unwanted - {item.name for item in self.items}:
+            raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
+        self.detector.remove([place for place, item in enumerate(self.items) if item.name in unwanted])
+        self.items = [item for item in self.items if item.name not in unwanted]
+        return self
+
+    def near_duplicates(self) -> list[tuple[str, str]]:
+        """List pairs (item, its near copy) in the reference set."""
+        return [(self.items[one].name, self.items[other].name) for one, other in self.detector.near_duplicates()]
+
+    def describe(self) -> dict[str, Any]:
+        """Say what the model is: embedder, detector, calibration; the values are those of `model.json`."""
+        network = self.embedder.network
+        return {
+            "kind": "image",
+            "embedder": {
+                "backbone": self.embedder.backbone,
+                "digest": network.backbone.digest,
+                "preprocessing": network.backbone.preprocessing.as_dict(),
+                "precision": network.precision,
+                "dimension": network.dimension,
+            },
+            "detector": self.detector.get_params(),
+            "calibration": self.calibration.as_dict(self.false_alarm_rate),
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the model as a folder; a model that is there already is replaced in one step.
+
+        Raises InputError for a folder that is no model, ModelError if it was changed since it was loaded."""
+        from dn2.saved import write
+
+        write(self, Path(path))
+
+
+def fit(
+    inputs: Inputs,
+    *,
+    backbone: str = "lite0",
+    n_neighbors: int = 2,
+    false_alarm_rate: float | None = None,
+    normalize: str | None = None,
+    precision: str = "auto",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Learn what normal looks like from normal items.
+
+    inputs : a folder, files, a glob, `@list.txt`, or several of these.
+    backbone : `lite0`, `lite1`, `lite2` or the path of an ONNX file; precision : `auto`, `f32` or `bf16`.
+    n_neighbors : number k of neighbours that a score averages over.
+    false_alarm_rate : share of normal items that may be flagged; by default 0.01, or the smallest that the items
+        support, 1 / (n + 1), if that is larger.
+    normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone.
+    cache : where embeddings are kept by content, None for nowhere; progress : called with (done, total).
+    Items that cannot be read are left out; `Model.unreadable` lists them.
+    Raises InputError if nothing is found or readable, ReferenceTooSmall, BackboneError."""
+    items = find_items(inputs, SUFFIXES)
+    embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
+    detector = KNNDetector(
+        n_neighbors, false_alarm_rate=false_alarm_rate, normalize=normalize or embedder.spec.normalize
+    )
+    vectors, reference, unreadable = _embed_reference(embedder, items, progress)
+    model = Model(embedder, detector.fit(vectors), reference)
+    model.unreadable = unreadable
+    return model
+
+
+def load(path: str | os.PathLike[str], *, cache: Cache | None = None) -> Model:
+    """Load a saved model and check that its files are whole and that this machine embeds alike.
+
+    cache : where embeddings are kept by content, None for nowhere.
+    Raises ModelError if it is missing or damaged, NotReproducible, BackboneError."""
+    from dn2.saved import read
+
+    return read(Path(path), cache)
+
+
+@dataclass(frozen=True)
+class EmbeddedItems:
+    """Embeddings of the items that can be read, (n, d) float32, with their names, and rows for the others."""
+
+    names: list[str]
+    vectors: Vectors
+    unreadable: list[Row]
+
+
+def embed_items(
+    inputs: Inputs,
+    *,
+    backbone: str = "lite0",
+    precision: str = "auto",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> EmbeddedItems:
+    """Embed items alone, as the network gives them; parameters and errors as in `fit`."""
+    embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
+    vectors, embedded, unreadable = _embed_all(embedder, find_items(inputs, SUFFIXES), progress, thumbnails=False)
+    return EmbeddedItems([item.name for item, _ in embedded], vectors, unreadable)
+
+
+def _embed_reference(
+    embedder: ImageEmbedder, items: Sequence[Item], progress: Progress | None
+) -> tuple[Vectors, list[ReferenceItem], list[Row]]:
+    vectors, embedded, unreadable = _embed_all(embedder, items, progress, thumbnails=True)
+    reference = [
+        ReferenceItem(item.name, os.path.abspath(item.path), one.digest, one.thumbnail or b"") for item, one in embedded
+    ]
+    return vectors, reference, unreadable
+
+
+def _embed_all(
+    embedder: ImageEmbedder, items: Sequence[Item], progress: Progress | None, thumbnails: bool
+) -> tuple[Vectors, list[tuple[Item, Embedded]], list[Row]]:
+    """Embed items: vectors (n, d) of those that can be read, these items, and rows with the error of the others."""
+    vectors = np.empty((len(items), embedder.network.dimension), np.float32)
+    readable: list[tuple[Item, Embedded]] = []
+    unreadable: list[Row] = []
+    embedded = embedder.embed((item.path for item in items), thumbnails=thumbnails)
+    for item, one in zip(items, _watched(embedded, len(items), progress), strict=True):
+        if one.vector is None:
+            unreadable.append(Row(item.name, error=one.error))
+            continue
+        vectors[len(readable)] = one.vector
+        one.vector, one.new = None, {}  # copied above, and written to the cache
+        readable.append((item, one))
+    if not readable:
+        raise InputError(f"none of the {len(items)} items can be read; {items[0].name!r}: {unreadable[0].error}")
+    return vectors[: len(readable)], readable, unreadable
+
+
+def _watched(embedded: Iterable[Embedded], total: int, progress: Progress | None) -> Iterator[Embedded]:
+    for done, one in enumerate(embedded, 1):
+        yield one
+        if progress is not None:
+            progress(done, total)

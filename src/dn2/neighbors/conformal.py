@@ -1,0 +1,143 @@
+"""From scores to decisions with a guaranteed false-alarm rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dn2.errors import InputError, ReferenceTooSmall
+
+Scores = np.ndarray[Any, np.dtype[np.float64]]
+
+DEFAULT_RATE = 0.01
+
+# A nearest neighbour closer than this share of the median leave-one-out distance counts as a near-duplicate.
+DUPLICATE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns a score into a p-value, and what that p-value is worth.
+
+    scores : (m,) leave-one-out scores of reference items against all others, ascending.
+    n_reference : size of the reference set; m < n_reference when a random sample calibrates.
+    n_near_duplicates : calibrating items with a near copy in the set.
+
+    With s the query's score against the whole set, p = (1 + #{i : s_i >= s}) / (m + 1).  It is never smaller than
+    the full conformal p-value: adding the query to the set could only bring the neighbours of item i closer, so its
+    full conformal score is at most s_i.  Hence P(p <= rate) <= rate for exchangeable items."""
+
+    scores: Scores
+    n_reference: int
+    n_near_duplicates: int = 0
+
+    @property
+    def method(self) -> str:
+        """`leave-one-out`, or `sampled` when a random part of the set calibrates."""
+        return "leave-one-out" if self.sample_size == self.n_reference else "sampled"
+
+    @property
+    def sample_size(self) -> int:
+        """Number m of calibrating items."""
+        return len(self.scores)
+
+    @property
+    def smallest_rate(self) -> float:
+        """The smallest false-alarm rate attainable, 1 / (m + 1)."""
+        return 1 / (self.sample_size + 1)
+
+    def p_value(self, scores: Scores) -> Scores:
+        """Return the conformal p-values, (n,), of anomaly scores, (n,): smaller is more anomalous."""
+        as_large = self.sample_size - np.searchsorted(self.scores, scores, side="left")
+        return (1 + as_large) / (self.sample_size + 1)
+
+    def rate(self, asked: float | None) -> float:
+        """Return the rate to decide at: the one asked for, or 0.01, or the smallest attainable if that is larger.
+
+        Raises ReferenceTooSmall for a rate asked for and not attainable, InputError outside (0, 1)."""
+        if asked is None:
+            return max(DEFAULT_RATE, self.smallest_rate)
+        if not 0 < asked < 1:
+            raise InputError(f"a false-alarm rate must lie between 0 and 1, got {asked:g}; 0.01 is 1 in 100")
+        if asked < self.smallest_rate:
+            raise ReferenceTooSmall.for_rate(asked, self.sample_size)
+        return asked
+
+    def threshold(self, rate: float) -> float:
+        """Return the largest anomaly score that is no alarm: p_value <= rate exactly where score > threshold."""
+        allowed = math.floor(rate * (self.sample_size + 1)) + 1
+        while allowed / (self.sample_size + 1) > rate:
+            allowed -= 1
+        return float(self.scores[self.sample_size - allowed])
+
+    def assumptions(self) -> list[str]:
+        """Say in words what the guarantee rests on and what it does not say."""
+        words = [
+            "The rate holds for new normal items drawn like the reference items (exchangeable with them).",
+            "It is an average over reference sets: one particular set may give somewhat more or fewer alarms"
+            " (with 99 items and 1 in 100, about one set in eight gives more than 2 in 100).",
+            "Adding or removing items because of their score breaks the guarantee.",
+        ]
+        if self.method == "sampled":
+            words.append(
+                f"A random {self.sample_size:,} of the {self.n_reference:,} reference items calibrate,"
+                " each against all others."
+            )
+        if self.n_near_duplicates:
+            words.append(
+                f"{self.n_near_duplicates:,} of {self.sample_size:,} items have a near copy in the reference set."
+                " Copies break exchangeability and cause more alarms than asked for: keep one of each."
+            )
+        return words
+
+    def as_dict(self, rate: float) -> dict[str, Any]:
+        """Return method, sizes, rates and words, as recorded in `model.json`."""
+        return {
+            "method": self.method,
+            "sample_size": self.sample_size,
+            "n_reference": self.n_reference,
+            "false_alarm_rate": rate,
+            "smallest_false_alarm_rate": self.smallest_rate,
+            "threshold": self.threshold(rate),
+            "near_duplicates": self.n_near_duplicates,
+            "assumptions": self.assumptions(),
+        }
+
+
+def required_sample(rate: float | None) -> int:
+    """Return how many items a sample must hold so that a rate is resolved in steps of a hundredth of it."""
+    return 0 if rate is None else math.ceil(100 / rate)
+
+
+def mean_squared_distance(distances: np.ndarray[Any, Any]) -> Scores:
+    """Score queries by the mean squared distance to their neighbours.
+
+    distances : (n_queries, k), squared L2.
+    Returns (n_queries,) float64; higher is more anomalous.  Source: DN2, eq. 1."""
+    return distances.astype(np.float64).mean(axis=1)
+
+
+def near_duplicates(nearest: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Mark items whose nearest neighbour is suspiciously close.
+
+    nearest : (m,) squared L2 distance of each reference item to its nearest other.
+    Returns (m,) bool: distance (not squared) at most `DUPLICATE_SHARE` of the median; copies always."""
+    distances = np.sqrt(nearest.astype(np.float64))
+    return distances <= DUPLICATE_SHARE * np.median(distances)
+
+
+def false_discoveries(p_values: Scores, level: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Decide a batch so that among its alarms at most a share `level` is expected to be false.
+
+    p_values : (n,).  Returns (n,) bool.  Source: Benjamini and Hochberg, 1995.  Proven for independent p-values and
+    for split calibration; for leave-one-out p-values it is only measured.  Raises InputError."""
+    if not 0 < level < 1:
+        raise InputError(f"a false-discovery rate must lie between 0 and 1, got {level:g}; 0.05 is 1 in 20")
+    if not len(p_values):
+        return np.zeros(0, bool)
+    from scipy.stats import false_discovery_control
+
+    return np.asarray(false_discovery_control(p_values) <= level)

@@ -1,0 +1,108 @@
+"""Each reference item among the others: its neighbours, kept up to date as items come and go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
+
+ALL_UP_TO = 20_000
+SAMPLE_SIZE = 10_000
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """The neighbours of reference items among all other reference items.
+
+    members : (m,) positions of the items, ascending: all of the set, or a random sample of a large one.
+    distances, neighbors : (m, k) squared L2 and positions, nearest first.
+
+    An update computes only what changed and equals a fresh computation bit for bit."""
+
+    members: Positions
+    distances: Distances
+    neighbors: Positions
+
+    @classmethod
+    def of(cls, index: ExactIndex, members: Positions, k: int) -> LeaveOneOut:
+        """Search the set for the neighbours of some of its own items."""
+        return cls(members, *index.search(rows_at(index.blocks, members), k, exclude=members))
+
+    def after_adding(self, index: ExactIndex, first_new: int, members: Positions) -> LeaveOneOut:
+        """Update for items appended from position `first_new` on; `index` holds the grown set."""
+        k = self.distances.shape[1]
+        kept = np.isin(self.members, members)
+        stay = self.members[kept]
+        new_blocks = [
+            block[max(0, first_new - start) :]
+            for block, start in zip(index.blocks, index.starts, strict=False)
+            if start + len(block) > first_new
+        ]
+        added = ExactIndex(new_blocks)
+        distances, neighbors = added.search(rows_at(index.blocks, stay), min(k, len(added)))
+        distances = np.concatenate([self.distances[kept], distances], axis=1)
+        neighbors = np.concatenate([self.neighbors[kept], neighbors + first_new], axis=1)
+        order = np.lexsort((neighbors, distances), axis=-1)[:, :k]
+        known = LeaveOneOut(
+            stay, np.take_along_axis(distances, order, axis=1), np.take_along_axis(neighbors, order, axis=1)
+        )
+        return known._completed(index, members)
+
+    def after_removing(self, index: ExactIndex, removed: Positions, members: Positions) -> LeaveOneOut:
+        """Update for items taken away from the (old) positions `removed`; `index` holds the smaller set."""
+        intact = ~np.isin(self.members, removed) & ~np.isin(self.neighbors, removed).any(axis=1)
+        known = LeaveOneOut(
+            _renumbered(self.members[intact], removed),
+            self.distances[intact],
+            _renumbered(self.neighbors[intact], removed),
+        )
+        return known._only(members)._completed(index, members)
+
+    def _only(self, members: Positions) -> LeaveOneOut:
+        kept = np.isin(self.members, members)
+        return LeaveOneOut(self.members[kept], self.distances[kept], self.neighbors[kept])
+
+    def _completed(self, index: ExactIndex, members: Positions) -> LeaveOneOut:
+        missing = LeaveOneOut.of(index, np.setdiff1d(members, self.members), self.distances.shape[1])
+        order = np.argsort(np.concatenate([self.members, missing.members]), kind="stable")
+        return LeaveOneOut(
+            members,
+            np.concatenate([self.distances, missing.distances])[order],
+            np.concatenate([self.neighbors, missing.neighbors])[order],
+        )
+
+
+def sample_positions(blocks: Sequence[Vectors], at_least: int = 0) -> Positions:
+    """Choose the items that calibrate: all of a set of up to `ALL_UP_TO`, else a random sample.
+
+    at_least : how many the false-alarm rate takes, where that is more than `SAMPLE_SIZE`.
+    Returns (m,) positions, ascending.  Rows are drawn by a hash of their content, so that the draw does not
+    depend on the order in which the set came to be: after adding and removing it is the draw of a fresh fit."""
+    n = sum(len(block) for block in blocks)
+    if n <= max(ALL_UP_TO, at_least):
+        return np.arange(n, dtype=np.int64)
+    size = max(SAMPLE_SIZE, at_least)
+    draws = np.fromiter(
+        (int.from_bytes(hashlib.blake2b(row.data, digest_size=8).digest()) for block in blocks for row in block),
+        np.uint64,
+        n,
+    )
+    return np.sort(np.argsort(draws, kind="stable")[:size]).astype(np.int64)
+
+
+def rows_at(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
+    """Gather rows of a set given in blocks: (m, d) float32, contiguous."""
+    starts = np.cumsum([0] + [len(block) for block in blocks])
+    rows = np.empty((len(positions), blocks[0].shape[1]), np.float32)
+    for block, start in zip(blocks, starts, strict=False):
+        inside = (positions >= start) & (positions < start + len(block))
+        rows[inside] = block[positions[inside] - start]
+    return rows
+
+
+def _renumbered(positions: Positions, removed: Positions) -> Positions:
+    return positions - np.searchsorted(np.sort(removed), positions)

@@ -1,0 +1,39 @@
+"""Feature normalisation: a named choice, recorded with every model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dn2.errors import InputError
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+NORMALIZATIONS = ("none", "unit", "root-unit")
+
+
+def normalize(vectors: Vectors, method: str) -> Vectors:
+    """Normalise embeddings row by row.
+
+    vectors : (n, d) float32.
+    method : `none` leaves them as they are (the paper's); `unit` scales each row to length 1; `root-unit` takes
+        the square root of every feature first, which must not be negative, so that the L2 distance becomes the
+        Hellinger distance of the rows' distributions over features.  A row of zeros stays one.
+    Returns (n, d) float32.  Raises InputError."""
+    if method == "none":
+        return vectors
+    if method == "unit":
+        return _unit(vectors)
+    if method == "root-unit":
+        if vectors.size and vectors.min() < 0:
+            raise InputError(
+                f"root-unit normalisation needs non-negative features, got {vectors.min():g}; use unit or none"
+            )
+        return _unit(np.sqrt(vectors))
+    raise InputError(f"the normalisation must be one of {', '.join(NORMALIZATIONS)}, got {method!r}")
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)

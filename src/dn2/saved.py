@@ -1,0 +1,122 @@
+"""Models to and from disk: what of a model goes into which file, and what loading checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dn2 import __version__
+from dn2.embed.embedder import ImageEmbedder
+from dn2.embed.golden import TOLERANCE, embed_pictures, largest_error, make_pictures
+from dn2.errors import ModelError, NotReproducible
+from dn2.model import Model, Origin, ReferenceItem
+from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.exact import Vectors
+from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.store import bundle
+from dn2.store.cache import Cache
+
+READABLE_FROM = "0.1.0"
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+def write(model: Model, folder: Path) -> None:
+    """Save a model; see `Model.save`."""
+    network = model.embedder.network
+    manifest = {"format": bundle.FORMAT, "readable_from": READABLE_FROM, "dn2": __version__, **model.describe()}
+    manifest["golden_tolerance"] = TOLERANCE[network.precision]
+    blocks = model.detector.blocks_
+    starts = np.cumsum([0] + [len(block) for block in blocks])
+    rows = [{"item": item.name, "path": item.path, "sha256": item.sha256} for item in model.items]
+    pictures = make_pictures()
+    parts: dict[str, Sequence[bundle.Part]] = {
+        "items": [rows[start : start + len(block)] for start, block in zip(starts, blocks, strict=False)],
+        "reference": [{"embeddings": block} for block in blocks],
+        "reference-scores": [asdict(model.detector.leave_one_out_)],
+        "thumbnails": [_packed([item.thumbnail for item in model.items])],
+        "golden": [_packed(pictures) | {"embeddings": embed_pictures(network, pictures)}],
+    }
+    same_place = model.origin is not None and model.origin.folder == folder.resolve()
+    digest = bundle.save(folder, manifest, parts, model.origin.digest if model.origin and same_place else None)
+    model.origin = Origin(folder.resolve(), digest)
+
+
+def read(folder: Path, cache: Cache | None) -> Model:
+    """Load a saved model; see `dn2.load`."""
+    return bundle.read(folder, lambda files: _read(files, cache))
+
+
+def _read(files: bundle.Bundle, cache: Cache | None) -> Model:
+    files.check()
+    try:
+        model = _assemble(files, cache)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ModelError(f"the model {files.folder} does not hold together ({error!r}); fit it again") from error
+    model.origin = Origin(files.folder.resolve(), files.manifest["digest"])
+    return model
+
+
+def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
+    recorded = files.manifest["embedder"]
+    embedder = ImageEmbedder(recorded["backbone"], precision=recorded["precision"], cache=cache)
+    _check_embedder(embedder, files.manifest, files.arrays("golden"))
+    items = [
+        ReferenceItem(row["item"], row["path"], row["sha256"], thumbnail)
+        for row, thumbnail in zip(files.rows("items"), _unpacked(files.arrays("thumbnails")), strict=True)
+    ]
+    blocks = files.mapped("reference", "embeddings")
+    loo = LeaveOneOut(**files.arrays("reference-scores"))
+    detector = KNNDetector(**files.manifest["detector"])
+    _check_shapes(blocks, loo, len(items), recorded["dimension"], detector.n_neighbors)
+    return Model(embedder, detector.restore(blocks, loo), items)
+
+
+def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden: Arrays) -> None:
+    """Refuse a backbone that is not the recorded one, or that embeds the golden pictures otherwise here."""
+    recorded, spec = manifest["embedder"], embedder.spec
+    if spec.digest != recorded["digest"]:
+        raise NotReproducible(
+            f"the backbone {spec.name} is not the one that the model was made with: its digest must be "
+            f"{recorded['digest']}, got {spec.digest}; restore that version or fit again"
+        )
+    if spec.preprocessing.as_dict() != recorded["preprocessing"]:
+        raise NotReproducible(
+            f"this dn2 prepares pictures as {spec.preprocessing.as_dict()}, the model was made with "
+            f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
+        )
+    error = largest_error(embed_pictures(embedder.network, _unpacked(golden)), golden["embeddings"])
+    if not error <= manifest["golden_tolerance"]:
+        raise NotReproducible(
+            f"this machine does not reproduce the model's embeddings: its golden pictures differ by {error:.2g}, "
+            f"at most {manifest['golden_tolerance']:g} is accepted in {recorded['precision']}; "
+            "fit again here, or fit with --precision f32 for a model that moves between machines"
+        )
+
+
+def _check_shapes(blocks: Sequence[Vectors], loo: LeaveOneOut, n: int, dimension: int, k: int) -> None:
+    m = len(loo.members)
+    if {block.shape[1] for block in blocks} != {dimension} or sum(len(block) for block in blocks) != n:
+        raise ValueError(f"embeddings of {[block.shape for block in blocks]} for {n} items of dimension {dimension}")
+    if loo.distances.shape != (m, k) or loo.neighbors.shape != (m, k) or not 0 < m <= n:
+        raise ValueError(f"leave-one-out scores of {loo.distances.shape} for {m} of {n} items")
+    for positions in (loo.members, loo.neighbors):
+        if positions.dtype != np.int64 or positions.min() < 0 or positions.max() >= n:
+            raise ValueError(f"positions outside of 0 ... {n - 1}")
+
+
+def _packed(pictures: Sequence[bytes]) -> dict[str, np.ndarray[Any, Any]]:
+    """Join byte strings into one array, with the place where each ends."""
+    return {
+        "data": np.frombuffer(b"".join(pictures), np.uint8),
+        "ends": np.cumsum([len(picture) for picture in pictures], dtype=np.int64),
+    }
+
+
+def _unpacked(arrays: Arrays) -> list[bytes]:
+    data, ends = arrays["data"].tobytes(), [0, *arrays["ends"].tolist()]
+    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]

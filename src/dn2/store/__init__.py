@@ -1,0 +1,1 @@
+"""Bytes on disk: the cache, saved models, results."""

@@ -1,0 +1,267 @@
+"""A saved model: a folder whose `model.json` names every other file by its digest.
+
+Files are written once and never changed; replacing `model.json` is the one step that makes a save count.  A reader
+sees the old model or the new one, whatever happens to the writer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import mmap
+import os
+import re
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from dn2.errors import InputError, ModelError
+
+logger = logging.getLogger("dn2")
+
+FORMAT = 1
+MANIFEST = "model.json"
+MANIFEST_LIMIT = 64 << 20
+CHECKED_AT_LOAD = 1 << 30  # of reference embeddings, in bytes; more are left to `verify`
+FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+Rows = Sequence[Mapping[str, Any]]
+Part = Arrays | Rows
+T = TypeVar("T")
+
+
+def save(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Sequence[Part]], replaces: str | None) -> str:
+    """Write a model: new files, then `model.json`, then remove what it does not name.
+
+    manifest : what `model.json` says beside the files; parts : by kind of file, the arrays or rows of each.
+    replaces : digest of the model that this one came from, None for a new one that may replace anything.
+    Returns the new model's digest.  Raises InputError for a folder that is something else, ModelError if
+    the model on disk is no longer the one that this came from."""
+    if folder.exists() and not (folder / MANIFEST).exists() and not _is_empty(folder):
+        raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        if replaces is not None and read_manifest(folder)["digest"] != replaces:
+            raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
+        names: dict[str, list[str]] = {}
+        digests: dict[str, str] = {}
+        for kind, contents in parts.items():
+            names[kind] = []
+            for content in contents:
+                name, digest = _write_part(folder, kind, content)
+                names[kind].append(name)
+                digests[name] = digest
+        text, digest = _sealed({**manifest, "parts": names, "files": digests})
+        _write_whole(folder / MANIFEST, text)
+        _remove_unnamed(folder, set(digests) | {MANIFEST})
+    return digest
+
+
+def _write_part(folder: Path, kind: str, content: Part) -> tuple[str, str]:
+    if isinstance(content, Mapping):
+        data, suffix = save_tensors(dict(content)), "safetensors"
+    else:
+        data, suffix = "".join(json.dumps(row) + "\n" for row in content).encode(), "jsonl"
+    digest = hashlib.sha256(data).hexdigest()
+    name = f"{kind}-{digest[:16]}.{suffix}"
+    path = folder / name
+    if not (path.exists() and _file_digest(path) == digest):
+        _write_whole(path, data)
+    return name, digest
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _sealed(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
+    """Write a manifest so that its last line is the digest of all bytes before."""
+    body = json.dumps(manifest, indent=1).removesuffix("\n}").encode() + b",\n "
+    digest = hashlib.sha256(body).hexdigest()
+    return body + f'"digest": "{digest}"\n}}\n'.encode(), digest
+
+
+def _remove_unnamed(folder: Path, named: set[str]) -> None:
+    for path in folder.iterdir():
+        stem = path.name.removesuffix(".tmp")
+        if path.name not in named and (FILE_NAME.fullmatch(stem) or stem == MANIFEST):
+            # A reader on a system that locks open files may hold one; the next save tries again.
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_empty(folder: Path) -> bool:
+    """Tell whether a folder holds nothing, or only what an interrupted first save left."""
+    return folder.is_dir() and all(
+        FILE_NAME.fullmatch(path.name.removesuffix(".tmp")) or path.name == f"{MANIFEST}.tmp"
+        for path in folder.iterdir()
+    )
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other writers out, where the system knows advisory locks."""
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check `model.json`.  Raises ModelError if it is missing, damaged or of a later format."""
+    path = folder / MANIFEST
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MANIFEST_LIMIT + 1)
+    except OSError as error:
+        raise ModelError(
+            f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror}); "
+            "make one with: dn2 fit INPUT -o MODEL"
+        ) from error
+    try:
+        manifest = json.loads(data)
+        version = manifest["format"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged: it is not the JSON that dn2 writes") from error
+    if isinstance(version, int) and version > FORMAT:
+        raise ModelError(
+            f"{folder} has format {version}, this dn2 reads up to {FORMAT}; "
+            f"it takes dn2 {manifest.get('readable_from', 'of a later release')}: pip install --upgrade dn2"
+        )
+    body, _, _ = data.rpartition(b'"digest"')
+    digest = hashlib.sha256(body).hexdigest()
+    if data != body + f'"digest": "{digest}"\n}}\n'.encode():
+        raise ModelError(f"{path} is damaged: its bytes do not match its digest; make the model again")
+    for name in manifest["files"]:
+        if not FILE_NAME.fullmatch(name):
+            raise ModelError(f"{path} names a file {name!r} that dn2 would not write")
+    return dict(manifest)
+
+
+class Bundle:
+    """The files of one saved model, read as its `model.json` says.
+
+    folder : the model.  Raises ModelError for anything missing or damaged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+
+    def check(self) -> None:
+        """Compare every file with its digest, but more than 1 GiB of embeddings only by size of shape."""
+        shards = self.manifest["parts"]["reference"]
+        large = sum(self._size(name) for name in shards) > CHECKED_AT_LOAD
+        names = [name for name in self.manifest["files"] if not (large and name in shards)]
+        if problems := self.problems(names):
+            raise ModelError(f"the model {self.folder} is damaged: {'; '.join(problems)}; restore it or fit again")
+
+    def problems(self, names: Sequence[str] | None = None) -> list[str]:
+        """Say what is wrong with each damaged file, by default of all."""
+        names = list(self.manifest["files"]) if names is None else list(names)
+        with ThreadPoolExecutor() as pool:
+            return [problem for problem in pool.map(self._problem, names) if problem]
+
+    def _problem(self, name: str) -> str | None:
+        try:
+            digest = _file_digest(self.folder / name)
+        except FileNotFoundError:
+            return f"{name} is missing"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+        return None if digest == self.manifest["files"][name] else f"{name} does not match its digest"
+
+    def _size(self, name: str) -> int:
+        try:
+            return (self.folder / name).stat().st_size
+        except OSError as error:
+            raise ModelError(f"the model {self.folder} is damaged: {name} is missing") from error
+
+    def arrays(self, kind: str) -> dict[str, np.ndarray[Any, Any]]:
+        """Read the arrays of the one file of a kind into memory."""
+        (name,) = self.manifest["parts"][kind]
+        try:
+            return dict(load_tensors((self.folder / name).read_bytes()))
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
+
+    def mapped(self, kind: str, key: str) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+        """Map an (n, d) float32 array of every file of a kind into memory, without reading or copying it."""
+        return [_map_array(self.folder / name, key) for name in self.manifest["parts"][kind]]
+
+    def rows(self, kind: str) -> list[dict[str, Any]]:
+        """Read the JSON rows of all files of a kind, in order."""
+        rows = []
+        for name in self.manifest["parts"][kind]:
+            try:
+                with open(self.folder / name, encoding="utf-8") as file:
+                    rows += [json.loads(line) for line in file]
+            except (OSError, ValueError) as error:
+                raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
+        return rows
+
+
+def read(folder: Path, load: Callable[[Bundle], T]) -> T:
+    """Load from a model that another process may be replacing: begin again when it did."""
+    for _ in range(5):
+        bundle = Bundle(folder)
+        try:
+            return load(bundle)
+        except ModelError:
+            if read_manifest(folder)["digest"] == bundle.manifest["digest"]:
+                raise
+            time.sleep(0.1)
+    return load(Bundle(folder))
+
+
+def _map_array(path: Path, key: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Map one array of a safetensors file: 8 bytes of header length, the JSON header, the data."""
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > MANIFEST_LIMIT:
+                raise ValueError("its header is too long")
+            entry = json.loads(file.read(length))[key]
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if entry["dtype"] != "F32" or len(entry["shape"]) != 2:
+            raise ValueError(f"{key} must be a matrix of float32")
+        return np.ndarray(entry["shape"], "<f4", data, 8 + length + entry["data_offsets"][0])
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise ModelError(f"the model {path.parent} is damaged: {path.name}: {error}") from error
+
+
+def _file_digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

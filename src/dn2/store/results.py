@@ -1,0 +1,181 @@
+"""What scoring found: one row an item, decided anew at any rate without a new search."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbor:
+    """A reference item as evidence, with its L2 distance (not squared)."""
+
+    item: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The verdict on one item.
+
+    anomaly_score : higher is more anomalous; p_value : in (0, 1]; both None, and no neighbors, with `error` set.
+    neighbors : nearest first."""
+
+    item: str
+    anomaly_score: float | None = None
+    p_value: float | None = None
+    is_anomaly: bool | None = None
+    neighbors: tuple[Neighbor, ...] = ()
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the columns of the results file, `neighbors` as a list of dictionaries."""
+        neighbors = [{"item": one.item, "distance": one.distance} for one in self.neighbors]
+        return {
+            "item": self.item,
+            "anomaly_score": self.anomaly_score,
+            "p_value": self.p_value,
+            "is_anomaly": self.is_anomaly,
+            "neighbors": neighbors,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rows in the order of the input.
+
+    false_alarm_rate : the rate at which `is_anomaly` was decided, None when a false-discovery rate decided.
+    sample_size : number of reference items behind the p-values; 1 / (sample_size + 1) is the smallest rate."""
+
+    rows: Sequence[Row]
+    false_alarm_rate: float | None
+    sample_size: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    @property
+    def anomalies(self) -> list[Row]:
+        """The rows decided to be anomalous, most anomalous first."""
+        found = [row for row in self.rows if row.is_anomaly]
+        return sorted(found, key=lambda row: row.anomaly_score or 0.0, reverse=True)
+
+    @property
+    def errors(self) -> list[Row]:
+        """The rows of items that could not be read."""
+        return [row for row in self.rows if row.error is not None]
+
+    def at(self, false_alarm_rate: float) -> Results:
+        """Decide anew: `is_anomaly` is p_value <= false_alarm_rate.
+
+        Raises InputError outside (0, 1), ReferenceTooSmall for a rate that the reference set cannot support."""
+        if not 0 < false_alarm_rate < 1:
+            raise InputError(f"a false-alarm rate must lie between 0 and 1, got {false_alarm_rate:g}")
+        if false_alarm_rate < 1 / (self.sample_size + 1):
+            raise ReferenceTooSmall.for_rate(false_alarm_rate, self.sample_size)
+        rows = [
+            row if row.p_value is None else replace(row, is_anomaly=row.p_value <= false_alarm_rate)
+            for row in self.rows
+        ]
+        return replace(self, rows=rows, false_alarm_rate=false_alarm_rate)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write CSV (UTF-8), `neighbors` as JSON, empty cells for what an unreadable item lacks."""
+        _write_text(path, self._write_csv)
+
+    def to_jsonl(self, path: str | os.PathLike[str]) -> None:
+        """Write JSON Lines: one object an item."""
+        _write_text(path, self.write_jsonl)
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """Write Parquet, `neighbors` as JSON text.  Raises MissingExtra without the `parquet` extra."""
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError as error:
+            raise MissingExtra("writing Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
+        text, number = pyarrow.string(), pyarrow.float64()
+        types = dict(zip(COLUMNS, (text, number, number, pyarrow.bool_(), text, text), strict=True))
+        records = [_flat(row) for row in self.rows]
+        table = pyarrow.table(
+            {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
+        )
+        write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write CSV, JSON Lines or Parquet, by the ending of the name."""
+        writer_for(path)(self, path)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a DataFrame with the columns of the results file, `neighbors` as lists of dictionaries."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingExtra("to_pandas needs pandas; run: pip install pandas") from error
+        return pandas.DataFrame([row.as_dict() for row in self.rows], columns=list(COLUMNS))
+
+    def write_jsonl(self, file: TextIO) -> None:
+        """Write JSON Lines to an open text file."""
+        for row in self.rows:
+            file.write(json.dumps(row.as_dict(), ensure_ascii=False) + "\n")
+
+    def _write_csv(self, file: TextIO) -> None:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in self.rows:
+            record = _flat(row)
+            if row.is_anomaly is not None:
+                record["is_anomaly"] = "true" if row.is_anomaly else "false"
+            writer.writerow(record)
+
+
+def writer_for(path: str | os.PathLike[str]) -> Callable[[Results, str | os.PathLike[str]], None]:
+    """Choose how to write a results file by the ending of its name.  Raises InputError for an unknown one."""
+    writers = {".csv": Results.to_csv, ".jsonl": Results.to_jsonl, ".parquet": Results.to_parquet}
+    suffix = Path(path).suffix.lower()
+    if suffix not in writers:
+        raise InputError(f"a results file must end in {', '.join(writers)}, got {os.fspath(path)!r}")
+    return writers[suffix]
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    record = row.as_dict()
+    record["neighbors"] = json.dumps(record["neighbors"], ensure_ascii=False) if row.neighbors else None
+    return record
+
+
+def _write_text(path: str | os.PathLike[str], write: Callable[[TextIO], None]) -> None:
+    def into(temporary: Path) -> None:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            write(file)
+
+    write_file(path, into)
+
+
+def write_file(path: str | os.PathLike[str], write: Callable[[Path], None]) -> None:
+    """Write beside the target and put in its place at the end, so that it is never half a file."""
+    target = Path(path)
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,45 @@
+"""Embeddings alone, as files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dn2.errors import InputError, MissingExtra
+from dn2.store.results import write_file
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+def writer_for(path: str | os.PathLike[str]) -> Callable[[Path, Sequence[str], Vectors], None]:
+    """Choose how to write embeddings by the ending of the file's name.
+
+    The writer takes the path, n names and (n, d) vectors.  Raises InputError for an unknown ending."""
+    writers = {".npz": _write_npz, ".parquet": _write_parquet}
+    suffix = Path(path).suffix.lower()
+    if suffix not in writers:
+        raise InputError(f"a file of embeddings must end in {' or '.join(writers)}, got {os.fspath(path)!r}")
+    return writers[suffix]
+
+
+def _write_npz(path: Path, names: Sequence[str], vectors: Vectors) -> None:
+    def into(temporary: Path) -> None:
+        with open(temporary, "wb") as file:
+            np.savez(file, items=np.array(names, dtype=np.str_), embeddings=vectors)
+
+    write_file(path, into)
+
+
+def _write_parquet(path: Path, names: Sequence[str], vectors: Vectors) -> None:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtra("writing Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
+    embeddings = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1])
+    table = pyarrow.table({"item": pyarrow.array(names, pyarrow.string()), "embedding": embeddings})
+    write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
