@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -119,4 +120,4 @@ def _packed(pictures: Sequence[bytes]) -> dict[str, np.ndarray[Any, Any]]:
 
 def _unpacked(arrays: Arrays) -> list[bytes]:
     data, ends = arrays["data"].tobytes(), [0, *arrays["ends"].tolist()]
-    return [data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(ends)]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dn2.model import Model
     from dn2.store.cache import Cache
-    from dn2.store.results import Results, Row
+    from dn2.store.results import Row
 
 logger = logging.getLogger("dn2")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dn2.errors import UnreadableItem
 
@@ -93,7 +93,7 @@ def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
         return _opaque(image)
     except UnreadableItem:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UnreadableItem("not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)") from error
     except Image.DecompressionBombError as error:
         raise UnreadableItem(f"more pixels than the limit of {MAX_PIXELS:,}: {error}") from error

@@ -13,7 +13,7 @@ import hashlib
 import importlib.util
 import io
 import math
-import pickle  # noqa: S403 - only through the restricted unpickler below
+import pickle  # only through the restricted unpickler below
 import struct
 from collections import OrderedDict
 from dataclasses import dataclass

@@ -97,9 +97,7 @@ def _build(path: Path, recipe: Recipe) -> ov.Model:
     try:
         network = ov.Core().read_model(path)
     except RuntimeError as error:
-        raise BackboneError(
-            f"{path} is no ONNX network that OpenVINO reads: {str(error).strip().splitlines()[-1]}"
-        ) from error
+        raise BackboneError(f"{path} is no ONNX network that OpenVINO reads: {error}") from error
     height, width = recipe.preprocessing.height, recipe.preprocessing.width
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise BackboneError(
@@ -110,7 +108,7 @@ def _build(path: Path, recipe: Recipe) -> ov.Model:
     layout = next((name for name, shape in layouts.items() if declared.compatible(ov.PartialShape(shape))), None)
     if layout is None:
         raise BackboneError(
-            f"{path} must take pictures of shape {layouts['NCHW']} or {layouts['NHWC']} by its JSON, it takes {declared}"
+            f"{path} must take pictures of shape {layouts['NCHW']} or {layouts['NHWC']} by its JSON, not {declared}"
         )
     network.reshape(layouts[layout])
     output = network.output().get_partial_shape()

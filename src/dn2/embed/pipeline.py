@@ -7,7 +7,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -40,7 +40,8 @@ class Cache(Protocol):
 class Embedded:
     """One file's way through the pipeline.
 
-    digest : SHA-256 of the file's bytes, hexadecimal; vector : (d,) float32, or None with `error` set."""
+    digest : SHA-256 of the file's bytes, hexadecimal; vector : (d,) float32, or None with `error` set.
+    pixels : the network's input while it waits; new : what the cache does not hold yet."""
 
     path: Path
     digest: str = ""
@@ -48,7 +49,7 @@ class Embedded:
     thumbnail: bytes | None = None
     error: str | None = None
     pixels: Pixels | None = None
-    new: dict[bytes, bytes] | None = None
+    new: dict[bytes, bytes] = field(default_factory=dict)
 
 
 class ImagePipeline:
@@ -76,7 +77,7 @@ class ImagePipeline:
                 pool.shutdown(cancel_futures=True)
 
     def _load(self, path: Path) -> Embedded:
-        item = Embedded(path, new={})
+        item = Embedded(path)
         try:
             data = read_bytes(path)
             item.digest = hashlib.sha256(data).hexdigest()

@@ -52,7 +52,8 @@ class Calibration:
     def p_value(self, scores: Scores) -> Scores:
         """Return the conformal p-values, (n,), of anomaly scores, (n,): smaller is more anomalous."""
         as_large = self.sample_size - np.searchsorted(self.scores, scores, side="left")
-        return (1 + as_large) / (self.sample_size + 1)
+        p_values: Scores = (1 + as_large) / (self.sample_size + 1)
+        return p_values
 
     def rate(self, asked: float | None) -> float:
         """Return the rate to decide at: the one asked for, or 0.01, or the smallest attainable if that is larger.
@@ -117,7 +118,8 @@ def mean_squared_distance(distances: np.ndarray[Any, Any]) -> Scores:
 
     distances : (n_queries, k), squared L2.
     Returns (n_queries,) float64; higher is more anomalous.  Source: DN2, eq. 1."""
-    return distances.astype(np.float64).mean(axis=1)
+    scores: Scores = distances.astype(np.float64).mean(axis=1)
+    return scores
 
 
 def near_duplicates(nearest: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -126,7 +128,8 @@ def near_duplicates(nearest: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[n
     nearest : (m,) squared L2 distance of each reference item to its nearest other.
     Returns (m,) bool: distance (not squared) at most `DUPLICATE_SHARE` of the median; copies always."""
     distances = np.sqrt(nearest.astype(np.float64))
-    return distances <= DUPLICATE_SHARE * np.median(distances)
+    close: np.ndarray[Any, np.dtype[np.bool_]] = distances <= DUPLICATE_SHARE * np.median(distances)
+    return close
 
 
 def false_discoveries(p_values: Scores, level: float) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -84,7 +84,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         removed = np.unique(np.asarray(positions, np.int64))
         n = len(self._index)
-        if len(removed) and not (0 <= removed[0] and removed[-1] < n):
+        if len(removed) and not (removed[0] >= 0 and removed[-1] < n):
             raise InputError(f"positions must lie in 0 ... {n - 1}, got {removed[0]} ... {removed[-1]}")
         self._check_size(n - len(removed))
         keep = np.ones(n, bool)
@@ -177,6 +177,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, reset: bool = False) -> Vectors:
         rows = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1)
-        if rows.size and not np.abs(rows).max() <= LARGEST_VALUE:
-            raise InputError(f"values must lie within +-{LARGEST_VALUE:g}, got {np.abs(rows).max():g}; scale them down")
+        largest = np.abs(rows).max(initial=0)
+        if largest > LARGEST_VALUE:
+            raise InputError(f"values must lie within +-{LARGEST_VALUE:g}, got {largest:g}; scale them down")
         return normalize(np.ascontiguousarray(rows, np.float32), self.normalize)

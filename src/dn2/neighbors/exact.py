@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -116,11 +117,12 @@ class ExactIndex:
         """Bound the error of an expanded distance: d roundings of terms no larger than (|q| + |x|)^2."""
         dimension = queries.shape[1]
         lengths = np.sqrt(_squared_lengths(queries)) + self._longest
-        return (dimension + 8) * np.float32(2.0**-23) * lengths**2
+        error: Distances = (dimension + 8) * np.float32(2.0**-23) * lengths**2
+        return error
 
     @cached_property
-    def _longest(self) -> np.float32:
-        return np.sqrt(max((_squared_lengths(block).max() for block in self.blocks), default=np.float32(0)))
+    def _longest(self) -> float:
+        return math.sqrt(max((_squared_lengths(block).max() for block in self.blocks), default=0.0))
 
 
 def _squared_lengths(vectors: Vectors) -> Distances:

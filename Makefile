@@ -1,0 +1,35 @@
+# The two commands: `make demo` and `make test`.  Both make their own virtual environment.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check test-parity clean
+
+demo: .venv/core
+	$(BIN)/dn2 demo
+
+test: .venv/dev
+	$(BIN)/pytest
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Proves the networks against efficientnet_lite_pytorch.  Takes PyTorch: give its CPU build to pip first where the
+# package index would send gigabytes of CUDA.
+test-parity: .venv/dev
+	$(PIP) --editable '.[parity]'
+	$(BIN)/pytest tests/embed/test_parity.py
+
+.venv/core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) --editable .
+	touch $@
+
+.venv/dev: .venv/core
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv dn2-demo
