@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -28,14 +28,13 @@ Progress = Callable[[int, int], None]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
-@dataclass(frozen=True)
-class ReferenceItem:
+class ReferenceItem(NamedTuple):
     """A normal item: its name, where its file was, the SHA-256 of the file's bytes, and a small JPEG of it."""
 
     name: str
     path: str
     sha256: str
-    thumbnail: bytes
+    thumbnail: bytes | memoryview
 
 
 @dataclass(frozen=True)

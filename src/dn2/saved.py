@@ -66,9 +66,11 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     recorded = files.manifest["embedder"]
     embedder = ImageEmbedder(recorded["backbone"], precision=recorded["precision"], cache=cache)
     _check_embedder(embedder, files.manifest, files.arrays("golden"))
+    (pictures,), (ends,) = files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends")
+    thumbnails = _unpacked(pictures, ends)
     items = [
         ReferenceItem(row["item"], row["path"], row["sha256"], thumbnail)
-        for row, thumbnail in zip(files.rows("items"), _unpacked(files.arrays("thumbnails")), strict=True)
+        for row, thumbnail in zip(files.rows("items"), thumbnails, strict=True)
     ]
     blocks = files.mapped("reference", "embeddings")
     loo = LeaveOneOut(**files.arrays("reference-scores"))
@@ -90,7 +92,7 @@ def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden
             f"this dn2 prepares pictures as {spec.preprocessing.as_dict()}, the model was made with "
             f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
         )
-    error = largest_error(embed_pictures(embedder.network, _unpacked(golden)), golden["embeddings"])
+    error = largest_error(embed_pictures(embedder.network, _unpacked(golden["data"], golden["ends"])), golden["embeddings"])
     if not error <= manifest["golden_tolerance"]:
         raise NotReproducible(
             f"this machine does not reproduce the model's embeddings: its golden pictures differ by {error:.2g}, "
@@ -110,7 +112,7 @@ def _check_shapes(blocks: Sequence[Vectors], loo: LeaveOneOut, n: int, dimension
             raise ValueError(f"positions outside of 0 ... {n - 1}")
 
 
-def _packed(pictures: Sequence[bytes]) -> dict[str, np.ndarray[Any, Any]]:
+def _packed(pictures: Sequence[bytes | memoryview]) -> dict[str, np.ndarray[Any, Any]]:
     """Join byte strings into one array, with the place where each ends."""
     return {
         "data": np.frombuffer(b"".join(pictures), np.uint8),
@@ -118,6 +120,7 @@ def _packed(pictures: Sequence[bytes]) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def _unpacked(arrays: Arrays) -> list[bytes]:
-    data, ends = arrays["data"].tobytes(), [0, *arrays["ends"].tolist()]
-    return [data[start:end] for start, end in itertools.pairwise(ends)]
+def _unpacked(data: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> list[memoryview]:
+    """Slice joined byte strings apart, without copying."""
+    whole = memoryview(data)
+    return [whole[start:end] for start, end in itertools.pairwise([0, *ends.tolist()])]

@@ -74,7 +74,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def decode(data: bytes, size: tuple[int, int] | None = None) -> Image.Image:
+def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Image.Image:
     """Decode the first frame of a picture: upright, mode `L` or `RGB`.
 
     data : the file's bytes, in one of `FORMATS`.

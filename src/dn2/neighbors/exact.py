@@ -13,11 +13,12 @@ import numpy as np
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Distances = np.ndarray[Any, np.dtype[np.float32]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
+Keys = np.ndarray[Any, np.dtype[np.uint64]]
 
 QUERIES_AT_ONCE = 4096
 SPARE_CANDIDATES = 8
 MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no slower
-DISTANCES_AT_ONCE = 1 << 24
+DISTANCES_AT_ONCE = 1 << 22
 
 
 class ExactIndex:
@@ -64,24 +65,24 @@ class ExactIndex:
             proven = near[0][:, -1] < floor - self._rounding_error(some)
             distances[rows[proven]], positions[rows[proven]] = near[0][proven], near[1][proven]
             rows, count = rows[~proven], 8 * count
-        everything = np.arange(len(self), dtype=np.int64)
-        step = max(1, DISTANCES_AT_ONCE // max(1, len(self)))
-        for start in range(0, len(rows), step):
-            part = rows[start : start + step]
-            candidates = np.tile(everything, (len(part), 1))
-            excluded = None if exclude is None else exclude[part]
-            distances[part], positions[part] = self._nearest(queries[part], candidates, k, excluded)
+        if len(rows):
+            excluded = None if exclude is None else exclude[rows]
+            distances[rows], positions[rows] = self._compare_with_all(queries[rows], k, excluded)
         return distances, positions
 
     def _propose(self, queries: Vectors, count: int) -> tuple[Positions, Distances]:
         """Return (n, count) candidates and, per query, a distance (rounded) that nothing else is nearer than."""
-        found = [faiss.knn(queries, block, min(count, len(block))) for block in self.blocks]
-        distances = np.concatenate([distance for distance, _ in found], axis=1)
-        starts = self.starts[:-1]
-        positions = np.concatenate([ids + start for (_, ids), start in zip(found, starts, strict=True)], axis=1)
-        best = np.argpartition(distances, count - 1, axis=1)[:, :count]
-        floor = np.take_along_axis(distances, best, axis=1).max(axis=1)
-        return np.take_along_axis(positions, best, axis=1), floor
+        distances = np.empty((len(queries), 0), np.float32)
+        positions = np.empty((len(queries), 0), np.int64)
+        for block, start in zip(self.blocks, self.starts[:-1], strict=True):
+            near, ids = faiss.knn(queries, block, min(count, len(block)))
+            distances = np.concatenate([distances, near], axis=1)
+            positions = np.concatenate([positions, ids + start], axis=1)
+            if distances.shape[1] > count:
+                best = np.argpartition(distances, count - 1, axis=1)[:, :count]
+                distances = np.take_along_axis(distances, best, axis=1)
+                positions = np.take_along_axis(positions, best, axis=1)
+        return positions, distances.max(axis=1)
 
     def _nearest(
         self, queries: Vectors, candidates: Positions, k: int, exclude: Positions | None
@@ -89,8 +90,24 @@ class ExactIndex:
         distances = self.distances(queries, candidates)
         if exclude is not None:
             distances[candidates == exclude[:, None]] = np.inf
-        order = np.lexsort((candidates, distances), axis=-1)[:, :k]
-        return np.take_along_axis(distances, order, axis=1), np.take_along_axis(candidates, order, axis=1)
+        return _unpacked(np.sort(_keys(distances, candidates), axis=1)[:, :k])
+
+    def _compare_with_all(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
+        """Search by direct distances alone, for queries with too many neighbours about equally near."""
+        best = np.full((len(queries), k), ~np.uint64(0))
+        for block, start in zip(self.blocks, self.starts[:-1], strict=True):
+            ids = np.arange(len(block), dtype=np.int64)
+            open_ = np.flatnonzero(_unpacked(best[:, -1])[0] != 0)  # k copies at lower positions stay the nearest
+            step = max(1, DISTANCES_AT_ONCE // max(1, len(block)))
+            for rows in (open_[at : at + step] for at in range(0, len(open_), step)):
+                distances = _direct(queries[rows], block, np.tile(ids, (len(rows), 1)))
+                if exclude is not None:
+                    own = exclude[rows] - start
+                    inside = (own >= 0) & (own < len(block))
+                    distances[inside, own[inside]] = np.inf
+                keys = np.concatenate([best[rows], _keys(distances, ids + start)], axis=1)
+                best[rows] = np.partition(keys, k - 1, axis=1)[:, :k]
+        return _unpacked(np.sort(best, axis=1))
 
     def distances(self, queries: Vectors, positions: Positions) -> Distances:
         """Compute squared L2 distances directly.
@@ -100,29 +117,46 @@ class ExactIndex:
         queries = np.ascontiguousarray(queries)
         for block, start in zip(self.blocks, self.starts[:-1], strict=True):
             inside = (positions >= start) & (positions < start + len(block))
-            ids = np.where(inside, positions - start, -1)
-            part = np.empty_like(distances)
-            faiss.fvec_L2sqr_by_idx(
-                faiss.swig_ptr(part),
-                faiss.swig_ptr(queries),
-                faiss.swig_ptr(block),
-                faiss.swig_ptr(ids),
-                queries.shape[1],
-                *positions.shape,
-            )
+            part = _direct(queries, block, np.where(inside, positions - start, -1))
             distances[inside] = part[inside]
         return distances
 
     def _rounding_error(self, queries: Vectors) -> Distances:
-        """Bound the error of an expanded distance: d roundings of terms no larger than (|q| + |x|)^2."""
+        """Bound the error of an expanded distance, and of a direct one: d roundings each, of terms that sum to at
+        most (|q| + |x|)^2; and what underflows."""
         dimension = queries.shape[1]
         lengths = np.sqrt(_squared_lengths(queries)) + self._longest
-        error: Distances = (dimension + 8) * np.float32(2.0**-23) * lengths**2
+        error: Distances = (dimension + 8) * np.float32(2.0**-23) * lengths**2 + np.finfo(np.float32).tiny
         return error
 
     @cached_property
     def _longest(self) -> float:
         return math.sqrt(max((_squared_lengths(block).max() for block in self.blocks), default=0.0))
+
+
+def _direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
+    """Compute the squared L2 distances of each query, (n, d), to some rows of a block, (n, m); id -1 gives infinity."""
+    distances = np.empty(ids.shape, np.float32)
+    faiss.fvec_L2sqr_by_idx(
+        faiss.swig_ptr(distances),
+        faiss.swig_ptr(queries),
+        faiss.swig_ptr(block),
+        faiss.swig_ptr(ids),
+        queries.shape[1],
+        *ids.shape,
+    )
+    return distances
+
+
+def _keys(distances: Distances, positions: Positions) -> Keys:
+    """Pack distances and positions (below 2^32) into integers that compare as the pairs do."""
+    keys: Keys = distances.view(np.uint32).astype(np.uint64) << np.uint64(32) | positions.astype(np.uint64)
+    return keys
+
+
+def _unpacked(keys: Keys) -> tuple[Distances, Positions]:
+    positions = (keys & np.uint64(2**32 - 1)).astype(np.int64)
+    return (keys >> np.uint64(32)).astype(np.uint32).view(np.float32), positions
 
 
 def _squared_lengths(vectors: Vectors) -> Distances:
