@@ -129,27 +129,14 @@ def engines(report: Report, rounds: int) -> None:
 def torch_networks(pixels: list[np.ndarray]) -> dict[str, Callable[[], object]]:
     """Return timm's networks in PyTorch eager, batches of 16, where both are installed."""
     try:
+        import timm
         import torch
     except ImportError:
         return {}
-    # PyPI's torchvision lacks its compiled operators beside a CPU build of PyTorch; timm needs none of them.
-    library = torch.library.Library("torchvision", "DEF")
-    for operator in ("nms(Tensor a, Tensor b, float c) -> Tensor", "qnms(Tensor a, Tensor b, float c) -> Tensor"):
-        define(library, operator)
-    import timm
-
     torch.set_num_threads(cpu_count())
     batch = torch.from_numpy(np.stack(pixels).transpose(0, 3, 1, 2).astype(np.float32) / 255)
     networks = {name: timm.create_model(name, num_classes=0).eval() for name in ("tf_efficientnet_lite0", "resnet101")}
     return {f"timm {name}, PyTorch eager": partial(run_torch, network, batch) for name, network in networks.items()}
-
-
-def define(library: object, operator: str) -> None:
-    """Define an operator unless a working torchvision has."""
-    try:
-        library.define(operator)  # type: ignore[attr-defined]
-    except RuntimeError:
-        return
 
 
 def run_torch(network: object, batch: object) -> None:

@@ -48,26 +48,40 @@ def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
 
 
 def _expand(given: str, suffixes: frozenset[str], several: bool) -> list[Item]:
+    if not given:
+        raise InputError("an input is empty; name a folder (. for this one), a file, a glob or @list.txt")
     if given.startswith("@") and not os.path.exists(given):
         return [item for line in _read_list(given[1:]) for item in _expand(line, suffixes, several=True)]
     path = Path(given)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         prefix = path.resolve().name if several else ""
         return [Item(_name(PurePath(prefix, file.relative_to(path))), file) for file in _files_below(path, suffixes)]
     if os.path.lexists(path):
         return [Item(_name(path), path)]
     if glob.has_magic(given):
-        matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]
-        return [Item(_name(match), match) for match in matches if not match.is_dir()]
+        return [Item(_name(match), match) for match in _matches(given)]
     raise InputError(f"{given!r} does not exist; name a folder, a file, a glob or @list.txt")
 
 
 def _read_list(path: str) -> list[str]:
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            return [line for line in file.read().splitlines() if line.strip()]
+            lines = [line for line in file.read().split("\n") if line.strip()]
     except OSError as error:
         raise InputError(f"the list {path!r} cannot be read: {error.strerror}") from error
+    if nested := [line for line in lines if line.startswith("@") and not os.path.exists(line)]:
+        raise InputError(f"the list {path!r} names a list, {nested[0]!r}; give both lists instead")
+    return lines
+
+
+def _matches(pattern: str) -> list[Path]:
+    """List the files that a glob matches; `**` follows links, also back up, so that each file may match many times."""
+    found: dict[tuple[str, str], Path] = {}
+    for match in sorted(glob.glob(pattern, recursive=True), key=lambda match: (len(match), match)):
+        folder, name = os.path.split(match)
+        if not os.path.isdir(match):
+            found.setdefault((os.path.realpath(folder), name), Path(match))
+    return sorted(found.values())
 
 
 def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:

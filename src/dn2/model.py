@@ -16,7 +16,7 @@ from dn2.embed.images import SUFFIXES
 from dn2.embed.pipeline import Embedded
 from dn2.errors import InputError
 from dn2.inputs import Inputs, Item, find_items
-from dn2.neighbors.conformal import Calibration, false_discoveries, mean_squared_distance
+from dn2.neighbors.conformal import Calibration, attainable_rate, false_discoveries, mean_squared_distance
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.store.cache import Cache
@@ -83,7 +83,14 @@ class Model:
         false_alarm_rate : decide at this rate instead of the model's; fdr : decide the batch by Benjamini-Hochberg
         at this false-discovery rate instead.
         An item that cannot be read gets a row with its error.
-        Raises InputError if nothing is found, ReferenceTooSmall for a rate that the reference set cannot support."""
+        Raises InputError if nothing is found or both rates are given, ReferenceTooSmall for a rate that the reference
+        set cannot support."""
+        if fdr is not None:
+            if false_alarm_rate is not None:
+                raise InputError(
+                    "a false-alarm rate and a false-discovery rate are two ways to decide; give one of them"
+                )
+            false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
         items = find_items(inputs, SUFFIXES)
         embedded = zip(
@@ -181,7 +188,7 @@ class Model:
         return {
             "kind": "image",
             "embedder": {
-                "backbone": self.embedder.backbone,
+                "backbone": network.backbone.name,
                 "digest": network.backbone.digest,
                 "preprocessing": network.backbone.preprocessing.as_dict(),
                 "precision": network.precision,
@@ -223,6 +230,9 @@ def fit(
     Items that cannot be read are left out; `Model.unreadable` lists them.
     Raises InputError if nothing is found or readable, ReferenceTooSmall, BackboneError."""
     items = find_items(inputs, SUFFIXES)
+    attainable_rate(false_alarm_rate, len(items))  # if not even with all of them, it is refused before the work
+    if backbone.endswith(".onnx"):
+        backbone = os.path.abspath(backbone)  # the saved model must find it from any folder
     embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
     detector = KNNDetector(
         n_neighbors, false_alarm_rate=false_alarm_rate, normalize=normalize or embedder.spec.normalize

@@ -13,7 +13,7 @@ import numpy as np
 from dn2 import __version__
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.golden import TOLERANCE, embed_pictures, largest_error, make_pictures
-from dn2.errors import ModelError, NotReproducible
+from dn2.errors import ModelError, NotReproducible, UnreadableItem
 from dn2.model import Model, Origin, ReferenceItem
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Vectors
@@ -53,10 +53,10 @@ def read(folder: Path, cache: Cache | None) -> Model:
 
 
 def _read(files: bundle.Bundle, cache: Cache | None) -> Model:
-    files.check()
     try:
+        files.check()
         model = _assemble(files, cache)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, UnreadableItem) as error:
         raise ModelError(f"the model {files.folder} does not hold together ({error!r}); fit it again") from error
     model.origin = Origin(files.folder.resolve(), files.manifest["digest"])
     return model
@@ -68,15 +68,20 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     _check_embedder(embedder, files.manifest, files.arrays("golden"))
     (pictures,), (ends,) = files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends")
     thumbnails = _unpacked(pictures, ends)
-    items = [
-        ReferenceItem(row["item"], row["path"], row["sha256"], thumbnail)
-        for row, thumbnail in zip(files.rows("items"), thumbnails, strict=True)
-    ]
+    items = [_item(row, thumbnail) for row, thumbnail in zip(files.rows("items"), thumbnails, strict=True)]
     blocks = files.mapped("reference", "embeddings")
     loo = LeaveOneOut(**files.arrays("reference-scores"))
     detector = KNNDetector(**files.manifest["detector"])
-    _check_shapes(blocks, loo, len(items), recorded["dimension"], detector.n_neighbors)
+    _check_shapes(blocks, loo, len(items), embedder.network.dimension, detector.n_neighbors)
     return Model(embedder, detector.restore(blocks, loo), items)
+
+
+def _item(row: Mapping[str, Any], thumbnail: memoryview) -> ReferenceItem:
+    item = ReferenceItem(row["item"], row["path"], row["sha256"], thumbnail)
+    if not all(isinstance(text, str) for text in item[:3]):
+        raise TypeError(f"an item of {row}")
+    item.name.encode()  # a name that cannot be written would end a run when it comes up as evidence
+    return item
 
 
 def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden: Arrays) -> None:
@@ -92,7 +97,8 @@ def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden
             f"this dn2 prepares pictures as {spec.preprocessing.as_dict()}, the model was made with "
             f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
         )
-    error = largest_error(embed_pictures(embedder.network, _unpacked(golden["data"], golden["ends"])), golden["embeddings"])
+    embeddings = embed_pictures(embedder.network, _unpacked(golden["data"], golden["ends"]))
+    error = largest_error(embeddings, golden["embeddings"])
     if not error <= manifest["golden_tolerance"]:
         raise NotReproducible(
             f"this machine does not reproduce the model's embeddings: its golden pictures differ by {error:.2g}, "
@@ -103,10 +109,14 @@ def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden
 
 def _check_shapes(blocks: Sequence[Vectors], loo: LeaveOneOut, n: int, dimension: int, k: int) -> None:
     m = len(loo.members)
+    if any(block.ndim != 2 or block.dtype != np.float32 or not block.size for block in blocks):
+        raise ValueError("embeddings that are no matrices of float32")
     if {block.shape[1] for block in blocks} != {dimension} or sum(len(block) for block in blocks) != n:
         raise ValueError(f"embeddings of {[block.shape for block in blocks]} for {n} items of dimension {dimension}")
-    if loo.distances.shape != (m, k) or loo.neighbors.shape != (m, k) or not 0 < m <= n:
+    if loo.members.ndim != 1 or loo.distances.shape != (m, k) or loo.neighbors.shape != (m, k) or not 0 < m <= n:
         raise ValueError(f"leave-one-out scores of {loo.distances.shape} for {m} of {n} items")
+    if loo.distances.dtype != np.float32 or not loo.distances.min() >= 0:
+        raise ValueError("leave-one-out distances that are no squares")
     for positions in (loo.members, loo.neighbors):
         if positions.dtype != np.int64 or positions.min() < 0 or positions.max() >= n:
             raise ValueError(f"positions outside of 0 ... {n - 1}")
@@ -122,5 +132,5 @@ def _packed(pictures: Sequence[bytes | memoryview]) -> dict[str, np.ndarray[Any,
 
 def _unpacked(data: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> list[memoryview]:
     """Slice joined byte strings apart, without copying."""
-    whole = memoryview(data)
+    whole = data.data
     return [whole[start:end] for start, end in itertools.pairwise([0, *ends.tolist()])]

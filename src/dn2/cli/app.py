@@ -5,76 +5,54 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from dn2.model import Model
-    from dn2.store.cache import Cache
-    from dn2.store.results import Row
+from dn2.cli.common import (
+    BackboneOption,
+    CacheOption,
+    InputsArgument,
+    JsonOption,
+    ModelArgument,
+    Normalize,
+    Precision,
+    PrecisionOption,
+    RateOption,
+    console,
+    finish,
+    load,
+    note,
+    open_cache,
+    report_reference,
+    warn_unreadable,
+)
+from dn2.errors import InputError
 
 logger = logging.getLogger("dn2")
 
 app = typer.Typer(
     help="Show it what normal looks like; it finds the rest.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
 
-class Precision(StrEnum):
-    """Arithmetic of the network."""
-
-    auto = "auto"
-    f32 = "f32"
-    bf16 = "bf16"
-
-
-class Normalize(StrEnum):
-    """Feature normalisation."""
-
-    none = "none"
-    unit = "unit"
-    root_unit = "root-unit"
-
-
-INPUTS = "A folder (searched recursively), files, a glob, or @list.txt; several are allowed."
-InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT...", help=INPUTS, show_default=False)]
-ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model's folder, made by fit.", show_default=False)
-]
-BackboneOption = Annotated[str, typer.Option(help="lite0, lite1, lite2, or the path of an .onnx file.")]
-PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic; f32 makes a model that moves between machines.")]
-CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings by content, and use kept ones.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
-RateOption = Annotated[
-    float | None,
-    typer.Option(
-        "--false-alarm-rate",
-        help="Share of normal items that may be flagged. Default: 0.01, or the smallest that the items support.",
-        show_default=False,
-    ),
-]
-
-
 @app.callback(invoke_without_command=True)
 def _common(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
     if version:
         from dn2 import __version__
 
         print(__version__)
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise InputError("no command given; each has its own --help")
 
 
 @app.command()
@@ -84,7 +62,7 @@ def fit(
         Path, typer.Option("--output", "-o", metavar="MODEL", help="The model's folder.", show_default=False)
     ],
     backbone: BackboneOption = "lite0",
-    neighbors: Annotated[int, typer.Option(help="Number of nearest items that a score averages over.")] = 2,
+    neighbors: Annotated[int, typer.Option(min=1, help="Number of nearest items that a score averages over.")] = 2,
     false_alarm_rate: RateOption = None,
     normalize: Annotated[
         Normalize | None, typer.Option(help="Feature normalisation. Default: the backbone's best.", show_default=False)
@@ -95,7 +73,9 @@ def fit(
     """Learn what normal looks like from normal items."""
     import dn2
     from dn2.cli.progress import progress
+    from dn2.store.bundle import check_target
 
+    check_target(output)
     with progress("embedding") as show:
         model = dn2.fit(
             inputs,
@@ -104,12 +84,12 @@ def fit(
             false_alarm_rate=false_alarm_rate,
             normalize=normalize,
             precision=precision,
-            cache=_cache(cache),
+            cache=open_cache(cache),
             progress=show,
         )
     model.save(output)
-    _report_reference(model, output)
-    _exit(model.unreadable)
+    report_reference(model, output)
+    finish(model.unreadable)
 
 
 @app.command()
@@ -138,11 +118,9 @@ def score(
     from dn2.cli.show import results_table, summary
     from dn2.store.results import writer_for
 
-    if false_alarm_rate is not None and fdr is not None:
-        raise typer.BadParameter("--false-alarm-rate and --fdr are two ways to decide; give one of them")
     if output is not None:
         writer_for(output)
-    loaded = _load(model, cache)
+    loaded = load(model, cache=cache)
     with progress("scoring") as show:
         results = loaded.score(inputs, false_alarm_rate=false_alarm_rate, fdr=fdr, progress=show)
     if output is not None:
@@ -150,15 +128,15 @@ def score(
     if as_json:
         results.write_jsonl(sys.stdout)
     elif output is None:
-        results_table(results, _console())
-    _note(summary(results) + (f"; written to {output}" if output else ""))
+        results_table(results, console())
+    note(summary(results) + (f"; written to {output}" if output else ""))
     if fdr is not None:
         logger.info(
             "decided at a false-discovery rate of %g, which is proven for independent p-values and only measured for "
             "leave-one-out ones",
             fdr,
         )
-    _exit(results.errors, found=fail_on_anomaly and bool(results.anomalies))
+    finish(results.errors, found=fail_on_anomaly and bool(results.anomalies))
 
 
 @app.command()
@@ -175,15 +153,15 @@ def evaluate(
     from dn2.cli.progress import progress
     from dn2.cli.show import evaluation_table
 
-    loaded = _load(model, cache)
+    loaded = load(model, cache=cache)
     with progress("scoring") as show:
         evaluation, unreadable = loaded.evaluate(normal, anomalous, progress=show)
     if as_json:
         print(json.dumps(asdict(evaluation)))
     else:
-        evaluation_table(evaluation, _console())
-    _warn_unreadable(unreadable)
-    _exit(unreadable)
+        evaluation_table(evaluation, console())
+    warn_unreadable(unreadable)
+    finish(unreadable)
 
 
 @app.command()
@@ -191,14 +169,14 @@ def add(model: ModelArgument, inputs: InputsArgument, cache: CacheOption = True)
     """Add normal items to a model."""
     from dn2.cli.progress import progress
 
-    loaded = _load(model, cache)
+    loaded = load(model, cache=cache)
     before = len(loaded.items)
     with progress("embedding") as show:
         loaded.add(inputs, progress=show)
     loaded.save(model)
-    _note(f"{len(loaded.items) - before:,} items added")
-    _report_reference(loaded, model)
-    _exit(loaded.unreadable)
+    note(f"{len(loaded.items) - before:,} items added")
+    report_reference(loaded, model)
+    finish(loaded.unreadable)
 
 
 @app.command()
@@ -207,12 +185,12 @@ def remove(
     items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="Names as inspect --items lists them.")],
 ) -> None:
     """Take items out of a model; it is then as if it never had them."""
-    loaded = _load(model, cache=False)
+    loaded = load(model, cache=False)
     before = len(loaded.items)
     loaded.remove(items)
     loaded.save(model)
-    _note(f"{before - len(loaded.items):,} items removed")
-    _report_reference(loaded, model)
+    note(f"{before - len(loaded.items):,} items removed")
+    report_reference(loaded, model)
 
 
 @app.command()
@@ -224,14 +202,14 @@ def inspect(
     """Say what a model is and what its decisions are worth."""
     from dn2.cli.show import description
 
-    loaded = _load(model, cache=False)
+    loaded = load(model, cache=False)
     if items:
         names = [item.name for item in loaded.items]
         print(json.dumps(names) if as_json else "\n".join(names))
     elif as_json:
         print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates()}))
     else:
-        description(loaded.describe(), loaded.near_duplicates(), _console())
+        description(loaded.describe(), loaded.near_duplicates(), console())
 
 
 @app.command()
@@ -261,11 +239,11 @@ def embed(
 
     write = writer_for(output)
     with progress("embedding") as show:
-        embedded = embed_items(inputs, backbone=backbone, precision=precision, cache=_cache(cache), progress=show)
+        embedded = embed_items(inputs, backbone=backbone, precision=precision, cache=open_cache(cache), progress=show)
     write(output, embedded.names, embedded.vectors)
-    _note(f"{len(embedded.names):,} embeddings of {embedded.vectors.shape[1]} features written to {output}")
-    _warn_unreadable(embedded.unreadable)
-    _exit(embedded.unreadable)
+    note(f"{len(embedded.names):,} embeddings of {embedded.vectors.shape[1]} features written to {output}")
+    warn_unreadable(embedded.unreadable)
+    finish(embedded.unreadable)
 
 
 @app.command()
@@ -277,56 +255,4 @@ def demo(
     """Run the whole story on real handwritten digits that come with scikit-learn."""
     from dn2.cli.demo import run
 
-    run(folder, _console())
-
-
-def _cache(use: bool) -> Cache | None:
-    from dn2.store.cache import Cache
-
-    return Cache() if use else None
-
-
-def _load(path: Path, cache: bool) -> Model:
-    import dn2
-
-    return dn2.load(path, cache=_cache(cache))
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _note(words: str) -> None:
-    print(words, file=sys.stderr)
-
-
-def _report_reference(model: Model, path: Path) -> None:
-    from dn2.cli.show import one_in
-
-    calibration = model.calibration
-    smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
-    _note(f"{path}: {len(model.items):,} reference items, false-alarm rate {one_in(model.false_alarm_rate)}{smallest}")
-    if calibration.n_near_duplicates:
-        logger.warning(
-            "%d of %d reference items have a near copy in the set; copies cause more false alarms than asked for: "
-            "keep one of each (dn2 inspect lists them)",
-            calibration.n_near_duplicates,
-            calibration.sample_size,
-        )
-    _warn_unreadable(model.unreadable)
-
-
-def _warn_unreadable(rows: Sequence[Row]) -> None:
-    for row in rows[:10]:
-        logger.warning("not read: %s: %s", row.item, row.error)
-    if len(rows) > 10:
-        logger.warning("... and %d more that could not be read", len(rows) - 10)
-
-
-def _exit(unreadable: Sequence[Any], found: bool = False) -> None:
-    if found:
-        raise typer.Exit(1)
-    if unreadable:
-        raise typer.Exit(3)
+    run(folder, console())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ ROWS_SHOWN = 20
 
 def one_in(rate: float) -> str:
     """Write a rate as a person says it: 0.01 is `1 in 100`."""
-    return f"1 in {1 / rate:.0f}" if 1 / rate == round(1 / rate) else f"{rate:.2%}"
+    return f"1 in {1 / rate:,.0f}" if math.isclose(1 / rate, round(1 / rate)) else f"{rate:.2%}"
 
 
 def summary(results: Results) -> str:

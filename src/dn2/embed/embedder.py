@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from dn2.embed.network import Network
 from dn2.embed.pipeline import Cache, Embedded, ImagePipeline
 from dn2.embed.registry import Backbone, get_backbone
-from dn2.errors import UnreadableItem
+from dn2.errors import InputError, UnreadableItem
 
 
 class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -46,7 +46,9 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Iterable[str | os.PathLike[str]]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Embed image files, given by n paths: (n, d) float32, before any normalisation.
 
-        Raises UnreadableItem for the first file that is no picture."""
+        Raises UnreadableItem for the first file that is no picture, InputError for one path outside of a list."""
+        if isinstance(X, (str, os.PathLike)):
+            raise InputError(f"the paths must be a list, got {os.fspath(X)!r}; write [{os.fspath(X)!r}]")
         paths = [Path(path) for path in X]
         vectors = np.empty((len(paths), self.network.dimension), np.float32)
         for row, item in zip(vectors, self.embed(paths), strict=True):
@@ -58,6 +60,17 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def embed(self, paths: Iterable[Path], *, thumbnails: bool = False) -> Iterator[Embedded]:
         """Embed image files in order; one that cannot be read comes with its error instead of a vector."""
         return ImagePipeline(self.network, self.cache, thumbnails=thumbnails).embed(paths)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; the network is compiled anew at its next use."""
+        super().set_params(**params)
+        for made in ("network", "spec"):
+            self.__dict__.pop(made, None)
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        """Make an embedder of the same parameters, which shares the cache: an open file cannot be copied."""
+        return type(self)(self.backbone, precision=self.precision, cache=self.cache)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

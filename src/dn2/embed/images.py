@@ -8,6 +8,10 @@ from __future__ import annotations
 import io
 import os
 import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +29,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 
 MAX_FILE_BYTES = 1 << 30
-MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 512 MiB of RGB
+MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 683 MiB of RGB as it keeps it
+# Pillow warns of pictures from half that size on, which line-scan cameras do make.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 THUMBNAIL_SIZE = 96
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as this many decoded pixels are left per pixel of the result.
@@ -88,9 +94,10 @@ def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Ima
             image.draft(image.mode, (side, side))
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableItem(f"{image.width} x {image.height} pixels exceed the limit of {MAX_PIXELS:,}")
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return _opaque(image)
+        with _memory.taken(image.width * image.height):
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _opaque(image)
     except UnreadableItem:
         raise
     except UnidentifiedImageError as error:
@@ -103,12 +110,43 @@ def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Ima
         raise UnreadableItem(f"damaged picture: {error or type(error).__name__}") from error
 
 
+class _Memory:
+    """Lets threads decode at once only as many pixels as one picture may have, however many processors there are."""
+
+    def __init__(self, pixels: int) -> None:
+        self._free = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        """Wait until this many pixels are free, and hold them."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+_memory = _Memory(MAX_PIXELS)
+
+_TO_8_BITS = (np.arange(1 << 16) / 257 + 0.5).astype(np.uint8)
+
+
 def _opaque(image: Image.Image) -> Image.Image:
     """Bring any mode to `L` or `RGB`: 16 bits scaled to 8, transparency laid over white."""
     if image.mode in ("L", "RGB") and "transparency" not in image.info:
         return image
     if image.mode.startswith("I"):
-        return Image.fromarray((np.clip(np.asarray(image), 0, 65535) / 257 + 0.5).astype(np.uint8))
+        values = np.asarray(image)
+        if not (values.min() >= 0 and values.max() < len(_TO_8_BITS)):
+            raise UnreadableItem(
+                "a picture of 32-bit numbers must hold values from 0 to 65,535; save it in 16 or 8 bits"
+            )
+        return Image.fromarray(_TO_8_BITS[values])
     if image.mode == "F":
         values = np.asarray(image)
         if not (values.min() >= 0 and values.max() <= 1):
@@ -116,8 +154,9 @@ def _opaque(image: Image.Image) -> Image.Image:
         return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image)
+        return white
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
@@ -125,16 +164,24 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
     size = (preprocessing.width, preprocessing.height)
     if preprocessing.shape == "pad":
-        image = ImageOps.pad(image, size, Image.Resampling.BICUBIC, color=127 if image.mode == "L" else (127, 127, 127))
+        fitted = _fit(image, size)
+        image = Image.new("RGB", size, (127, 127, 127))
+        image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
     else:
         image = image.resize(size, Image.Resampling.BICUBIC)
     return np.asarray(image.convert("RGB"))
 
 
+def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Scale to fit into a size, keeping the aspect ratio but at least a pixel a side (`ImageOps.contain` may not)."""
+    scale = min(size[0] / image.width, size[1] / image.height)
+    fitted = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(fitted, Image.Resampling.BICUBIC)
+
+
 def to_thumbnail(image: Image.Image) -> bytes:
     """Make the small JPEG that keeps evidence visible when the original is gone."""
-    small = image.copy() if max(image.size) <= THUMBNAIL_SIZE else image
-    small = ImageOps.contain(small, (THUMBNAIL_SIZE, THUMBNAIL_SIZE)) if small is image else small
+    small = image if max(image.size) <= THUMBNAIL_SIZE else _fit(image, (THUMBNAIL_SIZE, THUMBNAIL_SIZE))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -54,12 +55,14 @@ class Network:
         self.dimension = int(compiled.output(0).get_partial_shape()[1].get_length())
         self._queue = ov.AsyncInferQueue(compiled, 2 * threads)
         self._queue.set_callback(_deliver)
+        self._starting = threading.Lock()
 
     def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
         """Embed one picture, (height, width, 3) uint8; `receive` gets its (d,) vector from another thread.
 
         Returns at once unless all requests are busy."""
-        self._queue.start_async({0: pixels[None]}, receive)
+        with self._starting:  # the queue gives the same idle request to two threads at once
+            self._queue.start_async({0: pixels[None]}, receive)
 
     def wait(self) -> None:
         """Wait until every picture started so far has been received."""

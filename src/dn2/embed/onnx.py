@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 KEYS = {"size", "mean", "std", "shape", "normalize"}
 LARGEST_SIDE = 4096
+LARGEST_NUMBER = 1e6
+
+# In protocol buffers, the entry of a tensor's `external_data` (field 13) that names the file of its weights.
+EXTERNAL_DATA = re.compile(rb"\x6a[\x80-\xff]?[\x00-\x7f]\n\x08location\x12")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ def read_backbone(name: str) -> Backbone:
     path = Path(name)
     data, text = _read(path), _read(path.with_suffix(".json"))
     recipe = _parse(text, path.with_suffix(".json"))
+    if EXTERNAL_DATA.search(data):
+        raise BackboneError(
+            f"{path} keeps weights in another file, where a change would go unnoticed; save it as one file, "
+            "for example with torch.onnx.export(..., external_data=False) or onnx.save(onnx.load(old), new)"
+        )
     return Backbone(
         name=name,
         digest=hashlib.sha256(hashlib.sha256(data).digest() + hashlib.sha256(text).digest()).hexdigest(),
@@ -62,7 +72,7 @@ def _read(path: Path) -> bytes:
 def _parse(text: bytes, path: Path) -> Recipe:
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BackboneError(f"{path} is no JSON: {error}") from error
     if not isinstance(values, Mapping) or "size" not in values or values.keys() - KEYS:
         raise BackboneError(
@@ -86,9 +96,19 @@ def _parse(text: bytes, path: Path) -> Recipe:
 
 
 def _three(values: Any, key: str, path: Path) -> tuple[float, float, float]:
-    if not (isinstance(values, list) and len(values) == 3 and all(type(value) in (int, float) for value in values)):
+    if not (
+        isinstance(values, list)
+        and len(values) == 3
+        and all(type(value) in (int, float) and abs(value) <= LARGEST_NUMBER for value in values)
+    ):
         raise BackboneError(f"{path}: {key} must be three numbers, one a channel, got {values}")
     return cast(tuple[float, float, float], tuple(float(value) for value in values))
+
+
+def _reason(error: RuntimeError) -> str:
+    """Bring OpenVINO's message to one line, without the places in its source."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return "; ".join(line for line in lines if line and not line.startswith(("Exception from", "Check ", "Summary")))
 
 
 def _build(path: Path, recipe: Recipe) -> ov.Model:
@@ -97,7 +117,7 @@ def _build(path: Path, recipe: Recipe) -> ov.Model:
     try:
         network = ov.Core().read_model(path)
     except RuntimeError as error:
-        raise BackboneError(f"{path} is no ONNX network that OpenVINO reads: {error}") from error
+        raise BackboneError(f"{path} is no ONNX network that OpenVINO reads: {_reason(error)}") from error
     height, width = recipe.preprocessing.height, recipe.preprocessing.width
     if len(network.inputs) != 1 or len(network.outputs) != 1:
         raise BackboneError(
@@ -110,9 +130,12 @@ def _build(path: Path, recipe: Recipe) -> ov.Model:
         raise BackboneError(
             f"{path} must take pictures of shape {layouts['NCHW']} or {layouts['NHWC']} by its JSON, not {declared}"
         )
-    network.reshape(layouts[layout])
+    try:
+        network.reshape(layouts[layout])
+    except RuntimeError as error:
+        raise BackboneError(f"{path} cannot take pictures of shape {layouts[layout]}: {_reason(error)}") from error
     output = network.output().get_partial_shape()
-    if output.rank.get_length() != 2 or output.is_dynamic:
+    if output.is_dynamic or len(output) != 2 or output[0] != 1:
         raise BackboneError(f"{path} must give one vector, (1, d), it gives {output}; pool its last map over space")
     prepare = ov.preprocess.PrePostProcessor(network)
     prepare.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))

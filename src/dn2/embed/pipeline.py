@@ -21,6 +21,8 @@ from dn2.errors import UnreadableItem
 
 # Pictures in memory at a time, and embeddings not yet in the cache: what a killed run may lose.
 WINDOW = 128
+# Fewer if the network's input is so large that a window of it would take more than this.
+WINDOW_BYTES = 1 << 28
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,14 +64,16 @@ class ImagePipeline:
         self.cache = cache
         self.thumbnails = thumbnails
         backbone = network.backbone
+        pixels = 3 * backbone.preprocessing.height * backbone.preprocessing.width
+        self._window = min(WINDOW, max(cpu_count(), WINDOW_BYTES // pixels))
         self._recipe = json.dumps([backbone.digest, backbone.preprocessing.as_dict(), network.precision])
 
     def embed(self, paths: Iterable[Path]) -> Iterator[Embedded]:
         """Embed files in order; those that cannot be read come with `error` instead of a vector."""
         with ThreadPoolExecutor(cpu_count(), "dn2-read") as pool:
             try:
-                loaded = _map_ahead(pool, self._load, paths, WINDOW)
-                while window := [self._start(item) for item in islice(loaded, WINDOW)]:
+                loaded = _map_ahead(pool, self._load, paths, self._window)
+                while window := [self._start(item) for item in islice(loaded, self._window)]:
                     self.network.wait()
                     self._remember(window)
                     yield from window

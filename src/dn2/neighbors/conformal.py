@@ -59,13 +59,7 @@ class Calibration:
         """Return the rate to decide at: the one asked for, or 0.01, or the smallest attainable if that is larger.
 
         Raises ReferenceTooSmall for a rate asked for and not attainable, InputError outside (0, 1)."""
-        if asked is None:
-            return max(DEFAULT_RATE, self.smallest_rate)
-        if not 0 < asked < 1:
-            raise InputError(f"a false-alarm rate must lie between 0 and 1, got {asked:g}; 0.01 is 1 in 100")
-        if asked < self.smallest_rate:
-            raise ReferenceTooSmall.for_rate(asked, self.sample_size)
-        return asked
+        return attainable_rate(asked, self.sample_size)
 
     def threshold(self, rate: float) -> float:
         """Return the largest anomaly score that is no alarm: p_value <= rate exactly where score > threshold."""
@@ -108,6 +102,23 @@ class Calibration:
         }
 
 
+def attainable_rate(asked: float | None, sample_size: int) -> float:
+    """Return the rate that so many calibrating items decide at: see `Calibration.rate`."""
+    smallest = 1 / (sample_size + 1)
+    if asked is None:
+        return max(DEFAULT_RATE, smallest)
+    check_rate(asked)
+    if asked < smallest:
+        raise ReferenceTooSmall.for_rate(asked, sample_size)
+    return asked
+
+
+def check_rate(rate: float) -> None:
+    """Raise InputError for a false-alarm rate outside (0, 1)."""
+    if not 0 < rate < 1:
+        raise InputError(f"a false-alarm rate must lie between 0 and 1, got {rate:g}; 0.01 is 1 in 100")
+
+
 def required_sample(rate: float | None) -> int:
     """Return how many items a sample must hold so that a rate is resolved in steps of a hundredth of it."""
     return 0 if rate is None else math.ceil(100 / rate)
@@ -139,8 +150,10 @@ def false_discoveries(p_values: Scores, level: float) -> np.ndarray[Any, np.dtyp
     for split calibration; for leave-one-out p-values it is only measured.  Raises InputError."""
     if not 0 < level < 1:
         raise InputError(f"a false-discovery rate must lie between 0 and 1, got {level:g}; 0.05 is 1 in 20")
-    if not len(p_values):
-        return np.zeros(0, bool)
-    from scipy.stats import false_discovery_control
-
-    return np.asarray(false_discovery_control(p_values) <= level)
+    n = len(p_values)
+    ascending = np.sort(p_values)
+    # p-values are fractions, and fall on the line exactly: a rounding must not decide.
+    below = ascending * n <= level * np.arange(1, n + 1) * (1 + 1e-12)
+    largest = ascending[below].max(initial=-np.inf)
+    alarms: np.ndarray[Any, np.dtype[np.bool_]] = p_values <= largest
+    return alarms

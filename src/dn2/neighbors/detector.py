@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.conformal import (
     Calibration,
     Scores,
+    attainable_rate,
+    check_rate,
     mean_squared_distance,
     near_duplicates,
     required_sample,
@@ -24,8 +27,8 @@ from dn2.neighbors.normalize import NORMALIZATIONS, normalize
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384
 
-# Beyond this a squared distance overflows in float32.
-LARGEST_VALUE = 1e17
+# The square of a longer row overflows in float32, or nearly.
+LARGEST_LENGTH = 1e18
 
 
 class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -54,8 +57,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_size(len(rows))
         blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
         index = ExactIndex(blocks)
-        loo = LeaveOneOut.of(index, sample_positions(blocks, required_sample(self.false_alarm_rate)), self.n_neighbors)
-        return self._adopt(index, loo)
+        return self._adopt(index, LeaveOneOut.of(index, self._members(blocks), self.n_neighbors))
 
     def restore(self, blocks: Sequence[Vectors], loo: LeaveOneOut) -> Self:
         """Take over a saved reference set: normalised embeddings in blocks of (n_i, d) float32, and its
@@ -74,16 +76,17 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         else:
             blocks += [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
         index = ExactIndex(blocks)
-        members = sample_positions(blocks, required_sample(self.false_alarm_rate))
-        return self._adopt(index, self._loo.after_adding(index, first_new, members))
+        return self._adopt(index, self._loo.after_adding(index, first_new, self._members(blocks)))
 
     def remove(self, positions: Any) -> Self:
         """Take items away by position; the others move up.  Equals never having had them, bit for bit.
 
         Raises InputError for a position that does not exist, ReferenceTooSmall if too few would remain."""
         check_is_fitted(self)
-        removed = np.unique(np.asarray(positions, np.int64))
-        n = len(self._index)
+        removed, n = np.unique(positions), len(self._index)
+        if len(removed) and removed.dtype.kind not in "iu":
+            raise InputError(f"positions must be whole numbers in 0 ... {n - 1}, got {removed.dtype}")
+        removed = removed.astype(np.int64)
         if len(removed) and not (removed[0] >= 0 and removed[-1] < n):
             raise InputError(f"positions must lie in 0 ... {n - 1}, got {removed[0]} ... {removed[-1]}")
         self._check_size(n - len(removed))
@@ -96,8 +99,12 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             if part.any()
         ]
         index = ExactIndex(blocks)
+        return self._adopt(index, self._loo.after_removing(index, removed, self._members(blocks)))
+
+    def _members(self, blocks: Sequence[Vectors]) -> Positions:
         members = sample_positions(blocks, required_sample(self.false_alarm_rate))
-        return self._adopt(index, self._loo.after_removing(index, removed, members))
+        attainable_rate(self.false_alarm_rate, len(members))  # refused before the search rather than after it
+        return members
 
     def _adopt(self, index: ExactIndex, loo: LeaveOneOut) -> Self:
         copies = near_duplicates(loo.distances[:, 0])
@@ -112,7 +119,8 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Return squared L2 distances and positions of the nearest reference items, (n, k), nearest first."""
         check_is_fitted(self)
         k = self.n_neighbors if n_neighbors is None else n_neighbors
-        if not 1 <= k <= len(self._index):
+        _check_neighbors(k)
+        if k > len(self._index):
             raise InputError(f"n_neighbors must lie in 1 ... {len(self._index)} reference items, got {k}")
         return self._index.search(self._rows(X), k)
 
@@ -127,7 +135,8 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def p_value(self, X: Any) -> Scores:
         """Return conformal p-values, (n,): a normal item gets one of at most `rate` with at most that probability."""
-        return self.calibration_.p_value(self.anomaly_score(X))
+        scores = self.anomaly_score(X)
+        return self.calibration_.p_value(scores)
 
     def score_samples(self, X: Any) -> Scores:
         """Return the negative of `anomaly_score`, (n,), as scikit-learn defines it."""
@@ -159,25 +168,27 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def _check_parameters(self) -> None:
-        if (
-            isinstance(self.n_neighbors, bool)
-            or not isinstance(self.n_neighbors, (int, np.integer))
-            or self.n_neighbors < 1
-        ):
-            raise InputError(f"n_neighbors must be a whole number of at least 1, got {self.n_neighbors!r}")
+        _check_neighbors(self.n_neighbors)
+        if self.false_alarm_rate is not None:
+            check_rate(self.false_alarm_rate)
         if self.normalize not in NORMALIZATIONS:
             raise InputError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}")
 
     def _check_size(self, n: int) -> None:
         if n <= self.n_neighbors:
             raise ReferenceTooSmall(
-                f"{self.n_neighbors} neighbours need at least {self.n_neighbors + 1} reference items, got {n}; "
-                f"add {self.n_neighbors + 1 - n} more or ask for fewer neighbours"
+                f"{self.n_neighbors} neighbours need at least {self.n_neighbors + 1} reference items, "
+                f"got n_samples={n}; add {self.n_neighbors + 1 - n} more or ask for fewer neighbours"
             )
 
     def _rows(self, X: Any, reset: bool = False) -> Vectors:
-        rows = validate_data(self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1)
-        largest = np.abs(rows).max(initial=0)
-        if largest > LARGEST_VALUE:
-            raise InputError(f"values must lie within +-{LARGEST_VALUE:g}, got {largest:g}; scale them down")
+        rows = validate_data(self, X, reset=reset, dtype="numeric")
+        largest, limit = max(float(rows.max()), -float(rows.min())), LARGEST_LENGTH / math.sqrt(rows.shape[1])
+        if largest > limit:
+            raise InputError(f"values must lie within +-{limit:.3g}, got {largest:.3g}; scale them down")
         return normalize(np.ascontiguousarray(rows, np.float32), self.normalize)
+
+
+def _check_neighbors(k: Any) -> None:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise InputError(f"n_neighbors must be a whole number of at least 1, got {k!r}")

@@ -15,7 +15,7 @@ Distances = np.ndarray[Any, np.dtype[np.float32]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
 
-QUERIES_AT_ONCE = 4096
+QUERIES_AT_ONCE = 16_384  # for short rows faiss turns to matrix products, three times as fast, only with thousands
 SPARE_CANDIDATES = 8
 MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no slower
 DISTANCES_AT_ONCE = 1 << 22
@@ -59,7 +59,7 @@ class ExactIndex:
         rows = np.arange(len(queries))
         count = k + (exclude is not None) + SPARE_CANDIDATES
         while len(rows) and count <= min(MOST_CANDIDATES, len(self) - 1):
-            some = queries[rows]
+            some = queries if len(rows) == len(queries) else queries[rows]
             candidates, floor = self._propose(some, count)
             near = self._nearest(some, candidates, k, None if exclude is None else exclude[rows])
             proven = near[0][:, -1] < floor - self._rounding_error(some)

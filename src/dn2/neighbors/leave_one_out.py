@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
+
+Draws = np.ndarray[Any, np.dtype[np.uint64]]
 
 ALL_UP_TO = 20_000
 SAMPLE_SIZE = 10_000
@@ -81,7 +84,8 @@ def sample_positions(blocks: Sequence[Vectors], at_least: int = 0) -> Positions:
 
     at_least : how many the false-alarm rate takes, where that is more than `SAMPLE_SIZE`.
     Returns (m,) positions, ascending.  Rows are drawn by a hash of their content, so that the draw does not
-    depend on the order in which the set came to be: after adding and removing it is the draw of a fresh fit."""
+    depend on the order in which the set came to be: after adding and removing it is the draw of a fresh fit.
+    Copies of a row are drawn one by one: all of them together, or none, would be no random sample."""
     n = sum(len(block) for block in blocks)
     if n <= max(ALL_UP_TO, at_least):
         return np.arange(n, dtype=np.int64)
@@ -91,7 +95,11 @@ def sample_positions(blocks: Sequence[Vectors], at_least: int = 0) -> Positions:
         np.uint64,
         n,
     )
-    return np.sort(np.argsort(draws, kind="stable")[:size]).astype(np.int64)
+    order = np.argsort(draws, kind="stable")
+    draws = draws[order]
+    copy = np.arange(n, dtype=np.uint64) - np.searchsorted(draws, draws).astype(np.uint64)
+    drawn = np.argsort(_mixed(draws + copy), kind="stable")[:size]
+    return np.sort(order[drawn]).astype(np.int64)
 
 
 def rows_at(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
@@ -102,6 +110,14 @@ def rows_at(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
         inside = (positions >= start) & (positions < start + len(block))
         rows[inside] = block[positions[inside] - start]
     return rows
+
+
+def _mixed(draws: Draws) -> Draws:
+    """Turn numbers that differ at all into independent ones.  Source: SplitMix64, Steele et al., 2014."""
+    draws = draws + np.uint64(0x9E3779B97F4A7C15)
+    draws = (draws ^ draws >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    draws = (draws ^ draws >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return draws ^ draws >> np.uint64(31)
 
 
 def _renumbered(positions: Positions, removed: Positions) -> Positions:

@@ -36,6 +36,8 @@ def normalize(vectors: Vectors, method: str) -> Vectors:
 
 def _unit(vectors: Vectors) -> Vectors:
     largest = np.maximum(vectors.max(axis=1, keepdims=True), -vectors.min(axis=1, keepdims=True))
-    scaled: Vectors = np.divide(vectors, largest, out=np.zeros_like(vectors), where=largest > 0)  # squares do not underflow
+    # Squares of the values themselves may underflow.
+    scaled: Vectors = np.divide(vectors, largest, out=np.zeros_like(vectors), where=largest > 0)
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.divide(scaled, lengths, out=scaled, where=lengths > 0)
+    np.divide(scaled, lengths, out=scaled, where=lengths > 0)
+    return scaled

@@ -7,14 +7,15 @@ sees the old model or the new one, whatever happens to the writer.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
 import mmap
 import os
 import re
+import stat
 import struct
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,11 +50,23 @@ def save(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Sequence
     replaces : digest of the model that this one came from, None for a new one that may replace anything.
     Returns the new model's digest.  Raises InputError for a folder that is something else, ModelError if
     the model on disk is no longer the one that this came from."""
-    if folder.exists() and not (folder / MANIFEST).exists() and not _is_empty(folder):
+    check_target(folder)
+    try:
+        return _save(folder, manifest, parts, replaces)
+    except OSError as error:
+        raise InputError(f"the model {folder} cannot be written: {error.strerror or error}") from error
+
+
+def check_target(folder: Path) -> None:
+    """Raise InputError where no model can be saved because something else is there."""
+    if os.path.lexists(folder) and not (folder / MANIFEST).exists() and not _is_empty(folder):
         raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
+
+
+def _save(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Sequence[Part]], replaces: str | None) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        if replaces is not None and read_manifest(folder)["digest"] != replaces:
+        if replaces is not None and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
             raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
         names: dict[str, list[str]] = {}
         digests: dict[str, str] = {}
@@ -103,7 +116,8 @@ def _sync_folder(folder: Path) -> None:
 
 def _sealed(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
     """Write a manifest so that its last line is the digest of all bytes before."""
-    body = json.dumps(manifest, indent=1).removesuffix("\n}").encode() + b",\n "
+    text = json.dumps(manifest, indent=1, default=lambda number: number.item())  # a parameter may be NumPy's
+    body = text.removesuffix("\n}").encode() + b",\n "
     digest = hashlib.sha256(body).hexdigest()
     return body + f'"digest": "{digest}"\n}}\n'.encode(), digest
 
@@ -119,15 +133,18 @@ def _remove_unnamed(folder: Path, named: set[str]) -> None:
 
 def _is_empty(folder: Path) -> bool:
     """Tell whether a folder holds nothing, or only what an interrupted first save left."""
-    return folder.is_dir() and all(
-        FILE_NAME.fullmatch(path.name.removesuffix(".tmp")) or path.name == f"{MANIFEST}.tmp"
-        for path in folder.iterdir()
-    )
+    try:
+        return all(
+            FILE_NAME.fullmatch(path.name.removesuffix(".tmp")) or path.name == f"{MANIFEST}.tmp"
+            for path in folder.iterdir()
+        )
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other writers out, where the system knows advisory locks."""
+def _locked(folder: Path, shared: bool = False) -> Iterator[None]:
+    """Keep writers out, where the system knows advisory locks.  Those who read share the lock."""
     if os.name != "posix":
         yield
         return
@@ -135,7 +152,8 @@ def _locked(folder: Path) -> Iterator[None]:
 
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
@@ -145,7 +163,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read and check `model.json`.  Raises ModelError if it is missing, damaged or of a later format."""
     path = folder / MANIFEST
     try:
-        with open(path, "rb") as file:
+        with open(_regular(path), "rb") as file:
             data = file.read(MANIFEST_LIMIT + 1)
     except OSError as error:
         raise ModelError(
@@ -155,9 +173,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(data)
         version = manifest["format"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"format {version!r}")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged: it is not the JSON that dn2 writes") from error
-    if isinstance(version, int) and version > FORMAT:
+        raise ModelError(f"{path} is damaged: it is not the JSON that dn2 writes; restore it or fit again") from error
+    if version > FORMAT:
         raise ModelError(
             f"{folder} has format {version}, this dn2 reads up to {FORMAT}; "
             f"it takes dn2 {manifest.get('readable_from', 'of a later release')}: pip install --upgrade dn2"
@@ -165,11 +185,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     body, _, _ = data.rpartition(b'"digest"')
     digest = hashlib.sha256(body).hexdigest()
     if data != body + f'"digest": "{digest}"\n}}\n'.encode():
-        raise ModelError(f"{path} is damaged: its bytes do not match its digest; make the model again")
-    for name in manifest["files"]:
-        if not FILE_NAME.fullmatch(name):
-            raise ModelError(f"{path} names a file {name!r} that dn2 would not write")
+        raise ModelError(f"{path} is damaged: its bytes do not match its digest; restore it or fit again")
+    _check_names(path, manifest)
     return dict(manifest)
+
+
+def _check_names(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a file outside of the folder, and one without a digest."""
+    try:
+        files, parts = dict(manifest["files"]), dict(manifest["parts"])
+        named = {name for names in parts.values() for name in names}
+        strange = [name for name in named | set(files) if name not in files or not FILE_NAME.fullmatch(name)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} does not list the model's files as dn2 does; fit again") from error
+    if strange:
+        raise ModelError(f"{path} names a file {min(strange)!r} that dn2 would not write; fit again")
 
 
 class Bundle:
@@ -214,7 +244,7 @@ class Bundle:
         """Read the arrays of the one file of a kind into memory."""
         (name,) = self.manifest["parts"][kind]
         try:
-            return dict(load_tensors((self.folder / name).read_bytes()))
+            return dict(load_tensors(_regular(self.folder / name).read_bytes()))
         except (OSError, SafetensorError) as error:
             raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
 
@@ -227,40 +257,48 @@ class Bundle:
         rows = []
         for name in self.manifest["parts"][kind]:
             try:
-                lines = (self.folder / name).read_bytes().splitlines()
+                lines = _regular(self.folder / name).read_bytes().splitlines()
                 rows += json.loads(b"[" + b",".join(lines) + b"]")  # three times as fast as line by line
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
         return rows
 
 
 def read(folder: Path, load: Callable[[Bundle], T]) -> T:
-    """Load from a model that another process may be replacing: begin again when it did."""
-    for _ in range(5):
-        bundle = Bundle(folder)
-        try:
-            return load(bundle)
-        except ModelError:
-            if read_manifest(folder)["digest"] == bundle.manifest["digest"]:
-                raise
-            time.sleep(0.1)
-    return load(Bundle(folder))
+    """Load from a model that another process may be replacing: on trouble, look again with writers kept out."""
+    bundle = Bundle(folder)
+    try:
+        return load(bundle)
+    except ModelError:
+        with _locked(folder, shared=True):
+            return load(Bundle(folder))
 
 
 def _map_array(path: Path, key: str) -> np.ndarray[Any, Any]:
     """Map one array of a safetensors file: 8 bytes of header length, the JSON header, the data."""
     try:
-        with open(path, "rb") as file:
+        with open(_regular(path), "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > MANIFEST_LIMIT:
                 raise ValueError("its header is too long")
             entry = json.loads(file.read(length))[key]
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return np.ndarray(entry["shape"], DTYPES[entry["dtype"]], data, 8 + length + entry["data_offsets"][0])
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        # NumPy refuses a shape that would leave the file.
+        array = np.ndarray(entry["shape"], DTYPES[entry["dtype"]], data, 8 + length + entry["data_offsets"][0])
+        if not array.flags.aligned:
+            raise ValueError(f"{key} is not aligned")
+        return array
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, struct.error) as error:
         raise ModelError(f"the model {path.parent} is damaged: {path.name}: {error}") from error
 
 
 def _file_digest(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open(_regular(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _regular(path: Path) -> Path:
+    """Refuse a pipe or a device in the place of a file: reading it would wait or never end.  Raises OSError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+    return path

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
 
 if TYPE_CHECKING:
     import pandas
+
+T = TypeVar("T")
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
 
@@ -105,11 +109,7 @@ class Results:
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
         """Write Parquet, `neighbors` as JSON text.  Raises MissingExtra without the `parquet` extra."""
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise MissingExtra("writing Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
+        pyarrow = import_pyarrow()
         text, number = pyarrow.string(), pyarrow.float64()
         types = dict(zip(COLUMNS, (text, number, number, pyarrow.bool_(), text, text), strict=True))
         records = [_flat(row) for row in self.rows]
@@ -136,28 +136,57 @@ class Results:
             file.write(json.dumps(row.as_dict(), ensure_ascii=False) + "\n")
 
     def _write_csv(self, file: TextIO) -> None:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
+        file.write(",".join(COLUMNS) + "\n")
         for row in self.rows:
             record = _flat(row)
             if row.is_anomaly is not None:
                 record["is_anomaly"] = "true" if row.is_anomaly else "false"
-            writer.writerow(record)
+            file.write(_csv_line(record.values()))
 
 
 def writer_for(path: str | os.PathLike[str]) -> Callable[[Results, str | os.PathLike[str]], None]:
     """Choose how to write a results file by the ending of its name.  Raises InputError for an unknown one."""
     writers = {".csv": Results.to_csv, ".jsonl": Results.to_jsonl, ".parquet": Results.to_parquet}
-    suffix = Path(path).suffix.lower()
+    return choose_writer(path, writers, "a results file")
+
+
+def choose_writer(path: str | os.PathLike[str], writers: Mapping[str, T], what: str) -> T:
+    """Choose by the ending of a file's name, and refuse early what could not be written.
+
+    writers : by ending; what : what the file is to hold, in words.
+    Raises InputError for an unknown ending or a folder that does not exist, MissingExtra."""
+    target = Path(path)
+    suffix = target.suffix.lower()
     if suffix not in writers:
-        raise InputError(f"a results file must end in {', '.join(writers)}, got {os.fspath(path)!r}")
+        raise InputError(f"{what} must end in {' or '.join(writers)}, got {os.fspath(path)!r}")
+    if not target.parent.is_dir():
+        raise InputError(f"{target} cannot be written: there is no folder {target.parent}")
+    if suffix == ".parquet":
+        import_pyarrow()
     return writers[suffix]
+
+
+def import_pyarrow() -> Any:
+    """Import pyarrow with its Parquet part.  Raises MissingExtra."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtra("writing Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
+    return pyarrow
 
 
 def _flat(row: Row) -> dict[str, Any]:
     record = row.as_dict()
     record["neighbors"] = json.dumps(record["neighbors"], ensure_ascii=False) if row.neighbors else None
     return record
+
+
+def _csv_line(values: Iterable[Any]) -> str:
+    line = io.StringIO()
+    # Before Python 3.13 a line break is quoted only if it is in the line terminator.
+    csv.writer(line, lineterminator="\r\n").writerow(values)
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _write_text(path: str | os.PathLike[str], write: Callable[[TextIO], None]) -> None:
@@ -176,6 +205,7 @@ def write_file(path: str | os.PathLike[str], write: Callable[[Path], None]) -> N
         write(temporary)
         os.replace(temporary, target)
     except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror}") from error
+        raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

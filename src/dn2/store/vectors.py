@@ -9,21 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from dn2.errors import InputError, MissingExtra
-from dn2.store.results import write_file
+from dn2.store.results import choose_writer, import_pyarrow, write_file
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 def writer_for(path: str | os.PathLike[str]) -> Callable[[Path, Sequence[str], Vectors], None]:
-    """Choose how to write embeddings by the ending of the file's name.
+    """Choose how to write embeddings by the ending of the file's name; see `choose_writer`.
 
-    The writer takes the path, n names and (n, d) vectors.  Raises InputError for an unknown ending."""
-    writers = {".npz": _write_npz, ".parquet": _write_parquet}
-    suffix = Path(path).suffix.lower()
-    if suffix not in writers:
-        raise InputError(f"a file of embeddings must end in {' or '.join(writers)}, got {os.fspath(path)!r}")
-    return writers[suffix]
+    The writer takes the path, n names and (n, d) vectors."""
+    return choose_writer(path, {".npz": _write_npz, ".parquet": _write_parquet}, "a file of embeddings")
 
 
 def _write_npz(path: Path, names: Sequence[str], vectors: Vectors) -> None:
@@ -35,11 +30,7 @@ def _write_npz(path: Path, names: Sequence[str], vectors: Vectors) -> None:
 
 
 def _write_parquet(path: Path, names: Sequence[str], vectors: Vectors) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtra("writing Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
+    pyarrow = import_pyarrow()
     embeddings = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1])
     table = pyarrow.table({"item": pyarrow.array(names, pyarrow.string()), "embedding": embeddings})
     write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))

@@ -1,0 +1,115 @@
+"""What the commands share: arguments and options, and what all of them print at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dn2.model import Model
+    from dn2.store.cache import Cache
+    from dn2.store.results import Row
+
+logger = logging.getLogger("dn2")
+
+
+class Precision(StrEnum):
+    """Arithmetic of the network."""
+
+    auto = "auto"
+    f32 = "f32"
+    bf16 = "bf16"
+
+
+class Normalize(StrEnum):
+    """Feature normalisation."""
+
+    none = "none"
+    unit = "unit"
+    root_unit = "root-unit"
+
+
+INPUTS = "A folder (searched recursively), files, a glob, or @list.txt; several are allowed."
+InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT...", help=INPUTS, show_default=False)]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model's folder, made by fit.", show_default=False)
+]
+BackboneOption = Annotated[str, typer.Option(help="lite0, lite1, lite2, or the path of an .onnx file.")]
+PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic; f32 makes a model that moves between machines.")]
+CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings by content, and use kept ones.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+RateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--false-alarm-rate",
+        help="Share of normal items that may be flagged. Default: 0.01, or the smallest that the items support.",
+        show_default=False,
+    ),
+]
+
+
+def open_cache(use: bool) -> Cache | None:
+    """Open the user's cache if it is to be used."""
+    from dn2.store.cache import Cache
+
+    return Cache() if use else None
+
+
+def load(path: Path, *, cache: bool) -> Model:
+    """Load a model, with or without the user's cache.  Raises ModelError, BackboneError."""
+    import dn2
+
+    return dn2.load(path, cache=open_cache(cache))
+
+
+def console() -> Console:
+    """Return what prints tables for a person on stdout."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def note(words: str) -> None:
+    """Tell a person on stderr what was done."""
+    print(words, file=sys.stderr)
+
+
+def report_reference(model: Model, path: Path) -> None:
+    """Say what the reference set now is, what rate it holds, and what speaks against trusting it."""
+    from dn2.cli.show import one_in
+
+    calibration = model.calibration
+    smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
+    note(f"{path}: {len(model.items):,} reference items, false-alarm rate {one_in(model.false_alarm_rate)}{smallest}")
+    if calibration.n_near_duplicates:
+        logger.warning(
+            "%d of %d reference items have a near copy in the set; copies cause more false alarms than asked for: "
+            "keep one of each (dn2 inspect lists them)",
+            calibration.n_near_duplicates,
+            calibration.sample_size,
+        )
+    warn_unreadable(model.unreadable)
+
+
+def warn_unreadable(rows: Sequence[Row]) -> None:
+    """Name items that could not be read, the first ten of them with the reason."""
+    for row in rows[:10]:
+        logger.warning("not read: %s: %s", row.item, row.error)
+    if len(rows) > 10:
+        logger.warning("... and %d more that could not be read", len(rows) - 10)
+
+
+def finish(unreadable: Sequence[Row], found: bool = False) -> None:
+    """End with status 1 if an anomaly was found that should fail the run, else 3 if an item could not be read."""
+    if found:
+        raise typer.Exit(1)
+    if unreadable:
+        raise typer.Exit(3)

@@ -1,0 +1,396 @@
+"""Files to embeddings: in order, with errors between, never twice, never all at once."""
+
+import hashlib
+import itertools
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dn2.embed import pipeline
+from dn2.embed.images import Preprocessing, to_thumbnail
+from dn2.embed.network import Network, cpu_count
+from dn2.embed.pipeline import ImagePipeline
+from dn2.embed.registry import get_backbone
+
+SMALL = Preprocessing(8, 8)
+
+
+@dataclass(frozen=True)
+class FakeBackbone:
+    digest: str = "fake"
+    preprocessing: Preprocessing = SMALL
+
+
+class FakeNetwork:
+    """Embeds a picture as its mean color, and answers as late and in as wrong an order as it may."""
+
+    def __init__(self, backbone=FakeBackbone(), precision="f32"):
+        self.backbone = backbone
+        self.precision = precision
+        self.started = 0
+        self._waiting = []
+
+    def start(self, pixels, receive):
+        self.started += 1
+        self._waiting.append((pixels.copy(), receive))
+
+    def wait(self):
+        for pixels, receive in reversed(self._waiting):
+            receive(pixels.mean(axis=(0, 1)).astype(np.float32))
+        self._waiting.clear()
+
+
+class FakeCache(dict):
+    """A dictionary that counts what it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.puts = []
+
+    def put(self, entries):
+        self.puts.append(len(entries))
+        self.update(entries)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Count the pictures decoded from here on."""
+    count = Counter()
+    decode = pipeline.decode
+
+    def counting(*arguments):
+        count["decoded"] += 1
+        return decode(*arguments)
+
+    monkeypatch.setattr(pipeline, "decode", counting)
+    return count
+
+
+@pytest.fixture
+def colors(tmp_path):
+    """Return 40 files of one color each, whose red tells their number."""
+    paths = [tmp_path / f"{number:02}.png" for number in range(40)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (8, 8), (number, 100, 200)).save(path)
+    return paths
+
+
+def run(paths, network=None, cache=None, **options):
+    return list(ImagePipeline(network or FakeNetwork(), cache, **options).embed(paths))
+
+
+def reader_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("dn2-read")]
+
+
+# Order and errors
+
+
+@pytest.mark.parametrize("window", [1, 3, 16, 40, 128])
+def test_embeddings_come_in_the_order_of_the_files(colors, monkeypatch, window):
+    monkeypatch.setattr(pipeline, "WINDOW", window)
+    order = np.random.default_rng(window).permutation(40)
+    items = run([colors[place] for place in order])
+    assert [item.path for item in items] == [colors[place] for place in order]
+    assert [item.vector.tolist() for item in items] == [[place, 100, 200] for place in order]
+    assert {item.error for item in items} == {None}
+
+
+def test_files_that_are_read_at_different_speeds_come_in_order(colors, monkeypatch):
+    monkeypatch.setattr(pipeline, "WINDOW", 8)
+    decode = pipeline.decode
+
+    def slow_at_first(data, size):
+        image = decode(data, size)
+        time.sleep(0.02 if image.getpixel((0, 0))[0] % 8 == 0 else 0)
+        return image
+
+    monkeypatch.setattr(pipeline, "decode", slow_at_first)
+    assert [item.vector[0] for item in run(colors)] == list(range(40))
+
+
+def test_what_cannot_be_read_comes_in_its_place_with_its_error(colors, tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "folder.png").mkdir()
+    broken = [tmp_path / name for name in ("text.png", "empty.png", "folder.png", "missing.png")]
+    paths = [*colors[:2], *broken, *colors[2:4], broken[0]]
+    items = run(paths)
+    assert [item.path for item in items] == paths
+    assert [item.vector is None for item in items] == [False] * 2 + [True] * 4 + [False] * 2 + [True]
+    assert [item.vector[0] for item in items if item.vector is not None] == [0, 1, 2, 3]
+    for item, word in zip(items[2:6], ["not a picture", "empty", "director|regular", "No such file"], strict=True):
+        assert any(one in item.error for one in word.split("|"))
+
+
+def test_nothing_but_broken_files_and_no_files_at_all_end_well(tmp_path):
+    (tmp_path / "a.png").touch()
+    assert [item.vector for item in run([tmp_path / "a.png"] * 3)] == [None] * 3
+    assert run([]) == []
+
+
+def test_the_digest_is_that_of_the_file(colors):
+    items = run(colors[:3])
+    assert [item.digest for item in items] == [hashlib.sha256(path.read_bytes()).hexdigest() for path in colors[:3]]
+
+
+def test_files_of_the_same_content_have_the_same_embedding_under_their_own_names(colors, tmp_path):
+    twin = tmp_path / "twin.png"
+    twin.write_bytes(colors[5].read_bytes())
+    items = run([colors[5], colors[6], twin, colors[5]], cache=FakeCache())
+    assert [item.path for item in items] == [colors[5], colors[6], twin, colors[5]]
+    assert [item.vector[0] for item in items] == [5, 6, 5, 5]
+    assert len({item.digest for item in items}) == 2
+
+
+def test_an_exception_that_is_no_ones_fault_ends_the_run_and_the_threads(colors, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(pipeline, "to_pixels", broken)
+    with pytest.raises(ZeroDivisionError):
+        run(colors)
+    assert not reader_threads()
+
+
+# The cache
+
+
+def test_the_second_run_decodes_nothing_and_gives_the_same_bits(colors, monkeypatch):
+    cache, network = FakeCache(), FakeNetwork()
+    first = run(colors, network, cache)
+
+    def forbidden(*_):
+        raise AssertionError("decoded, though in the cache")
+
+    monkeypatch.setattr(pipeline, "decode", forbidden)
+    second = run(colors, network, cache)
+    assert [item.vector.tobytes() for item in second] == [item.vector.tobytes() for item in first]
+    assert network.started == 40
+    assert all(item.vector.dtype == np.float32 for item in second)
+
+
+def test_a_renamed_file_is_found_and_an_edited_one_is_not(colors, tmp_path, decoded):
+    cache = FakeCache()
+    run(colors[:4], cache=cache)
+    renamed = colors[0].rename(tmp_path / "renamed.png")
+    Image.new("RGB", (8, 8), (77, 100, 200)).save(colors[1])
+    decoded.clear()
+    items = run([renamed, *colors[1:4]], cache=cache)
+    assert decoded["decoded"] == 1
+    assert [item.vector[0] for item in items] == [0, 77, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        FakeNetwork(precision="bf16"),
+        FakeNetwork(FakeBackbone(digest="other")),
+        FakeNetwork(FakeBackbone(preprocessing=Preprocessing(8, 9))),
+        FakeNetwork(FakeBackbone(preprocessing=Preprocessing(9, 8))),
+        FakeNetwork(FakeBackbone(preprocessing=Preprocessing(8, 8, "pad"))),
+    ],
+    ids=["precision", "backbone", "width", "height", "shape"],
+)
+def test_what_another_recipe_embedded_is_not_used(colors, decoded, other):
+    cache = FakeCache()
+    run(colors[:3], cache=cache)
+    decoded.clear()
+    run(colors[:3], other, cache)
+    assert decoded["decoded"] == 3
+    run(colors[:3], cache=cache)
+    run(colors[:3], other, cache)
+    assert decoded["decoded"] == 3
+
+
+def test_another_way_of_reading_pictures_does_not_use_what_this_one_embedded(colors, decoded, monkeypatch):
+    from dn2.embed import images
+
+    cache = FakeCache()
+    run(colors[:3], cache=cache)
+    monkeypatch.setattr(images, "READING_VERSION", images.READING_VERSION + 1)
+    run(colors[:3], cache=cache)
+    assert decoded["decoded"] == 6
+
+
+def test_what_cannot_be_read_is_tried_again_in_the_next_run(tmp_path):
+    cache, path = FakeCache(), tmp_path / "a.png"
+    path.touch()
+    assert run([path], cache=cache)[0].vector is None
+    Image.new("RGB", (8, 8), (3, 4, 5)).save(path)
+    assert run([path], cache=cache)[0].vector.tolist() == [3, 4, 5]
+
+
+def test_a_run_that_ends_early_has_kept_every_embedding_it_gave(colors, monkeypatch, decoded):
+    monkeypatch.setattr(pipeline, "WINDOW", 8)
+    cache = FakeCache()
+    for consumed in (1, 8, 9, 30):
+        cache.clear()
+        running = ImagePipeline(FakeNetwork(), cache).embed(colors)
+        given = list(itertools.islice(running, consumed))
+        assert len(cache) >= consumed
+        running.close()
+        decoded.clear()
+        again = run(colors[:consumed], cache=cache)
+        assert decoded["decoded"] == 0
+        assert [item.vector.tobytes() for item in again] == [item.vector.tobytes() for item in given]
+
+
+def test_the_cache_is_filled_after_every_window(colors, monkeypatch):
+    monkeypatch.setattr(pipeline, "WINDOW", 8)
+    cache = FakeCache()
+    run(colors, cache=cache)
+    assert cache.puts == [8] * 5
+
+
+def test_a_real_cache_gives_back_the_same_bits(files, lite0, tmp_path, monkeypatch):
+    from dn2.store.cache import Cache
+
+    cache = Cache(tmp_path / "cache.sqlite")
+    first = run(files, lite0, cache, thumbnails=True)
+    monkeypatch.setattr(pipeline, "decode", None)
+    second = run(files, lite0, cache, thumbnails=True)
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.vector, other.vector)
+        assert one.thumbnail == other.thumbnail
+    cache.close()
+
+
+def test_with_and_without_cache_and_among_errors_an_embedding_has_the_same_bits(files, lite0, tmp_path):
+    (tmp_path / "broken.png").write_bytes(files[0].read_bytes()[:1000])
+    plain = run(files, lite0)
+    mixed = run([tmp_path / "broken.png", *files[::-1]], lite0, FakeCache(), thumbnails=True)
+    assert mixed[0].vector is None
+    assert np.array_equal(np.stack([item.vector for item in mixed[:0:-1]]), np.stack([item.vector for item in plain]))
+
+
+# Thumbnails
+
+
+def test_thumbnails_are_made_only_where_asked_for(files):
+    assert {item.thumbnail for item in run(files[:2])} == {None}
+    with Image.open(files[0]) as picture:
+        expected = to_thumbnail(picture)
+    assert run(files[:1], thumbnails=True)[0].thumbnail == expected
+
+
+def test_thumbnails_are_kept_in_the_cache_too(files, monkeypatch):
+    cache = FakeCache()
+    first = run(files, cache=cache, thumbnails=True)
+    monkeypatch.setattr(pipeline, "decode", None)
+    second = run(files, cache=cache, thumbnails=True)
+    assert [item.thumbnail for item in second] == [item.thumbnail for item in first]
+    assert None not in {item.thumbnail for item in second}
+
+
+def test_thumbnails_missing_from_the_cache_are_made_without_embedding_again(files, decoded):
+    cache, network = FakeCache(), FakeNetwork()
+    run(files, network, cache)
+    items = run(files, network, cache, thumbnails=True)
+    assert network.started == len(files)
+    assert decoded["decoded"] == 2 * len(files)
+    assert all(item.thumbnail and item.vector is not None for item in items)
+
+
+def test_thumbnails_are_shared_by_all_backbones(files):
+    cache = FakeCache()
+    run(files, cache=cache, thumbnails=True)
+    before = len(cache)
+    run(files, FakeNetwork(FakeBackbone("other")), cache, thumbnails=True)
+    assert len(cache) == before + len(files)  # the embeddings alone
+
+
+def test_a_picture_too_long_for_its_thumbnail_is_embedded_like_any_other(tmp_path):
+    Image.new("RGB", (30_000, 20), (1, 2, 3)).save(tmp_path / "long.png")
+    item = run([tmp_path / "long.png"], thumbnails=True)[0]
+    assert (item.error, item.vector.tolist()) == (None, [1, 2, 3])
+    assert item.thumbnail.startswith(b"\xff\xd8")
+
+
+# Bounds
+
+
+def test_no_more_than_two_windows_are_read_ahead(colors, monkeypatch):
+    monkeypatch.setattr(pipeline, "WINDOW", 8)
+    asked = Counter()
+
+    def endless():
+        for path in itertools.cycle(colors):
+            asked["paths"] += 1
+            yield path
+
+    running = ImagePipeline(FakeNetwork()).embed(endless())
+    ahead = []
+    for consumed, _ in enumerate(itertools.islice(running, 200), 1):
+        ahead.append(asked["paths"] - consumed)
+    running.close()
+    assert 0 < max(ahead) <= 16
+
+
+def test_pixels_are_let_go_as_soon_as_the_network_has_them(colors):
+    assert {item.pixels is None for item in run(colors)} == {True}
+
+
+def test_a_network_of_large_pictures_reads_fewer_ahead(colors):
+    side = 4096
+    network = FakeNetwork(FakeBackbone(preprocessing=Preprocessing(side, side)))
+    monitored = ImagePipeline(network)
+    assert monitored._window * side * side * 3 <= max(1 << 28, cpu_count() * side * side * 3)
+    assert ImagePipeline(FakeNetwork())._window == pipeline.WINDOW == 128
+
+
+def test_closing_early_ends_the_threads_and_reads_no_further(colors, monkeypatch):
+    monkeypatch.setattr(pipeline, "WINDOW", 4)
+    asked = Counter()
+
+    def counted():
+        for path in colors:
+            asked["paths"] += 1
+            yield path
+
+    running = ImagePipeline(FakeNetwork()).embed(counted())
+    next(running)
+    assert reader_threads()
+    running.close()
+    assert not reader_threads()
+    assert asked["paths"] <= 8
+
+
+def test_forgetting_a_run_ends_its_threads(colors):
+    running = ImagePipeline(FakeNetwork()).embed(colors)
+    next(running)
+    del running
+    assert not reader_threads()
+
+
+def test_an_error_in_the_list_of_files_ends_the_threads(colors):
+    def paths():
+        yield colors[0]
+        raise KeyError("list")
+
+    with pytest.raises(KeyError):
+        run(paths())
+    assert not reader_threads()
+
+
+def test_two_runs_at_once_on_one_network_do_not_mix(files, lite0):
+    plain = np.stack([item.vector for item in run(files, lite0)])
+    working = ImagePipeline(lite0)
+    pairs = list(zip(working.embed(files), working.embed(files[::-1]), strict=True))
+    assert np.array_equal(np.stack([one.vector for one, _ in pairs]), plain)
+    assert np.array_equal(np.stack([other.vector for _, other in pairs]), plain[::-1])
+
+
+@pytest.mark.usefixtures("needs_bf16")
+def test_embeddings_of_both_precisions_are_kept_side_by_side(files, lite0):
+    cache, coarse = FakeCache(), Network(get_backbone("lite0"), "bf16")
+    exact = run(files[:2], lite0, cache)
+    again = run(files[:2], coarse, cache)
+    assert len(cache) == 4
+    assert not np.array_equal(exact[0].vector, again[0].vector)
+    assert np.array_equal(run(files[:2], lite0, cache)[0].vector, exact[0].vector)

@@ -1,0 +1,158 @@
+"""Small real models: scikit-learn's handwritten digits as PNG files, and a network that embeds them in no time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import dn2
+from dn2.neighbors import detector
+
+N_REFERENCE = 40
+SHARD_ROWS = 16  # so that the saved model has three shards, of 16, 16 and 8
+
+
+def write_digits(folder: Path, places: Iterable[int], side: int = 32) -> list[Path]:
+    """Write digits, by their places in scikit-learn's set, as `0007.png`; returns the files."""
+    images = load_digits().images
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for place in places:
+        picture = Image.fromarray((images[place] * (255 / 16)).astype(np.uint8))
+        paths.append(folder / f"{place:04d}.png")
+        picture.resize((side, side), Image.Resampling.BICUBIC).save(paths[-1])
+    return paths
+
+
+def places_of(digit: int) -> list[int]:
+    """Return the places of one digit in scikit-learn's set."""
+    return np.flatnonzero(load_digits().target == digit).tolist()
+
+
+def write_backbone(folder: Path) -> str:
+    """Write an ONNX network that pools a picture to 8 x 8 x 3 mean values; returns its path."""
+    import onnx
+    from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+
+    picture = make_tensor_value_info("picture", onnx.TensorProto.FLOAT, [1, 3, 64, 64])
+    vector = make_tensor_value_info("vector", onnx.TensorProto.FLOAT, [1, 192])
+    pool = make_node("AveragePool", ["picture"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8])
+    graph = make_graph([pool, make_node("Flatten", ["pooled"], ["vector"])], "tiny", [picture], [vector])
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(make_model(graph, opset_imports=[make_opsetid("", 13)], ir_version=8), folder / "tiny.onnx")
+    (folder / "tiny.json").write_text('{"size": [64, 64]}')
+    return str(folder / "tiny.onnx")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep every test, and what it starts, out of the user's cache."""
+    folder = tmp_path / "own-cache"
+    monkeypatch.setenv("DN2_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `normal/` (40 zeros), `more/` (8 zeros), `other/` (12 fours) and `tiny.onnx`; not to be changed."""
+    folder = tmp_path_factory.mktemp("world")
+    zeros, fours = places_of(0), places_of(4)
+    write_digits(folder / "normal", zeros[:N_REFERENCE])
+    write_digits(folder / "more", zeros[N_REFERENCE : N_REFERENCE + 8])
+    write_digits(folder / "other", fours[:12])
+    write_backbone(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model of `normal/` in three shards; not to be changed."""
+    folder = tmp_path_factory.mktemp("saved") / "zeros.dn2"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detector, "BLOCK_ROWS", SHARD_ROWS)
+        dn2.fit(world / "normal", backbone=str(world / "tiny.onnx")).save(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of the saved model, to be changed."""
+    return Path(shutil.copytree(saved, tmp_path / "zeros.dn2"))
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the shards small when a model changes."""
+    monkeypatch.setattr(detector, "BLOCK_ROWS", SHARD_ROWS)
+
+
+def contents(folder: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Read a saved model without dn2: what `model.json` says beside the files, and the rows or arrays of each file."""
+    manifest = json.loads((folder / "model.json").read_text())
+    parts: dict[str, list[Any]] = {}
+    for kind, names in manifest["parts"].items():
+        parts[kind] = [
+            [json.loads(line) for line in (folder / name).read_text().splitlines()]
+            if name.endswith(".jsonl")
+            else safetensors.numpy.load_file(folder / name)
+            for name in names
+        ]
+    return {key: value for key, value in manifest.items() if key not in ("parts", "files", "digest")}, parts
+
+
+def reseal(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change `model.json` and give it the digest of its new bytes, as anyone can."""
+    manifest = json.loads((folder / "model.json").read_text())
+    del manifest["digest"]
+    change(manifest)
+    body = json.dumps(manifest, indent=1).encode()[:-2] + b",\n "
+    digest = hashlib.sha256(body).hexdigest()
+    (folder / "model.json").write_bytes(body + f'"digest": "{digest}"\n}}\n'.encode())
+
+
+def replace_part(folder: Path, kind: str, data: bytes, number: int = 0) -> None:
+    """Put other bytes in the place of one file of a model, with all digests right."""
+    digest = hashlib.sha256(data).hexdigest()
+
+    def change(manifest: dict[str, Any]) -> None:
+        old = manifest["parts"][kind][number]
+        new = f"{kind}-{digest[:16]}.{old.rpartition('.')[2]}"
+        (folder / new).write_bytes(data)
+        manifest["parts"][kind][number] = new
+        manifest["files"].pop(old, None)
+        manifest["files"][new] = digest
+
+    reseal(folder, change)
+
+
+def start_python(code: str, *arguments: object, cache: Path | None = None, **options: Any) -> subprocess.Popen[str]:
+    """Start Python on some code in another process; warnings are errors there too."""
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    if cache is not None:
+        environment["DN2_CACHE"] = str(cache)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """List the files of a model in the order of their names."""
+    return iter(sorted(folder.iterdir()))

@@ -1,0 +1,272 @@
+"""Results: one row an item, in files that other programs read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pyarrow.parquet
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from dn2 import InputError, MissingExtra, Neighbor, ReferenceTooSmall, Results, Row
+from dn2.store import results as results_module
+from dn2.store import vectors
+from dn2.store.results import COLUMNS, writer_for
+
+CONTRACT = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
+STRANGE = 'a "quoted", name\nwith a line,\r\nbreak\tand\rmore \u2028 é 日本 😀 ; \\n'
+
+
+def evidence(*pairs: tuple[str, float]) -> tuple[Neighbor, ...]:
+    return tuple(Neighbor(item, distance) for item, distance in pairs)
+
+
+@pytest.fixture
+def results() -> Results:
+    """Five rows with 19 calibrating items: p-values are multiples of 1 / 20."""
+    rows = [
+        Row("good/1.png", 0.25, 0.6, None, evidence(("r1", 0.5), ("r2", 0.5))),
+        Row(STRANGE, 1 / 3, 0.05, None, evidence((STRANGE, 0.1), ("r2", 1e-30))),
+        Row("broken.png", error="damaged picture: 'x', \"y\"\nz"),
+        Row("bad/2.png", 7.5, 0.05, None, evidence(("r1", 2.5), ("r2", 3.0))),
+        Row("same.png", 0.0, 1.0, None, evidence(("same.png", 0.0), ("r2", 0.1))),
+    ]
+    return Results(rows, None, 19).at(0.05)
+
+
+def as_in_contract(results: Results) -> list[dict[str, object]]:
+    return [
+        {
+            "item": row.item,
+            "anomaly_score": row.anomaly_score,
+            "p_value": row.p_value,
+            "is_anomaly": row.is_anomaly,
+            "neighbors": [{"item": one.item, "distance": one.distance} for one in row.neighbors],
+            "error": row.error,
+        }
+        for row in results
+    ]
+
+
+def test_the_columns_are_those_of_the_contract_in_every_form(results: Results, tmp_path: Path) -> None:
+    for ending in ("csv", "jsonl", "parquet"):
+        results.save(tmp_path / f"r.{ending}")
+    assert list(COLUMNS) == CONTRACT
+    assert (tmp_path / "r.csv").read_text().split("\n")[0] == ",".join(CONTRACT)
+    lines = (tmp_path / "r.jsonl").read_text(encoding="utf-8").split("\n")
+    assert [list(json.loads(line)) for line in lines[:-1]] == [CONTRACT] * 5
+    assert lines[-1] == ""
+    assert pyarrow.parquet.read_table(tmp_path / "r.parquet").column_names == CONTRACT
+    assert list(results.to_pandas().columns) == CONTRACT
+
+
+def test_json_lines_hold_every_value_as_it_was(results: Results, tmp_path: Path) -> None:
+    results.to_jsonl(tmp_path / "r.jsonl")
+    lines = (tmp_path / "r.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    assert [json.loads(line) for line in lines] == as_in_contract(results)
+    frame = pandas.read_json(tmp_path / "r.jsonl", lines=True)
+    assert frame["item"].tolist() == [row.item for row in results]
+
+
+def test_csv_holds_every_value_as_it_was(results: Results, tmp_path: Path) -> None:
+    results.to_csv(tmp_path / "r.csv")
+    with open(tmp_path / "r.csv", encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == CONTRACT
+    for row, (item, score, p_value, is_anomaly, neighbors, error) in zip(results, rows, strict=True):
+        assert (item, error) == (row.item, row.error or "")
+        assert score == ("" if row.anomaly_score is None else repr(row.anomaly_score))
+        assert p_value == ("" if row.p_value is None else repr(row.p_value))
+        assert is_anomaly == {True: "true", False: "false", None: ""}[row.is_anomaly]
+        expected = [{"item": one.item, "distance": one.distance} for one in row.neighbors]
+        assert (json.loads(neighbors) if neighbors else []) == expected
+
+
+def test_pandas_reads_the_csv(results: Results, tmp_path: Path) -> None:
+    results.to_csv(tmp_path / "r.csv")
+    frame = pandas.read_csv(tmp_path / "r.csv")
+    assert frame["item"].tolist() == [row.item for row in results]
+    readable = frame[frame["error"].isna()]
+    assert readable["anomaly_score"].tolist() == pytest.approx([0.25, 1 / 3, 7.5, 0.0], rel=1e-15)
+    assert readable["is_anomaly"].astype(bool).tolist() == [False, True, True, False]
+    assert json.loads(readable["neighbors"].iloc[1])[0] == {"item": STRANGE, "distance": 0.1}
+    assert frame.loc[2, ["anomaly_score", "p_value", "is_anomaly", "neighbors"]].isna().all()
+
+
+def test_pandas_reads_the_parquet(results: Results, tmp_path: Path) -> None:
+    results.to_parquet(tmp_path / "r.parquet")
+    frame = pandas.read_parquet(tmp_path / "r.parquet")
+    assert frame["item"].tolist() == [row.item for row in results]
+    assert frame["anomaly_score"].dropna().tolist() == [0.25, 1 / 3, 7.5, 0.0]
+    assert frame["is_anomaly"].dropna().tolist() == [False, True, True, False]
+    assert json.loads(frame["neighbors"][1])[0] == {"item": STRANGE, "distance": 0.1}
+    assert frame.loc[2, ["anomaly_score", "p_value", "is_anomaly", "neighbors"]].isna().all()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_results_of_nothing_but_errors_have_all_columns_and_empty_numbers(ending: str, tmp_path: Path) -> None:
+    Results([Row("a", error="x"), Row("b", error="y")], 0.1, 19).save(tmp_path / f"r.{ending}")
+    frame = getattr(pandas, f"read_{ending}")(tmp_path / f"r.{ending}")
+    assert list(frame.columns) == CONTRACT
+    assert frame[["anomaly_score", "p_value", "is_anomaly", "neighbors"]].isna().all(axis=None)
+    assert frame["error"].tolist() == ["x", "y"]
+
+
+@example("a\rb")
+@example("a\nb")
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
+def test_any_name_comes_back_from_csv_and_json_lines(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    folder = tmp_path_factory.mktemp("names")
+    results = Results([Row(name, 1.0, 0.5, False, evidence((name, 1.0)))], 0.1, 19)
+    results.to_csv(folder / "r.csv")
+    with open(folder / "r.csv", encoding="utf-8", newline="") as file:
+        _, row = csv.reader(file)
+    assert (row[0], json.loads(row[4])[0]["item"]) == (name, name)
+    results.to_jsonl(folder / "r.jsonl")
+    (line,) = (folder / "r.jsonl").read_bytes().split(b"\n")[:-1]
+    assert json.loads(line)["item"] == name
+
+
+def test_to_pandas_holds_neighbors_as_lists(results: Results) -> None:
+    frame = results.to_pandas()
+    assert frame["neighbors"][0] == [{"item": "r1", "distance": 0.5}, {"item": "r2", "distance": 0.5}]
+    assert frame["neighbors"][2] == []
+    assert frame["anomaly_score"].isna().tolist() == [False, False, True, False, False]
+
+
+def test_a_new_rate_decides_anew_without_a_new_search(results: Results) -> None:
+    relaxed = results.at(0.6)
+    assert [row.is_anomaly for row in results] == [False, True, None, True, False]
+    assert [row.is_anomaly for row in relaxed] == [True, True, None, True, False]
+    assert relaxed.false_alarm_rate == 0.6
+    assert [row.p_value for row in relaxed] == [row.p_value for row in results]
+    assert results.false_alarm_rate == 0.05  # the first is as it was
+
+
+@given(st.lists(st.integers(1, 20), max_size=30), st.integers(1, 19))
+def test_an_item_is_anomalous_where_its_p_value_is_at_most_the_rate(numerators: list[int], rate: int) -> None:
+    results = Results([Row(str(n), float(-n), n / 20) for n in numerators], None, 19)
+    assert [row.is_anomaly for row in results.at(rate / 20)] == [n <= rate for n in numerators]
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, 2.0, float("nan")])
+def test_a_rate_that_is_none_is_refused(results: Results, rate: float) -> None:
+    with pytest.raises(InputError, match="between 0 and 1"):
+        results.at(rate)
+
+
+def test_an_unattainable_rate_is_refused_with_the_number_of_items_it_takes(results: Results) -> None:
+    results.at(1 / 20)
+    with pytest.raises(ReferenceTooSmall, match="needs at least 99 reference items, got 19; add 80 more"):
+        results.at(0.01)
+
+
+def test_anomalies_come_most_anomalous_first_and_errors_in_order(results: Results) -> None:
+    assert [row.item for row in results.anomalies] == ["bad/2.png", STRANGE]
+    assert [row.item for row in results.errors] == ["broken.png"]
+    assert len(results) == 5
+
+
+@pytest.mark.parametrize("name", ["r.txt", "r", "csv", "r.csv.gz", "r.json"])
+def test_an_unknown_ending_is_refused_and_nothing_written(results: Results, tmp_path: Path, name: str) -> None:
+    for refuse in (lambda: results.save(tmp_path / name), lambda: writer_for(tmp_path / name)):
+        with pytest.raises(InputError, match=r"must end in \.csv or \.jsonl or \.parquet"):
+            refuse()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ending_may_be_in_capitals(results: Results, tmp_path: Path) -> None:
+    results.save(tmp_path / "R.CSV")
+    assert (tmp_path / "R.CSV").read_text().startswith("item,")
+
+
+def test_a_folder_that_does_not_exist_is_refused_before_any_work(tmp_path: Path) -> None:
+    for choose, name in ((writer_for, "no/r.csv"), (vectors.writer_for, "no/v.npz")):
+        with pytest.raises(InputError, match="there is no folder"):
+            choose(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = tmp_path / f"r.{ending}"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results_module.os, "replace", fail)
+    with pytest.raises(InputError, match="cannot be written: No space left on device"):
+        results.save(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_row_that_cannot_be_written_leaves_the_old_file(results: Results, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        Results([*results, Row("\ud800", 1.0, 0.5)], 0.1, 19).to_csv(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["file/r.csv", "folder.csv", "/proc/dn2/r.csv"])
+def test_a_place_that_cannot_be_written_is_refused_in_one_line(results: Results, tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="cannot be written") as refused:
+        results.to_csv(tmp_path / name)
+    assert "\n" not in str(refused.value)
+
+
+def test_parquet_without_pyarrow_names_the_extra(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for refuse in (
+        lambda: results.to_parquet(tmp_path / "r.parquet"),
+        lambda: writer_for(tmp_path / "r.parquet"),
+        lambda: vectors.writer_for(tmp_path / "v.parquet"),
+    ):
+        with pytest.raises(MissingExtra, match=r"pip install 'dn2\[parquet\]'"):
+            refuse()
+    assert list(tmp_path.iterdir()) == []
+    results.to_csv(tmp_path / "r.csv")  # which needs no extra
+
+
+def test_a_frame_without_pandas_says_what_to_install(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtra, match="pip install pandas"):
+        results.to_pandas()
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_embeddings_come_back_as_they_were(tmp_path: Path, ending: str) -> None:
+    names, embeddings = [STRANGE, "b", "c"], np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    path = tmp_path / f"v.{ending}"
+    vectors.writer_for(path)(path, names, embeddings)
+    if ending == "npz":
+        with np.load(path, allow_pickle=False) as file:
+            got_names, got = file["items"].tolist(), file["embeddings"]
+    else:
+        frame = pandas.read_parquet(path)
+        assert list(frame.columns) == ["item", "embedding"]
+        got_names, got = frame["item"].tolist(), np.stack(frame["embedding"].tolist())
+    assert got_names == names
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, embeddings)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_an_unknown_ending_of_embeddings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must end in \.npz or \.parquet"):
+        vectors.writer_for(tmp_path / "v.csv")

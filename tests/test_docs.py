@@ -1,0 +1,104 @@
+"""Every command and every piece of Python in the documents runs, in order, page by page."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import dn2
+from dn2.cli import main
+from dn2.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Run by continuous integration itself, or by the test of the demo.
+ELSEWHERE = re.compile(r"(git clone|cd |make |pip install|dn2 demo)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ") and not ELSEWHERE.match(line[2:])]
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make what the documents speak of: digits 0 as good parts, others as defects, and a tiny network."""
+    import onnx
+
+    digits = load_digits()
+    zeros = digits.images[digits.target == 0]
+    folders = {
+        "good_parts": [(f"part_{n:02d}", zeros[n]) for n in range(1, 41)],
+        "more_good_parts": [(f"extra_{n:02d}", zeros[n]) for n in range(41, 46)],
+        "incoming": [(f"part_{n:02d}", digits.images[n]) for n in range(1, 6)],
+        "defects": [(f"defect_{n:02d}", digits.images[digits.target == 4][n]) for n in range(3)],
+    }
+    for folder, pictures in folders.items():
+        (tmp_path / folder).mkdir()
+        for name, pixels in pictures:
+            Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
+    tensor = onnx.helper.make_tensor_value_info
+    picture = tensor("picture", onnx.TensorProto.FLOAT, [1, 3, 224, 224])
+    vector = tensor("vector", onnx.TensorProto.FLOAT, [1, 3])
+    pool = onnx.helper.make_node("GlobalAveragePool", ["picture"], ["pooled"])
+    flatten = onnx.helper.make_node("Flatten", ["pooled"], ["vector"])
+    graph = onnx.helper.make_graph([pool, flatten], "mean_colour", [picture], [vector])
+    opset = onnx.helper.make_opsetid("", 17)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "network.onnx")
+    (tmp_path / "network.json").write_text(json.dumps({"size": [224, 224]}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DN2_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_every_command_of_a_page_runs(
+    page: Path, parts: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if page.name == "images.md":
+        assert len(commands(page)) >= 8  # the pattern still finds them
+    for command in commands(page):
+        program, *arguments = shlex.split(command)
+        assert program == "dn2", command
+        monkeypatch.setattr(sys, "argv", [program, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code, f"{command}: {capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+def test_the_python_of_a_page_runs(page: Path, parts: None) -> None:
+    for block in blocks(page, "python"):
+        exec(compile(block, page.name, "exec"), {})
+
+
+def test_every_command_and_public_name_is_documented() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert len(names) >= 9
+    assert [name for name in names if f"dn2 {name}" not in text] == []
+    assert [name for name in dn2.__all__ if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_result_file_named_in_the_documents_is_committed() -> None:
+    for page in PAGES:
+        for target in re.findall(r"benchmarks/results/\w+\.txt", page.read_text(encoding="utf-8")):
+            assert (ROOT / target).exists(), f"{page.name}: {target}"
