@@ -9,7 +9,7 @@ demo: .venv/core
 	$(BIN)/dn2 demo
 
 test: .venv/dev
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ import numpy as np
 from common import Report
 from dn2 import ImageEmbedder, KNNDetector
 from dn2.model import Model, ReferenceItem
+from dn2.store.packed import PackedBytes
 
 ITEMS = 100_000
 LOAD = """
@@ -42,11 +43,12 @@ def main() -> None:
     report.say(
         f"{ITEMS:,} x 1280: fit {time.perf_counter() - start:.1f} s ({detector.calibration_.method} calibration)"
     )
-    items = [ReferenceItem(f"{n}.png", f"/x/{n}.png", "0" * 64, bytes(2000)) for n in range(ITEMS)]
+    items = [ReferenceItem(f"{n}.png", f"/x/{n}.png", "0" * 64) for n in range(ITEMS)]
+    thumbnails = PackedBytes.of([bytes(2000)] * ITEMS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "large.dn2")
         start = time.perf_counter()
-        Model(ImageEmbedder(), detector, items).save(path)
+        Model(ImageEmbedder(), detector, items, thumbnails).save(path)
         report.say(f"save {time.perf_counter() - start:.1f} s")
         runs = [
             subprocess.run(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common import Report, unpacked
 from dn2 import Cache
-from dn2.model import embed_items
+from dn2.embedding import embed_inputs
 
 STEP = 5_000
 
@@ -39,11 +39,10 @@ def main() -> None:
                 differences.append(peak - size)
                 report.say(f"  {done:>6,}{peak:16.0f}{size:20.0f}{peak - size:13.0f}")
 
-        embed_items(Path(folder, "files"), cache=Cache(Path(folder, "cache.sqlite")), progress=watch)
+        embed_inputs(Path(folder, "files"), cache=Cache(Path(folder, "cache.sqlite")), progress=watch)
     growth = max(differences) - differences[0]
-    report.say(
-        f"growth of the difference after the first {STEP:,}: {growth:.0f} MiB ({growth / count * 2**20:.0f} bytes a file)"
-    )
+    each = growth / count * 2**20
+    report.say(f"growth of the difference after the first {STEP:,}: {growth:.0f} MiB ({each:.0f} bytes a file)")
     report.save()
 
 

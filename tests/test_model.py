@@ -22,7 +22,8 @@ import dn2
 import naive
 from dn2 import Cache, InputError, KNNDetector, Model, ModelError, NotReproducible, ReferenceTooSmall
 from dn2.embed.embedder import ImageEmbedder
-from dn2.model import embed_items
+from dn2.embedding import embed_inputs
+from dn2.store.packed import PackedBytes
 from small_models import (
     contents,
     folder,
@@ -53,17 +54,14 @@ def tiny(world: Path) -> str:
 def state(model: Model) -> tuple[Any, ...]:
     """Everything that must not change when a change is refused."""
     return (
-        [tuple(map(bytes_of, item)) for item in model.items],
+        list(model.items),
+        [bytes(thumbnail) for thumbnail in model.thumbnails],
         [block.tobytes() for block in model.detector.blocks_],
         [array.tobytes() for array in vars(model.detector.leave_one_out_).values()],
         model.calibration.scores.tobytes(),
         model.false_alarm_rate,
         model.detector.offset_,
     )
-
-
-def bytes_of(value: str | bytes | memoryview) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 def reference_of(model: Model) -> np.ndarray:
@@ -179,16 +177,16 @@ def test_progress_counts_to_the_end(model: Model, world: Path, tiny: str) -> Non
 def test_a_fit_keeps_name_place_digest_and_thumbnail_of_every_item(model: Model, world: Path) -> None:
     files = sorted((world / "normal").iterdir())
     assert [item.name for item in model.items] == [file.name for file in files]
-    for item, file in zip(model.items, files, strict=True):
+    for item, file, thumbnail in zip(model.items, files, model.thumbnails, strict=True):
         assert item.path == str(file)
         assert item.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
-        assert max(Image.open(io.BytesIO(item.thumbnail)).size) <= 96
+        assert max(Image.open(io.BytesIO(thumbnail)).size) <= 96
 
 
 def test_the_default_rate_is_one_in_a_hundred_or_the_smallest_attainable(world: Path, tiny: str) -> None:
     assert dn2.fit(world / "normal", backbone=tiny).false_alarm_rate == 1 / 41
     vectors = np.random.default_rng(0).gamma(1.0, size=(150, 192)).astype(np.float32)
-    assert Model(ImageEmbedder(tiny), KNNDetector().fit(vectors), []).false_alarm_rate == 0.01
+    assert Model(ImageEmbedder(tiny), KNNDetector().fit(vectors), [], PackedBytes.of([])).false_alarm_rate == 0.01
 
 
 def test_a_rate_that_the_items_cannot_support_is_refused_before_the_work(
@@ -292,7 +290,8 @@ def test_a_cache_saves_the_network_the_work(
 def fresh(model: Model, keep: list[int]) -> Model:
     """Fit anew on the embeddings of some of a model's items."""
     detector = KNNDetector(**model.detector.get_params()).fit(reference_of(model)[keep])
-    return Model(model.embedder, detector, [model.items[place] for place in keep])
+    thumbnails = PackedBytes.of(model.thumbnails[place] for place in keep)
+    return Model(model.embedder, detector, [model.items[place] for place in keep], thumbnails)
 
 
 def test_adding_and_removing_the_same_items_changes_no_bit(
@@ -410,17 +409,22 @@ def test_removing_so_many_that_the_rate_is_not_attainable_is_refused_and_nothing
 
 
 @pytest.mark.parametrize("change", ["add", "remove"])
-def test_a_detector_that_fails_leaves_detector_and_items_as_they_were(
-    model: Model, world: Path, monkeypatch: pytest.MonkeyPatch, change: str
+@pytest.mark.parametrize(
+    "step", ["neighbors.leave_one_out.LeaveOneOut._completed", "neighbors.detector.near_duplicates", "store.packed.np"]
+)
+def test_a_change_that_fails_anywhere_changes_nothing(
+    model: Model, world: Path, monkeypatch: pytest.MonkeyPatch, change: str, step: str
 ) -> None:
     before = state(model)
 
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("dn2.neighbors.leave_one_out.LeaveOneOut._completed", fail)
-    with pytest.raises(MemoryError):
-        getattr(model, change)(world / "more" if change == "add" else model.items[0].name)
+    work, what = (model.add, world / "more") if change == "add" else (model.remove, model.items[0].name)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"dn2.{step}", fail)
+        with pytest.raises((MemoryError, AttributeError)):
+            work(what)
     assert state(model) == before
 
 
@@ -460,8 +464,8 @@ def test_an_evaluation_without_one_readable_item_of_a_class_is_refused(
 
 def test_a_saved_and_loaded_model_is_the_same_model(saved: Path, world: Path, tiny: str) -> None:
     model, again = dn2.fit(world / "normal", backbone=tiny), dn2.load(saved)
-    assert [item[:3] for item in again.items] == [item[:3] for item in model.items]
-    assert [bytes(item.thumbnail) for item in again.items] == [item.thumbnail for item in model.items]
+    assert again.items == model.items
+    assert list(again.thumbnails) == list(model.thumbnails)
     assert again.describe() == model.describe()
     assert reference_of(again).tobytes() == reference_of(model).tobytes()
     assert again.score(world / "other").rows == model.score(world / "other").rows
@@ -539,9 +543,9 @@ def test_the_built_in_backbone_makes_a_model_that_loads_and_tells_digits_apart(w
 def test_embeddings_alone_are_those_of_the_network_with_names(world: Path, tiny: str, tmp_path: Path) -> None:
     shutil.copytree(world / "more", tmp_path / "in")
     (tmp_path / "in" / "0000.png").write_text("no picture")
-    embedded = embed_items(tmp_path / "in", backbone=tiny)
+    embedded = embed_inputs(tmp_path / "in", backbone=tiny)
     files = sorted((world / "more").iterdir())
-    assert embedded.names == [file.name for file in files]
+    assert [item.name for item in embedded.items] == [file.name for file in files]
     assert embedded.vectors.tobytes() == ImageEmbedder(tiny).transform(files).tobytes()
     assert [row.item for row in embedded.unreadable] == ["0000.png"]
     # The network pools 8 x 8 pixels of the picture at 64 x 64; this is the same by hand, in one colour of three.

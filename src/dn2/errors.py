@@ -45,7 +45,12 @@ class ReferenceTooSmall(Dn2Error, ValueError):
 
         rate : the rate asked for, in (0, 1).
         n : number of reference items that calibrate, for which 1 / (n + 1) is attainable."""
-        need = math.ceil(1 / rate - 1e-9) - 1
+        need = math.ceil(1 / rate) - 1
+        # 1 / rate is rounded: settle by the rule itself which neighbour is the first to attain the rate.
+        if 1 / (need + 1) > rate:
+            need += 1
+        elif need > 1 and 1 / need <= rate:
+            need -= 1
         return cls(
             f"a false-alarm rate of {rate:g} needs at least {need} reference items, got {n}; "
             f"add {need - n} more or ask for {math.ceil(1e4 / (n + 1)) / 1e4:g}"

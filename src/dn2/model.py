@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -14,27 +14,25 @@ import numpy as np
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.images import SUFFIXES
 from dn2.embed.pipeline import Embedded
+from dn2.embedding import EmbeddedItems, Progress, Vectors, embed_items
 from dn2.errors import InputError
 from dn2.inputs import Inputs, Item, find_items
 from dn2.neighbors.conformal import Calibration, attainable_rate, false_discoveries, mean_squared_distance
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.store.cache import Cache
+from dn2.store.packed import PackedBytes
 from dn2.store.results import Neighbor, Results, Row
 
 QUERIES_AT_ONCE = 1024
 
-Progress = Callable[[int, int], None]
-Vectors = np.ndarray[Any, np.dtype[np.float32]]
-
 
 class ReferenceItem(NamedTuple):
-    """A normal item: its name, where its file was, the SHA-256 of the file's bytes, and a small JPEG of it."""
+    """A normal item: its name, where its file was, and the SHA-256 of the file's bytes."""
 
     name: str
     path: str
     sha256: str
-    thumbnail: bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -48,14 +46,18 @@ class Origin:
 class Model:
     """What normal looks like; made by `dn2.fit` or `dn2.load`.
 
-    embedder, detector : the parts; items : the reference set, in the detector's order.
+    embedder, detector : the parts; items, thumbnails : the reference set in the detector's order, and a small JPEG
+        of each item.
     unreadable : rows with the error of each item that the last fit or add could not read.
     origin : the saved model that this one was loaded from or saved as."""
 
-    def __init__(self, embedder: ImageEmbedder, detector: KNNDetector, items: Sequence[ReferenceItem]) -> None:
+    def __init__(
+        self, embedder: ImageEmbedder, detector: KNNDetector, items: Sequence[ReferenceItem], thumbnails: PackedBytes
+    ) -> None:
         self.embedder = embedder
         self.detector = detector
         self.items = list(items)
+        self.thumbnails = thumbnails
         self.unreadable: list[Row] = []
         self.origin: Origin | None = None
 
@@ -160,10 +162,11 @@ class Model:
                 f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
                 "remove it first or give the file another name"
             )
-        vectors, new, unreadable = _embed_reference(self.embedder, items, progress)
-        self.detector.add(vectors)
-        self.items += new
-        self.unreadable = unreadable
+        new = embed_items(self.embedder, items, progress, reference=True)
+        reference = self.items + _reference(new)
+        thumbnails = PackedBytes.of([*self.thumbnails, *new.thumbnails])
+        self.detector.add(new.vectors)  # the last that may fail, and it changes nothing then
+        self.items, self.thumbnails, self.unreadable = reference, thumbnails, new.unreadable
         return self
 
     def remove(self, names: str | Iterable[str]) -> Self:
@@ -174,8 +177,11 @@ class Model:
         unwanted = {names} if isinstance(names, str) else set(names)
         if unknown := unwanted - {item.name for item in self.items}:
             raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
+        kept = [place for place, item in enumerate(self.items) if item.name not in unwanted]
+        reference = [self.items[place] for place in kept]
+        thumbnails = PackedBytes.of(self.thumbnails[place] for place in kept)
         self.detector.remove([place for place, item in enumerate(self.items) if item.name in unwanted])
-        self.items = [item for item in self.items if item.name not in unwanted]
+        self.items, self.thumbnails = reference, thumbnails
         return self
 
     def near_duplicates(self) -> list[tuple[str, str]]:
@@ -237,9 +243,9 @@ def fit(
     detector = KNNDetector(
         n_neighbors, false_alarm_rate=false_alarm_rate, normalize=normalize or embedder.spec.normalize
     )
-    vectors, reference, unreadable = _embed_reference(embedder, items, progress)
-    model = Model(embedder, detector.fit(vectors), reference)
-    model.unreadable = unreadable
+    embedded = embed_items(embedder, items, progress, reference=True)
+    model = Model(embedder, detector.fit(embedded.vectors), _reference(embedded), PackedBytes.of(embedded.thumbnails))
+    model.unreadable = embedded.unreadable
     return model
 
 
@@ -253,57 +259,11 @@ def load(path: str | os.PathLike[str], *, cache: Cache | None = None) -> Model:
     return read(Path(path), cache)
 
 
-@dataclass(frozen=True)
-class EmbeddedItems:
-    """Embeddings of the items that can be read, (n, d) float32, with their names, and rows for the others."""
-
-    names: list[str]
-    vectors: Vectors
-    unreadable: list[Row]
-
-
-def embed_items(
-    inputs: Inputs,
-    *,
-    backbone: str = "lite0",
-    precision: str = "auto",
-    cache: Cache | None = None,
-    progress: Progress | None = None,
-) -> EmbeddedItems:
-    """Embed items alone, as the network gives them; parameters and errors as in `fit`."""
-    embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
-    vectors, embedded, unreadable = _embed_all(embedder, find_items(inputs, SUFFIXES), progress, thumbnails=False)
-    return EmbeddedItems([item.name for item, _ in embedded], vectors, unreadable)
-
-
-def _embed_reference(
-    embedder: ImageEmbedder, items: Sequence[Item], progress: Progress | None
-) -> tuple[Vectors, list[ReferenceItem], list[Row]]:
-    vectors, embedded, unreadable = _embed_all(embedder, items, progress, thumbnails=True)
-    reference = [
-        ReferenceItem(item.name, os.path.abspath(item.path), one.digest, one.thumbnail or b"") for item, one in embedded
+def _reference(embedded: EmbeddedItems) -> list[ReferenceItem]:
+    return [
+        ReferenceItem(item.name, os.path.abspath(item.path), digest)
+        for item, digest in zip(embedded.items, embedded.digests, strict=True)
     ]
-    return vectors, reference, unreadable
-
-
-def _embed_all(
-    embedder: ImageEmbedder, items: Sequence[Item], progress: Progress | None, thumbnails: bool
-) -> tuple[Vectors, list[tuple[Item, Embedded]], list[Row]]:
-    """Embed items: vectors (n, d) of those that can be read, these items, and rows with the error of the others."""
-    vectors = np.empty((len(items), embedder.network.dimension), np.float32)
-    readable: list[tuple[Item, Embedded]] = []
-    unreadable: list[Row] = []
-    embedded = embedder.embed((item.path for item in items), thumbnails=thumbnails)
-    for item, one in zip(items, _watched(embedded, len(items), progress), strict=True):
-        if one.vector is None:
-            unreadable.append(Row(item.name, error=one.error))
-            continue
-        vectors[len(readable)] = one.vector
-        one.vector, one.new = None, {}  # copied above, and written to the cache
-        readable.append((item, one))
-    if not readable:
-        raise InputError(f"none of the {len(items)} items can be read; {items[0].name!r}: {unreadable[0].error}")
-    return vectors[: len(readable)], readable, unreadable
 
 
 def _watched(embedded: Iterable[Embedded], total: int, progress: Progress | None) -> Iterator[Embedded]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,12 @@ from dn2.neighbors.exact import Vectors
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.store import bundle
 from dn2.store.cache import Cache
+from dn2.store.packed import PackedBytes
 
 READABLE_FROM = "0.1.0"
+
+# What files raise that are whole but were not written by dn2.
+MISFITS = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, UnreadableItem)
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -39,8 +46,8 @@ def write(model: Model, folder: Path) -> None:
         "items": [rows[start : start + len(block)] for start, block in zip(starts, blocks, strict=False)],
         "reference": [{"embeddings": block} for block in blocks],
         "reference-scores": [asdict(model.detector.leave_one_out_)],
-        "thumbnails": [_packed([item.thumbnail for item in model.items])],
-        "golden": [_packed(pictures) | {"embeddings": embed_pictures(network, pictures)}],
+        "thumbnails": [asdict(model.thumbnails)],
+        "golden": [asdict(PackedBytes.of(pictures)) | {"embeddings": embed_pictures(network, pictures)}],
     }
     same_place = model.origin is not None and model.origin.folder == folder.resolve()
     digest = bundle.save(folder, manifest, parts, model.origin.digest if model.origin and same_place else None)
@@ -53,11 +60,18 @@ def read(folder: Path, cache: Cache | None) -> Model:
 
 
 def _read(files: bundle.Bundle, cache: Cache | None) -> Model:
-    try:
-        files.check()
-        model = _assemble(files, cache)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, UnreadableItem) as error:
-        raise ModelError(f"the model {files.folder} does not hold together ({error!r}); fit it again") from error
+    with ThreadPoolExecutor(1) as pool:
+        whole = pool.submit(files.check)  # hashing takes about as long as compiling the network does
+        try:
+            model = _assemble(files, cache)
+        except Exception as error:
+            whole.result()  # damage explains whatever else went wrong
+            if isinstance(error, MISFITS):
+                raise ModelError(
+                    f"the model {files.folder} does not hold together ({error!r}); fit it again"
+                ) from error
+            raise
+        whole.result()
     model.origin = Origin(files.folder.resolve(), files.manifest["digest"])
     return model
 
@@ -66,22 +80,36 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     recorded = files.manifest["embedder"]
     embedder = ImageEmbedder(recorded["backbone"], precision=recorded["precision"], cache=cache)
     _check_embedder(embedder, files.manifest, files.arrays("golden"))
-    (pictures,), (ends,) = files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends")
-    thumbnails = _unpacked(pictures, ends)
-    items = [_item(row, thumbnail) for row, thumbnail in zip(files.rows("items"), thumbnails, strict=True)]
+    with _no_garbage():
+        items = _items(files.rows("items"))
+    (data,), (ends,) = files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends")
+    thumbnails = PackedBytes(data, ends)
+    if len(thumbnails) != len(items):
+        raise ValueError(f"{len(thumbnails)} thumbnails for {len(items)} items")
     blocks = files.mapped("reference", "embeddings")
     loo = LeaveOneOut(**files.arrays("reference-scores"))
     detector = KNNDetector(**files.manifest["detector"])
     _check_shapes(blocks, loo, len(items), embedder.network.dimension, detector.n_neighbors)
-    return Model(embedder, detector.restore(blocks, loo), items)
+    return Model(embedder, detector.restore(blocks, loo), items, thumbnails)
 
 
-def _item(row: Mapping[str, Any], thumbnail: memoryview) -> ReferenceItem:
-    item = ReferenceItem(row["item"], row["path"], row["sha256"], thumbnail)
-    if not all(isinstance(text, str) for text in item[:3]):
-        raise TypeError(f"an item of {row}")
-    item.name.encode()  # a name that cannot be written would end a run when it comes up as evidence
-    return item
+def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
+    items = [ReferenceItem(row["item"], row["path"], row["sha256"]) for row in rows]
+    # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
+    "".join(itertools.chain.from_iterable(items)).encode()
+    return items
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Keep Python from searching for garbage among many new objects that are none: it doubles the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden: Arrays) -> None:
@@ -97,7 +125,7 @@ def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden
             f"this dn2 prepares pictures as {spec.preprocessing.as_dict()}, the model was made with "
             f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
         )
-    embeddings = embed_pictures(embedder.network, _unpacked(golden["data"], golden["ends"]))
+    embeddings = embed_pictures(embedder.network, PackedBytes(golden["data"], golden["ends"]))
     error = largest_error(embeddings, golden["embeddings"])
     if not error <= manifest["golden_tolerance"]:
         raise NotReproducible(
@@ -120,17 +148,3 @@ def _check_shapes(blocks: Sequence[Vectors], loo: LeaveOneOut, n: int, dimension
     for positions in (loo.members, loo.neighbors):
         if positions.dtype != np.int64 or positions.min() < 0 or positions.max() >= n:
             raise ValueError(f"positions outside of 0 ... {n - 1}")
-
-
-def _packed(pictures: Sequence[bytes | memoryview]) -> dict[str, np.ndarray[Any, Any]]:
-    """Join byte strings into one array, with the place where each ends."""
-    return {
-        "data": np.frombuffer(b"".join(pictures), np.uint8),
-        "ends": np.cumsum([len(picture) for picture in pictures], dtype=np.int64),
-    }
-
-
-def _unpacked(data: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> list[memoryview]:
-    """Slice joined byte strings apart, without copying."""
-    whole = data.data
-    return [whole[start:end] for start, end in itertools.pairwise([0, *ends.tolist()])]

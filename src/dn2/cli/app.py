@@ -234,14 +234,14 @@ def embed(
 ) -> None:
     """Write the embeddings alone, as the network gives them (not normalised)."""
     from dn2.cli.progress import progress
-    from dn2.model import embed_items
+    from dn2.embedding import embed_inputs
     from dn2.store.vectors import writer_for
 
     write = writer_for(output)
     with progress("embedding") as show:
-        embedded = embed_items(inputs, backbone=backbone, precision=precision, cache=open_cache(cache), progress=show)
-    write(output, embedded.names, embedded.vectors)
-    note(f"{len(embedded.names):,} embeddings of {embedded.vectors.shape[1]} features written to {output}")
+        embedded = embed_inputs(inputs, backbone=backbone, precision=precision, cache=open_cache(cache), progress=show)
+    write(output, [item.name for item in embedded.items], embedded.vectors)
+    note(f"{len(embedded.items):,} embeddings of {embedded.vectors.shape[1]} features written to {output}")
     warn_unreadable(embedded.unreadable)
     finish(embedded.unreadable)
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import signal
 import sys
 
-import typer
-
 from dn2.errors import Dn2Error
 
-# Click's error of usage, which typer does not name: from click itself or from a copy inside typer, by its version.
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -26,24 +24,36 @@ def main() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):  # JSON is UTF-8; a terminal shows what it can
         sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
-    sys.exit(_run())
+    try:
+        status = _run()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        # At once: the threads of a network at work would abort the interpreter as it ends in good order.
+        os._exit(status)
+    sys.exit(status)
 
 
 def _run() -> int:
-    try:
-        from dn2.cli.app import app
+    import typer
 
+    from dn2.cli.app import app
+
+    # Click's error, which typer does not name: from click itself or from a copy inside typer, by its version.
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
+    try:
         return app(standalone_mode=False) or 0
-    except UsageError as error:
+    except usage_error as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "dn2"
-        return _fail(f"{error.format_message().rstrip('.')}; see: {where} --help")  # type: ignore[attr-defined]
+        words = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        return _fail(f"{words}; see: {where} --help")
     except (Dn2Error, OSError) as error:
         return _fail(str(error))
     except MemoryError:
         return _fail("out of memory; give fewer items at a time")
-    except (KeyboardInterrupt, typer.Abort):
-        return 130
+    except typer.Abort:  # what typer made of an interrupt before its release 0.16
+        return INTERRUPTED
 
 
 def _fail(words: str) -> int:

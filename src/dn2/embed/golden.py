@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ def make_pictures() -> list[bytes]:
     return pictures
 
 
-def embed_pictures(network: Network, pictures: Sequence[bytes | memoryview]) -> Embeddings:
+def embed_pictures(network: Network, pictures: Iterable[bytes | memoryview]) -> Embeddings:
     """Embed encoded pictures through the whole way a file takes: (n, d) float32."""
     preprocessing = network.backbone.preprocessing
     size = (preprocessing.width, preprocessing.height)

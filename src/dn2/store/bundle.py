@@ -193,7 +193,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _check_names(path: Path, manifest: Mapping[str, Any]) -> None:
     """Refuse a file outside of the folder, and one without a digest."""
     try:
-        files, parts = dict(manifest["files"]), dict(manifest["parts"])
+        files, parts = manifest["files"], manifest["parts"]
+        if not (isinstance(files, dict) and isinstance(parts, dict)):
+            raise TypeError("files and parts are objects")
         named = {name for names in parts.values() for name in names}
         strange = [name for name in named | set(files) if name not in files or not FILE_NAME.fullmatch(name)]
     except (ValueError, KeyError, TypeError) as error:
@@ -213,7 +215,7 @@ class Bundle:
 
     def check(self) -> None:
         """Compare every file with its digest, but more than 1 GiB of embeddings only by size of shape."""
-        shards = self.manifest["parts"]["reference"]
+        shards = self.manifest["parts"].get("reference", ())
         large = sum(self._size(name) for name in shards) > CHECKED_AT_LOAD
         names = [name for name in self.manifest["files"] if not (large and name in shards)]
         if problems := self.problems(names):

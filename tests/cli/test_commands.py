@@ -1,0 +1,644 @@
+"""Every command, every option, every form of output, every exit status; run in this process."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+import typer.main
+from PIL import Image
+
+import dn2
+from dn2.cli.app import app
+from small_models import reseal
+
+COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
+
+OPTIONS = {
+    "fit": "--output -o --backbone --neighbors --false-alarm-rate --normalize --precision --cache --no-cache",
+    "score": "--output -o --false-alarm-rate --fdr --json --fail-on-anomaly --cache --no-cache",
+    "evaluate": "--normal --anomalous --json --cache --no-cache",
+    "add": "--cache --no-cache",
+    "remove": "",
+    "inspect": "--items --json",
+    "verify": "",
+    "embed": "--output -o --backbone --precision --cache --no-cache",
+    "demo": "--output -o",
+}
+
+
+@pytest.fixture
+def tiny(world: Path) -> str:
+    return str(world / "tiny.onnx")
+
+
+@pytest.fixture
+def mixed(world: Path, tmp_path: Path) -> Path:
+    """A folder of 4 normal digits, 3 others, and 1 file that is no picture."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for number, path in enumerate(sorted((world / "more").iterdir())[:4]):
+        shutil.copy(path, folder / f"good-{number}.png")
+    for number, path in enumerate(sorted((world / "other").iterdir())[:3]):
+        shutil.copy(path, folder / f"other-{number}.png")
+    (folder / "broken.png").write_text("no picture")
+    return folder
+
+
+def entries(cache: Path) -> int:
+    connection = sqlite3.connect(cache / "cache.sqlite")
+    try:
+        return int(connection.execute("SELECT count(*) FROM entries").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def lines(text: str) -> list[str]:
+    return text.splitlines()
+
+
+def rows(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# Help
+
+
+def test_the_help_names_every_command(dn2_command) -> None:
+    done = dn2_command("--help")
+    assert (done.status, done.err) == (0, "")
+    assert re.findall(r"^  (\w+)  ", done.out.partition("Commands:")[2], re.MULTILINE) == list(OPTIONS)
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_the_help_of_a_command_names_every_option(dn2_command, command: str) -> None:
+    done = dn2_command(command, "--help")
+    assert (done.status, done.err) == (0, "")
+    for option in OPTIONS[command].split():
+        assert re.search(rf"[\s,/]{option}\b", done.out), option
+
+
+def test_there_is_no_option_that_these_tests_do_not_know() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    found = {
+        name: {
+            option
+            for parameter in command.params
+            if parameter.param_type_name == "option"
+            for option in [*parameter.opts, *parameter.secondary_opts]
+        }
+        for name, command in commands.items()
+    }
+    assert found == {name: set(options.split()) for name, options in OPTIONS.items()}
+
+
+def test_the_version_is_printed(dn2_command) -> None:
+    assert dn2_command("--version") == (0, f"{dn2.__version__}\n", "")
+
+
+def test_no_command_gets_the_help_and_a_refusal(dn2_command) -> None:
+    done = dn2_command()
+    assert done.status == 2
+    assert "Commands:" in done.out
+    assert lines(done.err) == ["dn2: no command given; each has its own --help"]
+
+
+# fit
+
+
+def test_fit_makes_a_model_and_says_what_it_holds(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
+    done = dn2_command("fit", world / "normal", "-o", tmp_path / "m.dn2", "--backbone", tiny)
+    assert (done.status, done.out) == (0, "")
+    words = "40 reference items, false-alarm rate 1 in 41, the smallest that they support"
+    assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: {words}"]
+    model = dn2.load(tmp_path / "m.dn2")
+    assert model.score(world / "other").rows == dn2.fit(world / "normal", backbone=tiny).score(world / "other").rows
+
+
+def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
+    options = ["--neighbors", 3, "--false-alarm-rate", 0.1, "--normalize", "unit", "--precision", "f32"]
+    done = dn2_command("fit", world / "normal", "--output", tmp_path / "m.dn2", "--backbone", tiny, *options)
+    assert done.status == 0
+    assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"]
+    about = dn2.load(tmp_path / "m.dn2").describe()
+    assert about["detector"] == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit"}
+    assert about["embedder"]["precision"] == "f32"
+    assert about["embedder"]["backbone"] == tiny
+
+
+def test_fit_takes_several_inputs_and_lists(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("\n".join(map(str, sorted((world / "normal").iterdir())[:3])))
+    done = dn2_command("fit", world / "more", f"@{tmp_path / 'list.txt'}", "-o", tmp_path / "m", "--backbone", tiny)
+    assert done.status == 0
+    names = [item.name for item in dn2.load(tmp_path / "m").items]
+    assert len(names) == 11
+    assert names[0].startswith("more/")
+
+
+def test_fit_keeps_embeddings_unless_told_not_to(
+    dn2_command, world: Path, tiny: str, tmp_path: Path, own_cache: Path
+) -> None:
+    arguments = ["fit", world / "more", "-o", tmp_path / "m.dn2", "--backbone", tiny]
+    assert dn2_command(*arguments, "--no-cache").status == 0
+    assert not own_cache.exists()
+    assert dn2_command(*arguments).status == 0
+    assert entries(own_cache) == 16  # an embedding and a thumbnail each
+    assert dn2_command(*arguments, "--cache").status == 0
+    assert entries(own_cache) == 16
+
+
+def test_fit_leaves_out_what_cannot_be_read_and_says_so_with_status_3(
+    dn2_command, mixed: Path, tiny: str, tmp_path: Path
+) -> None:
+    done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
+    assert (done.status, done.out) == (3, "")
+    assert lines(done.err)[1:] == [
+        "dn2: not read: broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
+    ]
+    assert len(dn2.load(tmp_path / "m.dn2").items) == 7
+
+
+def test_fit_names_at_most_ten_unreadable_items(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
+    for number in range(12):
+        (mixed / f"broken-{number}.png").write_text("no picture")
+    done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
+    assert done.status == 3
+    assert done.err.count("not read:") == 10
+    assert lines(done.err)[-1] == "dn2: ... and 3 more that could not be read"
+
+
+def test_fit_warns_of_near_copies(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
+    shutil.copy(mixed / "good-0.png", mixed / "good-0-copy.png")
+    done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
+    assert "dn2: 2 of 8 reference items have a near copy in the set; copies cause more false alarms" in done.err
+
+
+def test_fit_refuses_a_folder_that_is_no_model_before_the_work(
+    dn2_command, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dn2.model.fit", None)
+    before = sorted(path.name for path in (world / "more").iterdir())
+    done = dn2_command("fit", world / "normal", "-o", world / "more")
+    assert (done.status, done.out) == (2, "")
+    assert lines(done.err) == [f"dn2: {world / 'more'} exists and is no dn2 model; give another name with -o"]
+    assert sorted(path.name for path in (world / "more").iterdir()) == before
+
+
+# score
+
+
+def test_score_prints_the_most_anomalous_items_with_their_evidence(dn2_command, saved: Path, mixed: Path) -> None:
+    done = dn2_command("score", saved, mixed)
+    assert done.status == 3
+    head, *table = lines(done.out)
+    assert re.split(" {2,}", head.rstrip()) == [
+        "item",
+        "anomaly score",
+        "p-value",
+        "anomaly",
+        "nearest normal items (distance)",
+    ]
+    expected = sorted(
+        (row for row in dn2.load(saved).score(mixed) if row.error is None), key=lambda row: -row.anomaly_score
+    )
+    for line, row in zip(table, expected, strict=False):
+        first, second = (f"{one.item} ({one.distance:.3g})" for one in row.neighbors)
+        yes = "yes" if row.is_anomaly else "no"
+        words = f"{row.item} {row.anomaly_score:.4g} {row.p_value:.4f} {yes} {first}, {second}"
+        assert line.split() == words.split()
+    assert {line.split()[3] for line in table[:7]} == {"yes", "no"}
+    assert table[7].startswith("not read: broken.png: not a picture")
+    assert len(table) == 8
+    assert lines(done.err) == ["7 items scored, 3 anomalous at 1 in 41 false alarms; 1 could not be read"]
+
+
+def test_score_prints_twenty_items_and_how_many_more_there_are(dn2_command, saved: Path, world: Path) -> None:
+    done = dn2_command("score", saved, world / "normal")
+    assert done.status == 0
+    assert lines(done.out)[-1] == "... and 20 less anomalous; -o results.csv writes all"
+    assert len(lines(done.out)) == 22
+
+
+def test_score_prints_names_as_they_are(dn2_command, saved: Path, mixed: Path) -> None:
+    names = ["[bold]x.png", "[red].png", "a, b.png", "é 日本.png"]
+    for name in names:
+        shutil.copy(mixed / "good-0.png", mixed / name)
+    (mixed / "[blue]broken.png").write_text("no picture")
+    done = dn2_command("score", saved, mixed)
+    for name in [*names, "not read: [blue]broken.png: not a picture"]:
+        assert name in done.out
+
+
+def test_score_prints_json_lines_and_nothing_else(dn2_command, saved: Path, mixed: Path) -> None:
+    done = dn2_command("score", saved, mixed, "--json")
+    assert done.status == 3
+    got = rows(done.out)
+    assert [list(row) for row in got] == [COLUMNS] * 8
+    assert got == [row.as_dict() for row in dn2.load(saved).score(mixed)]
+    assert got[0]["item"] == "broken.png"
+    assert (got[0]["anomaly_score"], got[0]["neighbors"]) == (None, [])
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("as_json", [False, True])
+def test_score_writes_a_file_and_then_prints_no_table(
+    dn2_command, saved: Path, mixed: Path, tmp_path: Path, ending: str, as_json: bool
+) -> None:
+    output = tmp_path / f"r.{ending}"
+    done = dn2_command("score", saved, mixed, "-o", output, *["--json"] * as_json)
+    assert done.status == 3
+    assert lines(done.err)[0].endswith(f"1 could not be read; written to {output}")
+    read = {"csv": pandas.read_csv, "parquet": pandas.read_parquet}
+    frame = read[ending](output) if ending in read else pandas.read_json(output, lines=True)
+    assert list(frame.columns) == COLUMNS
+    assert frame["item"].tolist() == [row.item for row in dn2.load(saved).score(mixed)]
+    assert [row["item"] for row in rows(done.out)] == (frame["item"].tolist() if as_json else [])
+
+
+def test_score_decides_at_the_rate_asked_for(dn2_command, saved: Path, mixed: Path) -> None:
+    done = dn2_command("score", saved, mixed, "--json", "--false-alarm-rate", 0.6)
+    got = [row for row in rows(done.out) if row["error"] is None]
+    assert [row["is_anomaly"] for row in got] == [row["p_value"] <= 0.6 for row in got]
+    assert sum(row["is_anomaly"] for row in got) > 3
+    assert "anomalous at 60.00% false alarms" in done.err
+
+
+def test_score_decides_by_the_false_discovery_rate_and_says_what_that_is_worth(
+    dn2_command, saved: Path, mixed: Path
+) -> None:
+    done = dn2_command("score", saved, mixed, "--json", "--fdr", 0.2)
+    expected = dn2.load(saved).score(mixed, fdr=0.2)
+    assert [row["is_anomaly"] for row in rows(done.out)] == [row.is_anomaly for row in expected]
+    assert lines(done.err)[0] == "7 items scored, 3 anomalous; 1 could not be read"
+    assert "at a false-discovery rate of 0.2" in done.err
+    assert "only measured for leave-one-out" in done.err
+
+
+def test_score_keeps_embeddings_unless_told_not_to(dn2_command, saved: Path, world: Path, own_cache: Path) -> None:
+    assert dn2_command("score", saved, world / "other", "--no-cache").status == 0
+    assert not own_cache.exists()
+    assert dn2_command("score", saved, world / "other", "--cache").status == 0
+    assert entries(own_cache) == 12
+
+
+def test_a_damaged_cache_is_reported_and_the_run_goes_on(
+    dn2_command, saved: Path, world: Path, own_cache: Path
+) -> None:
+    own_cache.mkdir()
+    (own_cache / "cache.sqlite").write_bytes(b"no database" * 1000)
+    done = dn2_command("score", saved, world / "other", "--json")
+    assert done.status == 0
+    assert len(rows(done.out)) == 12
+    assert "is damaged" in lines(done.err)[0]
+
+
+def test_the_exit_status_tells_of_anomalies_only_when_asked_to(
+    dn2_command, saved: Path, mixed: Path, world: Path
+) -> None:
+    normal = world / "normal"
+    assert dn2_command("score", saved, normal).status == 0
+    assert dn2_command("score", saved, normal, "--fail-on-anomaly").status == 0
+    assert dn2_command("score", saved, world / "other").status == 0
+    assert dn2_command("score", saved, world / "other", "--fail-on-anomaly").status == 1
+    assert dn2_command("score", saved, mixed).status == 3
+    assert dn2_command("score", saved, mixed, "--fail-on-anomaly").status == 1
+    for path in mixed.glob("other-*"):
+        path.unlink()
+    assert dn2_command("score", saved, mixed, "--fail-on-anomaly").status == 3
+
+
+# evaluate
+
+
+def test_evaluate_prints_the_figures(dn2_command, saved: Path, world: Path) -> None:
+    done = dn2_command("evaluate", saved, "--normal", world / "more", "--anomalous", world / "other")
+    assert (done.status, done.err) == (0, "")
+    assert dict(re.split(" {2,}", line.rstrip()) for line in lines(done.out)) == {
+        "normal items": "8",
+        "anomalous items": "12",
+        "ROC AUC": "1.0000",
+        "average precision": "1.0000",
+        "false-positive rate at 95 % detected": "0.0000",
+        "false alarms at 1 in 41 asked": "0.0000",
+        "anomalies detected at 1 in 41": "1.0000",
+    }
+
+
+def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
+    dn2_command, saved: Path, world: Path, mixed: Path, own_cache: Path
+) -> None:
+    normal = ["--normal", world / "more", "--normal", world / "normal"]
+    anomalous = ["--anomalous", world / "other", "--anomalous", mixed]
+    done = dn2_command("evaluate", saved, *normal, *anomalous, "--json", "--no-cache")
+    assert done.status == 3
+    got = json.loads(done.out)
+    expected, _ = dn2.load(saved).evaluate([world / "more", world / "normal"], [world / "other", mixed])
+    assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
+    assert got == vars(expected)
+    assert lines(done.err) == [
+        "dn2: not read: mixed/broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
+    ]
+    assert not own_cache.exists()
+    assert dn2_command("evaluate", saved, *normal, *anomalous, "--cache").status == 3
+    assert entries(own_cache) == 8 + 40 + 12  # those in `mixed` are copies
+
+
+# add and remove
+
+
+def test_add_and_remove_change_the_model_on_disk(
+    dn2_command, folder: Path, saved: Path, world: Path, own_cache: Path
+) -> None:
+    done = dn2_command("add", folder, world / "more", "--no-cache")
+    assert (done.status, done.out) == (0, "")
+    assert lines(done.err)[0] == "8 items added"
+    assert "48 reference items, false-alarm rate 1 in 49, the smallest that they support" in lines(done.err)[1]
+    assert not own_cache.exists()
+    assert len(dn2.load(folder).items) == 48
+    names = [path.name for path in sorted((world / "more").iterdir())]
+    done = dn2_command("remove", folder, *names)
+    assert (done.status, done.out) == (0, "")
+    assert lines(done.err)[0] == "8 items removed"
+    assert "40 reference items, false-alarm rate 1 in 41" in lines(done.err)[1]
+    # The shards are joined now; what is in them is as it was.
+    assert dn2.load(folder).items == dn2.load(saved).items
+    assert dn2.load(folder).score(world / "other").rows == dn2.load(saved).score(world / "other").rows
+
+
+def test_add_keeps_embeddings_and_reports_the_unreadable(
+    dn2_command, folder: Path, mixed: Path, own_cache: Path
+) -> None:
+    done = dn2_command("add", folder, mixed, "--cache")
+    assert done.status == 3
+    assert lines(done.err)[0] == "7 items added"
+    assert "not read: broken.png" in done.err
+    assert entries(own_cache) == 14
+    assert len(dn2.load(folder).items) == 47
+
+
+@pytest.mark.parametrize("command", ["add", "remove"])
+def test_a_refused_change_leaves_the_model_untouched(dn2_command, folder: Path, world: Path, command: str) -> None:
+    files = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+    done = dn2_command(command, folder, world / "normal" if command == "add" else "nobody.png")
+    assert (done.status, done.out) == (2, "")
+    assert len(lines(done.err)) == 1
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == files
+
+
+# inspect and verify
+
+
+def test_inspect_says_what_the_model_is_and_what_its_rate_means(dn2_command, saved: Path, tiny: str) -> None:
+    done = dn2_command("inspect", saved)
+    assert (done.status, done.err) == (0, "")
+    facts, _, words = done.out.partition("What the rate means:")
+    about = dn2.load(saved).describe()
+    for name, value in {
+        "kind": "image",
+        "reference items": "40",
+        "backbone": f"{tiny} (192 features, {about['embedder']['precision']})",
+        "pictures": "squash to 64 x 64",
+        "normalisation": "none",
+        "neighbours": "2",
+        "calibration": "leave-one-out, 40 items",
+        "false-alarm rate": "1 in 41 (smallest: 1 in 41)",
+        "flagged above": f"anomaly score {about['calibration']['threshold']:.4g}",
+        "near-duplicates": "0",
+    }.items():
+        assert re.search(rf"^{name} +{re.escape(value)} *$", facts, re.MULTILINE), name
+    for assumption in about["calibration"]["assumptions"]:
+        assert f"- {assumption}\n" in words
+    assert "average over reference sets" in words
+
+
+def test_inspect_lists_near_duplicates(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
+    shutil.copy(mixed / "good-0.png", mixed / "[copy].png")
+    dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
+    done = dn2_command("inspect", tmp_path / "m.dn2")
+    assert "- [copy].png, good-0.png\n- good-0.png, [copy].png\n" in done.out
+    done = dn2_command("inspect", tmp_path / "m.dn2", "--json")
+    pairs = json.loads(done.out)["near_duplicates"]
+    assert pairs == [["[copy].png", "good-0.png"], ["good-0.png", "[copy].png"]]
+
+
+def test_inspect_prints_json(dn2_command, saved: Path) -> None:
+    done = dn2_command("inspect", saved, "--json")
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out) == {**dn2.load(saved).describe(), "near_duplicates": []}
+
+
+def test_inspect_lists_items_as_remove_takes_them(dn2_command, folder: Path) -> None:
+    done = dn2_command("inspect", folder, "--items")
+    names = [item.name for item in dn2.load(folder).items]
+    assert (done.status, lines(done.out), done.err) == (0, names, "")
+    assert json.loads(dn2_command("inspect", folder, "--items", "--json").out) == names
+    assert dn2_command("remove", folder, *lines(done.out)[:30]).status == 0
+    assert lines(dn2_command("inspect", folder, "--items").out) == names[30:]
+
+
+def test_verify_counts_the_files_of_a_whole_model_and_names_damaged_ones(dn2_command, folder: Path) -> None:
+    assert dn2_command("verify", folder) == (0, f"{folder}: whole, 10 files checked\n", "")
+    for path in sorted(folder.glob("reference-*"))[:2]:
+        path.write_bytes(path.read_bytes() + b"\0")
+    done = dn2_command("verify", folder)
+    assert (done.status, done.out) == (2, "")
+    assert len(lines(done.err)) == 1
+    assert done.err.count("does not match its digest") == 2
+
+
+# embed
+
+
+def test_embed_writes_names_and_embeddings(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
+    output = tmp_path / "v.npz"
+    done = dn2_command("embed", mixed, "-o", output, "--backbone", tiny, "--precision", "f32")
+    assert (done.status, done.out) == (3, "")
+    assert lines(done.err)[0] == f"7 embeddings of 192 features written to {output}"
+    with np.load(output) as file:
+        names, vectors = file["items"].tolist(), file["embeddings"]
+    assert names == sorted(path.name for path in mixed.iterdir())[1:]
+    expected = dn2.ImageEmbedder(tiny, precision="f32").transform([mixed / name for name in names])
+    assert vectors.tobytes() == expected.tobytes()
+    # In f32, the mean of each 8 x 8 pixels.
+    pixels = np.asarray(Image.open(mixed / names[0]).resize((64, 64), Image.Resampling.BICUBIC), np.float64) / 255
+    by_hand = pixels.reshape(8, 8, 8, 8).mean(axis=(1, 3)).ravel()
+    np.testing.assert_allclose(vectors[0].reshape(3, 64), [by_hand] * 3, atol=1e-6)
+
+
+def test_embed_writes_parquet_and_keeps_embeddings_unless_told_not_to(
+    dn2_command, world: Path, tiny: str, tmp_path: Path, own_cache: Path
+) -> None:
+    output = tmp_path / "v.parquet"
+    arguments = ["embed", world / "more", "--output", output, "--backbone", tiny]
+    assert dn2_command(*arguments, "--no-cache").status == 0
+    assert not own_cache.exists()
+    assert dn2_command(*arguments, "--cache").status == 0
+    assert entries(own_cache) == 8
+    frame = pandas.read_parquet(output)
+    assert frame["item"].tolist() == sorted(path.name for path in (world / "more").iterdir())
+    assert np.stack(frame["embedding"].tolist()).shape == (8, 192)
+
+
+# Refusals: status 2, one line on stderr, nothing on stdout
+
+REFUSED = {
+    "fit": "Missing argument",
+    "fit {normal}": "Missing option '--output'",
+    "fit {normal} -o {tmp}/m --nonsense": "No such option: --nonsense",
+    "fit {normal} -o {tmp}/m --neighbors 0": "'--neighbors'",
+    "fit {normal} -o {tmp}/m --neighbors two": "'--neighbors'",
+    "fit {normal} -o {tmp}/m --precision f64": "'--precision'",
+    "fit {normal} -o {tmp}/m --normalize l1": "'--normalize'",
+    "fit {normal} -o {tmp}/m --false-alarm-rate 0": "must lie between 0 and 1, got 0",
+    "fit {normal} -o {tmp}/m --false-alarm-rate nan": "must lie between 0 and 1, got nan",
+    "fit {normal} -o {tmp}/m --false-alarm-rate 0.001": "needs at least 999 reference items, got 40; add 959 more",
+    "fit {normal} -o {tmp}/m --backbone resnet": "the backbone must be lite0, lite1, lite2 or the path of an .onnx",
+    "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx cannot be read",
+    "fit {normal} -o {tmp}/m --backbone {tiny} --neighbors 40": "need at least 41 reference items",
+    "fit {normal} -o {normal}": "exists and is no dn2 model",
+    "fit {normal} -o {readme}": "exists and is no dn2 model",
+    "fit {normal} -o /proc/m --backbone {tiny} --no-cache": "cannot be written",
+    "fit {tmp}/nothing -o {tmp}/m": "does not exist",
+    "fit {tmp}/*.png -o {tmp}/m": "no item found in",
+    "fit {empty} -o {tmp}/m": "no item found in",
+    "fit @{tmp}/no.txt -o {tmp}/m": "cannot be read",
+    "fit {normal} {normal} -o {tmp}/m": "two inputs give an item the name",
+    "fit {readme} -o {tmp}/m --backbone {tiny}": "none of the 1 items can be read",
+    "score": "Missing argument 'MODEL'",
+    "score {saved}": "Missing argument 'INPUT...'",
+    "score {saved} {tmp}/nothing": "does not exist",
+    "score {saved} {empty}": "no item found in",
+    "score {tmp}/nothing {normal}": "is no dn2 model",
+    "score {normal} {normal}": "is no dn2 model",
+    "score {saved} {normal} -o {tmp}/r.xlsx": "must end in .csv or .jsonl or .parquet",
+    "score {saved} {normal} -o {tmp}/no/r.csv": "there is no folder",
+    "score {saved} {normal} --false-alarm-rate 0.01": "needs at least 99 reference items, got 40",
+    "score {saved} {normal} --false-alarm-rate 2": "must lie between 0 and 1, got 2",
+    "score {saved} {normal} --fdr 1": "must lie between 0 and 1, got 1",
+    "score {saved} {normal} --fdr 0.1 --false-alarm-rate 0.1": "two ways to decide",
+    "evaluate {saved} --normal {normal}": "Missing option '--anomalous'",
+    "evaluate {saved} --normal {readme} --anomalous {normal}": "needs normal and anomalous items, got 0 and 40",
+    "add {saved} {normal}": "already (40 such names in all)",
+    "add {saved} {readme}": "none of the 1 items can be read",
+    "remove {saved}": "Missing argument 'ITEM...'",
+    "remove {saved} nobody.png": "the model has no item 'nobody.png'",
+    "inspect {normal}": "is no dn2 model",
+    "inspect {saved} extra": "unexpected extra argument",
+    "verify {readme}": "is no dn2 model",
+    "embed {normal} -o {tmp}/v.csv": "must end in .npz or .parquet",
+    "embed {normal} -o {tmp}/no/v.npz": "there is no folder",
+    "embed {readme} -o {tmp}/v.npz --backbone {tiny}": "none of the 1 items can be read",
+    "demo -o {readme}": "Not a directory",
+    "nonsense": "No such command 'nonsense'",
+    "--nonsense": "No such option: --nonsense",
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    dn2_command, saved: Path, world: Path, tmp_path: Path, tiny: str, command: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "readme.txt").write_text("no picture")
+    before = sorted(tmp_path.iterdir())
+    places = {
+        "normal": world / "normal",
+        "saved": saved,
+        "tmp": tmp_path,
+        "tiny": tiny,
+        "empty": tmp_path / "empty",
+        "readme": tmp_path / "readme.txt",
+    }
+    done = dn2_command(*(word.format(**places) for word in command.split()))
+    assert (done.status, done.out) == (2, "")
+    assert len(lines(done.err)) == 1, done.err
+    assert done.err.startswith("dn2: ")
+    assert REFUSED[command] in done.err
+    assert [path for path in sorted(tmp_path.iterdir()) if path.name != "own-cache"] == before
+
+
+def test_removing_too_many_is_refused_in_one_line(dn2_command, folder: Path) -> None:
+    names = [item.name for item in dn2.load(folder).items]
+    done = dn2_command("remove", folder, *names[2:])
+    assert (done.status, done.out) == (2, "")
+    assert len(lines(done.err)) == 1
+    assert "need at least 3 reference items" in done.err
+    assert len(dn2.load(folder).items) == 40
+
+
+def test_a_model_of_a_later_release_is_refused_in_one_line(dn2_command, folder: Path) -> None:
+    reseal(folder, lambda manifest: manifest.update(format=2, readable_from="7.8.9"))
+    for command in (["score", folder, folder], ["inspect", folder], ["verify", folder], ["remove", folder, "x"]):
+        done = dn2_command(*command)
+        assert (done.status, done.out, len(lines(done.err))) == (2, "", 1)
+        assert "it takes dn2 7.8.9" in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (MemoryError(), 2, "dn2: out of memory; give fewer items at a time\n"),
+        (OSError(28, "No space left on device"), 2, "dn2: [Errno 28] No space left on device\n"),
+        (dn2.InputError("one\nand\nmore"), 2, "dn2: one and more\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_error_has_its_status_and_at_most_one_line(
+    dn2_command, saved: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, words: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("dn2.model.load", fail)
+    assert dn2_command("inspect", saved) == (status, "", words)
+
+
+# Progress
+
+
+def test_progress_is_a_line_now_and_then_where_stderr_is_no_terminal(
+    dn2_command, saved: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dn2.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
+    done = dn2_command("score", saved, world / "other", "--json")
+    assert len(rows(done.out)) == 12
+    shown = [line for line in lines(done.err) if line.startswith("scoring: ")]
+    assert len(shown) == 12
+    assert re.fullmatch(r"scoring: 12 of 12, \d+/s, 0 s left", shown[-1])
+
+
+def test_progress_is_a_bar_on_a_terminal_and_stdout_stays_clean(
+    dn2_command, saved: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    # While it shows a bar, rich puts itself in the place of sys.stderr.
+    monkeypatch.setattr(
+        type(sys.stderr), "isatty", lambda stream: stream is getattr(sys.stderr, "rich_proxied_file", sys.stderr)
+    )
+    done = dn2_command("score", saved, world / "other", "--json")
+    assert len(rows(done.out)) == 12
+    assert "scoring" in done.err
+    assert "12 items scored" in lines(done.err)[-1]
+
+
+def test_the_csv_that_score_writes_has_the_columns_of_the_contract(
+    dn2_command, saved: Path, mixed: Path, tmp_path: Path
+) -> None:
+    dn2_command("score", saved, mixed, "-o", tmp_path / "r.csv")
+    with open(tmp_path / "r.csv", newline="") as file:
+        header, broken, good, *_ = csv.reader(file)
+    assert header == COLUMNS
+    assert broken[:5] == ["broken.png", "", "", "", ""]
+    assert "not a picture" in broken[5]
+    assert (good[0], good[3], good[5]) == ("good-0.png", "false", "")
+    assert [sorted(one) for one in json.loads(good[4])] == [["distance", "item"]] * 2

@@ -1,0 +1,196 @@
+"""What only the real command shows: its exit, its pipes, and what is left when it is killed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dn2
+from dn2.embed.pipeline import WINDOW
+from small_models import start_python, write_digits
+
+DN2 = Path(sys.executable).parent / "dn2"
+KILLS = 5
+
+# Runs `dn2`, noting in a file, which outlives a kill, each picture that the network is given.
+COUNTING = """
+import functools, os, sys
+from dn2.embed.network import Network
+log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+start = Network.start
+def counted(self, pixels, receive):
+    os.write(log, b".")
+    start(self, pixels, receive)
+Network.start = counted
+from dn2.cli import main
+main()
+"""
+GOLDEN = 4  # pictures embedded at a save or a load besides those of the run
+
+
+def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([DN2, *map(str, arguments)], capture_output=True, text=True, check=False, **options)
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [DN2, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+def vectors_in(cache: Path) -> int:
+    """Count the embeddings in a cache; thumbnails are JPEG files."""
+    if not (cache / "cache.sqlite").exists():
+        return 0
+    connection = sqlite3.connect(cache / "cache.sqlite", timeout=60)
+    try:
+        query = "SELECT count(*) FROM entries WHERE substr(value, 1, 3) != x'ffd8ff'"
+        return int(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:  # killed before the table was made
+        return 0
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 pictures to fit on and 400 others."""
+    folder = tmp_path_factory.mktemp("many")
+    write_digits(folder / "normal", range(400))
+    write_digits(folder / "incoming", range(400, 800))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lite0(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with the built-in backbone, which takes some milliseconds a picture."""
+    folder = tmp_path_factory.mktemp("lite0") / "zeros.dn2"
+    dn2.fit(world / "normal").save(folder)
+    return folder
+
+
+def test_the_command_is_installed_and_starts_at_once() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{dn2.__version__}\n", "")
+
+
+def test_a_refusal_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    done = run("score", tmp_path / "nothing.dn2", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"dn2: .* is no dn2 model: .*\n", done.stderr)
+
+
+def test_a_reader_that_stops_early_sees_no_traceback(saved: Path, world: Path) -> None:
+    reader, writer = os.pipe()
+    command = [DN2, "score", saved, world / "normal", "--json"]
+    process = subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(reader)
+    os.close(writer)
+    assert process.communicate(timeout=60)[1] in ("", "40 items scored, 0 anomalous at 1 in 41 false alarms\n")
+    assert process.returncode == -signal.SIGPIPE
+    shell = f"{DN2} score {saved} {world / 'normal'} | head -1"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("item")
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_what_is_piped_is_utf_8_whatever_the_locale(saved: Path, world: Path, tmp_path: Path) -> None:
+    name = "é 日本 😀.png"
+    shutil.copy(next((world / "other").iterdir()), tmp_path / name)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    command = [DN2, "score", saved, tmp_path / name, "--json"]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    assert json.loads(done.stdout.decode("utf-8"))["item"].endswith(name)
+
+
+def test_an_interrupt_ends_a_run_with_status_130_and_no_traceback(
+    many: Path, saved: Path, lite0: Path, own_cache: Path, tmp_path: Path
+) -> None:
+    process = start("score", lite0, many / "incoming", "-o", tmp_path / "r.csv")
+    while vectors_in(own_cache) == 0:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert not (tmp_path / "r.csv").exists()
+    # and before the command has loaded anything
+    process = start("inspect", saved)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert "Traceback" not in process.communicate(timeout=30)[1]
+
+
+def killed_and_repeated(arguments: list[object], count: int, folder: Path) -> str:
+    """Kill a command five times at random moments, let it finish, and check that little was computed again.
+
+    Returns what the last run wrote to stderr."""
+    cache, log = folder / "cache", folder / "log"
+    begin = functools.partial(start_python, COUNTING, log, *arguments, cache=cache)
+    rng = random.Random(3)
+    computed = kept = 0
+    for _ in range(KILLS):
+        process = begin()
+        # A moment in the work, rather than in the second or two that Python takes to start.
+        enough = computed + rng.uniform(0.1, 0.9) * (count - kept)
+        while process.poll() is None and (log.stat().st_size if log.exists() else 0) < enough:
+            time.sleep(0.005)
+        process.kill()
+        process.communicate()
+        before, computed, kept_before, kept = computed, log.stat().st_size, kept, vectors_in(cache)
+        assert computed - before - (kept - kept_before) <= WINDOW + GOLDEN
+    assert WINDOW <= kept < count  # something was kept, something left to do
+    process = begin()
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (0, "")
+    assert log.stat().st_size - computed == count - kept + GOLDEN
+    assert vectors_in(cache) == count
+    return err
+
+
+def test_a_fit_killed_again_and_again_finishes_as_if_nothing_had_happened(many: Path, tmp_path: Path) -> None:
+    target = tmp_path / "killed.dn2"
+    killed_and_repeated(["fit", many / "normal", "-o", target], 400, tmp_path)
+    dn2.fit(many / "normal").save(tmp_path / "undisturbed.dn2")
+    expected = {path.name: path.read_bytes() for path in (tmp_path / "undisturbed.dn2").iterdir()}
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == expected
+
+
+def test_a_score_killed_again_and_again_finishes_as_if_nothing_had_happened(
+    many: Path, lite0: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "killed.csv"
+    err = killed_and_repeated(["score", lite0, many / "incoming", "-o", target], 400, tmp_path)
+    assert "400 items scored" in err
+    dn2.load(lite0).score(many / "incoming").to_csv(tmp_path / "undisturbed.csv")
+    assert target.read_bytes() == (tmp_path / "undisturbed.csv").read_bytes()
+
+
+def test_the_demo_tells_the_whole_story(tmp_path: Path, own_cache: Path) -> None:
+    done = run("demo", cwd=tmp_path, env={**os.environ, "COLUMNS": "160"})
+    assert (done.returncode, re.sub(r"(embedding|scoring): .*\n", "", done.stderr)) == (0, "")
+    assert "1. Normal is the digit 3: 137 pictures in dn2-demo/normal" in done.stdout
+    assert "2. Scoring 1,660 pictures of all ten digits in dn2-demo/incoming" in done.stdout
+    assert re.search(r"1,660 items scored, [\d,]+ anomalous at 1 in 20 false alarms; all rows are in", done.stdout)
+    figures = dict(re.findall(r"^(\S.*?) {2,}(\S+)", done.stdout, re.MULTILINE))
+    assert (figures["normal items"], figures["anomalous items"]) == ("46", "1,614")
+    assert float(figures["ROC AUC"]) > 0.95
+    assert float(figures["false alarms at 1 in 20 asked"]) < 0.15
+    assert float(figures["anomalies detected at 1 in 20"]) > 0.6
+    assert (tmp_path / "dn2-demo" / "results.csv").read_text().count("\n") == 1661
+    assert len(dn2.load(tmp_path / "dn2-demo" / "digits.dn2").items) == 137
+    assert vectors_in(own_cache) == 1797
