@@ -354,3 +354,10 @@ def test_a_folder_and_a_list_of_its_files_hold_the_same_items(tmp_path_factory, 
     assert len(found) == len(expected)
     listed = find_items([item.path for item in found], SUFFIXES)
     assert [item.path for item in listed] == [item.path for item in found]
+
+
+def test_a_folder_without_items_gives_one_error_and_no_note_beside_it(tmp_path, caplog):
+    (tmp_path / "notes.txt").write_text("no picture")
+    with caplog.at_level(logging.INFO, "dn2"), pytest.raises(InputError, match="no item found"):
+        find_items(tmp_path, frozenset({".png"}))
+    assert caplog.records == []

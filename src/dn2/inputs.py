@@ -86,7 +86,7 @@ def _matches(pattern: str) -> list[Path]:
 
 def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
     visited: set[str] = set()
-    skipped = 0
+    found = skipped = 0
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn_of_folder):
         real = os.path.realpath(parent)
         if real in visited:  # a link back up, or a second way to the same folder
@@ -96,10 +96,11 @@ def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in files if not name.startswith(".")):
             if os.path.splitext(name)[1].lower() in suffixes:
+                found += 1
                 yield Path(parent, name)
             else:
                 skipped += 1
-    if skipped:
+    if found and skipped:
         logger.info(
             "%s: %d files passed over, whose names do not end in %s", folder, skipped, " ".join(sorted(suffixes))
         )

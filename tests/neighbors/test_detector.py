@@ -388,3 +388,9 @@ def test_a_clone_has_the_parameters_and_no_reference_set(embeddings):
     assert copy.get_params() == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit"}
     with pytest.raises(NotFittedError):
         copy.predict(embeddings)
+
+
+def test_a_number_of_neighbors_of_numpy_is_one_too(embeddings):
+    detector = KNNDetector(np.int64(3)).fit(embeddings)
+    assert np.array_equal(detector.anomaly_score(embeddings), KNNDetector(3).fit(embeddings).anomaly_score(embeddings))
+    assert detector.kneighbors(embeddings[:2], np.int32(4))[1].shape == (2, 4)

@@ -134,7 +134,7 @@ def test_a_numpy_number_as_parameter_is_saved_as_a_number(saved: Path, tmp_path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_in_any_file_is_found(
     saved: Path, tmp_path_factory: pytest.TempPathFactory, kind: str, place: float, bit: int
@@ -403,7 +403,7 @@ def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 ODD = st.sampled_from([None, True, -1, 0, 1e308, float("nan"), 1 << 70, "", "x", "../x", "\ud800", [], [[]], {}])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(data=st.data(), odd=ODD)
 def test_any_odd_value_in_a_sealed_manifest_is_loaded_or_refused_but_never_a_crash(
     saved: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, odd: Any
@@ -423,7 +423,7 @@ def test_any_odd_value_in_a_sealed_manifest_is_loaded_or_refused_but_never_a_cra
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(place=st.floats(0, 1, exclude_max=True), in_header=st.booleans(), byte=st.integers(0, 255))
 def test_any_byte_in_a_sealed_file_is_loaded_or_refused_but_never_a_crash(
     saved: Path,

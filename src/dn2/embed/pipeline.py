@@ -79,6 +79,7 @@ class ImagePipeline:
                     yield from window
             finally:
                 pool.shutdown(cancel_futures=True)
+                self.network.wait()  # what is under way must not outlive an interrupted run
 
     def _load(self, path: Path) -> Embedded:
         item = Embedded(path)

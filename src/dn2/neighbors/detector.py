@@ -57,7 +57,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_size(len(rows))
         blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
         index = ExactIndex(blocks)
-        return self._adopt(index, LeaveOneOut.of(index, self._members(blocks), self.n_neighbors))
+        return self._adopt(index, LeaveOneOut.of(index, self._members(blocks), int(self.n_neighbors)))
 
     def restore(self, blocks: Sequence[Vectors], loo: LeaveOneOut) -> Self:
         """Take over a saved reference set: normalised embeddings in blocks of (n_i, d) float32, and its
@@ -122,7 +122,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         _check_neighbors(k)
         if k > len(self._index):
             raise InputError(f"n_neighbors must lie in 1 ... {len(self._index)} reference items, got {k}")
-        return self._index.search(self._rows(X), k)
+        return self._index.search(self._rows(X), int(k))
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
         """Return L2 distances (not squared) and positions of the nearest reference items, (n, k), nearest first."""
