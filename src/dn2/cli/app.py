@@ -113,7 +113,7 @@ def score(
     ] = False,
     cache: CacheOption = True,
 ) -> None:
-    """Score items: how anomalous, with what certainty, and which normal items are nearest."""
+    """Score items, with p-values and the nearest normal items."""
     from dn2.cli.progress import progress
     from dn2.cli.show import results_table, summary
     from dn2.store.results import writer_for
@@ -182,9 +182,9 @@ def add(model: ModelArgument, inputs: InputsArgument, cache: CacheOption = True)
 @app.command()
 def remove(
     model: ModelArgument,
-    items: Annotated[list[str], typer.Argument(metavar="ITEM...", help="Names as inspect --items lists them.")],
+    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --items lists them.")],
 ) -> None:
-    """Take items out of a model; it is then as if it never had them."""
+    """Take items out of a model, as if it never had them."""
     loaded = load(model, cache=False)
     before = len(loaded.items)
     loaded.remove(items)
@@ -232,7 +232,7 @@ def embed(
     precision: PrecisionOption = Precision.auto,
     cache: CacheOption = True,
 ) -> None:
-    """Write the embeddings alone, as the network gives them (not normalised)."""
+    """Write the embeddings alone, not normalised."""
     from dn2.cli.progress import progress
     from dn2.embedding import embed_inputs
     from dn2.store.vectors import writer_for
@@ -252,7 +252,7 @@ def demo(
         "dn2-demo"
     ),
 ) -> None:
-    """Run the whole story on real handwritten digits that come with scikit-learn."""
+    """Show the whole story on scikit-learn's handwritten digits."""
     from dn2.cli.demo import run
 
     run(folder, console())

@@ -38,7 +38,7 @@ class Normalize(StrEnum):
 
 
 INPUTS = "A folder (searched recursively), files, a glob, or @list.txt; several are allowed."
-InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT...", help=INPUTS, show_default=False)]
+InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)]
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model's folder, made by fit.", show_default=False)
 ]
