@@ -218,7 +218,7 @@ def test_score_prints_the_most_anomalous_items_with_their_evidence(dn2_command, 
     assert {line.split()[3] for line in table[:7]} == {"yes", "no"}
     assert table[7].startswith("not read: broken.png: not a picture")
     assert len(table) == 8
-    assert lines(done.err) == ["7 items scored, 3 anomalous at 1 in 41 false alarms; 1 could not be read"]
+    assert lines(done.err) == ["7 items scored, 3 anomalous at a false-alarm rate of 1 in 41; 1 could not be read"]
 
 
 def test_score_prints_twenty_items_and_how_many_more_there_are(dn2_command, saved: Path, world: Path) -> None:
@@ -269,7 +269,7 @@ def test_score_decides_at_the_rate_asked_for(dn2_command, saved: Path, mixed: Pa
     got = [row for row in rows(done.out) if row["error"] is None]
     assert [row["is_anomaly"] for row in got] == [row["p_value"] <= 0.6 for row in got]
     assert sum(row["is_anomaly"] for row in got) > 3
-    assert "anomalous at 60.00% false alarms" in done.err
+    assert "anomalous at a false-alarm rate of 60.00%" in done.err
 
 
 def test_score_decides_by_the_false_discovery_rate_and_says_what_that_is_worth(

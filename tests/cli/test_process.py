@@ -99,7 +99,7 @@ def test_a_reader_that_stops_early_sees_no_traceback(saved: Path, world: Path) -
     process = subprocess.Popen(command, stdout=writer, stderr=subprocess.PIPE, text=True)
     os.close(reader)
     os.close(writer)
-    assert process.communicate(timeout=60)[1] in ("", "40 items scored, 0 anomalous at 1 in 41 false alarms\n")
+    assert process.communicate(timeout=60)[1] in ("", "40 items scored, 0 anomalous at a false-alarm rate of 1 in 41\n")
     assert process.returncode == -signal.SIGPIPE
     shell = f"{DN2} score {saved} {world / 'normal'} | head -1"
     done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True)
@@ -185,7 +185,7 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path, own_cache: Path) -> None
     assert (done.returncode, re.sub(r"(embedding|scoring): .*\n", "", done.stderr)) == (0, "")
     assert "1. Normal is the digit 3: 137 pictures in dn2-demo/normal" in done.stdout
     assert "2. Scoring 1,660 pictures of all ten digits in dn2-demo/incoming" in done.stdout
-    assert re.search(r"1,660 items scored, [\d,]+ anomalous at 1 in 20 false alarms; all rows are in", done.stdout)
+    assert re.search(r"1,660 items scored, [\d,]+ anomalous at a false-alarm rate of 1 in 20; all rows are in", done.stdout)
     figures = dict(re.findall(r"^(\S.*?) {2,}(\S+)", done.stdout, re.MULTILINE))
     assert (figures["normal items"], figures["anomalous items"]) == ("46", "1,614")
     assert float(figures["ROC AUC"]) > 0.95

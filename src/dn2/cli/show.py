@@ -24,7 +24,7 @@ def one_in(rate: float) -> str:
 def summary(results: Results) -> str:
     """Say in one sentence what was scored and what came out."""
     scored = len(results) - len(results.errors)
-    how = "" if results.false_alarm_rate is None else f" at {one_in(results.false_alarm_rate)} false alarms"
+    how = "" if results.false_alarm_rate is None else f" at a false-alarm rate of {one_in(results.false_alarm_rate)}"
     words = f"{scored:,} items scored, {len(results.anomalies):,} anomalous{how}"
     return words + (f"; {len(results.errors):,} could not be read" if results.errors else "")
 
