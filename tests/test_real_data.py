@@ -6,11 +6,11 @@ import os
 import zipfile
 from pathlib import Path
 
-import naive
 import numpy as np
 import pytest
 
 import dn2
+import naive
 
 ROOT = Path(__file__).parents[1]
 ARCHIVE = Path(os.environ.get("DN2_DATA", ROOT.parent / "shared" / "data")) / "cifar10" / "cifar10_png_35k.zip"
