@@ -18,10 +18,10 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems ref
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Return an empty working folder called `work`."""
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return Path(tmp_path / "work")
+    """Return an empty working folder called `here`."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return Path(tmp_path / "here")
 
 
 def touch(*paths):
@@ -77,10 +77,10 @@ def test_the_working_folder_is_a_folder(folder):
     touch("a.png", "sub/b.png")
     assert names(".") == ["a.png", "sub/b.png"]
     touch("other/c.png")
-    assert names(".", "other") == ["work/a.png", "work/other/c.png", "work/sub/b.png", "other/c.png"]
+    assert names(".", "other") == ["here/a.png", "here/other/c.png", "here/sub/b.png", "other/c.png"]
 
 
-@pytest.mark.parametrize("written", ["good", "good/", "./good", "../work/good", "good/sub/.."])
+@pytest.mark.parametrize("written", ["good", "good/", "./good", "../here/good", "good/sub/.."])
 def test_a_name_does_not_depend_on_how_its_folder_is_written(folder, written):
     touch("good/sub/a.png", "bad/b.png")
     assert names(written) == ["sub/a.png"]
