@@ -214,7 +214,7 @@ class Bundle:
         self.manifest = read_manifest(folder)
 
     def check(self) -> None:
-        """Compare every file with its digest, but more than 1 GiB of embeddings only by size of shape."""
+        """Compare every file with its digest; more than 1 GiB of embeddings is left to `problems`."""
         shards = self.manifest["parts"].get("reference", ())
         large = sum(self._size(name) for name in shards) > CHECKED_AT_LOAD
         names = [name for name in self.manifest["files"] if not (large and name in shards)]
