@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check test-parity clean
+.PHONY: demo test check test-torch clean
 
 demo: .venv/core
 	$(BIN)/dn2 demo
@@ -16,11 +16,11 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Proves the networks against efficientnet_lite_pytorch.  Takes PyTorch: give its CPU build to pip first where the
-# package index would send gigabytes of CUDA.
-test-parity: .venv/dev
+# Tests on PyTorch: the networks against efficientnet_lite_pytorch, and timm's.  Give PyTorch's CPU build to pip first
+# where the package index would send gigabytes of CUDA.
+test-torch: .venv/dev
 	$(PIP) --editable '.[parity]'
-	$(BIN)/pytest tests/embed/test_parity.py
+	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -33,7 +33,7 @@ def main() -> None:
             start = time.perf_counter()
             vectors = {part: embedder.transform(paths[part]) for part in paths}
             seconds = time.perf_counter() - start
-            table(report, backbone, embedder.network.precision, vectors, labels)
+            table(report, backbone, embedder.networks[0].precision, vectors, labels)
             report.say(f"embedding: {seconds:.0f} s for {sum(map(len, paths.values())):,} pictures")
     report.save()
 

@@ -35,7 +35,7 @@ def main() -> None:
             for shape in ("squash", "pad"):
                 backbone = get_backbone(name)
                 backbone = replace(backbone, preprocessing=replace(backbone.preprocessing, shape=shape))
-                pipeline = ImagePipeline(Network(backbone))
+                pipeline = ImagePipeline([Network(backbone)])
                 vectors = np.stack([one.vector for one in pipeline.embed(folder / row["image"] for row in rows)])
                 detectors = [KNNDetector(normalize=method).fit(vectors[train]) for method in NORMALIZATIONS]
                 values = [

@@ -54,9 +54,9 @@ def end_to_end(report: Report, what: str, paths: list[Path], rounds: int) -> Non
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             embedder = ImageEmbedder(cache=Cache(Path(folder) / "cache.sqlite"))
-            embedder.network.embed(tensors[:20])
+            embedder.networks[0].embed(tensors[:20])
             got["decode"].append(rate(len(paths), partial(decode_all, paths, embedder)))
-            got["engine"].append(rate(repeats * len(tensors), partial(infer, embedder.network, tensors, repeats)))
+            got["engine"].append(rate(repeats * len(tensors), partial(infer, embedder.networks[0], tensors, repeats)))
             got["cold"].append(rate(len(paths), partial(embedder.transform, paths)))
             got["warm"].append(rate(len(paths), partial(embedder.transform, paths)))
             got["ideal"].append(1 / (1 / got["decode"][-1] + 1 / got["engine"][-1]))
@@ -64,7 +64,7 @@ def end_to_end(report: Report, what: str, paths: list[Path], rounds: int) -> Non
             got["cost"].append(got["engine"][-1] / got["decode"][-1])
     middle = {name: statistics.median(values) for name, values in got.items()}
     report.say(
-        f"\n{len(paths):,} {what}, lite0 {warm_up.network.precision}, median of {rounds} rounds, pictures a second:\n"
+        f"\n{len(paths):,} {what}, lite0 {warm_up.networks[0].precision}, median of {rounds} rounds, pictures a second:\n"
         f"  reading and resizing alone   {middle['decode']:8.0f}   ({middle['cost']:.2f} of the engine's time)\n"
         f"  engine alone                 {middle['engine']:8.0f}\n"
         f"  ideal for both               {middle['ideal']:8.0f}\n"
@@ -106,9 +106,9 @@ def engines(report: Report, rounds: int) -> None:
     rng = np.random.default_rng(0)
     pixels = [rng.integers(0, 256, (224, 224, 3), np.uint8) for _ in range(64)]
     embedder = ImageEmbedder()
-    f32 = ImageEmbedder(precision="f32").network
+    f32 = ImageEmbedder(precision="f32").networks[0]
     runs: dict[str, Callable[[], object]] = {
-        f"dn2 lite0 {embedder.network.precision}": lambda: embedder.network.embed(pixels),
+        f"dn2 lite0 {embedder.networks[0].precision}": lambda: embedder.networks[0].embed(pixels),
         "dn2 lite0 f32": lambda: f32.embed(pixels),
     }
     runs |= torch_networks(pixels)

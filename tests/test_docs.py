@@ -19,8 +19,8 @@ from dn2.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Run by continuous integration itself, or by the test of the demo.
-ELSEWHERE = re.compile(r"(git clone|cd |make |pip install|dn2 demo)")
+# Run by continuous integration itself, by the test of the demo, or, with PyTorch, by tests/embed/test_timm.py.
+ELSEWHERE = re.compile(r"(git clone|cd |make |pip install|dn2 demo|dn2 .*timm/)")
 
 
 def blocks(page: Path, language: str) -> list[str]:

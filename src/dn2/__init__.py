@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from dn2.embed.embedder import ImageEmbedder
+    from dn2.embed.export import export_onnx
     from dn2.errors import (
         BackboneError,
         Dn2Error,
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
         ReferenceTooSmall,
         UnreadableItem,
     )
-    from dn2.model import Model, fit, load
+    from dn2.fitting import fit
+    from dn2.model import Model, load
     from dn2.neighbors.conformal import Calibration
     from dn2.neighbors.detector import KNNDetector
     from dn2.store.cache import Cache
@@ -43,7 +45,8 @@ _HOMES = {
     "Results": "dn2.store.results",
     "Row": "dn2.store.results",
     "UnreadableItem": "dn2.errors",
-    "fit": "dn2.model",
+    "export_onnx": "dn2.embed.export",
+    "fit": "dn2.fitting",
     "load": "dn2.model",
 }
 
@@ -64,6 +67,7 @@ __all__ = [
     "Results",
     "Row",
     "UnreadableItem",
+    "export_onnx",
     "fit",
     "load",
 ]

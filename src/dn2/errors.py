@@ -41,10 +41,10 @@ class ReferenceTooSmall(Dn2Error, ValueError):
 
     @classmethod
     def for_rate(cls, rate: float, n: int) -> ReferenceTooSmall:
-        """Say how many reference items a false-alarm rate takes.
+        """Say how many calibrating items a false-alarm rate takes.
 
         rate : the rate asked for, in (0, 1).
-        n : number of reference items that calibrate, for which 1 / (n + 1) is attainable."""
+        n : number of items that calibrate, for which 1 / (n + 1) is attainable."""
         need = math.ceil(1 / rate) - 1
         # 1 / rate is rounded: settle by the rule itself which neighbour is the first to attain the rate.
         if 1 / (need + 1) > rate:

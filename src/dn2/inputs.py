@@ -18,10 +18,13 @@ Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to score: the name it goes by everywhere, and its file."""
+    """One thing to score: the name it goes by everywhere, and its file.
+
+    members : of a group, whose path is a folder, the items in it by their path in the folder; None for a single one."""
 
     name: str
     path: Path
+    members: tuple[Item, ...] | None = None
 
 
 def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
@@ -45,6 +48,42 @@ def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
         )
     _check_names(items)
     return items
+
+
+def find_groups(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
+    """List the groups that folders hold: each subfolder is one item, and the files anywhere in it are its members.
+
+    A group is named as an item of `find_items` would be.  Files beside the subfolders are passed over.
+    Raises InputError for what is no folder, if there is no subfolder, or if two groups would share a name."""
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    groups: list[Item] = []
+    for one in given:
+        folder = Path(one)
+        if not os.path.isdir(folder):
+            raise InputError(f"groups are the subfolders of a folder, and {os.fspath(one)!r} is none")
+        prefix = folder.resolve().name if len(given) > 1 else ""
+        groups += [_group(folder / name, prefix, suffixes) for name in _subfolders(folder)]
+    if not groups:
+        raise InputError(f"no group found in {_listed(given)}: each subfolder is one, with its pictures in it")
+    _check_names(groups)
+    return groups
+
+
+def _subfolders(folder: Path) -> list[str]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be read: {error.strerror}") from error
+    visible = [entry for entry in entries if not entry.name.startswith(".")]
+    folders = [entry.name for entry in visible if entry.is_dir()]
+    if folders and len(visible) > len(folders):
+        logger.info("%s: %d files beside the groups passed over", folder, len(visible) - len(folders))
+    return folders
+
+
+def _group(folder: Path, prefix: str, suffixes: frozenset[str]) -> Item:
+    members = tuple(Item(_name(file.relative_to(folder)), file) for file in _files_below(folder, suffixes))
+    return Item(_name(PurePath(prefix, folder.name)), folder, members)
 
 
 def _expand(given: str, suffixes: frozenset[str], several: bool) -> list[Item]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -14,17 +13,21 @@ import numpy as np
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.images import SUFFIXES
 from dn2.embed.pipeline import Embedded
-from dn2.embedding import EmbeddedItems, Progress, Vectors, embed_items
+from dn2.embedding import EmbeddedItems, Progress, Vectors, embed, embed_items, unreadable_members
 from dn2.errors import InputError
-from dn2.inputs import Inputs, Item, find_items
-from dn2.neighbors.conformal import Calibration, attainable_rate, false_discoveries, mean_squared_distance
+from dn2.inputs import Inputs, Item, find_groups, find_items
+from dn2.neighbors.conformal import Calibration, false_discoveries, mean_squared_distance
 from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.exact import Positions
+from dn2.neighbors.groups import contributions
+from dn2.neighbors.leave_one_out import rows_at
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.store.cache import Cache
 from dn2.store.packed import PackedBytes
-from dn2.store.results import Neighbor, Results, Row
+from dn2.store.results import Member, Neighbor, Results, Row
 
 QUERIES_AT_ONCE = 1024
+MEMBERS_NAMED = 10
 
 
 class ReferenceItem(NamedTuple):
@@ -47,17 +50,23 @@ class Model:
     """What normal looks like; made by `dn2.fit` or `dn2.load`.
 
     embedder, detector : the parts; items, thumbnails : the reference set in the detector's order, and a small JPEG
-        of each item.
+        of each item.  pooling : None, or in a model of groups the normalisation of the members that are pooled.
     unreadable : rows with the error of each item that the last fit or add could not read.
     origin : the saved model that this one was loaded from or saved as."""
 
     def __init__(
-        self, embedder: ImageEmbedder, detector: KNNDetector, items: Sequence[ReferenceItem], thumbnails: PackedBytes
+        self,
+        embedder: ImageEmbedder,
+        detector: KNNDetector,
+        items: Sequence[ReferenceItem],
+        thumbnails: PackedBytes,
+        pooling: str | None = None,
     ) -> None:
         self.embedder = embedder
         self.detector = detector
         self.items = list(items)
         self.thumbnails = thumbnails
+        self.pooling = pooling
         self.unreadable: list[Row] = []
         self.origin: Origin | None = None
 
@@ -94,31 +103,49 @@ class Model:
                 )
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
-        items = find_items(inputs, SUFFIXES)
-        embedded = zip(
-            items, _watched(self.embedder.embed(item.path for item in items), len(items), progress), strict=True
-        )
+        items = self._find(inputs)
+        embedded = embed(self.embedder, items, normalize=self.pooling or "none")
+        pairs = zip(items, _watched(embedded, len(items), progress), strict=True)
         rows: list[Row] = []
-        while batch := list(islice(embedded, QUERIES_AT_ONCE)):
+        while batch := _batch(pairs):
             rows += self._rows(batch)
         results = Results(rows, None, self.calibration.sample_size)
         if fdr is None:
             return results.at(rate)
         return self._discover(results, fdr)
 
+    def _find(self, inputs: Inputs) -> list[Item]:
+        return find_items(inputs, SUFFIXES) if self.pooling is None else find_groups(inputs, SUFFIXES)
+
     def _rows(self, batch: Sequence[tuple[Item, Embedded]]) -> Iterator[Row]:
         vectors = [one.vector for _, one in batch if one.vector is not None]
         found = zip(*self._search(np.stack(vectors)), strict=True) if vectors else iter(())
         for item, one in batch:
             if one.vector is None:
-                yield Row(item.name, error=one.error)
+                members = None if self.pooling is None else unreadable_members(item, one)
+                yield Row(item.name, error=one.error, members=members)
                 continue
             score, p_value, distances, positions = next(found)
             neighbors = tuple(
                 Neighbor(self.items[position].name, float(distance))
                 for distance, position in zip(distances, positions, strict=True)
             )
-            yield Row(item.name, float(score), float(p_value), None, neighbors)
+            members = None if self.pooling is None else self._members(item, one, positions)
+            yield Row(item.name, float(score), float(p_value), None, neighbors, members=members)
+
+    def _members(self, item: Item, one: Embedded, positions: Positions) -> tuple[Member, ...]:
+        """List the members that pull a group away from its neighbors most, then those that could not be read."""
+        readable = [
+            (member.name, embedded.vector)
+            for member, embedded in zip(item.members or (), one.members, strict=True)
+            if embedded.vector is not None
+        ]
+        parts = contributions(np.stack([vector for _, vector in readable]), rows_at(self.detector.blocks_, positions))
+        total = parts.sum()
+        shares = parts / total if total > 0 else np.zeros(len(parts))
+        most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
+        named = [Member(readable[place][0], float(shares[place])) for place in most]
+        return (*named, *unreadable_members(item, one))
 
     def _search(self, vectors: Vectors) -> tuple[Any, Any, Any, Any]:
         distances, positions = self.detector.search(vectors)
@@ -147,7 +174,7 @@ class Model:
             readable = [row for row in results if row.error is None]
             rows += readable
             truth += [is_anomalous] * len(readable)
-            unreadable += results.errors
+            unreadable += results.unreadable
         scores, p_values = np.array([(row.anomaly_score, row.p_value) for row in rows], float).reshape(-1, 2).T
         return evaluate(scores, p_values, np.array(truth, bool), self.false_alarm_rate), unreadable
 
@@ -155,15 +182,15 @@ class Model:
         """Add items to the reference set.
 
         Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
-        items = find_items(inputs, SUFFIXES)
+        items = self._find(inputs)
         known = {item.name for item in self.items}
         if taken := [item.name for item in items if item.name in known]:
             raise InputError(
                 f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
                 "remove it first or give the file another name"
             )
-        new = embed_items(self.embedder, items, progress, reference=True)
-        reference = self.items + _reference(new)
+        new = embed_items(self.embedder, items, progress, reference=True, normalize=self.pooling or "none")
+        reference = self.items + reference_items(new)
         thumbnails = PackedBytes.of([*self.thumbnails, *new.thumbnails])
         self.detector.add(new.vectors)  # the last that may fail, and it changes nothing then
         self.items, self.thumbnails, self.unreadable = reference, thumbnails, new.unreadable
@@ -174,9 +201,7 @@ class Model:
 
         Raises InputError, and changes nothing, for a name that the model does not have; ReferenceTooSmall if too few
         items would remain."""
-        unwanted = {names} if isinstance(names, str) else set(names)
-        if unknown := unwanted - {item.name for item in self.items}:
-            raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
+        unwanted = self._known(names)
         kept = [place for place, item in enumerate(self.items) if item.name not in unwanted]
         reference = [self.items[place] for place in kept]
         thumbnails = PackedBytes.of(self.thumbnails[place] for place in kept)
@@ -184,24 +209,42 @@ class Model:
         self.items, self.thumbnails = reference, thumbnails
         return self
 
+    @property
+    def set_aside(self) -> list[str]:
+        """The names of the items that the cleaning of a contaminated reference set leaves out."""
+        return [self.items[position].name for position in self.detector.aside_]
+
+    def readmit(self, names: str | Iterable[str]) -> Self:
+        """Take items that were set aside back into the reference set, by name.
+
+        Raises InputError, and changes nothing, for an item that is not set aside."""
+        wanted = self._known(names)
+        if strangers := wanted - set(self.set_aside):
+            raise InputError(f"{min(strangers)!r} is not set aside; `dn2 inspect MODEL --aside` lists what is")
+        self.detector.readmit([place for place, item in enumerate(self.items) if item.name in wanted])
+        return self
+
+    def _known(self, names: str | Iterable[str]) -> set[str]:
+        """Check names of reference items."""
+        asked = {names} if isinstance(names, str) else set(names)
+        if unknown := asked - {item.name for item in self.items}:
+            raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
+        return asked
+
     def near_duplicates(self) -> list[tuple[str, str]]:
         """List pairs (item, its near copy) in the reference set."""
         return [(self.items[one].name, self.items[other].name) for one, other in self.detector.near_duplicates()]
 
     def describe(self) -> dict[str, Any]:
         """Say what the model is: embedder, detector, calibration; the values are those of `model.json`."""
-        network = self.embedder.network
+        share = self.detector.contamination_
         return {
             "kind": "image",
-            "embedder": {
-                "backbone": network.backbone.name,
-                "digest": network.backbone.digest,
-                "preprocessing": network.backbone.preprocessing.as_dict(),
-                "precision": network.precision,
-                "dimension": network.dimension,
-            },
+            "groups": None if self.pooling is None else {"pooling": "mean", "members": self.pooling},
+            "embedder": self.embedder.as_dict(),
             "detector": self.detector.get_params(),
             "calibration": self.calibration.as_dict(self.false_alarm_rate),
+            "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside_)},
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -211,42 +254,6 @@ class Model:
         from dn2.saved import write
 
         write(self, Path(path))
-
-
-def fit(
-    inputs: Inputs,
-    *,
-    backbone: str = "lite0",
-    n_neighbors: int = 2,
-    false_alarm_rate: float | None = None,
-    normalize: str | None = None,
-    precision: str = "auto",
-    cache: Cache | None = None,
-    progress: Progress | None = None,
-) -> Model:
-    """Learn what normal looks like from normal items.
-
-    inputs : a folder, files, a glob, `@list.txt`, or several of these.
-    backbone : `lite0`, `lite1`, `lite2` or the path of an ONNX file; precision : `auto`, `f32` or `bf16`.
-    n_neighbors : number k of neighbours that a score averages over.
-    false_alarm_rate : share of normal items that may be flagged; by default 0.01, or the smallest that the items
-        support, 1 / (n + 1), if that is larger.
-    normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone.
-    cache : where embeddings are kept by content, None for nowhere; progress : called with (done, total).
-    Items that cannot be read are left out; `Model.unreadable` lists them.
-    Raises InputError if nothing is found or readable, ReferenceTooSmall, BackboneError."""
-    items = find_items(inputs, SUFFIXES)
-    attainable_rate(false_alarm_rate, len(items))  # if not even with all of them, it is refused before the work
-    if backbone.endswith(".onnx"):
-        backbone = os.path.abspath(backbone)  # the saved model must find it from any folder
-    embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
-    detector = KNNDetector(
-        n_neighbors, false_alarm_rate=false_alarm_rate, normalize=normalize or embedder.spec.normalize
-    )
-    embedded = embed_items(embedder, items, progress, reference=True)
-    model = Model(embedder, detector.fit(embedded.vectors), _reference(embedded), PackedBytes.of(embedded.thumbnails))
-    model.unreadable = embedded.unreadable
-    return model
 
 
 def load(path: str | os.PathLike[str], *, cache: Cache | None = None) -> Model:
@@ -259,11 +266,22 @@ def load(path: str | os.PathLike[str], *, cache: Cache | None = None) -> Model:
     return read(Path(path), cache)
 
 
-def _reference(embedded: EmbeddedItems) -> list[ReferenceItem]:
+def reference_items(embedded: EmbeddedItems) -> list[ReferenceItem]:
+    """Make reference items of embedded ones."""
     return [
         ReferenceItem(item.name, os.path.abspath(item.path), digest)
         for item, digest in zip(embedded.items, embedded.digests, strict=True)
     ]
+
+
+def _batch(pairs: Iterator[tuple[Item, Embedded]]) -> list[tuple[Item, Embedded]]:
+    """Take items for one search: so many, or groups with so many members together."""
+    batch: list[tuple[Item, Embedded]] = []
+    files = 0
+    while files < QUERIES_AT_ONCE and (pair := next(pairs, None)) is not None:
+        batch.append(pair)
+        files += max(1, len(pair[1].members))
+    return batch
 
 
 def _watched(embedded: Iterable[Embedded], total: int, progress: Progress | None) -> Iterator[Embedded]:

@@ -15,11 +15,12 @@ import numpy as np
 
 from dn2 import __version__
 from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.golden import TOLERANCE, embed_pictures, largest_error, make_pictures
+from dn2.embed.golden import TOLERANCE, largest_error, make_pictures
 from dn2.errors import ModelError, NotReproducible, UnreadableItem
 from dn2.model import Model, Origin, ReferenceItem
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Vectors
+from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.store import bundle
 from dn2.store.cache import Cache
@@ -35,9 +36,8 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 
 def write(model: Model, folder: Path) -> None:
     """Save a model; see `Model.save`."""
-    network = model.embedder.network
     manifest = {"format": bundle.FORMAT, "readable_from": READABLE_FROM, "dn2": __version__, **model.describe()}
-    manifest["golden_tolerance"] = TOLERANCE[network.precision]
+    manifest["golden_tolerance"] = max(TOLERANCE[one] for one in manifest["embedder"]["precision"].split("+"))
     blocks = model.detector.blocks_
     starts = np.cumsum([0] + [len(block) for block in blocks])
     rows = [{"item": item.name, "path": item.path, "sha256": item.sha256} for item in model.items]
@@ -47,8 +47,10 @@ def write(model: Model, folder: Path) -> None:
         "reference": [{"embeddings": block} for block in blocks],
         "reference-scores": [asdict(model.detector.leave_one_out_)],
         "thumbnails": [asdict(model.thumbnails)],
-        "golden": [asdict(PackedBytes.of(pictures)) | {"embeddings": embed_pictures(network, pictures)}],
+        "golden": [asdict(PackedBytes.of(pictures)) | {"embeddings": model.embedder.embed_pictures(pictures)}],
     }
+    if model.detector.learnt_ is not None:
+        parts["learnt"] = [asdict(model.detector.learnt_)]
     same_place = model.origin is not None and model.origin.folder == folder.resolve()
     digest = bundle.save(folder, manifest, parts, model.origin.digest if model.origin and same_place else None)
     model.origin = Origin(folder.resolve(), digest)
@@ -89,8 +91,14 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     blocks = files.mapped("reference", "embeddings")
     loo = LeaveOneOut(**files.arrays("reference-scores"))
     detector = KNNDetector(**files.manifest["detector"])
-    _check_shapes(blocks, loo, len(items), embedder.network.dimension, detector.n_neighbors)
-    return Model(embedder, detector.restore(blocks, loo), items, thumbnails)
+    learnt = Learnt(**files.arrays("learnt")) if "learnt" in files.manifest["parts"] else None
+    _check_shapes(blocks, loo, len(items), embedder.dimension, detector.n_neighbors)
+    if learnt is not None:
+        _check_learnt(learnt, len(items), embedder.dimension)
+    groups = files.manifest.get("groups")
+    return Model(
+        embedder, detector.from_saved(blocks, loo, learnt), items, thumbnails, groups["members"] if groups else None
+    )
 
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
@@ -114,18 +122,19 @@ def _no_garbage() -> Iterator[None]:
 
 def _check_embedder(embedder: ImageEmbedder, manifest: Mapping[str, Any], golden: Arrays) -> None:
     """Refuse a backbone that is not the recorded one, or that embeds the golden pictures otherwise here."""
-    recorded, spec = manifest["embedder"], embedder.spec
-    if spec.digest != recorded["digest"]:
+    recorded = manifest["embedder"]
+    here = embedder.as_dict()
+    if here["digest"] != recorded["digest"]:
         raise NotReproducible(
-            f"the backbone {spec.name} is not the one that the model was made with: its digest must be "
-            f"{recorded['digest']}, got {spec.digest}; restore that version or fit again"
+            f"the backbone {embedder.backbone} is not the one that the model was made with: its digest must be "
+            f"{recorded['digest']}, got {here['digest']}; restore that version or fit again"
         )
-    if spec.preprocessing.as_dict() != recorded["preprocessing"]:
+    if here["preprocessing"] != recorded["preprocessing"]:
         raise NotReproducible(
-            f"this dn2 prepares pictures as {spec.preprocessing.as_dict()}, the model was made with "
+            f"this dn2 prepares pictures as {here['preprocessing']}, the model was made with "
             f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
         )
-    embeddings = embed_pictures(embedder.network, PackedBytes(golden["data"], golden["ends"]))
+    embeddings = embedder.embed_pictures(PackedBytes(golden["data"], golden["ends"]))
     error = largest_error(embeddings, golden["embeddings"])
     if not error <= manifest["golden_tolerance"]:
         raise NotReproducible(
@@ -148,3 +157,17 @@ def _check_shapes(blocks: Sequence[Vectors], loo: LeaveOneOut, n: int, dimension
     for positions in (loo.members, loo.neighbors):
         if positions.dtype != np.int64 or positions.min() < 0 or positions.max() >= n:
             raise ValueError(f"positions outside of 0 ... {n - 1}")
+
+
+def _check_learnt(learnt: Learnt, n: int, dimension: int) -> None:
+    if learnt.centroids.dtype != np.float32 or learnt.centroids.shape != (len(learnt.representatives), dimension):
+        raise ValueError(f"centroids of {learnt.centroids.shape} for dimension {dimension}")
+    if learnt.share.shape not in ((0,), (3,)) or not ((learnt.share >= 0) & (learnt.share <= 1)).all():
+        raise ValueError(f"a share of anomalies of {learnt.share}")
+    for positions in (learnt.aside, learnt.readmitted, learnt.representatives):
+        if positions.dtype != np.int64 or positions.ndim != 1:
+            raise ValueError("positions that are no whole numbers")
+        if len(positions) and not (positions.min() >= 0 and positions.max() < n):
+            raise ValueError(f"positions outside of 0 ... {n - 1}")
+    if len(learnt.aside) + 1 > n:
+        raise ValueError("every item set aside")

@@ -32,6 +32,7 @@ OPTIONS = {
     "inspect": "--items --json",
     "verify": "",
     "embed": "--output -o --backbone --precision --cache --no-cache",
+    "export": "--output -o",
     "demo": "--output -o",
 }
 
@@ -501,7 +502,7 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --false-alarm-rate 0": "must lie between 0 and 1, got 0",
     "fit {normal} -o {tmp}/m --false-alarm-rate nan": "must lie between 0 and 1, got nan",
     "fit {normal} -o {tmp}/m --false-alarm-rate 0.001": "needs at least 999 reference items, got 40; add 959 more",
-    "fit {normal} -o {tmp}/m --backbone resnet": "the backbone must be lite0, lite1, lite2 or the path of an .onnx",
+    "fit {normal} -o {tmp}/m --backbone resnet": "must be lite0, lite1, lite2, timm/NAME or the path of an .onnx",
     "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx cannot be read",
     "fit {normal} -o {tmp}/m --backbone {tiny} --neighbors 40": "need at least 41 reference items",
     "fit {normal} -o {normal}": "exists and is no dn2 model",
@@ -537,6 +538,8 @@ REFUSED = {
     "embed {normal} -o {tmp}/v.csv": "must end in .npz or .parquet",
     "embed {normal} -o {tmp}/no/v.npz": "there is no folder",
     "embed {readme} -o {tmp}/v.npz --backbone {tiny}": "none of the 1 items can be read",
+    "export lite0 -o {tmp}/net.onnx": "only a backbone timm/NAME can be exported, got 'lite0'",
+    "export timm/resnet18 -o {tmp}/no/net.onnx": "a file .onnx in a folder that exists",
     "demo -o {readme}": "Not a directory",
     "nonsense": "No such command 'nonsense'",
     "--nonsense": "No such option: --nonsense",

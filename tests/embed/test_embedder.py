@@ -15,7 +15,7 @@ from dn2.errors import BackboneError, InputError, UnreadableItem
 def embedder(lite0):
     """Return lite0 in f32, with the network that is compiled already."""
     made = ImageEmbedder("lite0", precision="f32")
-    made.network = lite0
+    made.networks = [lite0]
     return made
 
 
@@ -71,9 +71,9 @@ def test_a_clone_of_an_embedder_in_use_can_be_made(embedder, files):
 
 def test_other_parameters_take_another_network():
     embedder = ImageEmbedder("lite0", precision="f32")
-    assert (embedder.spec.name, embedder.network.backbone.name) == ("lite0", "lite0")
+    assert (embedder.specs[0].name, embedder.networks[0].backbone.name) == ("lite0", "lite0")
     embedder.set_params(backbone="lite1")
-    assert (embedder.spec.name, embedder.network.backbone.name) == ("lite1", "lite1")
+    assert (embedder.specs[0].name, embedder.networks[0].backbone.name) == ("lite1", "lite1")
 
 
 def test_an_embedder_is_made_before_its_backbone_is_looked_for(files):
@@ -106,7 +106,7 @@ def test_with_a_cache_the_second_time_needs_no_file_decoded(files, tmp_path, lit
 
     cache = dn2.Cache(tmp_path / "cache.sqlite")
     embedder = ImageEmbedder("lite0", precision="f32", cache=cache)
-    embedder.network = lite0
+    embedder.networks = [lite0]
     first = embedder.transform(files)
     monkeypatch.setattr(pipeline, "decode", None)
     assert np.array_equal(embedder.transform(files), first)

@@ -1,6 +1,7 @@
 """Reading pictures: every format and mode, the whole of every picture, and what no file may do to a run."""
 
 import io
+import json
 import os
 import struct
 import subprocess
@@ -426,6 +427,82 @@ def test_pad_keeps_the_aspect_and_fills_with_grey(mode, size, rows, columns):
 
 def test_a_picture_of_the_inputs_size_is_the_input():
     assert np.array_equal(to_pixels(Image.fromarray(RGB), Preprocessing(30, 44)), RGB)
+
+
+# Cut for networks that were trained on crops
+
+
+def test_a_crop_is_the_middle_of_the_scaled_picture():
+    """Of 80 x 40 scaled to 20 x 10, a share of 0.8 leaves 8 x 8: columns 6 to 14, rows 1 to 9."""
+    picture = np.zeros((40, 80, 3), np.uint8)
+    picture[:, :40] = 200
+    picture[:4] = 90  # scaled to one row, which is cut off
+    pixels = to_pixels(Image.fromarray(picture), Preprocessing(8, 8, "crop", 0.8, "box"))
+    assert pixels.shape == (8, 8, 3)
+    assert (pixels[:, :4] == 200).all()
+    assert (pixels[:, 4:] == 0).all()
+
+
+def test_a_squashed_crop_scales_each_side_by_itself():
+    picture = np.zeros((40, 80, 3), np.uint8)
+    picture[:, 8:72] = 200
+    picture[:4] = picture[36:] = 90
+    pixels = to_pixels(Image.fromarray(picture), Preprocessing(8, 8, "squash", 0.8, "box"))
+    assert (pixels == 200).all()
+
+
+def test_the_sides_of_an_input_that_is_not_square_are_both_covered():
+    assert (
+        to_pixels(Image.new("RGB", (99, 17), (9, 80, 200)), Preprocessing(32, 64, "crop", 0.9)) == (9, 80, 200)
+    ).all()
+    assert (to_pixels(Image.new("L", (17, 99), 80), Preprocessing(32, 64, "crop", 0.9)) == 80).all()
+
+
+@pytest.mark.parametrize("size", [(30_000, 20), (20, 30_000), (3_000_000, 1)])
+def test_the_middle_of_a_very_long_picture_is_cut_out_without_scaling_the_rest(promptly, size):
+    picture = Image.new("L", size, 200)
+    picture.paste(10, (0, 0, *(side // 2 if side > 20 else side for side in size)))  # the first half is dark
+    pixels = promptly(lambda: to_pixels(picture, Preprocessing(64, 64, "crop", 0.875)), seconds=5).astype(int)
+    profile = pixels[:, :, 0].mean(axis=int(size[0] <= size[1]))
+    assert profile.shape == (64,)
+    assert profile[0] < 30 or size[1] == 1
+    assert profile[-1] > 180 or size[1] == 1
+
+
+@pytest.mark.parametrize("size", [(700, 33), (33, 700), (1500, 70)])
+def test_a_long_picture_looks_the_same_however_its_middle_is_cut_out(photos, monkeypatch, size):
+    picture = Image.fromarray(photos[0]).resize(size, Image.Resampling.BICUBIC)
+    preprocessing = Preprocessing(64, 64, "crop", 0.875)
+    whole = to_pixels(picture, preprocessing).astype(int)
+    monkeypatch.setattr(images, "LARGEST_SCALED", 0)
+    assert np.abs(to_pixels(picture, preprocessing) - whole).max() <= 4
+
+
+def test_a_jpeg_to_be_cut_is_shrunk_on_load_to_no_less_than_twice_what_it_is_scaled_to(tmp_path, encode, photos):
+    """Scaled to 256 x 256, so 1000 x 1000 is decoded whole; for 224 x 224 without a cut, 500 x 500 is enough."""
+    path = write(tmp_path / "a.jpg", encode(Image.fromarray(photos[0]).resize((1000, 1000)), "JPEG"))
+    cut, plain = Preprocessing(224, 224, "crop", 0.875), Preprocessing(224, 224, "crop")
+    whole = decode(path.read_bytes())
+    assert np.array_equal(read_pixels(path, cut), to_pixels(whole, cut))
+    assert not np.array_equal(read_pixels(path, plain), to_pixels(whole, plain))
+
+
+@pytest.mark.parametrize("shape", ["squash", "pad"])
+def test_what_is_recorded_of_the_first_shapes_is_what_it_always_was(shape):
+    recorded = '{"height": 32, "width": 64, "shape": "%s", "reading": 1}' % shape  # noqa: UP031
+    assert json.dumps(Preprocessing(32, 64, shape).as_dict()) == recorded
+
+
+def test_what_was_added_is_recorded_where_it_matters():
+    assert Preprocessing(8, 8, "crop", 0.875, "bilinear").as_dict() == {
+        "height": 8,
+        "width": 8,
+        "shape": "crop",
+        "crop_share": 0.875,
+        "interpolation": "bilinear",
+        "reading": 1,
+    }
+    assert "interpolation" not in Preprocessing(8, 8, "crop", 0.875).as_dict()
 
 
 # Files that are no pictures

@@ -208,7 +208,9 @@ def test_a_package_that_python_does_not_find_is_missing():
 
 
 def test_an_unknown_backbone_is_refused_with_the_known_ones():
-    with pytest.raises(BackboneError, match=r"must be lite0, lite1, lite2 or the path of an \.onnx file, got 'lite9'"):
+    with pytest.raises(
+        BackboneError, match=r"must be lite0, lite1, lite2, timm/NAME or the path of an \.onnx file.*, got 'lite9'"
+    ):
         get_backbone("lite9")
 
 

@@ -156,7 +156,9 @@ def test_a_json_that_is_missing_or_no_recipe_is_refused(bring, recipe):
         ("size", [224, "224", [224], [224, 224, 3], [0, 224], [-1, 224], [224.0, 224], [True, 1], [5000, 1], None]),
         ("mean", [0.5, [0.5], [0.5] * 4, ["0", 0, 0], [True, 0, 0], None, [10**400, 0, 0], [0, 1e7, 0]]),
         ("std", [0.5, [0.5] * 2, [0, 1, 1], [1, -1, 1], [1, 1, None], [1, 10**400, 1]]),
-        ("shape", ["crop", None, 1, ["pad"]]),
+        ("shape", ["cut", None, 1, ["pad"]]),
+        ("crop_share", [0, 0.05, 1.1, -1, "1", True, None, [1], float("nan")]),
+        ("interpolation", ["cubic", "BICUBIC", None, 3, ["bicubic"]]),
         ("normalize", ["l2", None, True, ["unit"]]),
     ],
 )

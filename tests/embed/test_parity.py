@@ -11,7 +11,7 @@ from dn2.embed.lite import SPECS
 from dn2.embed.network import Network
 from dn2.embed.registry import get_backbone
 
-REASON = "needs PyTorch and efficientnet_lite_pytorch: `make test-parity`"
+REASON = "needs PyTorch and efficientnet_lite_pytorch: `make test-torch`"
 torch = pytest.importorskip("torch", reason=REASON)
 theirs = pytest.importorskip("efficientnet_lite_pytorch", reason=REASON)
 

@@ -81,7 +81,7 @@ def colors(tmp_path):
 
 
 def run(paths, network=None, cache=None, **options):
-    return list(ImagePipeline(network or FakeNetwork(), cache, **options).embed(paths))
+    return list(ImagePipeline([network or FakeNetwork()], cache, **options).embed(paths))
 
 
 def reader_threads():
@@ -231,7 +231,7 @@ def test_a_run_that_ends_early_has_kept_every_embedding_it_gave(colors, monkeypa
     cache = FakeCache()
     for consumed in (1, 8, 9, 30):
         cache.clear()
-        running = ImagePipeline(FakeNetwork(), cache).embed(colors)
+        running = ImagePipeline([FakeNetwork()], cache).embed(colors)
         given = list(itertools.islice(running, consumed))
         assert len(cache) >= consumed
         running.close()
@@ -324,7 +324,7 @@ def test_no_more_than_two_windows_are_read_ahead(colors, monkeypatch):
             asked["paths"] += 1
             yield path
 
-    running = ImagePipeline(FakeNetwork()).embed(endless())
+    running = ImagePipeline([FakeNetwork()]).embed(endless())
     ahead = []
     for consumed, _ in enumerate(itertools.islice(running, 200), 1):
         ahead.append(asked["paths"] - consumed)
@@ -339,9 +339,9 @@ def test_pixels_are_let_go_as_soon_as_the_network_has_them(colors):
 def test_a_network_of_large_pictures_reads_fewer_ahead(colors):
     side = 4096
     network = FakeNetwork(FakeBackbone(preprocessing=Preprocessing(side, side)))
-    monitored = ImagePipeline(network)
+    monitored = ImagePipeline([network])
     assert monitored._window * side * side * 3 <= max(1 << 28, cpu_count() * side * side * 3)
-    assert ImagePipeline(FakeNetwork())._window == pipeline.WINDOW == 128
+    assert ImagePipeline([FakeNetwork()])._window == pipeline.WINDOW == 128
 
 
 def test_closing_early_ends_the_threads_and_reads_no_further(colors, monkeypatch):
@@ -353,7 +353,7 @@ def test_closing_early_ends_the_threads_and_reads_no_further(colors, monkeypatch
             asked["paths"] += 1
             yield path
 
-    running = ImagePipeline(FakeNetwork()).embed(counted())
+    running = ImagePipeline([FakeNetwork()]).embed(counted())
     next(running)
     assert reader_threads()
     running.close()
@@ -362,7 +362,7 @@ def test_closing_early_ends_the_threads_and_reads_no_further(colors, monkeypatch
 
 
 def test_forgetting_a_run_ends_its_threads(colors):
-    running = ImagePipeline(FakeNetwork()).embed(colors)
+    running = ImagePipeline([FakeNetwork()]).embed(colors)
     next(running)
     del running
     assert not reader_threads()
@@ -380,7 +380,7 @@ def test_an_error_in_the_list_of_files_ends_the_threads(colors):
 
 def test_two_runs_at_once_on_one_network_do_not_mix(files, lite0):
     plain = np.stack([item.vector for item in run(files, lite0)])
-    working = ImagePipeline(lite0)
+    working = ImagePipeline([lite0])
     pairs = list(zip(working.embed(files), working.embed(files[::-1]), strict=True))
     assert np.array_equal(np.stack([one.vector for one, _ in pairs]), plain)
     assert np.array_equal(np.stack([other.vector for _, other in pairs]), plain[::-1])

@@ -258,6 +258,7 @@ def test_the_record_holds_what_the_model_file_needs():
         "smallest_false_alarm_rate": 0.25,
         "threshold": 2.0,
         "near_duplicates": 1,
+        "trimmed": 0,
     }
     assert any("1 of 3 items have a near copy" in sentence for sentence in words)
 

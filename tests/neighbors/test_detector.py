@@ -370,7 +370,7 @@ def test_a_restored_detector_is_the_one_that_was_saved(embeddings, tmp_path):
     for number, block in enumerate(saved.blocks_):
         np.save(tmp_path / f"{number}.npy", block)
         blocks.append(np.load(tmp_path / f"{number}.npy", mmap_mode="r"))
-    restored = KNNDetector(**saved.get_params()).restore(blocks, saved.leave_one_out_)
+    restored = KNNDetector(**saved.get_params()).from_saved(blocks, saved.leave_one_out_, None)
     assert_same(restored, saved, embeddings)
     restored.add(embeddings[100:]).remove([0, 99, 111])
     rows = np.delete(embeddings, [0, 99, 111], axis=0)
@@ -384,8 +384,9 @@ def test_a_pickled_detector_scores_the_same(embeddings):
 
 
 def test_a_clone_has_the_parameters_and_no_reference_set(embeddings):
-    copy = clone(KNNDetector(3, false_alarm_rate=0.1, normalize="unit").fit(embeddings))
-    assert copy.get_params() == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit"}
+    original = KNNDetector(3, false_alarm_rate=0.1, normalize="unit", contaminated=True, drop=0.2).fit(embeddings)
+    copy = clone(original)
+    assert copy.get_params() == original.get_params()
     with pytest.raises(NotFittedError):
         copy.predict(embeddings)
 

@@ -14,7 +14,7 @@ from dn2.neighbors.leave_one_out import LeaveOneOut, sample_positions
 
 
 def fresh(blocks, k, at_least=0):
-    return LeaveOneOut.of(ExactIndex(blocks), sample_positions(blocks, at_least), k)
+    return LeaveOneOut.of(blocks, ExactIndex(blocks), sample_positions(blocks, at_least), k)
 
 
 def assert_same(one, other):
@@ -179,7 +179,7 @@ def test_every_position_is_drawn_equally_often(monkeypatch):
 @pytest.mark.usefixtures("small_samples")
 def test_a_sample_is_scored_against_all_others_not_against_the_sample(embeddings):
     members = sample_positions([embeddings])
-    loo = LeaveOneOut.of(ExactIndex([embeddings]), members, 2)
+    loo = LeaveOneOut.of([embeddings], ExactIndex([embeddings]), members, 2)
     expected = [naive.mean_squared_distance(embeddings[i], embeddings, 2, exclude=i) for i in members]
     np.testing.assert_allclose(mean_squared_distance(loo.distances), expected, rtol=1e-6)
 

@@ -11,24 +11,21 @@ from typing import Annotated
 
 import typer
 
+from dn2.cli.backbones import embed, export
+from dn2.cli.bench import bench
 from dn2.cli.common import (
-    BackboneOption,
     CacheOption,
     InputsArgument,
     JsonOption,
     ModelArgument,
-    Normalize,
-    Precision,
-    PrecisionOption,
     RateOption,
     console,
     finish,
     load,
     note,
-    open_cache,
-    report_reference,
     warn_unreadable,
 )
+from dn2.cli.reference import add, fit, readmit, remove
 from dn2.errors import InputError
 
 logger = logging.getLogger("dn2")
@@ -55,44 +52,6 @@ def _common(
         raise InputError("no command given; each has its own --help")
 
 
-@app.command()
-def fit(
-    inputs: InputsArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MODEL", help="The model's folder.", show_default=False)
-    ],
-    backbone: BackboneOption = "lite0",
-    neighbors: Annotated[int, typer.Option(min=1, help="Number of nearest items that a score averages over.")] = 2,
-    false_alarm_rate: RateOption = None,
-    normalize: Annotated[
-        Normalize | None, typer.Option(help="Feature normalisation. Default: the backbone's best.", show_default=False)
-    ] = None,
-    precision: PrecisionOption = Precision.auto,
-    cache: CacheOption = True,
-) -> None:
-    """Learn what normal looks like from normal items."""
-    import dn2
-    from dn2.cli.progress import progress
-    from dn2.store.bundle import check_target
-
-    check_target(output)
-    with progress("embedding") as show:
-        model = dn2.fit(
-            inputs,
-            backbone=backbone,
-            n_neighbors=neighbors,
-            false_alarm_rate=false_alarm_rate,
-            normalize=normalize,
-            precision=precision,
-            cache=open_cache(cache),
-            progress=show,
-        )
-    model.save(output)
-    report_reference(model, output)
-    finish(model.unreadable)
-
-
-@app.command()
 def score(
     model: ModelArgument,
     inputs: InputsArgument,
@@ -136,10 +95,9 @@ def score(
             "leave-one-out ones",
             fdr,
         )
-    finish(results.errors, found=fail_on_anomaly and bool(results.anomalies))
+    finish(results.unreadable, found=fail_on_anomaly and bool(results.anomalies))
 
 
-@app.command()
 def evaluate(
     model: ModelArgument,
     normal: Annotated[list[str], typer.Option(metavar="INPUT", help="Items known to be normal; repeat for several.")],
@@ -164,47 +122,22 @@ def evaluate(
     finish(unreadable)
 
 
-@app.command()
-def add(model: ModelArgument, inputs: InputsArgument, cache: CacheOption = True) -> None:
-    """Add normal items to a model."""
-    from dn2.cli.progress import progress
-
-    loaded = load(model, cache=cache)
-    before = len(loaded.items)
-    with progress("embedding") as show:
-        loaded.add(inputs, progress=show)
-    loaded.save(model)
-    note(f"{len(loaded.items) - before:,} items added")
-    report_reference(loaded, model)
-    finish(loaded.unreadable)
-
-
-@app.command()
-def remove(
-    model: ModelArgument,
-    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --items lists them.")],
-) -> None:
-    """Take items out of a model, as if it never had them."""
-    loaded = load(model, cache=False)
-    before = len(loaded.items)
-    loaded.remove(items)
-    loaded.save(model)
-    note(f"{before - len(loaded.items):,} items removed")
-    report_reference(loaded, model)
-
-
-@app.command()
 def inspect(
     model: ModelArgument,
     items: Annotated[bool, typer.Option("--items", help="List the names of the reference items instead.")] = False,
+    aside: Annotated[
+        bool, typer.Option("--aside", help="List the names of the items set aside as probable anomalies instead.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a model is and what its decisions are worth."""
     from dn2.cli.show import description
 
     loaded = load(model, cache=False)
-    if items:
-        names = [item.name for item in loaded.items]
+    if items and aside:
+        raise InputError("--items and --aside are two lists; ask for one of them")
+    if items or aside:
+        names = loaded.set_aside if aside else [item.name for item in loaded.items]
         print(json.dumps(names) if as_json else "\n".join(names))
     elif as_json:
         print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates()}))
@@ -212,7 +145,6 @@ def inspect(
         description(loaded.describe(), loaded.near_duplicates(), console())
 
 
-@app.command()
 def verify(model: ModelArgument) -> None:
     """Check every byte of a model's files against its digests."""
     from dn2.errors import ModelError
@@ -224,29 +156,6 @@ def verify(model: ModelArgument) -> None:
     print(f"{model}: whole, {len(files.manifest['files']) + 1} files checked")
 
 
-@app.command()
-def embed(
-    inputs: InputsArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .npz or .parquet file.", show_default=False)],
-    backbone: BackboneOption = "lite0",
-    precision: PrecisionOption = Precision.auto,
-    cache: CacheOption = True,
-) -> None:
-    """Write the embeddings alone, not normalised."""
-    from dn2.cli.progress import progress
-    from dn2.embedding import embed_inputs
-    from dn2.store.vectors import writer_for
-
-    write = writer_for(output)
-    with progress("embedding") as show:
-        embedded = embed_inputs(inputs, backbone=backbone, precision=precision, cache=open_cache(cache), progress=show)
-    write(output, [item.name for item in embedded.items], embedded.vectors)
-    note(f"{len(embedded.items):,} embeddings of {embedded.vectors.shape[1]} features written to {output}")
-    warn_unreadable(embedded.unreadable)
-    finish(embedded.unreadable)
-
-
-@app.command()
 def demo(
     folder: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")] = Path(
         "dn2-demo"
@@ -256,3 +165,7 @@ def demo(
     from dn2.cli.demo import run
 
     run(folder, console())
+
+
+for _command in (fit, score, evaluate, add, remove, readmit, inspect, verify, embed, export, bench, demo):
+    app.command()(_command)

@@ -29,6 +29,14 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class PresetName(StrEnum):
+    """Named choices of backbone and number of neighbours."""
+
+    fast = "fast"
+    default = "default"
+    accurate = "accurate"
+
+
 class Normalize(StrEnum):
     """Feature normalisation."""
 
@@ -42,7 +50,8 @@ InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUT
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model's folder, made by fit.", show_default=False)
 ]
-BackboneOption = Annotated[str, typer.Option(help="lite0, lite1, lite2, or the path of an .onnx file.")]
+BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or several joined by +."
+BackboneOption = Annotated[str, typer.Option(help=BACKBONES)]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic; f32 makes a model that moves between machines.")]
 CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings by content, and use kept ones.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
@@ -88,7 +97,9 @@ def report_reference(model: Model, path: Path) -> None:
 
     calibration = model.calibration
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
-    note(f"{path}: {len(model.items):,} reference items, false-alarm rate {one_in(model.false_alarm_rate)}{smallest}")
+    kept = len(model.items) - len(model.set_aside)
+    note(f"{path}: {kept:,} reference items, false-alarm rate {one_in(model.false_alarm_rate)}{smallest}")
+    report_aside(model)
     if calibration.n_near_duplicates:
         logger.warning(
             "%d of %d reference items have a near copy in the set; copies cause more false alarms than asked for: "
@@ -97,6 +108,18 @@ def report_reference(model: Model, path: Path) -> None:
             calibration.sample_size,
         )
     warn_unreadable(model.unreadable)
+
+
+def report_aside(model: Model) -> None:
+    """Say which share of a contaminated reference set is estimated to be anomalous, and what was set aside."""
+    share = model.detector.contamination_
+    if share is None:
+        return
+    note(
+        f"an estimated {share.estimate:.1%} of the items are anomalies themselves ({share.low:.1%} to "
+        f"{share.high:.1%}); {len(model.set_aside):,} are set aside: dn2 inspect MODEL --aside lists them, "
+        "dn2 readmit MODEL ITEM takes one back"
+    )
 
 
 def warn_unreadable(rows: Sequence[Row]) -> None:

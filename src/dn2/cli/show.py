@@ -46,10 +46,10 @@ def results_table(results: Results, console: Console) -> None:
         console.print(table)
     if len(ranked) > len(shown):
         console.print(f"... and {len(ranked) - len(shown):,} less anomalous; -o results.csv writes all")
-    for row in results.errors[:ROWS_SHOWN]:
+    for row in results.unreadable[:ROWS_SHOWN]:
         console.print(f"[yellow]not read:[/] {escape(row.item)}: {escape(row.error or '')}")
-    if len(results.errors) > ROWS_SHOWN:
-        console.print(f"... and {len(results.errors) - ROWS_SHOWN:,} more that could not be read")
+    if len(results.unreadable) > ROWS_SHOWN:
+        console.print(f"... and {len(results.unreadable) - ROWS_SHOWN:,} more that could not be read")
 
 
 def _by_score(row: Row) -> float:
@@ -57,6 +57,13 @@ def _by_score(row: Row) -> float:
 
 
 def _evidence(row: Row) -> str:
+    if row.members:
+        pulled = ", ".join(f"{escape(one.item)} ({one.share:.0%})" for one in row.members[:3] if one.share is not None)
+        return f"{_neighbors(row)}; pulled away by {pulled}"
+    return _neighbors(row)
+
+
+def _neighbors(row: Row) -> str:
     return ", ".join(f"{escape(one.item)} ({one.distance:.3g})" for one in row.neighbors)
 
 
@@ -77,15 +84,18 @@ def evaluation_table(evaluation: Evaluation, console: Console) -> None:
 
 def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]], console: Console) -> None:
     """Print what a model is and what its decisions are worth."""
-    embedder, calibration = about["embedder"], about["calibration"]
-    size = embedder["preprocessing"]
+    embedder, calibration, detector = about["embedder"], about["calibration"], about["detector"]
+    sizes = embedder["preprocessing"]
+    sizes = sizes if isinstance(sizes, list) else [sizes]
+    pictures = [f"{size['shape']} to {size['width']} x {size['height']}" for size in sizes]
     rows = [
-        ("kind", about["kind"]),
+        ("kind", about["kind"] + (", groups of them, pooled by their mean" if about["groups"] else "")),
         ("reference items", f"{calibration['n_reference']:,}"),
         ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
-        ("pictures", f"{size['shape']} to {size['width']} x {size['height']}"),
-        ("normalisation", about["detector"]["normalize"]),
-        ("neighbours", str(about["detector"]["n_neighbors"])),
+        ("pictures", " and ".join(pictures)),
+        ("normalisation", about["groups"]["members"] if about["groups"] else detector["normalize"]),
+        ("neighbours", str(detector["n_neighbors"])),
+        ("index", _index(detector["index"])),
         ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} items"),
         (
             "false-alarm rate",
@@ -94,6 +104,11 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
         ("flagged above", f"anomaly score {calibration['threshold']:.4g}"),
         ("near-duplicates", f"{calibration['near_duplicates']:,}"),
     ]
+    if share := about["contamination"]:
+        rows.append(
+            ("anomalies among them", f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})")
+        )
+        rows.append(("set aside", f"{share['aside']:,} (--aside lists them)"))
     pairs(rows, console)
     console.print("\nWhat the rate means:")
     for words in calibration["assumptions"]:
@@ -104,6 +119,13 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
             console.print(f"- {escape(one)}, {escape(other)}", highlight=False)
         if len(duplicates) > ROWS_SHOWN:
             console.print(f"- and {len(duplicates) - ROWS_SHOWN:,} more; --json lists all")
+
+
+def _index(name: str) -> str:
+    kind, _, count = name.partition(":")
+    if kind == "kmeans":
+        return f"{count} centroids; an item's neighbour is the one nearest to its centroid, at the centroid's distance"
+    return "exact"
 
 
 def pairs(rows: Sequence[tuple[str, str]], console: Console) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -11,17 +11,20 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from dn2.embed.network import Network
+from dn2.embed.golden import embed_pictures
+from dn2.embed.network import AnyNetwork, Vector, open_network
 from dn2.embed.pipeline import Cache, Embedded, ImagePipeline
-from dn2.embed.registry import Backbone, get_backbone
+from dn2.embed.registry import Backbone, get_backbone, split_name
 from dn2.errors import InputError, UnreadableItem
 
 
 class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Embeds image files with a frozen, pretrained network; there is nothing to fit.
 
-    backbone : `lite0`, `lite1`, `lite2`, or the path of an ONNX file.
-    precision : `auto` (bf16 where the processor computes in it), `f32` or `bf16`.
+    backbone : `lite0`, `lite1`, `lite2`, `timm/NAME`, the path of an ONNX file, or several joined: `lite0+lite2`.
+        The parts of a joined embedding are scaled to weigh alike.
+    precision : `auto` (bf16 where the processor computes in it), `f32` or `bf16`; one of each network, joined by +, if
+        they differ.
     cache : where embeddings are kept by content (a `dn2.Cache`), or None."""
 
     def __init__(self, backbone: str = "lite0", *, precision: str = "auto", cache: Cache | None = None) -> None:
@@ -30,14 +33,41 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.cache = cache
 
     @cached_property
-    def network(self) -> Network:
-        """The backbone, compiled for this machine at first use.  Raises BackboneError."""
-        return Network(self.spec, self.precision)
+    def networks(self) -> list[AnyNetwork]:
+        """The networks, compiled for this machine at first use.  Raises BackboneError."""
+        precisions = self.precision.split("+")
+        if len(precisions) == 1:
+            precisions *= len(self.specs)
+        return [open_network(spec, one) for spec, one in zip(self.specs, precisions, strict=True)]
 
     @cached_property
-    def spec(self) -> Backbone:
-        """The backbone's digest, preprocessing and recommended normalisation.  Raises BackboneError."""
-        return get_backbone(self.backbone)
+    def specs(self) -> list[Backbone]:
+        """Digest, preprocessing and recommended normalisation of each network.  Raises BackboneError."""
+        return [get_backbone(name) for name in split_name(self.backbone)]
+
+    @property
+    def dimension(self) -> int:
+        """The length d of an embedding."""
+        return sum(network.dimension for network in self.networks)
+
+    @property
+    def normalize(self) -> str:
+        """The feature normalisation that measures best with the backbone."""
+        methods = {spec.normalize for spec in self.specs}
+        return methods.pop() if len(methods) == 1 else "unit"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what determines the embeddings, as recorded in `model.json`; of joined networks a list each."""
+        digests = [spec.digest for spec in self.specs]
+        preprocessing = [spec.preprocessing.as_dict() for spec in self.specs]
+        precisions = [network.precision for network in self.networks]
+        return {
+            "backbone": self.backbone,
+            "digest": digests if len(digests) > 1 else digests[0],
+            "preprocessing": preprocessing if len(preprocessing) > 1 else preprocessing[0],
+            "precision": "+".join(precisions if len(set(precisions)) > 1 else precisions[:1]),
+            "dimension": self.dimension,
+        }
 
     def fit(self, X: Any = None, y: None = None) -> Self:
         """Do nothing: the network is frozen."""
@@ -50,7 +80,7 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, (str, os.PathLike)):
             raise InputError(f"the paths must be a list, got {os.fspath(X)!r}; write [{os.fspath(X)!r}]")
         paths = [Path(path) for path in X]
-        vectors = np.empty((len(paths), self.network.dimension), np.float32)
+        vectors = np.empty((len(paths), self.dimension), np.float32)
         for row, item in zip(vectors, self.embed(paths), strict=True):
             if item.vector is None:
                 raise UnreadableItem(f"{item.path}: {item.error}")
@@ -59,12 +89,28 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def embed(self, paths: Iterable[Path], *, thumbnails: bool = False) -> Iterator[Embedded]:
         """Embed image files in order; one that cannot be read comes with its error instead of a vector."""
-        return ImagePipeline(self.network, self.cache, thumbnails=thumbnails).embed(paths)
+        return ImagePipeline(self.networks, self.cache, join=self.join, thumbnails=thumbnails).embed(paths)
+
+    def join(self, parts: Sequence[Vector]) -> Vector:
+        """Make the embedding, (d,), of what the networks give for one picture.
+
+        Each of several is scaled: to sum to 1 where all are compared by root-unit, else to length 1."""
+        if len(parts) == 1:
+            return parts[0]
+        order = 1 if self.normalize == "root-unit" else 2
+        lengths = [max(float(np.linalg.norm(part, order)), float(np.finfo(np.float32).tiny)) for part in parts]
+        return np.concatenate([part / np.float32(length) for part, length in zip(parts, lengths, strict=True)])
+
+    def embed_pictures(self, pictures: Iterable[bytes | memoryview]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Embed encoded pictures through the whole way a file takes: (n, d) float32."""
+        encoded = list(pictures)
+        parts = [embed_pictures(network, encoded) for network in self.networks]
+        return np.stack([self.join(rows) for rows in zip(*parts, strict=True)])
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; the network is compiled anew at its next use."""
+        """Set parameters by name; the networks are compiled anew at its next use."""
         super().set_params(**params)
-        for made in ("network", "spec"):
+        for made in ("networks", "specs"):
             self.__dict__.pop(made, None)
         return self
 

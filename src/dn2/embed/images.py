@@ -1,16 +1,18 @@
 """Pictures from bytes: decoded, upright, RGB, in the backbone's size.
 
-The whole picture is used, never a crop: a defect at the edge counts.
+The whole picture is used, never a crop: a defect at the edge counts.  Only a network that was trained on crops, and
+says so, is given them.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,6 +39,12 @@ THUMBNAIL_SIZE = 96
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as this many decoded pixels are left per pixel of the result.
 JPEG_OVERSAMPLING = 2
 
+INTERPOLATIONS = {
+    name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+}
+# A picture so long that it would cover more than this many times the input when scaled is scaled in the middle only.
+LARGEST_SCALED = 32
+
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
@@ -45,15 +53,30 @@ class Preprocessing:
     """How a picture becomes the network's input; recorded with every model.
 
     height, width : size of the input in pixels.
-    shape : `squash` scales both sides to fit, `pad` keeps the aspect ratio and fills with grey."""
+    shape : `squash` scales both sides to fit, `pad` keeps the aspect ratio and fills with grey, `crop` keeps it and
+        scales the shorter side to fit, so that the ends of the longer one are cut off.
+    crop_share : the picture is scaled to the size divided by this, 0 < crop_share <= 1, and the middle is cut out of
+        it; always 1 for `pad`.
+    interpolation : a name of `INTERPOLATIONS`."""
 
     height: int
     width: int
-    shape: Literal["squash", "pad"] = "squash"
+    shape: Literal["squash", "pad", "crop"] = "squash"
+    crop_share: float = 1.0
+    interpolation: str = "bicubic"
+
+    @property
+    def scaled(self) -> tuple[int, int]:
+        """(width, height) of what a picture of the input's aspect ratio is scaled to before the middle is cut out."""
+        return math.floor(self.width / self.crop_share), math.floor(self.height / self.crop_share)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields and the reading version, as recorded in `model.json`."""
-        return asdict(self) | {"reading": READING_VERSION}
+        """Return the fields and the reading version, as recorded in `model.json`.
+
+        Fields added since the first release appear where they matter, so that older models and caches still fit."""
+        added = {"crop_share": 1.0, "interpolation": "bicubic"}
+        fields = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
+        return fields | {"reading": READING_VERSION}
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -163,20 +186,39 @@ def _opaque(image: Image.Image) -> Image.Image:
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
     size = (preprocessing.width, preprocessing.height)
+    method = INTERPOLATIONS[preprocessing.interpolation]
     if preprocessing.shape == "pad":
-        fitted = _fit(image, size)
+        fitted = _fit(image, size, method)
         image = Image.new("RGB", size, (127, 127, 127))
         image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
     else:
-        image = image.resize(size, Image.Resampling.BICUBIC)
+        image = _cut(image, preprocessing, method)
     return np.asarray(image.convert("RGB"))
 
 
-def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _fit(image: Image.Image, size: tuple[int, int], method: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:
     """Scale to fit into a size, keeping the aspect ratio but at least a pixel a side (`ImageOps.contain` may not)."""
     scale = min(size[0] / image.width, size[1] / image.height)
     fitted = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(fitted, Image.Resampling.BICUBIC)
+    return image.resize(fitted, method)
+
+
+def _cut(image: Image.Image, preprocessing: Preprocessing, method: Image.Resampling) -> Image.Image:
+    """Scale to `Preprocessing.scaled`, or for `crop` to cover that, and cut the input out of the middle.
+
+    Source: torchvision's Resize and CenterCrop, as timm uses them, to the pixel."""
+    wide, high = preprocessing.scaled
+    if preprocessing.shape == "crop":
+        if image.width * high <= image.height * wide:
+            high = int(wide * image.height / image.width)
+        else:
+            wide = int(high * image.width / image.height)
+    left, top = round((wide - preprocessing.width) / 2), round((high - preprocessing.height) / 2)
+    right, bottom = left + preprocessing.width, top + preprocessing.height
+    if wide * high <= LARGEST_SCALED * preprocessing.width * preprocessing.height:
+        return image.resize((wide, high), method).crop((left, top, right, bottom))
+    x, y = image.width / wide, image.height / high
+    return image.resize((preprocessing.width, preprocessing.height), method, (left * x, top * y, right * x, bottom * y))
 
 
 def to_thumbnail(image: Image.Image) -> bytes:
@@ -187,6 +229,18 @@ def to_thumbnail(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def to_contact_sheet(thumbnails: Sequence[bytes | memoryview]) -> bytes:
+    """Lay the first thumbnails of a group, up to nine, side by side in rows, as one picture of thumbnail size."""
+    side = 1 if len(thumbnails) == 1 else 2 if len(thumbnails) <= 4 else 3
+    cell = THUMBNAIL_SIZE // side
+    sheet = Image.new("RGB", (THUMBNAIL_SIZE, THUMBNAIL_SIZE), "white")
+    for place, encoded in enumerate(thumbnails[: side * side]):
+        picture = _fit(Image.open(io.BytesIO(encoded)), (cell, cell))
+        row, column = divmod(place, side)
+        sheet.paste(picture, (column * cell + (cell - picture.width) // 2, row * cell + (cell - picture.height) // 2))
+    return to_thumbnail(sheet)
+
+
 def read_pixels(path: str | Path, preprocessing: Preprocessing) -> Pixels:
     """Read one file as the network's input: (height, width, 3) uint8, RGB.  Raises UnreadableItem."""
-    return to_pixels(decode(read_bytes(path), (preprocessing.width, preprocessing.height)), preprocessing)
+    return to_pixels(decode(read_bytes(path), preprocessing.scaled), preprocessing)

@@ -33,6 +33,10 @@ Weights = dict[str, np.ndarray[Any, Any]]
 STAGES = ((1, 3, 1), (2, 3, 2), (2, 5, 2), (3, 3, 2), (3, 5, 1), (4, 5, 2), (1, 3, 1))
 BATCH_NORM_EPSILON = 1e-3
 
+# How sharp the class probabilities of a `posterior` output are, and how much they weigh beside the features' 1.
+TEMPERATURE = 1.5
+POSTERIOR_SHARE = 0.64
+
 
 @dataclass(frozen=True)
 class LiteSpec:
@@ -147,10 +151,11 @@ class _TensorUnpickler(pickle.Unpickler):
         return _TensorLayout(storage[0], storage[1], offset, shape, strides)
 
 
-def build(weights: Weights, spec: LiteSpec) -> ov.Model:
+def build(weights: Weights, spec: LiteSpec, *, posterior: bool = False) -> ov.Model:
     """Build the network up to its pooled last feature map.
 
-    Input: (1, size, size, 3) uint8, RGB.  Output: (1, 1280) float32, non-negative."""
+    posterior : join the features, scaled to sum to 1, with the classifier's 1,000 probabilities.
+    Input: (1, size, size, 3) uint8, RGB.  Output: (1, 1280) or (1, 2280) float32, non-negative."""
     import openvino as ov
     from openvino import opset13 as op
 
@@ -162,7 +167,18 @@ def build(weights: Weights, spec: LiteSpec) -> ov.Model:
         x = _inverted_bottleneck(x, weights, f"_blocks.{block}.", stride, residual)
     x = op.clamp(_convolution(x, weights, "_conv_head", "_bn1"), 0.0, 6.0)
     pooled = op.reduce_mean(x, op.constant(np.array([2, 3])), keep_dims=False)
-    return ov.Model([pooled], [image], spec.package)
+    return ov.Model([_with_posterior(pooled, weights) if posterior else pooled], [image], spec.package)
+
+
+def _with_posterior(features: Any, weights: Weights) -> Any:
+    from openvino import opset13 as op
+
+    logits = op.matmul(features, op.constant(weights["_fc.weight"]), transpose_a=False, transpose_b=True)
+    logits = op.multiply(op.add(logits, op.constant(weights["_fc.bias"])), op.constant(np.float32(1 / TEMPERATURE)))
+    probabilities = op.multiply(op.softmax(logits, 1), op.constant(np.float32(POSTERIOR_SHARE)))
+    total = op.reduce_sum(features, op.constant(np.array([1])), keep_dims=True)
+    total = op.maximum(total, op.constant(np.finfo(np.float32).tiny))  # no feature at all gives zeros
+    return op.concat([op.divide(features, total), probabilities], 1)
 
 
 def _blocks(depth: float) -> list[tuple[int, int, bool]]:

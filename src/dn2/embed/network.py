@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,8 +24,41 @@ def cpu_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Network:
-    """A backbone compiled for this machine's CPU.
+class AnyNetwork(Protocol):
+    """A backbone made ready for this machine, whatever computes it.
+
+    precision : what it computes in; dimension : d of its embeddings."""
+
+    backbone: Backbone
+    precision: str
+    dimension: int
+
+    def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
+        """Embed one picture, (height, width, 3) uint8; `receive` gets its (d,) vector, by `wait` at the latest."""
+
+    def wait(self) -> None:
+        """Wait until every picture started so far has been received."""
+
+    def embed(self, pixels: list[Pixels]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Embed pictures of shape (height, width, 3), uint8, to (n, d) float32."""
+        vectors = np.empty((len(pixels), self.dimension), np.float32)
+        for row, picture in zip(vectors, pixels, strict=True):
+            self.start(picture, partial(np.copyto, row))
+        self.wait()
+        return vectors
+
+
+def open_network(backbone: Backbone, precision: str = "auto") -> AnyNetwork:
+    """Make a backbone ready for this machine, with what runs it.  Raises BackboneError."""
+    if backbone.runs_on == "torch":
+        from dn2.embed.torch_network import TorchNetwork
+
+        return TorchNetwork(backbone, precision)
+    return Network(backbone, precision)
+
+
+class Network(AnyNetwork):
+    """A backbone compiled for this machine's CPU by OpenVINO.
 
     precision : `f32`, `bf16`, or `auto`, which takes bf16 where the processor computes in it.
 
@@ -67,14 +101,6 @@ class Network:
     def wait(self) -> None:
         """Wait until every picture started so far has been received."""
         self._queue.wait_all()
-
-    def embed(self, pixels: list[Pixels]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Embed pictures of shape (height, width, 3), uint8, to (n, d) float32."""
-        vectors = np.empty((len(pixels), self.dimension), np.float32)
-        for row, picture in zip(vectors, pixels, strict=True):
-            self.start(picture, lambda vector, row=row: np.copyto(row, vector))  # type: ignore[misc]
-        self.wait()
-        return vectors
 
 
 def _deliver(request: Any, receive: Callable[[Vector], None]) -> None:

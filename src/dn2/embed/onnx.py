@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from dn2.embed.images import Preprocessing
+from dn2.embed.images import INTERPOLATIONS, Preprocessing
 from dn2.embed.registry import Backbone
 from dn2.errors import BackboneError
 
 if TYPE_CHECKING:
     import openvino as ov
 
-KEYS = {"size", "mean", "std", "shape", "normalize"}
+KEYS = {"size", "mean", "std", "shape", "crop_share", "interpolation", "normalize"}
 LARGEST_SIDE = 4096
 LARGEST_NUMBER = 1e6
+SMALLEST_SHARE = 0.1
 
 # In protocol buffers, the entry of a tensor's `external_data` (field 13) that names the file of its weights.
 EXTERNAL_DATA = re.compile(rb"\x6a[\x80-\xff]?[\x00-\x7f]\n\x08location\x12")
@@ -40,7 +41,8 @@ def read_backbone(name: str) -> Backbone:
 
     The network takes one picture, (1, 3, height, width) or (1, height, width, 3) float32, RGB, and gives one vector,
     (1, d).  The JSON holds `size` ([height, width]), and optionally `mean` and `std` of the channels for pixels from
-    0 to 1 (default 0 and 1), `shape` (`squash` or `pad`) and `normalize` (`none`, `unit`, `root-unit`; default `none`).
+    0 to 1 (default 0 and 1), `shape` (`squash`, `pad` or `crop`), `crop_share` and `interpolation` (see
+    `Preprocessing`), and `normalize` (`none`, `unit`, `root-unit`; default `none`).
     Raises BackboneError for a missing or unusable file."""
     path = Path(name)
     data, text = _read(path), _read(path.with_suffix(".json"))
@@ -79,20 +81,27 @@ def _parse(text: bytes, path: Path) -> Recipe:
             f"{path} must be an object with `size` and, of choice, {sorted(KEYS - {'size'})}, got {values}"
         )
     size, shape, method = values["size"], values.get("shape", "squash"), values.get("normalize", "none")
+    share, interpolation = values.get("crop_share", 1), values.get("interpolation", "bicubic")
     if not (
         isinstance(size, list)
         and len(size) == 2
         and all(type(side) is int and 0 < side <= LARGEST_SIDE for side in size)
     ):
         raise BackboneError(f"{path}: size must be [height, width] of 1 to {LARGEST_SIDE} pixels, got {size}")
-    if shape not in ("squash", "pad"):
-        raise BackboneError(f"{path}: shape must be squash or pad, got {shape!r}")
+    if shape not in ("squash", "pad", "crop"):
+        raise BackboneError(f"{path}: shape must be squash, pad or crop, got {shape!r}")
+    if not (type(share) in (int, float) and SMALLEST_SHARE <= share <= 1 and (share == 1 or shape != "pad")):
+        raise BackboneError(
+            f"{path}: crop_share must be a number from {SMALLEST_SHARE} to 1, and 1 with the shape pad, got {share!r}"
+        )
+    if interpolation not in tuple(INTERPOLATIONS):
+        raise BackboneError(f"{path}: interpolation must be one of {', '.join(INTERPOLATIONS)}, got {interpolation!r}")
     if method not in ("none", "unit", "root-unit"):
         raise BackboneError(f"{path}: normalize must be none, unit or root-unit, got {method!r}")
     mean, std = (_three(values.get(key, [default] * 3), key, path) for key, default in (("mean", 0), ("std", 1)))
     if not min(std) > 0:
         raise BackboneError(f"{path}: std must be positive, got {list(std)}")
-    return Recipe(Preprocessing(size[0], size[1], shape), mean, std, method)
+    return Recipe(Preprocessing(size[0], size[1], shape, float(share), interpolation), mean, std, method)
 
 
 def _three(values: Any, key: str, path: Path) -> tuple[float, float, float]:

@@ -1,17 +1,21 @@
-"""Backbones by name: the built-in networks, or a file that the user brings."""
+"""Backbones by name: the built-in networks, timm's, a file that the user brings, or several of them joined."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from dn2.embed import lite
 from dn2.embed.images import Preprocessing
 from dn2.errors import BackboneError
 
-if TYPE_CHECKING:
-    import openvino as ov
+TIMM = "timm/"
+LITE = re.compile(r"(lite[012])(-posterior)?(?:@([0-9]{1,4}))?")
+LITE_SIZES = range(32, 1025)
 
 
 @dataclass(frozen=True)
@@ -20,34 +24,70 @@ class Backbone:
 
     name : what the user calls it; digest : SHA-256 over everything that determines its output.
     normalize : the feature normalisation that measures best with it (see `dn2.neighbors.normalize`).
-    build : makes the network, (1, height, width, 3) uint8 RGB to (1, d) float32."""
+    runs_on : what computes it, see `dn2.embed.network.open_network`.
+    build : makes the network: for `openvino` its model, (1, height, width, 3) uint8 RGB to (1, d) float32; for `torch`
+        a `dn2.embed.timm_backbone.TimmNetwork`."""
 
     name: str
     digest: str
     preprocessing: Preprocessing
     normalize: str
-    build: Callable[[], ov.Model]
+    build: Callable[[], Any]
+    runs_on: Literal["openvino", "torch"] = "openvino"
+
+
+def split_name(name: str) -> list[str]:
+    """List the networks that a name such as `lite0+lite2` joins."""
+    return re.split(r"\+(?=lite|timm/)", name)
 
 
 def get_backbone(name: str) -> Backbone:
-    """Find a backbone: `lite0`, `lite1`, `lite2`, or the path of an ONNX file.
+    """Find one network: `lite0`, `lite1`, `lite2`, `timm/NAME`, `timm/NAME:WEIGHTS`, or the path of an ONNX file.
 
-    Raises BackboneError for an unknown name or an unusable file."""
-    if name in lite.SPECS:
-        return _lite(name)
+    `lite0@192` takes pictures of 192 x 192 pixels; `lite0-posterior` joins the features with what the network's own
+    classifier makes of them.
+    Raises BackboneError for an unknown name or an unusable file, MissingExtra for `timm/` without the extra `torch`."""
+    if found := LITE.fullmatch(name):
+        return _lite(name, *found.groups())
+    if name.startswith(TIMM):
+        from dn2.embed import timm_backbone
+
+        return timm_backbone.read_backbone(name)
     if name.endswith(".onnx"):
-        from dn2.embed.onnx import read_backbone
+        from dn2.embed import onnx
 
-        return read_backbone(name)
-    raise BackboneError(f"the backbone must be {', '.join(lite.SPECS)} or the path of an .onnx file, got {name!r}")
+        return onnx.read_backbone(name)
+    raise BackboneError(
+        f"the backbone must be {', '.join(lite.SPECS)}, timm/NAME or the path of an .onnx file, or several of these "
+        f"joined by +, got {name!r}"
+    )
 
 
-def _lite(name: str) -> Backbone:
-    spec = lite.SPECS[name]
+def from_any_folder(name: str) -> str:
+    """Make the path in a backbone's name absolute, so that a saved model finds the file from any folder."""
+    return "+".join(map(_from_any_folder, split_name(name)))
+
+
+def _from_any_folder(name: str) -> str:
+    if name.startswith(TIMM):
+        network, colon, weights = name.partition(":")
+        return network + colon + os.path.abspath(weights) if weights else name
+    return os.path.abspath(name) if name.endswith(".onnx") else name
+
+
+def _lite(name: str, network: str, posterior: str | None, side: str | None) -> Backbone:
+    spec = lite.SPECS[network]
+    if side is not None:
+        if int(side) not in LITE_SIZES:
+            raise BackboneError(
+                f"the side of a picture must have {LITE_SIZES.start} to {LITE_SIZES.stop - 1} pixels, got {name!r}"
+            )
+        spec = replace(spec, size=int(side))
+    output = f"{spec.sha256} posterior {lite.TEMPERATURE} {lite.POSTERIOR_SHARE}" if posterior else ""
     return Backbone(
         name=name,
-        digest=spec.sha256,
+        digest=hashlib.sha256(output.encode()).hexdigest() if posterior else spec.sha256,
         preprocessing=Preprocessing(spec.size, spec.size),
         normalize="root-unit",
-        build=lambda: lite.build(lite.read_checkpoint(spec), spec),
+        build=lambda: lite.build(lite.read_checkpoint(spec), spec, posterior=bool(posterior)),
     )

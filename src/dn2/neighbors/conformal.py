@@ -23,8 +23,10 @@ class Calibration:
     """What turns a score into a p-value, and what that p-value is worth.
 
     scores : (m,) leave-one-out scores of reference items against all others, ascending.
-    n_reference : size of the reference set; m < n_reference when a random sample calibrates.
+    n_reference : size of the reference set; m < n_reference when a random part of it calibrates.
     n_near_duplicates : calibrating items with a near copy in the set.
+    learnt : what was learnt from the items that do not calibrate, in words; empty if nothing was.
+    n_trimmed : of a contaminated set, how many more items, scoring highest, are left out of `scores`.
 
     With s the query's score against the whole set, p = (1 + #{i : s_i >= s}) / (m + 1).  It is never smaller than
     the full conformal p-value: adding the query to the set could only bring the neighbours of item i closer, so its
@@ -33,10 +35,15 @@ class Calibration:
     scores: Scores
     n_reference: int
     n_near_duplicates: int = 0
+    learnt: str = ""
+    n_trimmed: int = 0
 
     @property
     def method(self) -> str:
-        """`leave-one-out`, or `sampled` when a random part of the set calibrates."""
+        """`leave-one-out`, `sampled` when a random part of the set calibrates, or `split` when the rest was learnt
+        from."""
+        if self.learnt:
+            return "split"
         return "leave-one-out" if self.sample_size == self.n_reference else "sampled"
 
     @property
@@ -76,6 +83,18 @@ class Calibration:
             " (with 99 items and 1 in 100, about one set in eight gives more than 2 in 100).",
             "Adding or removing items because of their score breaks the guarantee.",
         ]
+        if self.learnt:
+            words.append(
+                f"A random {self.sample_size + self.n_trimmed:,} of the {self.n_reference:,} items calibrate;"
+                f" {self.learnt} learnt from the others."
+            )
+        if self.n_trimmed:
+            worse = self.n_trimmed / self.sample_size
+            words.append(
+                f"The {self.n_trimmed:,} calibrating items that score highest are taken for anomalies, the low end of"
+                f" their estimated share, and left out. If they are none, or others hide among the rest, there are more"
+                f" false alarms: up to {worse:.2g} above the rate."
+            )
         if self.method == "sampled":
             words.append(
                 f"A random {self.sample_size:,} of the {self.n_reference:,} reference items calibrate,"
@@ -98,6 +117,7 @@ class Calibration:
             "smallest_false_alarm_rate": self.smallest_rate,
             "threshold": self.threshold(rate),
             "near_duplicates": self.n_near_duplicates,
+            "trimmed": self.n_trimmed,
             "assumptions": self.assumptions(),
         }
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
+from dn2.neighbors.clean import check_share
 from dn2.neighbors.conformal import (
     Calibration,
     Scores,
@@ -20,8 +21,10 @@ from dn2.neighbors.conformal import (
     near_duplicates,
     required_sample,
 )
-from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
-from dn2.neighbors.leave_one_out import LeaveOneOut, sample_positions
+from dn2.neighbors.exact import Distances, ExactIndex, Index, Positions, Vectors
+from dn2.neighbors.kmeans import parse_index
+from dn2.neighbors.learnt import Learnt, Plan, split
+from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, sample_positions
 from dn2.neighbors.normalize import NORMALIZATIONS, normalize
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
@@ -38,82 +41,187 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     false_alarm_rate : share of normal items that may be flagged, in (0, 1); by default 0.01, or the smallest that
         the reference set supports, 1 / (n + 1), if that is larger.
     normalize : `none` (the paper's), `unit` or `root-unit`; see `dn2.neighbors.normalize`.
+    index : `exact` (`auto` is the same), or `kmeans:C`: C centroids take the place of the items, and n_neighbors
+        must be 1.
+    contaminated : whether anomalies are among the reference items and are to be set aside (DN2's unsupervised mode).
+    drop : the share to set aside, in [0, 1); by default it is estimated.  The paper drops half.
+    first_neighbors : number of neighbours of the stage that finds them; by default many, which is better.  The
+        paper's is n_neighbors.
 
     After `fit`: `calibration_` (see `Calibration`), `false_alarm_rate_`, `offset_` (score_samples below it is an
-    anomaly), `n_features_in_`.  Source: Bergman, Cohen, Hoshen, "Deep Nearest Neighbor Anomaly Detection", 2020."""
+    anomaly), `contamination_` (the estimated share of anomalies, or None), `aside_` (positions of the items set
+    aside), `n_features_in_`.  Source: Bergman, Cohen, Hoshen, "Deep Nearest Neighbor Anomaly Detection", 2020."""
 
-    def __init__(self, n_neighbors: int = 2, *, false_alarm_rate: float | None = None, normalize: str = "none") -> None:
+    def __init__(
+        self,
+        n_neighbors: int = 2,
+        *,
+        false_alarm_rate: float | None = None,
+        normalize: str = "none",
+        index: str = "auto",
+        contaminated: bool = False,
+        drop: float | None = None,
+        first_neighbors: int | None = None,
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.false_alarm_rate = false_alarm_rate
         self.normalize = normalize
+        self.index = index
+        self.contaminated = contaminated
+        self.drop = drop
+        self.first_neighbors = first_neighbors
+
+    def check_parameters(self) -> None:
+        """Raise InputError for parameters that are out of range or do not go together."""
+        _check_neighbors(self.n_neighbors)
+        if self.false_alarm_rate is not None:
+            check_rate(self.false_alarm_rate)
+        if self.normalize not in NORMALIZATIONS:
+            raise InputError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}")
+        if parse_index(self.index) is not None and self.n_neighbors != 1:
+            raise InputError(
+                f"an item is compared with its nearest centroid: n_neighbors must be 1, got {self.n_neighbors}"
+            )
+        check_share(self.drop)
+        if not self.contaminated and (self.drop is not None or self.first_neighbors is not None):
+            raise InputError("drop and first_neighbors need a set that is contaminated; say so with contaminated=True")
+        if self.first_neighbors is not None:
+            _check_neighbors(self.first_neighbors, "first_neighbors")
 
     def fit(self, X: Any, y: None = None) -> Self:
         """Take X, of shape (n, d), as the reference set.
 
         Raises ValueError for NaN or infinity, InputError for bad parameters, ReferenceTooSmall for fewer than
         n_neighbors + 1 items or a false-alarm rate that n items cannot support."""
-        self._check_parameters()
+        self.check_parameters()
         rows = self._rows(X, reset=True)
         self._check_size(len(rows))
         blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
+        if self._plan is not None:
+            return self._learn(blocks)
         index = ExactIndex(blocks)
-        return self._adopt(index, LeaveOneOut.of(index, self._members(blocks), int(self.n_neighbors)))
+        loo = LeaveOneOut.of(blocks, index, self._members(blocks), int(self.n_neighbors))
+        return self._adopt(blocks, index, loo)
 
-    def restore(self, blocks: Sequence[Vectors], loo: LeaveOneOut) -> Self:
-        """Take over a saved reference set: normalised embeddings in blocks of (n_i, d) float32, and its
-        leave-one-out neighbours."""
-        self._check_parameters()
+    def from_saved(self, blocks: Sequence[Vectors], loo: LeaveOneOut, learnt: Learnt | None) -> Self:
+        """Take over a saved reference set: normalised embeddings in blocks of (n_i, d) float32, its leave-one-out
+        neighbours, and what was learnt from it."""
+        self.check_parameters()
+        if (learnt is None) != (self._plan is None):
+            raise InputError("a detector that learns from its reference set needs what it learnt, and only that one")
         self.n_features_in_ = blocks[0].shape[1]
-        return self._adopt(ExactIndex(blocks), loo)
+        return self._adopt(blocks, ExactIndex(blocks) if learnt is None else learnt.index(blocks), loo, learnt)
 
     def add(self, X: Any) -> Self:
-        """Append X, of shape (m, d), to the reference set; only what changes is computed."""
+        """Append X, of shape (m, d), to the reference set; only what changes is computed.
+
+        What was learnt from the set is learnt anew."""
         check_is_fitted(self)
         rows = self._rows(X)
-        blocks, first_new = list(self._index.blocks), len(self._index)
+        blocks, first_new = list(self._blocks), self._size
         if len(blocks[-1]) + len(rows) <= BLOCK_ROWS:
             blocks[-1] = np.concatenate([blocks[-1], rows])
         else:
             blocks += [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
+        if self._learnt is not None:
+            return self._learn(blocks, self._learnt.readmitted)
         index = ExactIndex(blocks)
-        return self._adopt(index, self._loo.after_adding(index, first_new, self._members(blocks)))
+        loo = self._loo.after_adding(index, first_new, self._members(blocks))
+        return self._adopt(blocks, index, loo)
 
     def remove(self, positions: Any) -> Self:
         """Take items away by position; the others move up.  Equals never having had them, bit for bit.
 
         Raises InputError for a position that does not exist, ReferenceTooSmall if too few would remain."""
         check_is_fitted(self)
-        removed, n = np.unique(positions), len(self._index)
-        if len(removed) and removed.dtype.kind not in "iu":
-            raise InputError(f"positions must be whole numbers in 0 ... {n - 1}, got {removed.dtype}")
-        removed = removed.astype(np.int64)
-        if len(removed) and not (removed[0] >= 0 and removed[-1] < n):
-            raise InputError(f"positions must lie in 0 ... {n - 1}, got {removed[0]} ... {removed[-1]}")
-        self._check_size(n - len(removed))
-        keep = np.ones(n, bool)
+        removed = self._positions(positions)
+        self._check_size(self._size - len(removed))
+        keep = np.ones(self._size, bool)
         keep[removed] = False
-        parts = np.split(keep, self._index.starts[1:-1])
+        parts = np.split(keep, np.cumsum([len(block) for block in self._blocks])[:-1])
         blocks = [
             block if part.all() else np.ascontiguousarray(block[part])
-            for block, part in zip(self._index.blocks, parts, strict=True)
+            for block, part in zip(self._blocks, parts, strict=True)
             if part.any()
         ]
+        if self._learnt is not None:
+            readmitted = np.setdiff1d(self._learnt.readmitted, removed)
+            return self._learn(blocks, renumbered(readmitted, removed))
         index = ExactIndex(blocks)
-        return self._adopt(index, self._loo.after_removing(index, removed, self._members(blocks)))
+        loo = self._loo.after_removing(index, removed, self._members(blocks))
+        return self._adopt(blocks, index, loo)
+
+    def readmit(self, positions: Any) -> Self:
+        """Take items that were set aside back into the reference set, by position, whatever the cleaning says.
+
+        Raises InputError for an item that is not set aside."""
+        check_is_fitted(self)
+        wanted = self._positions(positions)
+        if len(strangers := np.setdiff1d(wanted, self.aside_)):
+            raise InputError(f"the item at position {strangers[0]} is not set aside")
+        readmitted = np.empty(0, np.int64) if self._learnt is None else self._learnt.readmitted
+        return self._learn(self._blocks, np.union1d(readmitted, wanted))
+
+    def _positions(self, positions: Any) -> Positions:
+        """Check positions of reference items: sorted, each once."""
+        unique, n = np.unique(positions), self._size
+        if len(unique) and unique.dtype.kind not in "iu":
+            raise InputError(f"positions must be whole numbers in 0 ... {n - 1}, got {unique.dtype}")
+        if len(unique) and not (unique[0] >= 0 and unique[-1] < n):
+            raise InputError(f"positions must lie in 0 ... {n - 1}, got {unique[0]} ... {unique[-1]}")
+        return unique.astype(np.int64)
+
+    @property
+    def _plan(self) -> Plan | None:
+        centroids = parse_index(self.index)
+        if centroids is None and not self.contaminated:
+            return None
+        return Plan(self.contaminated, self.drop, self.first_neighbors, centroids)
+
+    def _learn(self, blocks: Sequence[Vectors], readmitted: Positions | None = None) -> Self:
+        """Learn from a random part of the set and calibrate with the rest of it."""
+        assert self._plan is not None
+        learning, members = split(blocks, required_sample(self.false_alarm_rate))
+        attainable_rate(self.false_alarm_rate, len(members))
+        learnt = self._plan.learn(blocks, learning, np.empty(0, np.int64) if readmitted is None else readmitted)
+        index, k = learnt.index(blocks), int(self.n_neighbors)
+        if len(index) <= k and not len(learnt.representatives):
+            raise ReferenceTooSmall(
+                f"{k} neighbours need at least {k + 1} reference items, {len(index)} are left of {len(members) * 2} "
+                "once others are set aside; add more or ask for a smaller share to drop"
+            )
+        return self._adopt(blocks, index, LeaveOneOut.of(blocks, index, members, k), learnt)
 
     def _members(self, blocks: Sequence[Vectors]) -> Positions:
         members = sample_positions(blocks, required_sample(self.false_alarm_rate))
         attainable_rate(self.false_alarm_rate, len(members))  # refused before the search rather than after it
         return members
 
-    def _adopt(self, index: ExactIndex, loo: LeaveOneOut) -> Self:
-        copies = near_duplicates(loo.distances[:, 0])
-        calibration = Calibration(np.sort(mean_squared_distance(loo.distances)), len(index), int(copies.sum()))
+    def _adopt(
+        self,
+        blocks: Sequence[Vectors],
+        index: Index,
+        loo: LeaveOneOut,
+        learnt: Learnt | None = None,
+    ) -> Self:
+        calibration = self._calibrate(sum(len(block) for block in blocks), loo, learnt)
         rate = calibration.rate(self.false_alarm_rate)
-        self._index, self._loo = index, loo
+        self._blocks, self._index, self._loo, self._learnt = list(blocks), index, loo, learnt
+        self._size = calibration.n_reference
         self.calibration_, self.false_alarm_rate_ = calibration, rate
         self.offset_ = -calibration.threshold(rate)
+        self.contamination_ = None if learnt is None else learnt.contamination
+        self.aside_ = np.empty(0, np.int64) if learnt is None else learnt.aside
         return self
+
+    @staticmethod
+    def _calibrate(n: int, loo: LeaveOneOut, learnt: Learnt | None) -> Calibration:
+        scores = np.sort(mean_squared_distance(loo.distances))
+        if learnt is None:
+            return Calibration(scores, n, int(near_duplicates(loo.distances[:, 0]).sum()))
+        trimmed = int(learnt.contamination.low * len(scores)) if learnt.contamination else 0
+        copies = 0 if len(learnt.representatives) else int(near_duplicates(loo.distances[:, 0]).sum())
+        return Calibration(scores[: len(scores) - trimmed], n, copies, learnt.in_words(), trimmed)
 
     def search(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
         """Return squared L2 distances and positions of the nearest reference items, (n, k), nearest first."""
@@ -153,7 +261,12 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def blocks_(self) -> list[Vectors]:
         """The reference set as normalised arrays of shape (n_i, d)."""
-        return self._index.blocks
+        return self._blocks
+
+    @property
+    def learnt_(self) -> Learnt | None:
+        """What was learnt from the reference set: items set aside, centroids."""
+        return self._learnt
 
     @property
     def leave_one_out_(self) -> LeaveOneOut:
@@ -162,17 +275,12 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """List (item, nearest other item), by position, of calibrating items that have a near copy."""
+        if self._learnt is not None and len(self._learnt.representatives):
+            return []  # centroids have no copies
         copies = near_duplicates(self._loo.distances[:, 0])
         return [
             (int(a), int(b)) for a, b in zip(self._loo.members[copies], self._loo.neighbors[copies, 0], strict=True)
         ]
-
-    def _check_parameters(self) -> None:
-        _check_neighbors(self.n_neighbors)
-        if self.false_alarm_rate is not None:
-            check_rate(self.false_alarm_rate)
-        if self.normalize not in NORMALIZATIONS:
-            raise InputError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}")
 
     def _check_size(self, n: int) -> None:
         if n <= self.n_neighbors:
@@ -189,6 +297,6 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return normalize(np.ascontiguousarray(rows, np.float32), self.normalize)
 
 
-def _check_neighbors(k: Any) -> None:
+def _check_neighbors(k: Any, name: str = "n_neighbors") -> None:
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise InputError(f"n_neighbors must be a whole number of at least 1, got {k!r}")
+        raise InputError(f"{name} must be a whole number of at least 1, got {k!r}")

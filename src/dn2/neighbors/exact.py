@@ -134,6 +134,32 @@ class ExactIndex:
         return math.sqrt(max((_squared_lengths(block).max() for block in self.blocks), default=0.0))
 
 
+class SelectedIndex:
+    """The k nearest of some rows that stand for reference items.
+
+    rows : (m, d) float32; positions : (m,) the reference item that each row is or stands for."""
+
+    def __init__(self, rows: Vectors, positions: Positions) -> None:
+        self._index = ExactIndex([rows])
+        self._positions = positions
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+        """Find the k nearest rows of each query: see `ExactIndex.search`; positions are those of reference items."""
+        if exclude is not None:
+            ascending = np.argsort(self._positions)
+            places = np.searchsorted(self._positions, exclude, sorter=ascending)
+            places = ascending[np.minimum(places, len(self) - 1)]
+            exclude = np.where(self._positions[places] == exclude, places, -1)
+        distances, places = self._index.search(queries, k, exclude)
+        return distances, self._positions[places]
+
+
+Index = ExactIndex | SelectedIndex
+
+
 def _direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
     """Compute the squared L2 distances of each query, (n, d), to some rows of a block, (n, m); id -1 gives infinity."""
     distances = np.empty(ids.shape, np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
+from dn2.neighbors.exact import Distances, ExactIndex, Index, Positions, Vectors
 
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -31,9 +31,9 @@ class LeaveOneOut:
     neighbors: Positions
 
     @classmethod
-    def of(cls, index: ExactIndex, members: Positions, k: int) -> LeaveOneOut:
-        """Search the set for the neighbours of some of its own items."""
-        return cls(members, *index.search(rows_at(index.blocks, members), k, exclude=members))
+    def of(cls, blocks: Sequence[Vectors], index: Index, members: Positions, k: int) -> LeaveOneOut:
+        """Search for the neighbours of some items of a set given in blocks of (n_i, d)."""
+        return cls(members, *index.search(rows_at(blocks, members), k, exclude=members))
 
     def after_adding(self, index: ExactIndex, first_new: int, members: Positions) -> LeaveOneOut:
         """Update for items appended from position `first_new` on; `index` holds the grown set."""
@@ -59,9 +59,9 @@ class LeaveOneOut:
         """Update for items taken away from the (old) positions `removed`; `index` holds the smaller set."""
         intact = ~np.isin(self.members, removed) & ~np.isin(self.neighbors, removed).any(axis=1)
         known = LeaveOneOut(
-            _renumbered(self.members[intact], removed),
+            renumbered(self.members[intact], removed),
             self.distances[intact],
-            _renumbered(self.neighbors[intact], removed),
+            renumbered(self.neighbors[intact], removed),
         )
         return known._only(members)._completed(index, members)
 
@@ -70,7 +70,7 @@ class LeaveOneOut:
         return LeaveOneOut(self.members[kept], self.distances[kept], self.neighbors[kept])
 
     def _completed(self, index: ExactIndex, members: Positions) -> LeaveOneOut:
-        missing = LeaveOneOut.of(index, np.setdiff1d(members, self.members), self.distances.shape[1])
+        missing = LeaveOneOut.of(index.blocks, index, np.setdiff1d(members, self.members), self.distances.shape[1])
         order = np.argsort(np.concatenate([self.members, missing.members]), kind="stable")
         return LeaveOneOut(
             members,
@@ -83,13 +83,20 @@ def sample_positions(blocks: Sequence[Vectors], at_least: int = 0) -> Positions:
     """Choose the items that calibrate: all of a set of up to `ALL_UP_TO`, else a random sample.
 
     at_least : how many the false-alarm rate takes, where that is more than `SAMPLE_SIZE`.
-    Returns (m,) positions, ascending.  Rows are drawn by a hash of their content, so that the draw does not
-    depend on the order in which the set came to be: after adding and removing it is the draw of a fresh fit.
-    Copies of a row are drawn one by one: all of them together, or none, would be no random sample."""
+    Returns (m,) positions, ascending."""
     n = sum(len(block) for block in blocks)
     if n <= max(ALL_UP_TO, at_least):
         return np.arange(n, dtype=np.int64)
-    size = max(SAMPLE_SIZE, at_least)
+    return np.sort(random_order(blocks)[: max(SAMPLE_SIZE, at_least)])
+
+
+def random_order(blocks: Sequence[Vectors]) -> Positions:
+    """Shuffle a set given in blocks: all its positions, (n,).
+
+    Rows are drawn by a hash of their content, so that the draw does not depend on the order in which the set came
+    to be: after adding and removing it is the draw of a fresh fit.  Copies of a row are drawn one by one: all of
+    them together, or none, would be no random sample."""
+    n = sum(len(block) for block in blocks)
     draws = np.fromiter(
         (int.from_bytes(hashlib.blake2b(row.data, digest_size=8).digest()) for block in blocks for row in block),
         np.uint64,
@@ -98,8 +105,8 @@ def sample_positions(blocks: Sequence[Vectors], at_least: int = 0) -> Positions:
     order = np.argsort(draws, kind="stable")
     draws = draws[order]
     copy = np.arange(n, dtype=np.uint64) - np.searchsorted(draws, draws).astype(np.uint64)
-    drawn = np.argsort(_mixed(draws + copy), kind="stable")[:size]
-    return np.sort(order[drawn]).astype(np.int64)
+    shuffled: Positions = order[np.argsort(_mixed(draws + copy), kind="stable")].astype(np.int64)
+    return shuffled
 
 
 def rows_at(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
@@ -120,5 +127,6 @@ def _mixed(draws: Draws) -> Draws:
     return draws ^ draws >> np.uint64(31)
 
 
-def _renumbered(positions: Positions, removed: Positions) -> Positions:
+def renumbered(positions: Positions, removed: Positions) -> Positions:
+    """Return the positions that items have once others, at the positions `removed`, are gone."""
     return positions - np.searchsorted(np.sort(removed), positions)

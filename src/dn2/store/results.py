@@ -8,7 +8,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -31,11 +31,24 @@ class Neighbor:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A picture of a group: its share of the group's anomaly score, or the error that kept it from being read.
+
+    The shares of all members add up to 1; a negative one holds the group near its neighbors."""
+
+    item: str
+    share: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """The verdict on one item.
 
     anomaly_score : higher is more anomalous; p_value : in (0, 1]; both None, and no neighbors, with `error` set.
-    neighbors : nearest first."""
+    neighbors : nearest first.
+    members : of a group, those that pull it away most, first; then those that could not be read.  None for a single
+        item."""
 
     item: str
     anomaly_score: float | None = None
@@ -43,11 +56,12 @@ class Row:
     is_anomaly: bool | None = None
     neighbors: tuple[Neighbor, ...] = ()
     error: str | None = None
+    members: tuple[Member, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the columns of the results file, `neighbors` as a list of dictionaries."""
+        """Return the columns of the results file, `neighbors` and `members` as lists of dictionaries."""
         neighbors = [{"item": one.item, "distance": one.distance} for one in self.neighbors]
-        return {
+        record = {
             "item": self.item,
             "anomaly_score": self.anomaly_score,
             "p_value": self.p_value,
@@ -55,6 +69,9 @@ class Row:
             "neighbors": neighbors,
             "error": self.error,
         }
+        if self.members is not None:
+            record["members"] = [asdict(one) for one in self.members]
+        return record
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,11 @@ class Results:
     rows: Sequence[Row]
     false_alarm_rate: float | None
     sample_size: int
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the results file; those of groups have one more, `members`."""
+        return (*COLUMNS, "members") if any(row.members is not None for row in self.rows) else COLUMNS
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -84,6 +106,17 @@ class Results:
     def errors(self) -> list[Row]:
         """The rows of items that could not be read."""
         return [row for row in self.rows if row.error is not None]
+
+    @property
+    def unreadable(self) -> list[Row]:
+        """A row with its error for all that could not be read: items, and members of groups."""
+        members = [
+            Row(f"{row.item}/{member.item}", error=member.error)
+            for row in self.rows
+            for member in row.members or ()
+            if member.error is not None
+        ]
+        return self.errors + members
 
     def at(self, false_alarm_rate: float) -> Results:
         """Decide anew: `is_anomaly` is p_value <= false_alarm_rate.
@@ -111,7 +144,7 @@ class Results:
         """Write Parquet, `neighbors` as JSON text.  Raises MissingExtra without the `parquet` extra."""
         pyarrow = import_pyarrow()
         text, number = pyarrow.string(), pyarrow.float64()
-        types = dict(zip(COLUMNS, (text, number, number, pyarrow.bool_(), text, text), strict=True))
+        types = dict(zip(self.columns, (text, number, number, pyarrow.bool_(), text, text, text), strict=False))
         records = [_flat(row) for row in self.rows]
         table = pyarrow.table(
             {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
@@ -128,7 +161,7 @@ class Results:
             import pandas
         except ImportError as error:
             raise MissingExtra("to_pandas needs pandas; run: pip install pandas") from error
-        return pandas.DataFrame([row.as_dict() for row in self.rows], columns=list(COLUMNS))
+        return pandas.DataFrame([row.as_dict() for row in self.rows], columns=list(self.columns))
 
     def write_jsonl(self, file: TextIO) -> None:
         """Write JSON Lines to an open text file."""
@@ -136,7 +169,7 @@ class Results:
             file.write(json.dumps(row.as_dict(), ensure_ascii=False) + "\n")
 
     def _write_csv(self, file: TextIO) -> None:
-        file.write(",".join(COLUMNS) + "\n")
+        file.write(",".join(self.columns) + "\n")
         for row in self.rows:
             record = _flat(row)
             if row.is_anomaly is not None:
@@ -179,6 +212,8 @@ def import_pyarrow() -> Any:
 def _flat(row: Row) -> dict[str, Any]:
     record = row.as_dict()
     record["neighbors"] = json.dumps(record["neighbors"], ensure_ascii=False) if row.neighbors else None
+    if row.members is not None:
+        record["members"] = json.dumps(record["members"], ensure_ascii=False) if row.members else None
     return record
 
 

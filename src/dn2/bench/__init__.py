@@ -1,0 +1,1 @@
+"""The paper's protocols on any folder of classes."""

@@ -1,0 +1,71 @@
+"""What every protocol gets: the data, its embeddings, and how often to draw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from dn2.bench.data import ClassFolders, Split
+from dn2.bench.embeddings import Embeddings, Watch
+from dn2.bench.result import Measurement, Result
+from dn2.bench.scoring import roc_auc
+from dn2.embedding import Vectors
+from dn2.neighbors.conformal import Scores
+
+
+class Method(Protocol):
+    """A way to score queries against reference items.
+
+    name : the column of the table; random : whether it draws at random itself."""
+
+    name: str
+    random: bool
+
+    def scores(self, split: Split, seed: int) -> Scores:
+        """Return the anomaly scores of the split's queries, (n_queries,); higher is more anomalous."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One data set in one embedding.
+
+    seeds : number of random draws.  rivals : other methods to run on the same splits."""
+
+    data: ClassFolders
+    embeddings: Embeddings
+    n_neighbors: int
+    seeds: int
+    watch: Watch
+    rivals: Sequence[Method] = ()
+
+    @property
+    def vectors(self) -> Vectors:
+        """The normalised embeddings of all pictures, (n, d) float32."""
+        return self.embeddings.vectors
+
+    @property
+    def name(self) -> str:
+        """What dn2's own column is called."""
+        return f"dn2 {self.embeddings.backbone}, k = {self.n_neighbors}"
+
+    def draws(self, random: bool = False) -> list[int | None]:
+        """List the seeds to run: one run, None, if neither the split nor the method is random."""
+        return list(range(self.seeds)) if random or self.data.random else [None]
+
+
+@contextmanager
+def timed(result: Result, method: str) -> Iterator[None]:
+    """Add the wall time of a block to that of a method."""
+    start = time.perf_counter()
+    yield
+    result.took(method, time.perf_counter() - start)
+
+
+def measured(
+    method: str, setting: str, normal: str, seed: int | None, split: Split, scores: Scores, **others: float
+) -> Measurement:
+    """Measure the scores of a split's queries against the truth."""
+    return Measurement(method, setting, normal, seed, len(split.reference), roc_auc(scores, split.truth), others)

@@ -1,0 +1,83 @@
+"""Results as CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from dn2.bench.result import Mean, Reported, Result
+
+AVERAGE = "average"
+UNCONFIRMED = "†"
+
+
+def to_csv(result: Result) -> str:
+    """Write every single measurement, one a line, and the figures reported elsewhere; ROC AUC in [0, 1]."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", result.setting, "normal", "seed", "n_reference", "roc_auc", "source", *result.others])
+    for one in result.measurements:
+        seed = "" if one.seed is None else one.seed
+        others = [f"{one.others[name]:.6g}" if name in one.others else "" for name in result.others]
+        line = [one.method, one.setting, one.normal, seed, one.n_reference, f"{one.roc_auc:.6f}", "measured", *others]
+        writer.writerow(line)
+    for known in result.reported:
+        for setting, value in known.values.items():
+            source = "reported, unconfirmed" if setting in known.unconfirmed else "reported"
+            writer.writerow([known.method, setting, "", "", "", f"{value:.4f}", source, *[""] * len(result.others)])
+    return text.getvalue()
+
+
+def to_markdown(result: Result) -> str:
+    """Write the means as a table, ROC AUC in per cent, with notes on what the figures are."""
+    shown = [known for known in result.reported if set(known.values) & {*result.settings, AVERAGE}]
+    columns = [(method, other) for method in result.methods for other in (None, *result.others)]
+    columns = [(method, other) for method, other in columns if result.mean(method, None, other)]
+    header = [result.setting, *(method if other is None else other for method, other in columns)]
+    lines = [
+        _line([*header, *(known.method for known in shown)]),
+        _line(["---"] + ["---:"] * (len(header) - 1 + len(shown))),
+    ]
+    for setting in result.settings:
+        cells = [_cell(result.mean(method, setting, other)) for method, other in columns]
+        lines.append(_line([setting, *cells, *(_reported(known, setting) for known in shown)]))
+    if result.averaged:
+        cells = [_cell(result.mean(method, None, other)) for method, other in columns]
+        lines.append(_line([f"**{AVERAGE}**", *cells, *(_reported(known, AVERAGE) for known in shown)]))
+    if result.seconds:
+        times = [f"{result.seconds[method]:.1f} s" if other is None else "" for method, other in columns]
+        lines.append(_line(["fit and search, all rows", *times, *[""] * len(shown)]))
+    notes = "\n".join(f"- {note}" for note in [*_explanations(result, shown), *result.notes])
+    return f"### {result.title}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
+
+
+def _explanations(result: Result, shown: Sequence[Reported]) -> list[str]:
+    words = ["ROC AUC in %"]
+    seeds = {one.seed for one in result.measurements if one.seed is not None}
+    if len(seeds) > 1:
+        words[0] += f"; ± is the standard error over {len(seeds)} seeds"
+    if any(one.seed is None for one in result.measurements):
+        words[0] += "; a figure without ± comes from one run, in which nothing is random"
+    elif len(seeds) == 1:
+        words[0] += "; one random draw, so without a standard error (--seeds gives more)"
+    if any(known.unconfirmed for known in shown):
+        words.append(f"{UNCONFIRMED} as reported, unconfirmed")
+    return [f"{one}." for one in words]
+
+
+def _cell(mean: Mean | None) -> str:
+    if mean is None:
+        return ""
+    error = "" if mean.error is None else f" ± {100 * mean.error:.2f}"
+    return f"{100 * mean.value:.2f}{error}"
+
+
+def _reported(known: Reported, setting: str) -> str:
+    if setting not in known.values:
+        return ""
+    return f"{100 * known.values[setting]:.1f}{UNCONFIRMED if setting in known.unconfirmed else ''}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

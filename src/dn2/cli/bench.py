@@ -1,0 +1,85 @@
+"""`dn2 bench`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dn2.cli.common import CacheOption, Normalize, Precision, PrecisionOption, finish, note, open_cache, warn_unreadable
+
+
+class Protocol(StrEnum):
+    """The paper's settings and experiments."""
+
+    one_class = "one-class"
+    multimodal = "multimodal"
+    few_shot = "few-shot"
+    impurity = "impurity"
+    groups = "groups"
+    centroids = "centroids"
+    neighbors = "neighbors"
+    backbones = "backbones"
+
+
+class Figure(StrEnum):
+    """Formats of a figure."""
+
+    png = "png"
+    svg = "svg"
+
+
+def bench(
+    protocol: Annotated[Protocol, typer.Argument(metavar="PROTOCOL", help=", ".join(Protocol), show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder of train/CLASS/ and test/CLASS/, or of CLASS/, or of good/ and defects.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")] = Path(
+        "dn2-bench"
+    ),
+    classes: Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="Use only this class; repeat for several.")
+    ] = None,
+    normal: Annotated[
+        list[str] | None, typer.Option(metavar="CLASS", help="Take only this class as normal; repeat for several.")
+    ] = None,
+    backbone: Annotated[
+        list[str] | None,
+        typer.Option(help="As for fit. Default: lite0. For the protocol backbones repeat it; default: lite0, lite2."),
+    ] = None,
+    neighbors: Annotated[int, typer.Option(min=1, help="Number of nearest items that a score averages over.")] = 2,
+    normalize: Annotated[
+        Normalize | None, typer.Option(help="Feature normalisation. Default: the backbone's best.", show_default=False)
+    ] = None,
+    precision: PrecisionOption = Precision.auto,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of random draws, where anything is random.")] = 5,
+    rivals: Annotated[bool, typer.Option("--rivals", help="Run other methods on the same splits, too.")] = False,
+    figure: Annotated[Figure, typer.Option(help="Format of the figure.")] = Figure.png,
+    cache: CacheOption = True,
+) -> None:
+    """Run one of the paper's protocols on folders of classes: CSV, a Markdown table, a figure."""
+    from dn2.bench.data import find_classes
+    from dn2.bench.embeddings import Settings
+    from dn2.bench.run import BACKBONES, check, run, write
+    from dn2.bench.table import to_markdown
+    from dn2.cli.progress import progress
+
+    several = protocol == BACKBONES
+    settings = Settings(backbone or (["lite0", "lite2"] if several else ["lite0"]), neighbors, normalize, precision)
+    check(protocol, settings, rivals, output)
+    found = find_classes(data, classes or (), normal or ())
+    result, unreadable = run(
+        protocol, found, settings, seeds=seeds, rivals=rivals, cache=open_cache(cache), watch=progress
+    )
+    files = write(result, output, protocol, figure)
+    print(to_markdown(result))
+    note(f"written: {', '.join(map(str, files))}")
+    warn_unreadable(unreadable)
+    finish(unreadable)

@@ -1,0 +1,135 @@
+"""The commands that make a model and change its reference set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dn2.cli.common import (
+    BACKBONES,
+    CacheOption,
+    InputsArgument,
+    ModelArgument,
+    Normalize,
+    Precision,
+    PrecisionOption,
+    PresetName,
+    RateOption,
+    finish,
+    load,
+    note,
+    open_cache,
+    report_reference,
+)
+
+
+def fit(
+    inputs: InputsArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="MODEL", help="The model's folder.", show_default=False)
+    ],
+    preset: Annotated[
+        PresetName, typer.Option(help="Backbone and number of neighbours, where they are not given.")
+    ] = PresetName.default,
+    backbone: Annotated[
+        str | None, typer.Option(help=f"{BACKBONES} Default: the preset's.", show_default=False)
+    ] = None,
+    neighbors: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of nearest items that a score averages over. Default: the preset's; 10 if contaminated.",
+            show_default=False,
+        ),
+    ] = None,
+    false_alarm_rate: RateOption = None,
+    normalize: Annotated[
+        Normalize | None, typer.Option(help="Feature normalisation. Default: the backbone's best.", show_default=False)
+    ] = None,
+    precision: PrecisionOption = Precision.auto,
+    index: Annotated[
+        str, typer.Option(help="auto, exact, or kmeans:C for C centroids in place of the items.")
+    ] = "auto",
+    contaminated: Annotated[
+        bool, typer.Option("--contaminated", help="Anomalies are among the items: set them aside.")
+    ] = False,
+    drop: Annotated[
+        float | None, typer.Option(help="Share to set aside. Default: estimated.", show_default=False)
+    ] = None,
+    first_neighbors: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Neighbours of the stage that sets aside. Default: many. 2 is the paper's.", show_default=False
+        ),
+    ] = None,
+    groups: Annotated[bool, typer.Option("--groups", help="Each subfolder is one item: a group of pictures.")] = False,
+    cache: CacheOption = True,
+) -> None:
+    """Learn what normal looks like from normal items."""
+    import dn2
+    from dn2.cli.progress import progress
+    from dn2.store.bundle import check_target
+
+    check_target(output)
+    with progress("embedding") as show:
+        model = dn2.fit(
+            inputs,
+            preset=preset,
+            backbone=backbone,
+            n_neighbors=neighbors,
+            false_alarm_rate=false_alarm_rate,
+            normalize=normalize,
+            precision=precision,
+            index=index,
+            contaminated=contaminated,
+            drop=drop,
+            first_neighbors=first_neighbors,
+            groups=groups,
+            cache=open_cache(cache),
+            progress=show,
+        )
+    model.save(output)
+    report_reference(model, output)
+    finish(model.unreadable)
+
+
+def add(model: ModelArgument, inputs: InputsArgument, cache: CacheOption = True) -> None:
+    """Add normal items to a model."""
+    from dn2.cli.progress import progress
+
+    loaded = load(model, cache=cache)
+    before = len(loaded.items)
+    with progress("embedding") as show:
+        loaded.add(inputs, progress=show)
+    loaded.save(model)
+    note(f"{len(loaded.items) - before:,} items added")
+    report_reference(loaded, model)
+    finish(loaded.unreadable)
+
+
+def remove(
+    model: ModelArgument,
+    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --items lists them.")],
+) -> None:
+    """Take items out of a model, as if it never had them."""
+    loaded = load(model, cache=False)
+    before = len(loaded.items)
+    loaded.remove(items)
+    loaded.save(model)
+    note(f"{before - len(loaded.items):,} items removed")
+    report_reference(loaded, model)
+
+
+def readmit(
+    model: ModelArgument,
+    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --aside lists them.")],
+) -> None:
+    """Take items back that fit --contaminated set aside."""
+    loaded = load(model, cache=False)
+    before = len(loaded.set_aside)
+    loaded.readmit(items)
+    loaded.save(model)
+    note(f"{before - len(loaded.set_aside):,} items taken back")
+    report_reference(loaded, model)

@@ -1,0 +1,103 @@
+"""What is learnt from a random part of a reference set, so that the other part can calibrate it.
+
+Given the learnt part, the items of the other part and a new normal item are exchangeable, and the proof for
+leave-one-out holds for them as it stands; both parts stay in the reference set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dn2.neighbors.clean import Judges, Share, estimate_share
+from dn2.neighbors.conformal import Scores
+from dn2.neighbors.exact import Positions, SelectedIndex, Vectors
+from dn2.neighbors.kmeans import find_centroids
+from dn2.neighbors.leave_one_out import SAMPLE_SIZE, random_order, rows_at
+
+# Rows that judge which items belong to a contaminated set: more would cost and not judge better.
+MOST_JUDGES = 10_000
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Which items stand aside, and what stands in place of the others.
+
+    aside : positions of the items set aside, ascending.  readmitted : those that a person took back.
+    centroids, representatives : (C, d) float32 and the positions that stand for them; empty without k-means.
+    share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
+
+    aside: Positions
+    readmitted: Positions
+    centroids: Vectors
+    representatives: Positions
+    share: Scores
+
+    def index(self, blocks: Sequence[Vectors]) -> SelectedIndex:
+        """Return the index that queries are compared with; blocks : the whole reference set."""
+        if len(self.representatives):
+            return SelectedIndex(self.centroids, self.representatives)
+        n = sum(len(block) for block in blocks)
+        kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
+        return SelectedIndex(rows_at(blocks, kept), kept)
+
+    def in_words(self) -> str:
+        """Name what was learnt, as the subject of a sentence with its verb."""
+        words = ["what stands aside"] if len(self.share) else []
+        words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
+        return " and ".join(words) + (" were" if len(self.centroids) else " was")
+
+    @property
+    def contamination(self) -> Share | None:
+        """The estimated share of anomalies in the set."""
+        return Share(*self.share.tolist()) if len(self.share) else None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to learn.
+
+    clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
+    `Judges`.  centroids : how many centroids take the place of the items, None for none."""
+
+    clean: bool
+    drop: float | None
+    first_neighbors: int | None
+    centroids: int | None
+
+    def learn(self, blocks: Sequence[Vectors], learning: Positions, readmitted: Positions) -> Learnt:
+        """Learn from the rows at some positions of the reference set."""
+        nothing = np.empty(0, np.int64)
+        aside, share = nothing, np.empty(0)
+        if self.clean:
+            aside, share = self._set_aside(blocks, learning)
+            aside = np.setdiff1d(aside, readmitted)
+        centroids, representatives = np.empty((0, blocks[0].shape[1]), np.float32), nothing
+        if self.centroids is not None:
+            kept = np.setdiff1d(learning, aside)
+            centroids, nearest = find_centroids(rows_at(blocks, kept), self.centroids)
+            representatives = kept[nearest]
+        return Learnt(aside, readmitted, centroids, representatives, share)
+
+    def _set_aside(self, blocks: Sequence[Vectors], learning: Positions) -> tuple[Positions, Scores]:
+        judges = learning[:MOST_JUDGES]
+        rows = rows_at(blocks, judges)
+        share = estimate_share(rows)
+        judged_by = Judges(rows, share.estimate if self.drop is None else self.drop, self.first_neighbors)
+        n = sum(len(block) for block in blocks)
+        others = np.setdiff1d(np.arange(n, dtype=np.int64), judges)
+        excluded = judged_by.exclude(rows_at(blocks, others))
+        aside = np.sort(np.concatenate([judges[judged_by.aside], others[excluded]]))
+        return aside, np.array([share.estimate, share.low, share.high])
+
+
+def split(blocks: Sequence[Vectors], at_least: int) -> tuple[Positions, Positions]:
+    """Split a reference set at random into the part to learn from and the part that calibrates: positions of each.
+
+    at_least : how many the false-alarm rate takes, where half of the set has them and `SAMPLE_SIZE` does not.
+    The draw depends on nothing but the rows.  The first positions, of any number, to learn from are a random sample."""
+    order = random_order(blocks)
+    size = min(len(order) // 2, max(SAMPLE_SIZE, at_least))
+    return order[size:], np.sort(order[:size])
