@@ -94,3 +94,84 @@ def fpr_at_tpr(scores: Sequence[float], truth: Sequence[bool], share: float) -> 
     normal = [score for score, is_anomalous in zip(scores, truth, strict=True) if not is_anomalous]
     threshold = max(t for t in scores if sum(score >= t for score in anomalous) / len(anomalous) >= share)
     return sum(score >= threshold for score in normal) / len(normal)
+
+
+def mean_distance(query: Any, reference: Any, chosen: Sequence[bool], k: int, own: int | None = None) -> float:
+    """Return the mean squared distance to the k nearest chosen rows other than the query's own, or to all of them."""
+    others = [row for place, row in enumerate(reference) if chosen[place] and place != own]
+    k = min(k, len(others))
+    return sum(distance for distance, _ in nearest(query, others, k)) / k
+
+
+def largest(scores: Sequence[float], count: int) -> list[bool]:
+    """Mark so many of the largest scores."""
+    order = sorted(range(len(scores)), key=lambda place: scores[place])
+    marked = set(order[len(order) - count :])
+    return [place in marked for place in range(len(scores))]
+
+
+def papers_cleaning(reference: Any, count: int, k: int) -> tuple[list[bool], float]:
+    """Mark the rows farthest from their k nearest others; return also the score of the farthest that stays."""
+    scores = leave_one_out_scores(reference, k)
+    aside = largest(scores, count)
+    return aside, max(score for score, gone in zip(scores, aside, strict=True) if not gone)
+
+
+def many_judges(reference: Any, count: int, k: int, passes: int, weighings: int, weighed_by: int) -> list[bool]:
+    """Mark rows far from k rows that are not marked themselves, again and again; then those nearer to marked rows."""
+    suspect = [False] * len(reference)
+
+    def distance(place: int) -> float:
+        return mean_distance(reference[place], reference, [not one for one in suspect], k, place)
+
+    def weight(place: int) -> float:
+        within = [not one for one in suspect]
+        inside = mean_distance(reference[place], reference, within, min(weighed_by, len(suspect) - count - 1), place)
+        return inside / mean_distance(reference[place], reference, suspect, min(weighed_by, count - 1), place)
+
+    for judge in [distance] * (passes + 1) + [weight] * (weighings if 1 < count < len(reference) - 1 else 0):
+        suspect = largest([judge(place) for place in range(len(reference))], count)
+    return suspect
+
+
+def voted(reference: Any, suspect: Sequence[bool], voters: int, rounds: int) -> list[bool]:
+    """Keep or make suspect only rows whose nearest others all are, so many times."""
+    near = [[place for _, place in nearest(row, reference, voters, own)] for own, row in enumerate(reference)]
+    for _ in range(rounds):
+        suspect = [all(suspect[place] for place in places) for places in near]
+    return list(suspect)
+
+
+def split_scores(reference: Any, standing: Sequence[int], calibrating: Iterable[int], k: int) -> list[float]:
+    """Score the calibrating items of a set against those of its items that stand, themselves left out."""
+    return [
+        sum(squared_distance(reference[one], reference[other]) for other in near) / k
+        for one in calibrating
+        for near in [
+            sorted(
+                (other for other in standing if other != one),
+                key=lambda other, one=one: squared_distance(reference[one], reference[other]),
+            )[:k]
+        ]
+    ]
+
+
+def mean_row(rows: Any) -> list[float]:
+    """Return the mean of rows, feature by feature."""
+    return [sum(float(row[place]) for row in rows) / len(rows) for place in range(len(rows[0]))]
+
+
+def contributions(members: Any, neighbors: Any) -> list[float]:
+    """Split the mean squared distance of the members' mean to its neighbours into one part for each member.
+
+    By its definition: what is left of the sum over features of (x_i - n) (mean - n) / m."""
+    mean = mean_row(members)
+    return [
+        sum(
+            (float(x) - float(n)) * (q - float(n))
+            for near in neighbors
+            for x, n, q in zip(member, near, mean, strict=True)
+        )
+        / (len(members) * len(neighbors))
+        for member in members
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -42,15 +43,15 @@ def places_of(digit: int) -> list[int]:
     return np.flatnonzero(load_digits().target == digit).tolist()
 
 
-def write_backbone(folder: Path) -> str:
-    """Write an ONNX network that pools a picture to 8 x 8 x 3 mean values; returns its path."""
+def write_backbone(folder: Path, pool: str = "AveragePool") -> str:
+    """Write an ONNX network that pools a picture to 8 x 8 x 3 values; returns its path."""
     import onnx
     from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
 
     picture = make_tensor_value_info("picture", onnx.TensorProto.FLOAT, [1, 3, 64, 64])
     vector = make_tensor_value_info("vector", onnx.TensorProto.FLOAT, [1, 192])
-    pool = make_node("AveragePool", ["picture"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8])
-    graph = make_graph([pool, make_node("Flatten", ["pooled"], ["vector"])], "tiny", [picture], [vector])
+    pooled = make_node(pool, ["picture"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8])
+    graph = make_graph([pooled, make_node("Flatten", ["pooled"], ["vector"])], "tiny", [picture], [vector])
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(make_model(graph, opset_imports=[make_opsetid("", 13)], ir_version=8), folder / "tiny.onnx")
     (folder / "tiny.json").write_text('{"size": [64, 64]}')
@@ -74,6 +75,47 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_digits(folder / "more", zeros[N_REFERENCE : N_REFERENCE + 8])
     write_digits(folder / "other", fours[:12])
     write_backbone(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lots(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with groups of 3 to 7 zeros in `good/` (24) and `new/` (4), and of zeros and fours in `bad/` (3)."""
+    folder = tmp_path_factory.mktemp("lots")
+    zeros, fours = iter(places_of(0)), iter(places_of(4))
+    for number in range(24):
+        write_digits(folder / "good" / f"lot-{number:02}", itertools.islice(zeros, 3 + number % 5))
+    for number in range(4):
+        write_digits(folder / "new" / f"new-{number}", itertools.islice(zeros, 5))
+    for number in range(3):
+        write_digits(folder / "bad" / f"bad-{number}" / "day", itertools.islice(zeros, 2))
+        write_digits(folder / "bad" / f"bad-{number}" / "night", itertools.islice(fours, 3))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved_lots(world: Path, lots: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model of the groups in `good/`; not to be changed."""
+    folder = tmp_path_factory.mktemp("saved") / "lots.dn2"
+    dn2.fit(lots / "good", backbone=str(world / "tiny.onnx"), groups=True, normalize="unit").save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unsorted(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 60 zeros with 12 fours among them, named `four-...`; not to be changed."""
+    folder = tmp_path_factory.mktemp("unsorted")
+    write_digits(folder, places_of(0)[:60])
+    for path in write_digits(folder, places_of(4)[:12]):
+        path.rename(folder / f"four-{path.name}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved_unsorted(world: Path, unsorted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model of `unsorted`, a third of which was dropped; not to be changed."""
+    folder = tmp_path_factory.mktemp("saved") / "unsorted.dn2"
+    dn2.fit(unsorted, backbone=str(world / "tiny.onnx"), contaminated=True, drop=0.3).save(folder)
     return folder
 
 

@@ -45,8 +45,16 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "incoming": [(f"part_{n:02d}", digits.images[n]) for n in range(1, 6)],
         "defects": [(f"defect_{n:02d}", digits.images[digits.target == 4][n]) for n in range(3)],
     }
+    ones = digits.images[digits.target == 1]
+    folders["unsorted_parts"] = folders["good_parts"] + [(f"odd_{n:02d}", ones[n]) for n in range(1, 11)]
+    for lots, first, count in (("good_lots", 0, 12), ("incoming_lots", 12, 3)):
+        for lot in range(first, first + count):
+            folders[f"{lots}/lot_{lot:02d}"] = [(f"part_{n}", zeros[3 * lot + n]) for n in range(3)]
+    for digit in range(3):
+        pictures = [(f"{n:02d}", pixels) for n, pixels in enumerate(digits.images[digits.target == digit][:28])]
+        folders |= {f"classes/train/{digit}": pictures[:20], f"classes/test/{digit}": pictures[20:]}
     for folder, pictures in folders.items():
-        (tmp_path / folder).mkdir()
+        (tmp_path / folder).mkdir(parents=True)
         for name, pixels in pictures:
             Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / folder / f"{name}.png")
     (tmp_path / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
-from dn2.inputs import Item, find_items
+from dn2.inputs import Item, find_groups, find_items
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 
@@ -361,3 +361,89 @@ def test_a_folder_without_items_gives_one_error_and_no_note_beside_it(tmp_path, 
     with caplog.at_level(logging.INFO, "dn2"), pytest.raises(InputError, match="no item found"):
         find_items(tmp_path, frozenset({".png"}))
     assert caplog.records == []
+
+
+# Groups
+
+
+def groups(*inputs):
+    return {group.name: [member.name for member in group.members] for group in find_groups(inputs, SUFFIXES)}
+
+
+def test_each_subfolder_is_a_group_of_all_pictures_in_it(folder):
+    touch("lots/b/2.png", "lots/b/1.JPG", "lots/a/x.png", "lots/a/deep/er/y.png", "lots/a/notes.txt", "lots/c.d/z.gif")
+    assert groups("lots") == {"a": ["x.png", "deep/er/y.png"], "b": ["1.JPG", "2.png"], "c.d": ["z.gif"]}
+    assert list(groups("lots")) == ["a", "b", "c.d"]
+    assert groups("./lots/../lots") == groups(folder / "lots") == groups(str(folder / "lots") + "/") == groups("lots")
+
+
+def test_a_group_and_its_members_know_their_places(folder):
+    touch("lots/a/deep/x.png")
+    member = Item("deep/x.png", Path("lots/a/deep/x.png"))
+    assert find_groups("lots", SUFFIXES) == [Item("a", Path("lots/a"), (member,))]
+
+
+def test_the_working_folder_may_hold_the_groups(folder):
+    touch("a/1.png", "b/1.png")
+    assert groups(".") == {"a": ["1.png"], "b": ["1.png"]}
+
+
+def test_files_beside_the_groups_are_passed_over_and_counted(folder, caplog):
+    caplog.set_level(logging.INFO, "dn2")
+    touch("lots/a/1.png", "lots/loose.png", "lots/readme.txt", "lots/.hidden.png")
+    assert groups("lots") == {"a": ["1.png"]}
+    assert "2 files beside the groups passed over" in caplog.text
+
+
+def test_a_group_without_pictures_is_one_that_will_be_reported(folder):
+    touch("lots/a/1.png", "lots/b/readme.txt")
+    os.mkdir("lots/c")
+    assert groups("lots") == {"a": ["1.png"], "b": [], "c": []}
+
+
+def test_hidden_folders_are_no_groups_and_hidden_files_no_members(folder):
+    touch("lots/.git/1.png", "lots/a/.2.png", "lots/a/.x/3.png", "lots/a/4.png")
+    assert groups("lots") == {"a": ["4.png"]}
+
+
+def test_of_several_folders_each_gives_its_name_to_its_groups(folder):
+    touch("day/a/1.png", "night/a/1.png", "night/b/2.png")
+    assert groups("night", "day/") == {"night/a": ["1.png"], "night/b": ["2.png"], "day/a": ["1.png"]}
+
+
+def test_two_groups_of_one_name_are_refused_with_both_folders(folder):
+    touch("x/lots/a/1.png", "y/lots/a/1.png")
+    with pytest.raises(InputError, match=r"the name 'lots/a': x/lots/a and y/lots/a"):
+        groups("x/lots", "y/lots")
+    with pytest.raises(InputError, match="the name 'lots/a'"):
+        groups("x/lots", "x/lots")
+
+
+def test_links_to_groups_and_back_up_are_followed_once(folder):
+    touch("lots/a/1.png", "elsewhere/2.png")
+    os.symlink(folder / "elsewhere", "lots/b")
+    os.symlink(folder / "lots", "lots/a/up")
+    os.symlink(folder / "nothing", "lots/c")
+    assert groups("lots") == {"a": ["1.png", "up/b/2.png"], "b": ["2.png"]}
+
+
+@pytest.mark.parametrize("given", ["lots/a/1.png", "nothing", "lots/*", "@list.txt", ""])
+def test_groups_that_are_no_subfolders_of_a_folder_are_refused(folder, given):
+    touch("lots/a/1.png", "list.txt")
+    with pytest.raises(InputError, match=r"groups are the subfolders of a folder, and .* is none"):
+        find_groups(given, SUFFIXES)
+    with pytest.raises(InputError, match=r"groups are the subfolders of a folder, and .* is none"):
+        find_groups(["lots", given], SUFFIXES)
+
+
+def test_a_folder_without_subfolders_holds_no_group(folder):
+    touch("lots/1.png", "empty/.keep")
+    for folders in ("lots", "empty", ["lots", "empty"]):
+        with pytest.raises(InputError, match=r"no group found in .*: each subfolder is one, with its pictures in it"):
+            find_groups(folders, SUFFIXES)
+
+
+@pytest.mark.parametrize("nothing", [[], (), iter([])])
+def test_no_folder_of_groups_is_refused_like_no_input(nothing):
+    with pytest.raises(InputError, match="no input given"):
+        find_groups(nothing, SUFFIXES)

@@ -192,9 +192,12 @@ def test_the_default_rate_is_one_in_a_hundred_or_the_smallest_attainable(world: 
 def test_a_rate_that_the_items_cannot_support_is_refused_before_the_work(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dn2.model.ImageEmbedder", None)
+    monkeypatch.setattr("dn2.fitting.ImageEmbedder", None)
     with pytest.raises(ReferenceTooSmall, match="needs at least 99 reference items, got 40"):
         dn2.fit(world / "normal", false_alarm_rate=0.01)
+    for learning in ({"contaminated": True}, {"index": "kmeans:3"}):
+        with pytest.raises(ReferenceTooSmall, match="at least 24 items that calibrate, got 20 of 40; add 8 more"):
+            dn2.fit(world / "normal", false_alarm_rate=0.04, **learning)
 
 
 def test_a_rate_that_the_readable_items_cannot_support_is_refused(world: Path, tiny: str, tmp_path: Path) -> None:

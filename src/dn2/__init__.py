@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dn2.neighbors.conformal import Calibration
     from dn2.neighbors.detector import KNNDetector
     from dn2.store.cache import Cache
-    from dn2.store.results import Neighbor, Results, Row
+    from dn2.store.results import Member, Neighbor, Results, Row
 
 # Loaded at first use, so that `import dn2` and `dn2 --help` do not wait for scikit-learn.
 _HOMES = {
@@ -36,6 +36,7 @@ _HOMES = {
     "ImageEmbedder": "dn2.embed.embedder",
     "InputError": "dn2.errors",
     "KNNDetector": "dn2.neighbors.detector",
+    "Member": "dn2.store.results",
     "MissingExtra": "dn2.errors",
     "Model": "dn2.model",
     "ModelError": "dn2.errors",
@@ -58,6 +59,7 @@ __all__ = [
     "ImageEmbedder",
     "InputError",
     "KNNDetector",
+    "Member",
     "MissingExtra",
     "Model",
     "ModelError",

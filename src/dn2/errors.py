@@ -40,18 +40,23 @@ class ReferenceTooSmall(Dn2Error, ValueError):
     """The reference set cannot support what was asked of it."""
 
     @classmethod
-    def for_rate(cls, rate: float, n: int) -> ReferenceTooSmall:
+    def for_rate(cls, rate: float, n: int, n_reference: int | None = None) -> ReferenceTooSmall:
         """Say how many calibrating items a false-alarm rate takes.
 
         rate : the rate asked for, in (0, 1).
-        n : number of items that calibrate, for which 1 / (n + 1) is attainable."""
+        n : number of items that calibrate, for which 1 / (n + 1) is attainable.
+        n_reference : size of the reference set, where the others were learnt from."""
         need = math.ceil(1 / rate) - 1
         # 1 / rate is rounded: settle by the rule itself which neighbour is the first to attain the rate.
         if 1 / (need + 1) > rate:
             need += 1
         elif need > 1 and 1 / need <= rate:
             need -= 1
+        got, more = f"reference items, got {n}", need - n
+        if n_reference is not None:
+            got = f"items that calibrate, got {n} of {n_reference}"
+            more = math.ceil(need * n_reference / n) - n_reference
         return cls(
-            f"a false-alarm rate of {rate:g} needs at least {need} reference items, got {n}; "
-            f"add {need - n} more or ask for {math.ceil(1e4 / (n + 1)) / 1e4:g}"
+            f"a false-alarm rate of {rate:g} needs at least {need} {got}; "
+            f"add {more} more or ask for {math.ceil(1e4 / (n + 1)) / 1e4:g}"
         )

@@ -39,8 +39,8 @@ def fit(
     preset : `fast`, `default` or `accurate`: a backbone and a number of neighbours, unless these are given.
     backbone : `lite0`, `lite1`, `lite2`, `timm/NAME`, the path of an ONNX file, or several joined by +;
         precision : `auto`, `f32` or `bf16`.
-    n_neighbors : number k of neighbours that a score averages over; by default the preset's, 10 if the items are
-        contaminated, 1 with centroids.
+    n_neighbors : number k of neighbours that a score averages over; by default the preset's, but no more than
+        a tenth of the items (and 2 at least); 10 if the items are contaminated, 1 with centroids.
     false_alarm_rate : share of normal items that may be flagged; by default 0.01, or the smallest that the items
         support, 1 / (n + 1), if that is larger.
     normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone.
@@ -53,16 +53,18 @@ def fit(
     Raises InputError if nothing is found or readable, ReferenceTooSmall, BackboneError."""
     chosen = get_preset(preset)
     items = find_groups(inputs, SUFFIXES) if groups else find_items(inputs, SUFFIXES)
-    attainable_rate(false_alarm_rate, len(items))  # if not even with all of them, it is refused before the work
+    learns = contaminated or parse_index(index) is not None  # from one half of the items; the other half calibrates
+    # If a rate is not attainable even with all of them, it is refused before the work.
+    attainable_rate(false_alarm_rate, *((max(1, len(items) // 2), len(items)) if learns else (len(items),)))
     embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
     if n_neighbors is None:
-        n_neighbors = chosen.n_neighbors if not contaminated else NEIGHBORS_IF_CONTAMINATED
+        n_neighbors = chosen.neighbors_among(len(items)) if not contaminated else NEIGHBORS_IF_CONTAMINATED
         n_neighbors = n_neighbors if parse_index(index) is None else 1
     method = normalize or embedder.normalize
     detector = KNNDetector(
         n_neighbors,
         false_alarm_rate=false_alarm_rate,
-        normalize="none" if groups else method,  # members are normalised before they are pooled
+        normalize=method,
         index=index,
         contaminated=contaminated,
         drop=drop,
@@ -70,6 +72,8 @@ def fit(
     )
     detector.check_parameters()  # before the work
     pooling = method if groups else None
+    if groups:
+        detector.set_params(normalize="none")  # members are normalised before they are pooled
     embedded = embed_items(embedder, items, progress, reference=True, normalize=pooling or "none")
     detector.fit(embedded.vectors)
     model = Model(embedder, detector, reference_items(embedded), PackedBytes.of(embedded.thumbnails), pooling)

@@ -36,9 +36,7 @@ def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
     inputs are given; any other is named by its path as given.  Names use `/`.  A folder is searched recursively in
     the order of names, hidden files left out, links followed, each real folder visited once.
     Raises InputError if something does not exist, nothing is found, or two items would share a name."""
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
-    if not given:
-        raise InputError("no input given; name a folder, files, a glob or @list.txt")
+    given = _given(inputs)
     items: list[Item] = []
     for one in given:
         items += _expand(os.fspath(one), suffixes, several=len(given) > 1)
@@ -55,18 +53,25 @@ def find_groups(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
 
     A group is named as an item of `find_items` would be.  Files beside the subfolders are passed over.
     Raises InputError for what is no folder, if there is no subfolder, or if two groups would share a name."""
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    given = _given(inputs)
     groups: list[Item] = []
     for one in given:
-        folder = Path(one)
-        if not os.path.isdir(folder):
+        if not os.path.isdir(one):  # nor is an empty name the working folder
             raise InputError(f"groups are the subfolders of a folder, and {os.fspath(one)!r} is none")
+        folder = Path(one)
         prefix = folder.resolve().name if len(given) > 1 else ""
         groups += [_group(folder / name, prefix, suffixes) for name in _subfolders(folder)]
     if not groups:
         raise InputError(f"no group found in {_listed(given)}: each subfolder is one, with its pictures in it")
     _check_names(groups)
     return groups
+
+
+def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    if not given:
+        raise InputError("no input given; name a folder, files, a glob or @list.txt")
+    return given
 
 
 def _subfolders(folder: Path) -> list[str]:

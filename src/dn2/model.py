@@ -19,8 +19,7 @@ from dn2.inputs import Inputs, Item, find_groups, find_items
 from dn2.neighbors.conformal import Calibration, false_discoveries, mean_squared_distance
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Positions
-from dn2.neighbors.groups import contributions
-from dn2.neighbors.leave_one_out import rows_at
+from dn2.neighbors.groups import pool, shares_of_members
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.store.cache import Cache
 from dn2.store.packed import PackedBytes
@@ -140,9 +139,8 @@ class Model:
             for member, embedded in zip(item.members or (), one.members, strict=True)
             if embedded.vector is not None
         ]
-        parts = contributions(np.stack([vector for _, vector in readable]), rows_at(self.detector.blocks_, positions))
-        total = parts.sum()
-        shares = parts / total if total > 0 else np.zeros(len(parts))
+        members = np.stack([vector for _, vector in readable])
+        shares = shares_of_members(members, self.detector.compared_with(pool(members), positions))
         most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
         named = [Member(readable[place][0], float(shares[place])) for place in most]
         return (*named, *unreadable_members(item, one))

@@ -22,6 +22,7 @@ from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Vectors
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.normalize import NORMALIZATIONS
 from dn2.store import bundle
 from dn2.store.cache import Cache
 from dn2.store.packed import PackedBytes
@@ -94,11 +95,9 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     learnt = Learnt(**files.arrays("learnt")) if "learnt" in files.manifest["parts"] else None
     _check_shapes(blocks, loo, len(items), embedder.dimension, detector.n_neighbors)
     if learnt is not None:
-        _check_learnt(learnt, len(items), embedder.dimension)
-    groups = files.manifest.get("groups")
-    return Model(
-        embedder, detector.from_saved(blocks, loo, learnt), items, thumbnails, groups["members"] if groups else None
-    )
+        _check_learnt(learnt, len(items), embedder.dimension, detector.n_neighbors)
+    pooling = _pooling(files.manifest.get("groups"))
+    return Model(embedder, detector.from_saved(blocks, loo, learnt), items, thumbnails, pooling)
 
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
@@ -106,6 +105,14 @@ def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
     # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
     "".join(itertools.chain.from_iterable(items)).encode()
     return items
+
+
+def _pooling(groups: Mapping[str, str] | None) -> str | None:
+    if groups is None:
+        return None
+    if groups["members"] not in NORMALIZATIONS:
+        raise ValueError(f"members normalised by {groups['members']!r}")
+    return groups["members"]
 
 
 @contextmanager
@@ -159,9 +166,11 @@ def _check_shapes(blocks: Sequence[Vectors], loo: LeaveOneOut, n: int, dimension
             raise ValueError(f"positions outside of 0 ... {n - 1}")
 
 
-def _check_learnt(learnt: Learnt, n: int, dimension: int) -> None:
+def _check_learnt(learnt: Learnt, n: int, dimension: int, k: int) -> None:
     if learnt.centroids.dtype != np.float32 or learnt.centroids.shape != (len(learnt.representatives), dimension):
         raise ValueError(f"centroids of {learnt.centroids.shape} for dimension {dimension}")
+    if not np.isfinite(learnt.centroids).all():
+        raise ValueError("centroids that are no numbers")
     if learnt.share.shape not in ((0,), (3,)) or not ((learnt.share >= 0) & (learnt.share <= 1)).all():
         raise ValueError(f"a share of anomalies of {learnt.share}")
     for positions in (learnt.aside, learnt.readmitted, learnt.representatives):
@@ -169,5 +178,5 @@ def _check_learnt(learnt: Learnt, n: int, dimension: int) -> None:
             raise ValueError("positions that are no whole numbers")
         if len(positions) and not (positions.min() >= 0 and positions.max() < n):
             raise ValueError(f"positions outside of 0 ... {n - 1}")
-    if len(learnt.aside) + 1 > n:
-        raise ValueError("every item set aside")
+    if n - len(learnt.aside) <= (0 if len(learnt.centroids) else k):
+        raise ValueError(f"{len(learnt.aside)} of {n} items set aside")

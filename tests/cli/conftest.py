@@ -12,9 +12,19 @@ from typing import NamedTuple
 import pytest
 
 from dn2.cli import main
-from small_models import folder, own_cache, saved, small_shards, world
+from small_models import folder, lots, own_cache, saved, saved_lots, saved_unsorted, small_shards, unsorted, world
 
-__all__ = ["folder", "own_cache", "saved", "small_shards", "world"]
+__all__ = [
+    "folder",
+    "lots",
+    "own_cache",
+    "saved",
+    "saved_lots",
+    "saved_unsorted",
+    "small_shards",
+    "unsorted",
+    "world",
+]
 
 
 class Done(NamedTuple):

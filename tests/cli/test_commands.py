@@ -21,18 +21,23 @@ import dn2
 from dn2.cli.app import app
 from small_models import reseal
 
+NO_PICTURE = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
 COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
 
 OPTIONS = {
-    "fit": "--output -o --backbone --neighbors --false-alarm-rate --normalize --precision --cache --no-cache",
+    "fit": "--output -o --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
+    "--contaminated --drop --first-neighbors --groups --cache --no-cache",
     "score": "--output -o --false-alarm-rate --fdr --json --fail-on-anomaly --cache --no-cache",
     "evaluate": "--normal --anomalous --json --cache --no-cache",
     "add": "--cache --no-cache",
     "remove": "",
-    "inspect": "--items --json",
+    "readmit": "",
+    "inspect": "--items --aside --json",
     "verify": "",
     "embed": "--output -o --backbone --precision --cache --no-cache",
     "export": "--output -o",
+    "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds --rivals "
+    "--figure --cache --no-cache",
     "demo": "--output -o",
 }
 
@@ -40,6 +45,12 @@ OPTIONS = {
 @pytest.fixture
 def tiny(world: Path) -> str:
     return str(world / "tiny.onnx")
+
+
+@pytest.fixture
+def dirty(saved_unsorted: Path, tmp_path: Path) -> Path:
+    """A copy of a saved model with items set aside, to be changed."""
+    return Path(shutil.copytree(saved_unsorted, tmp_path / "unsorted.dn2"))
 
 
 @pytest.fixture
@@ -127,11 +138,13 @@ def test_fit_makes_a_model_and_says_what_it_holds(dn2_command, world: Path, tiny
 
 def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
     options = ["--neighbors", 3, "--false-alarm-rate", 0.1, "--normalize", "unit", "--precision", "f32"]
+    options += ["--index", "exact"]
     done = dn2_command("fit", world / "normal", "--output", tmp_path / "m.dn2", "--backbone", tiny, *options)
     assert done.status == 0
     assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"]
     about = dn2.load(tmp_path / "m.dn2").describe()
-    assert about["detector"] == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit"}
+    learnt = {"index": "exact", "contaminated": False, "drop": None, "first_neighbors": None}
+    assert about["detector"] == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit", **learnt}
     assert about["embedder"]["precision"] == "f32"
     assert about["embedder"]["backbone"] == tiny
 
@@ -186,7 +199,7 @@ def test_fit_warns_of_near_copies(dn2_command, mixed: Path, tiny: str, tmp_path:
 def test_fit_refuses_a_folder_that_is_no_model_before_the_work(
     dn2_command, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dn2.model.fit", None)
+    monkeypatch.setattr("dn2.fitting.fit", None)
     before = sorted(path.name for path in (world / "more").iterdir())
     done = dn2_command("fit", world / "normal", "-o", world / "more")
     assert (done.status, done.out) == (2, "")
@@ -315,6 +328,179 @@ def test_the_exit_status_tells_of_anomalies_only_when_asked_to(
     for path in mixed.glob("other-*"):
         path.unlink()
     assert dn2_command("score", saved, mixed, "--fail-on-anomaly").status == 3
+
+
+# Contaminated sets
+
+
+def test_fit_of_a_contaminated_set_says_what_it_set_aside(
+    dn2_command, unsorted: Path, tiny: str, tmp_path: Path
+) -> None:
+    options = ["--contaminated", "--drop", 0.3, "--first-neighbors", 2, "--neighbors", 4]
+    done = dn2_command("fit", unsorted, "-o", tmp_path / "m.dn2", "--backbone", tiny, *options)
+    assert (done.status, done.out) == (0, "")
+    model = dn2.load(tmp_path / "m.dn2")
+    about = model.describe()
+    for name, value in {"contaminated": True, "drop": 0.3, "first_neighbors": 2, "n_neighbors": 4}.items():
+        assert about["detector"][name] == value
+    first, second = lines(done.err)
+    assert f"{72 - len(model.set_aside)} reference items, false-alarm rate" in first
+    share = about["contamination"]
+    words = f"an estimated {share['estimate']:.1%} of the items are anomalies themselves ({share['low']:.1%} to"
+    assert second.startswith(words)
+    assert f"; {len(model.set_aside)} are set aside: dn2 inspect MODEL --aside lists them" in second
+
+
+def test_what_stands_aside_is_listed_and_taken_back(dn2_command, dirty: Path) -> None:
+    aside = dn2.load(dirty).set_aside
+    assert len(aside) > 12
+    assert dn2_command("inspect", dirty, "--aside") == (0, "".join(f"{name}\n" for name in aside), "")
+    assert json.loads(dn2_command("inspect", dirty, "--aside", "--json").out) == aside
+    done = dn2_command("readmit", dirty, *aside[:2])
+    assert (done.status, done.out) == (0, "")
+    assert lines(done.err)[0] == "2 items taken back"
+    assert f"{72 - len(aside) + 2} reference items" in lines(done.err)[1]
+    assert dn2.load(dirty).set_aside == aside[2:]
+    assert lines(dn2_command("inspect", dirty, "--items").out) == [item.name for item in dn2.load(dirty).items]
+
+
+def test_where_nothing_stands_aside_nothing_is_listed(dn2_command, saved: Path) -> None:
+    assert dn2_command("inspect", saved, "--aside") == (0, "", "")
+    assert dn2_command("inspect", saved, "--aside", "--json") == (0, "[]\n", "")
+
+
+def test_inspect_says_which_share_is_anomalous_and_how_many_stand_aside(dn2_command, dirty: Path) -> None:
+    done = dn2_command("inspect", dirty)
+    about = dn2.load(dirty).describe()
+    share = about["contamination"]
+    for name, value in {
+        "reference items": "72",
+        "index": "exact",
+        "calibration": f"split, {about['calibration']['sample_size']} items",
+        "anomalies among them": f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})",
+        "set aside": f"{share['aside']} (--aside lists them)",
+    }.items():
+        assert re.search(rf"^{name} +{re.escape(value)} *$", done.out, re.MULTILINE), name
+    assert "A random 36 of the 72 items calibrate; what stands aside was learnt from the others." in done.out
+    assert json.loads(dn2_command("inspect", dirty, "--json").out)["contamination"] == share
+
+
+def test_add_and_remove_set_aside_anew_and_say_so(dn2_command, dirty: Path, world: Path) -> None:
+    done = dn2_command("add", dirty, world / "other")
+    assert done.status == 0
+    assert lines(done.err)[0] == "12 items added"
+    assert "are set aside" in lines(done.err)[2]
+    done = dn2_command("remove", dirty, *sorted(path.name for path in (world / "other").iterdir()))
+    assert (done.status, lines(done.err)[0]) == (0, "12 items removed")
+    assert "are set aside" in lines(done.err)[2]
+
+
+# Centroids
+
+
+def test_fit_with_centroids_compares_with_them_and_inspect_says_so(
+    dn2_command, world: Path, tiny: str, tmp_path: Path
+) -> None:
+    done = dn2_command("fit", world / "normal", "-o", tmp_path / "m.dn2", "--backbone", tiny, "--index", "kmeans:3")
+    assert done.status == 0
+    assert lines(done.err) == [
+        f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 21, the smallest that they support"
+    ]
+    words = dn2_command("inspect", tmp_path / "m.dn2").out
+    assert re.search(
+        r"^index +3 centroids; an item's neighbour is the one nearest to its centroid", words, re.MULTILINE
+    )
+    assert re.search(r"^neighbours +1 *$", words, re.MULTILINE)
+    assert "A random 20 of the 40 items calibrate; the 3 centroids were learnt from the others." in words
+    got = rows(dn2_command("score", tmp_path / "m.dn2", world / "other", "--json").out)
+    assert {len(row["neighbors"]) for row in got} == {1}
+    assert {row["is_anomaly"] for row in got} == {True}
+
+
+# Groups
+
+
+@pytest.fixture
+def incoming(lots: Path, tmp_path: Path) -> Path:
+    """Seven groups, one with a picture that cannot be read."""
+    shutil.copytree(lots / "new", tmp_path / "incoming")
+    shutil.copytree(lots / "bad", tmp_path / "incoming", dirs_exist_ok=True)
+    (tmp_path / "incoming" / "bad-1" / "broken.png").write_text("no picture")
+    return tmp_path / "incoming"
+
+
+def test_fit_of_groups_counts_groups(dn2_command, lots: Path, tiny: str, tmp_path: Path) -> None:
+    done = dn2_command("fit", lots / "good", "-o", tmp_path / "m.dn2", "--backbone", tiny, "--groups")
+    assert (done.status, done.out) == (0, "")
+    assert "24 reference items, false-alarm rate 1 in 25" in done.err
+    words = dn2_command("inspect", tmp_path / "m.dn2").out
+    assert re.search(r"^kind +image, groups of them, pooled by their mean *$", words, re.MULTILINE)
+    assert re.search(r"^normalisation +none *$", words, re.MULTILINE)
+
+
+def test_score_of_groups_names_members_and_those_that_cannot_be_read(
+    dn2_command, saved_lots: Path, incoming: Path
+) -> None:
+    done = dn2_command("score", saved_lots, incoming)
+    assert done.status == 3
+    table = lines(done.out)
+    assert "pulled away by night/" in table[1]
+    assert re.search(
+        r"lot-\d\d \(0\.\d+\), lot-\d\d \(0\.\d+\); pulled away by \S+ \(-?\d+%\), \S+ \(-?\d+%\)", table[1]
+    )
+    assert table[-1].startswith("not read: bad-1/broken.png: not a picture")
+    got = rows(dn2_command("score", saved_lots, incoming, "--json").out)
+    assert [list(row) for row in got] == [[*COLUMNS, "members"]] * 7
+    assert [row["error"] for row in got] == [None] * 7
+    broken = next(row for row in got if row["item"] == "bad-1")["members"][-1]
+    assert (broken["item"], broken["share"]) == ("broken.png", None)
+    assert "not a picture" in broken["error"]
+    assert dn2_command("score", saved_lots, incoming, "--fail-on-anomaly").status == 1
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_score_of_groups_writes_their_members(
+    dn2_command, saved_lots: Path, incoming: Path, tmp_path: Path, ending: str
+) -> None:
+    assert dn2_command("score", saved_lots, incoming, "-o", tmp_path / f"r.{ending}").status == 3
+    read = {"csv": pandas.read_csv, "parquet": pandas.read_parquet}
+    frame = (
+        read[ending](tmp_path / f"r.{ending}") if ending in read else pandas.read_json(tmp_path / "r.jsonl", lines=True)
+    )
+    assert list(frame.columns) == [*COLUMNS, "members"]
+    members = [one if isinstance(one, list) else json.loads(one) for one in frame["members"]]
+    assert sum(one["share"] for one in members[0]) == pytest.approx(1)
+
+
+def test_a_group_without_a_readable_picture_is_reported_with_status_3(
+    dn2_command, saved_lots: Path, lots: Path, tiny: str, tmp_path: Path
+) -> None:
+    shutil.copytree(lots / "good", tmp_path / "in")
+    (tmp_path / "in" / "empty").mkdir()
+    done = dn2_command("fit", tmp_path / "in", "-o", tmp_path / "m.dn2", "--backbone", tiny, "--groups")
+    assert done.status == 3
+    assert lines(done.err)[-1] == "dn2: not read: empty: a group without pictures"
+    done = dn2_command("score", saved_lots, tmp_path / "in")
+    assert done.status == 3
+    assert "not read: empty: a group without pictures" in done.out
+    assert lines(done.err)[-1].endswith("; 1 could not be read")
+
+
+def test_groups_are_added_removed_and_measured(
+    dn2_command, saved_lots: Path, lots: Path, incoming: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(saved_lots, tmp_path / "lots.dn2"))
+    done = dn2_command("add", folder, incoming)
+    assert done.status == 3
+    assert lines(done.err)[0] == "7 items added"
+    assert lines(done.err)[-1].startswith("dn2: not read: bad-1/broken.png: not a picture")
+    assert dn2_command("remove", folder, *sorted(path.name for path in incoming.iterdir())).status == 0
+    done = dn2_command("evaluate", folder, "--normal", lots / "new", "--anomalous", lots / "bad", "--json")
+    assert done.status == 0
+    assert json.loads(done.out)["roc_auc"] == 1
+    done = dn2_command("evaluate", folder, "--normal", lots / "new", "--anomalous", incoming)
+    assert done.status == 3
+    assert lines(done.err) == [f"dn2: not read: bad-1/broken.png: {NO_PICTURE}"]
 
 
 # evaluate
@@ -505,6 +691,35 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --backbone resnet": "must be lite0, lite1, lite2, timm/NAME or the path of an .onnx",
     "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx cannot be read",
     "fit {normal} -o {tmp}/m --backbone {tiny} --neighbors 40": "need at least 41 reference items",
+    "fit {normal} -o {tmp}/m --preset best": "'--preset'",
+    "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact or kmeans:C",
+    "fit {normal} -o {tmp}/m --index kmeans:x --neighbors 1": "the index must be auto, exact or kmeans:C",
+    "fit {normal} -o {tmp}/m --index tree": "such as kmeans:100, got 'tree'",
+    "fit {normal} -o {tmp}/m --index kmeans:3 --neighbors 2": "n_neighbors must be 1, got 2",
+    "fit {normal} -o {tmp}/m --backbone {tiny} --index kmeans:21": "21 centroids need at least 21 reference items",
+    "fit {normal} -o {tmp}/m --drop 0.5": "need a set that is contaminated",
+    "fit {normal} -o {tmp}/m --first-neighbors 2": "need a set that is contaminated",
+    "fit {normal} -o {tmp}/m --contaminated --drop 1": "at least 0 and less than 1, got 1",
+    "fit {normal} -o {tmp}/m --contaminated --drop -0.1": "at least 0 and less than 1, got -0.1",
+    "fit {normal} -o {tmp}/m --contaminated --drop nan": "at least 0 and less than 1, got nan",
+    "fit {normal} -o {tmp}/m --contaminated --drop half": "'--drop'",
+    "fit {normal} -o {tmp}/m --contaminated --first-neighbors 0": "'--first-neighbors'",
+    "fit {normal} -o {tmp}/m --contaminated --false-alarm-rate 0.04": "24 items that calibrate, got 20 of 40; add 8",
+    "fit {normal} -o {tmp}/m --contaminated --drop 0.99 --backbone {tiny}": "10 neighbours need at least 11 reference",
+    "fit {normal} -o {tmp}/m --groups": "no group found in",
+    "fit {readme} -o {tmp}/m --groups": "groups are the subfolders of a folder, and",
+    "fit {normal}/*.png -o {tmp}/m --groups": "groups are the subfolders of a folder, and",
+    "fit @{readme} -o {tmp}/m --groups": "groups are the subfolders of a folder, and",
+    "fit {lots}/good {lots}/good -o {tmp}/m --groups": "two inputs give an item the name 'good/lot-00'",
+    "score {saved_lots} {normal}": "no group found in",
+    "score {saved_lots} {readme}": "groups are the subfolders of a folder, and",
+    "add {saved_lots} {lots}/good": "already (24 such names in all)",
+    "readmit {saved}": "Missing argument 'ITEM'",
+    "readmit {saved} nobody.png": "the model has no item 'nobody.png'",
+    "readmit {saved} 0000.png": "'0000.png' is not set aside; `dn2 inspect MODEL --aside` lists what is",
+    "inspect {saved} --items --aside": "--items and --aside are two lists",
+    "fit {normal} -o {tmp}/m --backbone lite0@16": "the side of a picture must have 32 to 1024 pixels",
+    "fit {normal} -o {tmp}/m --backbone lite0+resnet": "or several of these joined by +, got 'resnet'",
     "fit {normal} -o {normal}": "exists and is no dn2 model",
     "fit {normal} -o {readme}": "exists and is no dn2 model",
     "fit {normal} -o /proc/m --backbone {tiny} --no-cache": "cannot be written",
@@ -548,7 +763,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("command", REFUSED)
 def test_what_cannot_be_done_is_refused_in_one_line(
-    dn2_command, saved: Path, world: Path, tmp_path: Path, tiny: str, command: str
+    dn2_command, saved: Path, saved_lots: Path, lots: Path, world: Path, tmp_path: Path, tiny: str, command: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "readme.txt").write_text("no picture")
@@ -556,6 +771,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     places = {
         "normal": world / "normal",
         "saved": saved,
+        "saved_lots": saved_lots,
+        "lots": lots,
         "tmp": tmp_path,
         "tiny": tiny,
         "empty": tmp_path / "empty",

@@ -130,7 +130,7 @@ def test_an_interrupt_ends_a_run_with_status_130_and_no_traceback(
     assert not (tmp_path / "r.csv").exists()
     # and before the command has loaded anything
     process = start("inspect", saved)
-    time.sleep(0.3)
+    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     assert "Traceback" not in process.communicate(timeout=30)[1]
 

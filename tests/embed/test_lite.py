@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
+from PIL import Image
 
 from dn2.embed import lite
 from dn2.embed.lite import SPECS, parse_checkpoint, read_checkpoint
@@ -308,3 +309,49 @@ def test_embeddings_are_non_negative_and_the_same_every_time(lite0, crops, digit
     assert (first.max(axis=1) > 0).all()
     assert np.array_equal(first, lite0.embed(pixels))
     assert np.array_equal(first, Network(get_backbone("lite0"), "f32").embed(pixels))
+
+
+# Posterior and size
+
+
+@pytest.mark.parametrize("name", ["lite0", "lite2"])
+def test_a_posterior_joins_the_features_as_shares_with_the_classifiers_probabilities(name, crops):
+    """By hand: features over their sum, then 0.7 softmax(logits / 1.3), logits from the checkpoint's last layer."""
+    spec = SPECS[name]
+    pixels = [np.resize(crop, (spec.size, spec.size, 3)) for crop in crops[:3]]
+    features = Network(get_backbone(name), "f32").embed(pixels).astype(np.float64)
+    weights = read_checkpoint(spec)
+    logits = features @ weights["_fc.weight"].T.astype(np.float64) + weights["_fc.bias"]
+    powers = np.exp(logits / 1.3)
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    expected = np.hstack([features / features.sum(axis=1, keepdims=True), 0.7 * probabilities])
+    network = Network(get_backbone(f"{name}-posterior"), "f32")
+    found = network.embed(pixels)
+    assert (network.dimension, found.shape) == (2280, (3, 2280))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-6)
+    assert found.sum(axis=1) == pytest.approx([1.7] * 3, rel=1e-4)
+    assert found.min() >= 0
+
+
+def test_a_network_of_another_size_knows_a_picture_again(lite0, crops):
+    def embed(network, side):
+        pixels = [np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC)) for crop in crops]
+        features = network.embed(pixels)
+        return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+    small, usual = embed(Network(get_backbone("lite0@160"), "f32"), 160), embed(lite0, 224)
+    assert small.shape == (8, 1280)
+    assert (small @ usual.T).argmax(axis=1).tolist() == list(range(8))
+    assert not np.allclose(small, usual, rtol=1e-3)
+
+
+def test_features_that_are_all_nothing_give_shares_of_nothing():
+    import openvino as ov
+    from openvino import opset13 as op
+
+    weights = {"_fc.weight": np.ones((3, 4), np.float32), "_fc.bias": np.array([0, 0, 1], np.float32)}
+    features = op.parameter([1, 4], np.float32)
+    compiled = ov.compile_model(ov.Model([lite._with_posterior(features, weights)], [features]), "CPU")
+    (found,) = compiled([np.zeros((1, 4), np.float32)])[0]
+    odds = np.exp([0, 0, 1 / 1.3])
+    np.testing.assert_allclose(found, [0, 0, 0, 0, *(0.7 * odds / odds.sum())], rtol=1e-3)

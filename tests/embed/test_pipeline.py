@@ -84,6 +84,22 @@ def run(paths, network=None, cache=None, **options):
     return list(ImagePipeline([network or FakeNetwork()], cache, **options).embed(paths))
 
 
+class Brightness(FakeNetwork):
+    """Embeds a picture as its size and its mean."""
+
+    def __init__(self, size=16, digest="brightness"):
+        super().__init__(FakeBackbone(digest, Preprocessing(size, size)))
+
+    def wait(self):
+        for pixels, receive in self._waiting:
+            receive(np.array([len(pixels), pixels.mean()], np.float32))
+        self._waiting.clear()
+
+
+def several(paths, *networks, cache=None, **options):
+    return list(ImagePipeline(networks or (FakeNetwork(), Brightness()), cache, **options).embed(paths))
+
+
 def reader_threads():
     return [thread for thread in threading.enumerate() if thread.name.startswith("dn2-read")]
 
@@ -333,7 +349,8 @@ def test_no_more_than_two_windows_are_read_ahead(colors, monkeypatch):
 
 
 def test_pixels_are_let_go_as_soon_as_the_network_has_them(colors):
-    assert {item.pixels is None for item in run(colors)} == {True}
+    assert [item.pixels for item in run(colors)] == [{}] * 40
+    assert [item.pixels for item in several(colors)] == [{}] * 40
 
 
 def test_a_network_of_large_pictures_reads_fewer_ahead(colors):
@@ -394,3 +411,80 @@ def test_embeddings_of_both_precisions_are_kept_side_by_side(files, lite0):
     assert len(cache) == 4
     assert not np.array_equal(exact[0].vector, again[0].vector)
     assert np.array_equal(run(files[:2], lite0, cache)[0].vector, exact[0].vector)
+
+
+# Several networks
+
+
+def test_what_several_networks_give_is_joined_in_their_order(colors):
+    for number, item in enumerate(several(colors)):
+        assert item.vector.tolist() == pytest.approx([number, 100, 200, 16, (number + 300) / 3], rel=1e-6)
+    for number, item in enumerate(several(colors, Brightness(), FakeNetwork())):
+        assert item.vector.tolist() == pytest.approx([16, (number + 300) / 3, number, 100, 200], rel=1e-6)
+
+
+def test_a_file_is_read_once_and_decoded_once_for_networks_of_any_size_unless_it_is_a_jpeg(
+    files, decoded, tmp_path, encode, crops
+):
+    several(files, FakeNetwork(), Brightness(16), Brightness(32, "other"))
+    assert decoded["decoded"] == 8
+    (tmp_path / "x.jpg").write_bytes(encode(crops[0], "JPEG"))
+    several([tmp_path / "x.jpg"], FakeNetwork(), Brightness(16), Brightness(16, "other"))
+    assert decoded["decoded"] == 8 + 2  # at 1/n of its size, by the size wanted
+
+
+def test_a_jpeg_is_embedded_by_each_network_as_it_would_be_alone(tmp_path, encode, crops):
+    (tmp_path / "x.jpg").write_bytes(encode(np.tile(crops[0], (3, 3, 1)), "JPEG"))
+    networks = [Brightness(8, "small"), Brightness(200, "large")]
+    (joined,) = several([tmp_path / "x.jpg"], *networks)
+    alone = [run([tmp_path / "x.jpg"], network)[0].vector for network in networks]
+    assert joined.vector.tolist() == np.concatenate(alone).tolist()
+    assert alone[0][1] != alone[1][1]
+
+
+def test_each_network_is_kept_by_itself_and_only_what_is_missing_is_computed(files, decoded):
+    cache, first, second = FakeCache(), FakeNetwork(), Brightness()
+    run(files, first, cache)
+    expected = [item.vector.tolist() for item in several(files)]
+    decoded.clear()
+    items = several(files, first, second, cache=cache)
+    assert [item.vector.tolist() for item in items] == expected
+    assert (first.started, second.started, decoded["decoded"], len(cache)) == (8, 8, 8, 16)
+    items = several(files, second, first, cache=cache)
+    assert [item.vector.tolist() for item in items] == [row[3:] + row[:3] for row in expected]
+    assert (first.started, second.started, decoded["decoded"]) == (8, 8, 8)
+
+
+def test_a_thumbnail_that_is_missing_takes_no_network(files, decoded):
+    cache, networks = FakeCache(), (FakeNetwork(), Brightness())
+    several(files, *networks, cache=cache)
+    decoded.clear()
+    items = several(files, *networks, cache=cache, thumbnails=True)
+    assert all(item.thumbnail.startswith(b"\xff\xd8") for item in items)
+    assert [network.started for network in networks] == [8, 8]
+    assert decoded["decoded"] == 8
+    assert len(cache) == 24
+
+
+def test_what_cannot_be_read_has_an_error_and_no_part_of_an_embedding(colors, tmp_path):
+    (tmp_path / "text.png").write_text("no picture")
+    items = several([colors[0], tmp_path / "text.png", colors[1]])
+    assert [item.vector is None for item in items] == [False, True, False]
+    assert items[1].parts == [None, None] or items[1].parts == []
+    assert "not a picture" in items[1].error
+
+
+def test_the_same_network_twice_gives_its_part_twice(colors):
+    for item in several(colors[:3], FakeNetwork(), FakeNetwork(), cache=FakeCache()):
+        assert item.vector[:3].tolist() == item.vector[3:].tolist()
+
+
+def test_parts_are_joined_as_told(colors):
+    (item,) = several(colors[7:8], join=lambda parts: np.concatenate(parts[::-1]) * 2)
+    assert item.vector.tolist() == pytest.approx([32, 614 / 3, 14, 200, 400], rel=1e-6)
+
+
+def test_large_pictures_of_several_networks_together_read_fewer_ahead():
+    networks = [Brightness(4096, str(number)) for number in range(4)]
+    side = 4096 * 4096 * 3 * 4
+    assert ImagePipeline(networks)._window * side <= max(1 << 28, cpu_count() * side)

@@ -1,11 +1,12 @@
 """Backbones by name, on a machine with or without PyTorch."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 import dn2
-from dn2.embed.registry import from_any_folder, get_backbone
+from dn2.embed.registry import from_any_folder, get_backbone, split_name
 from dn2.errors import BackboneError, InputError, MissingExtra
 
 
@@ -49,3 +50,99 @@ def test_a_backbone_of_another_kind_is_not_exported(tmp_path):
 def test_an_export_goes_to_an_onnx_file_in_a_folder_that_exists(tmp_path, path):
     with pytest.raises(InputError, match=r"written to a file \.onnx in a folder that exists, got .*net"):
         dn2.export_onnx("timm/resnet18", tmp_path / path)
+
+
+# Variants of the built-in networks
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("lite0", 224), ("lite1", 240), ("lite2", 260), ("lite0@192", 192), ("lite2@32", 32), ("lite1@1024", 1024)],
+)
+@pytest.mark.parametrize("posterior", ["", "-posterior"])
+def test_a_built_in_network_takes_pictures_of_the_size_in_its_name(name, side, posterior):
+    kind, at, size = name.partition("@")
+    backbone = get_backbone(kind + posterior + at + size)
+    assert (backbone.preprocessing.width, backbone.preprocessing.height) == (side, side)
+    assert (backbone.name, backbone.normalize) == (kind + posterior + at + size, "root-unit")
+
+
+def test_a_posterior_has_a_digest_of_its_own_and_a_size_has_not():
+    names = ["lite0", "lite1", "lite2", "lite0-posterior", "lite1-posterior", "lite2-posterior"]
+    assert len({get_backbone(name).digest for name in names}) == len(names)
+    assert get_backbone("lite0@192").digest == get_backbone("lite0").digest  # its preprocessing tells
+    assert get_backbone("lite0-posterior@192").digest == get_backbone("lite0-posterior").digest
+
+
+@pytest.mark.parametrize("name", ["lite0@0", "lite0@31", "lite0@1025", "lite2-posterior@9999"])
+def test_a_size_too_small_or_too_large_is_refused(name):
+    with pytest.raises(BackboneError, match=f"the side of a picture must have 32 to 1024 pixels, got {name!r}"):
+        get_backbone(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "lite3",
+        "lite",
+        "Lite0",
+        "lite0@",
+        "lite0@x",
+        "lite0@-64",
+        "lite0@12345",
+        "lite0@192-posterior",
+        "lite0-posteriors",
+        "lite0 ",
+        "lite0\n",
+        "lite0+",
+        "+lite0",
+        "lite0+lite7",
+        "lite0+resnet18",
+    ],
+)
+def test_a_name_that_is_no_backbone_is_refused_with_what_is(name):
+    with pytest.raises(BackboneError, match=r"the backbone must be lite0, lite1, lite2, timm/NAME or the path of an"):
+        dn2.ImageEmbedder(name).specs  # noqa: B018
+
+
+# Joined networks
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("lite0", ["lite0"]),
+        ("lite0+lite2", ["lite0", "lite2"]),
+        ("lite0-posterior+lite2-posterior@192", ["lite0-posterior", "lite2-posterior@192"]),
+        ("lite0+lite1+lite2", ["lite0", "lite1", "lite2"]),
+        ("lite0+lite0", ["lite0", "lite0"]),
+        ("lite1-posterior+lite2-posterior@192+lite2", ["lite1-posterior", "lite2-posterior@192", "lite2"]),
+        ("a.onnx+lite1-posterior@99+b.onnx", ["a.onnx", "lite1-posterior@99", "b.onnx"]),
+        ("lite0+timm/resnet18", ["lite0", "timm/resnet18"]),
+        ("timm/resnet18+lite0", ["timm/resnet18", "lite0"]),
+        ("timm/a:w.pt+timm/b", ["timm/a:w.pt", "timm/b"]),
+        ("net.onnx+lite0", ["net.onnx", "lite0"]),
+        ("lite0+net.onnx", ["lite0", "net.onnx"]),
+        ("lite0+c++/a.onnx+lite2-posterior@208+b.onnx", ["lite0", "c++/a.onnx", "lite2-posterior@208", "b.onnx"]),
+        ("./lite0+net.onnx", ["./lite0+net.onnx"]),
+        ("a.onnx+b.onnx", ["a.onnx", "b.onnx"]),
+        ("a.onnx+b.onnx+timm/resnet18", ["a.onnx", "b.onnx", "timm/resnet18"]),
+        # Files whose paths hold a +
+        ("c++/net.onnx", ["c++/net.onnx"]),
+        ("a+b.onnx", ["a+b.onnx"]),
+        ("my+lite.onnx", ["my+lite.onnx"]),
+        ("net+lite0.onnx", ["net+lite0.onnx"]),
+        ("net+lite0/b.onnx+lite0", ["net+lite0/b.onnx", "lite0"]),
+    ],
+)
+def test_a_name_lists_the_networks_that_it_joins(name, parts):
+    assert split_name(name) == parts
+
+
+def test_the_paths_in_a_joined_name_are_made_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    joined = from_any_folder("a.onnx+sub/b.onnx+timm/resnet18:w.safetensors+lite0")
+    here = Path(tmp_path)
+    assert joined == f"{here / 'a.onnx'}+{here / 'sub' / 'b.onnx'}+timm/resnet18:{here / 'w.safetensors'}+lite0"
+    assert from_any_folder(joined) == joined

@@ -287,3 +287,47 @@ def test_false_discoveries_equal_naive(data):
 
 def test_a_p_value_on_the_line_exactly_is_an_alarm():
     assert false_discoveries(np.array([0.1, 1, 1]), 0.3).tolist() == [True, False, False]  # 0.1 * 3 > 0.3 in floats
+
+
+# Split calibration
+
+
+@pytest.mark.parametrize(
+    ("sample", "n", "learnt", "method"),
+    [(40, 40, "", "leave-one-out"), (20, 40, "", "sampled"), (20, 40, "the 3 centroids were", "split")],
+)
+def test_the_method_is_named_by_who_calibrates_and_what_was_learnt(sample, n, learnt, method):
+    assert Calibration(np.arange(sample, dtype=float), n, 0, learnt).as_dict(0.5)["method"] == method
+
+
+def test_split_calibration_says_what_was_learnt_and_what_was_left_out():
+    made = Calibration(np.arange(38, dtype=float), 80, 0, "what stands aside was", 2)
+    words = " ".join(made.assumptions())
+    assert "A random 40 of the 80 items calibrate; what stands aside was learnt from the others." in words
+    assert "The 2 calibrating items that score highest are taken for anomalies" in words
+    assert "up to 0.053 above the rate" in words  # 2 / 38
+    assert made.as_dict(0.5)["trimmed"] == 2
+    assert "taken for anomalies" not in " ".join(calibration(range(40)).assumptions())
+
+
+@given(scores=scores_with_ties, trimmed=st.integers(0, 5))
+def test_scores_left_out_change_a_p_value_by_no_more_than_is_said(scores, trimmed):
+    """Of new normal items, no larger a share may be flagged beyond the rate than `trimmed` of those that are left."""
+    trimmed = min(trimmed, len(scores) - 1)
+    left = sorted(scores)[: len(scores) - trimmed]
+    made = Calibration(np.array(left), len(scores), 0, "what stands aside was", trimmed)
+    for score in scores:
+        honest = naive.p_value(score, scores)
+        assert float(honest) <= made.p_value(np.array([score]))[0] + trimmed / len(left) + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("rate", "m", "n", "need", "more"),
+    [(0.01, 45, 90, 99, 108), (0.01, 20, 41, 99, 162), (0.1, 5, 12, 9, 10)],
+)
+def test_an_unattainable_rate_counts_also_those_that_do_not_calibrate(rate, m, n, need, more):
+    words = rf"{rate:g} needs at least {need} items that calibrate, got {m} of {n}; add {more} more or ask for"
+    for refused in (lambda: attainable_rate(rate, m, n), lambda: Calibration(np.arange(m), n, 0, "x was").rate(rate)):
+        with pytest.raises(ReferenceTooSmall, match=words):
+            refused()
+    assert attainable_rate(rate, math.floor(m * (n + more) / n), n + more) == rate

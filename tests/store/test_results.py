@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dn2 import InputError, MissingExtra, Neighbor, ReferenceTooSmall, Results, Row
+from dn2 import InputError, Member, MissingExtra, Neighbor, ReferenceTooSmall, Results, Row
 from dn2.store import results as results_module
 from dn2.store import vectors
 from dn2.store.results import COLUMNS, writer_for
@@ -270,3 +270,75 @@ def test_embeddings_come_back_as_they_were(tmp_path: Path, ending: str) -> None:
 def test_an_unknown_ending_of_embeddings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"must end in \.npz or \.parquet"):
         vectors.writer_for(tmp_path / "v.csv")
+
+
+# Groups
+
+
+@pytest.fixture
+def groups() -> Results:
+    """Three groups: one with a member that cannot be read, one without a picture, one of strange names."""
+    members = (Member("a.png", 1.25), Member("b.png", -0.25), Member("c.png", error='damaged, "x"'))
+    rows = [
+        Row("lot-1", 0.25, 0.6, None, evidence(("r1", 0.5)), members=members),
+        Row("empty", error="a group without pictures", members=()),
+        Row(STRANGE, 7.5, 0.05, None, evidence((STRANGE, 2.7)), members=(Member(STRANGE, 1.0),)),
+    ]
+    return Results(rows, None, 19).at(0.05)
+
+
+MEMBERS = [
+    [
+        {"item": "a.png", "share": 1.25, "error": None},
+        {"item": "b.png", "share": -0.25, "error": None},
+        {"item": "c.png", "share": None, "error": 'damaged, "x"'},
+    ],
+    [],
+    [{"item": STRANGE, "share": 1.0, "error": None}],
+]
+
+
+def test_results_of_groups_have_one_column_more_in_every_form(groups: Results, tmp_path: Path) -> None:
+    columns = [*CONTRACT, "members"]
+    for ending in ("csv", "jsonl", "parquet"):
+        groups.save(tmp_path / f"r.{ending}")
+    with open(tmp_path / "r.csv", encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == columns
+    assert [json.loads(row[6]) if row[6] else [] for row in rows] == MEMBERS
+    lines = (tmp_path / "r.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    assert [list(json.loads(line)) for line in lines] == [columns] * 3
+    assert [json.loads(line)["members"] for line in lines] == MEMBERS
+    frame = pandas.read_parquet(tmp_path / "r.parquet")
+    assert list(frame.columns) == columns
+    assert [json.loads(text) if isinstance(text, str) else [] for text in frame["members"]] == MEMBERS
+    assert list(groups.to_pandas().columns) == columns
+    assert groups.to_pandas()["members"].tolist() == MEMBERS
+
+
+def test_a_new_rate_keeps_the_members(groups: Results) -> None:
+    assert [row.members for row in groups.at(0.9)] == [row.members for row in groups]
+
+
+def test_members_that_could_not_be_read_are_listed_after_the_items(groups: Results) -> None:
+    assert [(row.item, row.error) for row in groups.unreadable] == [
+        ("empty", "a group without pictures"),
+        ("lot-1/c.png", 'damaged, "x"'),
+    ]
+    assert [row.item for row in groups.errors] == ["empty"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_single_items_among_groups_have_no_members(groups: Results, tmp_path: Path, ending: str) -> None:
+    mixed = Results([*groups, Row("one.png", 1.0, 0.5, False, evidence(("r1", 1.0)))], None, 19)
+    mixed.save(tmp_path / f"r.{ending}")
+    read = {"csv": pandas.read_csv, "parquet": pandas.read_parquet}
+    frame = (
+        read[ending](tmp_path / f"r.{ending}") if ending in read else pandas.read_json(tmp_path / "r.jsonl", lines=True)
+    )
+    assert list(frame.columns) == [*CONTRACT, "members"]
+    assert frame["members"].isna()[3]
+    assert len((tmp_path / f"r.{ending}").read_bytes()) > 0
+    if ending == "csv":
+        with open(tmp_path / "r.csv", encoding="utf-8", newline="") as file:
+            assert {len(row) for row in csv.reader(file)} == {7}

@@ -23,7 +23,7 @@ def neighbors(bench: Bench) -> Result:
     numbers = [k for k in NEIGHBORS if k <= min(len(split.reference) for *_, split in runs)]
     result = Result("Number of neighbours, one class normal", "neighbours k", scale="log")
     result.positions = {str(k): float(k) for k in numbers}
-    method = f"dn2 {bench.embeddings.backbone}"
+    method = f"dn2 {bench.backbone}"
     with bench.watch("classes") as show:
         for done, (name, seed, split) in enumerate(runs, 1):
             with timed(result, method):
@@ -47,7 +47,7 @@ def centroids(bench: Bench) -> Result:
     result = Result("Centroids in place of the reference pictures, one class normal", "centroids C", scale="log")
     median = float(np.median([len(split.reference) for *_, split in runs]))
     result.positions = {**{str(count): float(count) for count in counts}, ALL: median}
-    method = f"dn2 {bench.embeddings.backbone}"
+    method = f"dn2 {bench.backbone}"
     with bench.watch("classes") as show:
         for done, (name, seed, split) in enumerate(runs, 1):
             reference, queries = rows_of(bench.vectors, split.reference), rows_of(bench.vectors, split.queries)

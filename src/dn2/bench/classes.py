@@ -21,14 +21,14 @@ NormalSets = Sequence[tuple[str, tuple[str, ...]]]
 class NearestNeighbors:
     """dn2: the mean squared distance to the k nearest reference items, searched class by class.
 
-    vectors : (n, d) float32 and labels : (n,) of all pictures.  A search among several classes is put together from
+    A search among several classes is put together from
     those in each of them, which are kept as long as the queries are the same."""
 
     random = False
 
-    def __init__(self, name: str, vectors: Vectors, labels: Positions, k: int) -> None:
-        self.name = name
-        self._vectors, self._labels, self._k = vectors, labels, k
+    def __init__(self, bench: Bench) -> None:
+        self.name = bench.name
+        self._bench = bench
         self._queries = np.empty(0, np.int64)
         self._found: dict[tuple[int, bytes], Vectors] = {}
 
@@ -37,22 +37,24 @@ class NearestNeighbors:
         if not np.array_equal(split.queries, self._queries):
             self._queries = split.queries
             self._found.clear()
-        labels = self._labels[split.reference]
-        check_neighbors(self._k, len(labels), "the reference set")
+        labels = self._bench.data.labels[split.reference]
+        k = self._bench.neighbors_among(len(labels))
+        check_neighbors(k, len(labels), "the reference set")
         parts = [self._search(label, split.reference[labels == label]) for label in np.unique(labels).tolist()]
-        return mean_squared_distance(merged(parts, self._k))
+        return mean_squared_distance(merged(parts, k))
 
     def _search(self, label: int, reference: Positions) -> Vectors:
         key = (label, reference.tobytes())
         if key not in self._found:
-            queries = rows_of(self._vectors, self._queries)
-            self._found[key] = nearest_distances(rows_of(self._vectors, reference), queries, self._k)
+            rows = rows_of(self._bench.vectors, reference)
+            queries = rows_of(self._bench.vectors, self._queries)
+            self._found[key] = nearest_distances(rows, queries, self._bench.n_neighbors)
         return self._found[key]
 
 
 def one_class(bench: Bench) -> Result:
     """Take each class as normal in turn, and all others as anomalous."""
-    result = Result("One class normal", "normal class", averaged=True)
+    result = Result("One class normal", "normal class")
     _compare(bench, result, [(name, (name,)) for name in bench.data.normal], _methods(bench))
     return result
 
@@ -72,14 +74,14 @@ def multimodal(bench: Bench) -> Result:
             f"{data.folder}: several classes together are to be normal, and there is but one; use one-class, or choose "
             "more with --classes and --normal"
         )
-    result = Result("Several classes normal", "normal classes", averaged=len(sets) > 1)
+    result = Result("Several classes normal", "normal classes")
     _compare(bench, result, sets, _methods(bench))
     return result
 
 
 def backbones(benches: Iterable[Bench]) -> Result:
     """Take each class as normal in turn, in the embeddings of several backbones."""
-    result = Result("Backbones, one class normal", "normal class", averaged=True)
+    result = Result("Backbones, one class normal", "normal class")
     for bench in benches:
         sets = [(name, (name,)) for name in bench.data.normal]
         _compare(bench, result, sets, _methods(bench))
@@ -87,8 +89,7 @@ def backbones(benches: Iterable[Bench]) -> Result:
 
 
 def _methods(bench: Bench) -> list[Method]:
-    ours = NearestNeighbors(bench.name, bench.vectors, bench.data.labels, bench.n_neighbors)
-    return [ours, *bench.rivals]
+    return [NearestNeighbors(bench), *bench.rivals]
 
 
 def _compare(bench: Bench, result: Result, sets: NormalSets, methods: Sequence[Method]) -> None:

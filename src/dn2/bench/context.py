@@ -9,20 +9,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dn2.bench.data import ClassFolders, Split
-from dn2.bench.embeddings import Embeddings, Watch
+from dn2.bench.embeddings import Watch
 from dn2.bench.result import Measurement, Result
 from dn2.bench.scoring import roc_auc
 from dn2.embedding import Vectors
 from dn2.neighbors.conformal import Scores
+from dn2.presets import Preset
 
 
 class Method(Protocol):
-    """A way to score queries against reference items.
+    """A way to score queries against reference items."""
 
-    name : the column of the table; random : whether it draws at random itself."""
+    @property
+    def name(self) -> str:
+        """The column of the table."""
 
-    name: str
-    random: bool
+    @property
+    def random(self) -> bool:
+        """Whether it draws at random itself, besides the split."""
 
     def scores(self, split: Split, seed: int) -> Scores:
         """Return the anomaly scores of the split's queries, (n_queries,); higher is more anomalous."""
@@ -32,24 +36,28 @@ class Method(Protocol):
 class Bench:
     """One data set in one embedding.
 
+    vectors : (n, d) float32, the normalised embeddings of all pictures.
+    n_neighbors : number k of neighbours; fewer_among_few : whether a small reference set has fewer, as in a preset.
     seeds : number of random draws.  rivals : other methods to run on the same splits."""
 
     data: ClassFolders
-    embeddings: Embeddings
+    backbone: str
+    vectors: Vectors
     n_neighbors: int
     seeds: int
     watch: Watch
     rivals: Sequence[Method] = ()
-
-    @property
-    def vectors(self) -> Vectors:
-        """The normalised embeddings of all pictures, (n, d) float32."""
-        return self.embeddings.vectors
+    fewer_among_few: bool = False
 
     @property
     def name(self) -> str:
         """What dn2's own column is called."""
-        return f"dn2 {self.embeddings.backbone}, k = {self.n_neighbors}"
+        fewer = self.neighbors_among(0) < self.n_neighbors
+        return f"dn2 {self.backbone}, k {'≤' if fewer else '='} {self.n_neighbors}"
+
+    def neighbors_among(self, n: int) -> int:
+        """Return the number of neighbours that a score averages over among n reference items."""
+        return Preset(self.backbone, self.n_neighbors).neighbors_among(n) if self.fewer_among_few else self.n_neighbors
 
     def draws(self, random: bool = False) -> list[int | None]:
         """List the seeds to run: one run, None, if neither the split nor the method is random."""

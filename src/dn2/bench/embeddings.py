@@ -18,7 +18,6 @@ from dn2.embed.images import Preprocessing, decode, read_bytes, to_pixels
 from dn2.embed.network import cpu_count
 from dn2.embedding import Progress, Vectors
 from dn2.errors import InputError
-from dn2.neighbors.normalize import normalize as normalized
 from dn2.store.cache import Cache
 from dn2.store.results import Row
 
@@ -32,8 +31,8 @@ PIXELS_SIDE = 32
 class Embeddings:
     """The embeddings of a data set by one backbone.
 
-    vectors : (n, d) float32, normalised by `normalization`; a picture that cannot be read has a row of zeros.
-    readable : (n,) bool; unreadable : rows with the errors.
+    vectors : (n, d) float32 of the pictures that can be read, not normalised; normalization : what is to be used.
+    readable : (n_pictures,) bool; unreadable : rows with the errors.
     seconds : wall time of embedding; n_computed : pictures that were not in the cache."""
 
     backbone: str
@@ -46,47 +45,41 @@ class Embeddings:
 
     def describe(self) -> str:
         """Say in one sentence what the embeddings are and what they cost."""
-        n = int(self.readable.sum())
+        n = len(self.vectors)
         return (
             f"{self.backbone}: {n:,} embeddings of {self.vectors.shape[1]:,} features, normalisation "
             f"{self.normalization}, {self.seconds:.1f} s, {n - self.n_computed:,} of them from the cache"
         )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How pictures become embeddings, and embeddings scores: the one place where this is decided.
+def embed(
+    data: ClassFolders, backbone: str, normalize: str | None, precision: str, cache: Cache | None, watch: Watch
+) -> Embeddings:
+    """Embed all pictures; normalize : None for what measures best with the backbone.
 
-    backbones : names, see `ImageEmbedder`; normalize : None for what measures best with the backbone.
-    n_neighbors : number k of neighbours that a score averages over."""
-
-    backbones: Sequence[str] = ("lite0",)
-    n_neighbors: int = 2
-    normalize: str | None = None
-    precision: str = "auto"
-
-    def embed(self, backbone: str, data: ClassFolders, cache: Cache | None, watch: Watch) -> Embeddings:
-        """Embed all pictures.  Raises BackboneError, InputError if none can be read or the normalisation fails."""
-        start = time.perf_counter()
-        embedder = ImageEmbedder(backbone, precision=self.precision, cache=cache)
-        normalization = self.normalize or embedder.normalize
-        vectors = np.zeros((len(data.items), embedder.dimension), np.float32)
-        readable = np.zeros(len(data.items), bool)
-        unreadable: list[Row] = []
-        n_computed = 0
-        with watch(f"embedding by {backbone}") as show:
-            for place, one in enumerate(embedder.embed(item.path for item in data.items)):
-                if one.vector is None:
-                    unreadable.append(Row(data.items[place].name, error=one.error))
-                else:
-                    vectors[place], readable[place] = one.vector, True
-                    n_computed += bool(one.new)
-                show(place + 1, len(data.items))
-        if not readable.any():
-            raise InputError(f"none of the {len(unreadable)} pictures in {data.folder} can be read")
-        vectors = normalized(vectors, normalization)
-        seconds = time.perf_counter() - start
-        return Embeddings(backbone, vectors, normalization, readable, unreadable, seconds, n_computed)
+    Raises BackboneError, InputError if none can be read."""
+    start = time.perf_counter()
+    embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
+    method = normalize or embedder.normalize
+    vectors = np.zeros((len(data.items), embedder.dimension), np.float32)
+    readable = np.zeros(len(data.items), bool)
+    unreadable: list[Row] = []
+    n_computed = 0
+    with watch(f"embedding by {backbone}") as show:
+        for place, one in enumerate(embedder.embed(item.path for item in data.items)):
+            if one.vector is None:
+                unreadable.append(Row(data.items[place].name, error=one.error))
+            else:
+                vectors[place], readable[place] = one.vector, True
+                n_computed += bool(one.new)
+            show(place + 1, len(data.items))
+    if not readable.any():
+        raise InputError(
+            f"none of the {len(unreadable)} pictures in {data.folder} can be read; {unreadable[0].item!r}: "
+            f"{unreadable[0].error}"
+        )
+    seconds = time.perf_counter() - start
+    return Embeddings(backbone, vectors[readable], method, readable, unreadable, seconds, n_computed)
 
 
 def read_pixels(paths: Sequence[Path], watch: Watch) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -22,13 +22,13 @@ ALL = "all"
 def few_shot(bench: Bench) -> Result:
     """Draw few reference pictures of each class at random, the fewer ones among the more, and score all queries.
 
-    Sizes below the number of neighbours, or not below that of the smallest class, are left out; `all` is not random
+    Sizes below their number of neighbours, or not below that of the smallest class, are left out; `all` is not random
     where the split is fixed."""
-    data, k = bench.data, bench.n_neighbors
+    data = bench.data
     splits = {(name, seed): data.split((name,), seed) for name in data.normal for seed in range(bench.seeds)}
     available = [len(split.reference) for split in splits.values()]
-    check_neighbors(k, min(available), "a class")
-    sizes = [size for size in SIZES if k <= size < min(available)]
+    check_neighbors(bench.neighbors_among(min(available)), min(available), "a class")
+    sizes = [size for size in SIZES if bench.neighbors_among(size) <= size < min(available)]
     result = Result("Few reference pictures, one class normal", "reference pictures", scale="log")
     result.positions = {**{f"{size:,}": float(size) for size in sizes}, ALL: float(np.median(available))}
     with bench.watch("draws") as show:
@@ -43,16 +43,15 @@ def few_shot(bench: Bench) -> Result:
 
 
 def _draw(bench: Bench, result: Result, name: str, seed: int, split: Split, sizes: Sequence[int]) -> None:
-    k = bench.n_neighbors
     reference, queries = rows_of(bench.vectors, split.reference), rows_of(bench.vectors, split.queries)
-    growing = nearest_while_growing(reference, queries, sizes, k)
+    growing = nearest_while_growing(reference, queries, sizes, bench.n_neighbors)
     for size in sizes:
         part = replace(split, reference=split.reference[:size])
         whole = size == len(split.reference)
         setting = ALL if whole else f"{size:,}"
         fixed = whole and not bench.data.random
         with timed(result, bench.name):
-            scores = mean_squared_distance(next(growing))
+            scores = mean_squared_distance(next(growing)[:, : bench.neighbors_among(size)])
         result.measurements.append(measured(bench.name, setting, name, None if fixed else seed, part, scores))
         for rival in bench.rivals:
             with timed(result, rival.name):

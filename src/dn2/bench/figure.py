@@ -71,11 +71,11 @@ def _lines(result: Result, axes: Axes) -> None:
 
 
 def _dots(result: Result, axes: Axes) -> None:
-    settings = [*result.settings, *[AVERAGE] * result.averaged]
+    settings = [*result.settings, *[AVERAGE] * result.has_average]
     series = list(_series(result))
     for number, (name, values) in enumerate(series):
         at = [place for place, setting in enumerate(settings) if setting in values]
-        offset = 0.5 * (number / max(1, len(series) - 1) - 0.5) if len(series) > 1 else 0.0
+        offset = min(0.14, 0.7 / len(series)) * (number - (len(series) - 1) / 2)
         axes.errorbar(
             [values[settings[place]][0] for place in at],
             [place + offset for place in at],
@@ -92,14 +92,14 @@ def _series(result: Result) -> list[tuple[str, dict[str, tuple[float, float]]]]:
     """List what is drawn: names and, by setting, means and standard errors in per cent."""
     series: list[tuple[str, dict[str, tuple[float, float]]]] = []
     settings: list[tuple[str, str | None]] = [(setting, setting) for setting in result.settings]
-    settings += [(AVERAGE, None)] if result.averaged else []
+    settings += [(AVERAGE, None)] if result.has_average else []
     for method in result.methods:
         means = {name: result.mean(method, setting) for name, setting in settings}
         values = {name: (100 * mean.value, 100 * (mean.error or 0)) for name, mean in means.items() if mean}
         series.append((method, values))
     for known in result.reported:
         values = {name: (100 * known.values[name], 0.0) for name, _ in settings if name in known.values}
-        label = f"{known.method} (as reported{', unconfirmed' if known.unconfirmed else ''})"
+        label = f"{known.method} ({known.source}{', unconfirmed' if known.unconfirmed else ''})"
         series += [(label, values)] if values else []
     return series
 

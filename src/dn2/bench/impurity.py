@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -11,10 +12,12 @@ from dn2.bench.data import Positions, Split
 from dn2.bench.result import Measurement, Result
 from dn2.bench.scoring import check_neighbors, merged, nearest_distances, roc_auc, rows_of
 from dn2.embedding import Vectors
-from dn2.errors import InputError
+from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.conformal import Scores, mean_squared_distance
 from dn2.neighbors.detector import KNNDetector
 from dn2.presets import NEIGHBORS_IF_CONTAMINATED
+
+Figures = Mapping[str, float]
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
 PAPER_DROP = 0.5
@@ -24,75 +27,100 @@ def impurity(bench: Bench) -> Result:
     """Pollute the reference pictures of each class with a share of other classes, and clean them.
 
     A share is that of the whole polluted set: the clean pictures all stay, others come in addition, those of a lower
-    share among those of a higher.  Raises InputError where there are too few others."""
+    share among those of a higher.  Shares that take more others than some class has are left out; raises InputError
+    if that leaves none."""
+    draws = [Draw.of(bench, name, seed) for seed in range(bench.seeds) for name in bench.data.normal]
+    shares = [share for share in SHARES if all(draw.reaches(share) for draw in draws)]
+    if len(shares) < 2:
+        raise InputError(
+            f"{bench.data.folder}: even a share of {SHARES[1]:.0%} takes more pictures of other classes than there are "
+            "besides the queries; add some (to train/ if there is one)"
+        )
     result = Result("Impurity of the reference set, one class normal", "share of other classes")
-    result.positions = {_setting(share): 100 * share for share in SHARES}
-    runs = [(name, seed) for seed in range(bench.seeds) for name in bench.data.normal]
+    result.positions = {f"{share:.0%}": 100 * share for share in shares}
     with bench.watch("cleaning") as show:
-        for done, (name, seed) in enumerate(runs):
-            case = _Case(bench, result, name, seed)
-            for step, share in enumerate(SHARES, 1):
+        for done, draw in enumerate(draws):
+            case = _Case(bench, result, draw)
+            for step, share in enumerate(shares, 1):
                 case.measure(share)
-                show(done * len(SHARES) + step, len(runs) * len(SHARES))
+                show(done * len(shares) + step, len(draws) * len(shares))
     result.notes += [
         "A share is that of the polluted set: all clean pictures stay, and others are added.",
         f"The paper's cleaning: k = {bench.n_neighbors} in both stages, {PAPER_DROP:.0%} dropped, whatever the share. "
         "Share given: the true share is dropped.",
-        "Estimated share, low and high: what dn2 says of the polluted set, in %.",
+        "Estimate, low and high: the share of anomalies that dn2 finds in the polluted set, in %.",
+        "n_reference in the CSV counts the clean ones alone.",
     ]
+    if left_out := [f"{share:.0%}" for share in SHARES if share not in shares]:
+        result.notes.append(f"There are too few pictures of other classes for {' and '.join(left_out)}.")
     return result
 
 
-def draw_pollution(split: Split, rng: np.random.Generator) -> dict[float, Positions]:
-    """Draw pictures of other classes for each share, without replacement, each draw within the next.
+@dataclass(frozen=True)
+class Draw:
+    """One class normal, and the pictures that pollute it, in the order in which they come in.
 
-    Raises InputError if there are too few."""
-    counts = {share: round(share / (1 - share) * len(split.reference)) for share in SHARES}
-    most = max(counts.values())
-    if most > len(split.others):
-        raise InputError(
-            f"a share of {_setting(max(SHARES))} takes {most} pictures of other classes beside "
-            f"{len(split.reference)} normal ones, and {len(split.others)} are no queries; add pictures of other "
-            "classes (to train/ if there is one)"
-        )
-    order = rng.permutation(split.others)
-    return {share: order[:count] for share, count in counts.items()}
+    fixed : whether the split is not random, so that nothing is where nothing pollutes."""
+
+    name: str
+    seed: int
+    split: Split
+    others: Positions
+    fixed: bool
+
+    @classmethod
+    def of(cls, bench: Bench, name: str, seed: int) -> Draw:
+        """Draw for a class and a seed.  Raises InputError, ReferenceTooSmall for a class that is too small."""
+        rng = np.random.default_rng([seed, bench.data.classes.index(name)])
+        whole = bench.data.split((name,), seed)
+        split = whole.with_others(rng)
+        check_neighbors(_both(bench)[1], len(split.reference), f"the class {name!r}")
+        return cls(name, seed, split, rng.permutation(split.others), split is whole and not bench.data.random)
+
+    def reaches(self, share: float) -> bool:
+        """Tell whether there are enough others for a share."""
+        return len(self.pollution(share)) == self._size(share)
+
+    def pollution(self, share: float) -> Positions:
+        """Return the positions of the others that make up a share, in [0, 1), of the polluted set."""
+        return self.others[: self._size(share)]
+
+    def _size(self, share: float) -> int:
+        return round(share / (1 - share) * len(self.split.reference))
 
 
 class _Case:
-    """One class normal, with one draw of what pollutes it."""
+    """Measures all ways of dealing with the pollution of one draw."""
 
-    def __init__(self, bench: Bench, result: Result, name: str, seed: int) -> None:
-        self.result, self.name, self.seed = result, name, seed
-        rng = np.random.default_rng([seed, bench.data.classes.index(name)])
-        whole = bench.data.split((name,), seed)
-        self.split = whole.with_others(rng)
-        self.fixed = self.split is whole and not bench.data.random
-        self.few, self.many = bench.n_neighbors, max(bench.n_neighbors, NEIGHBORS_IF_CONTAMINATED)
-        check_neighbors(self.many, len(self.split.reference), f"the class {name!r}")
-        self.pollution = {share: rows_of(bench.vectors, at) for share, at in draw_pollution(self.split, rng).items()}
-        self.clean, self.queries = (
-            rows_of(bench.vectors, self.split.reference),
-            rows_of(bench.vectors, self.split.queries),
-        )
+    def __init__(self, bench: Bench, result: Result, draw: Draw) -> None:
+        self.bench, self.result, self.draw = bench, result, draw
+        self.few, self.many = _both(bench)
+        self.clean = rows_of(bench.vectors, draw.split.reference)
+        self.queries = rows_of(bench.vectors, draw.split.queries)
         self.near_clean = nearest_distances(self.clean, self.queries, self.many)
 
     def measure(self, share: float) -> None:
-        """Measure what all ways of dealing with a share of pollution give."""
-        near, n = self.near_clean, len(self.clean)
-        for k in {self.many, self.few}:
-            self._record(f"clean part alone, k = {k}", share, mean_squared_distance(near[:, :k]), n, random=False)
-        if self.fixed and not share and self.seed:
-            return  # nothing is random where nothing is drawn
-        if len(others := self.pollution[share]):
-            near, n = merged([near, nearest_distances(others, self.queries, self.many)], self.many), n + len(others)
-        for k in {self.few, self.many}:
-            self._record(f"no cleaning, k = {k}", share, mean_squared_distance(near[:, :k]), n, random=share > 0)
-        polluted = np.concatenate([self.clean, others])
+        """Measure at one share, what is not random with the first seed only."""
+        first, random = not self.draw.seed, not self.draw.fixed
+        if first or random:
+            self._by_distance("clean part alone", share, self.near_clean, random=random)
+        if not (first or random or share):
+            return
+        near, polluted = self.near_clean, self.clean
+        if share:
+            others = rows_of(self.bench.vectors, self.draw.pollution(share))
+            near = merged([near, nearest_distances(others, self.queries, self.many)], self.many)
+            polluted = np.concatenate([self.clean, others])
+        self._by_distance("no cleaning", share, near, random=random or share > 0)
         for method, detector in self._detectors(share).items():
             with timed(self.result, method):
-                scores, figures = _clean(detector, polluted, self.queries)
-            self._record(method, share, scores, n, random=share > 0, others=figures if detector.drop is None else {})
+                try:
+                    found, scores = detector.fit(polluted).contamination_, detector.anomaly_score(self.queries)
+                except ReferenceTooSmall as error:
+                    self._refused(method, share, error)
+                    continue
+            figures = {} if found is None or detector.drop is not None else asdict(found)
+            self._record(method, share, scores, figures, random=random or share > 0)
 
     def _detectors(self, share: float) -> dict[str, KNNDetector]:
         paper = KNNDetector(self.few, contaminated=True, drop=PAPER_DROP, first_neighbors=self.few)
@@ -102,28 +130,22 @@ class _Case:
             f"dn2, share estimated, k = {self.many}": KNNDetector(self.many, contaminated=True),
         }
 
-    def _record(
-        self,
-        method: str,
-        share: float,
-        scores: Scores,
-        n: int,
-        *,
-        random: bool,
-        others: Mapping[str, float] | None = None,
-    ) -> None:
-        seed = self.seed if random or not self.fixed else None
-        if seed is None and self.seed:
-            return  # measured with the first seed
-        auc = roc_auc(scores, self.split.truth)
-        self.result.measurements.append(Measurement(method, _setting(share), self.name, seed, n, auc, others or {}))
+    def _refused(self, method: str, share: float, error: ReferenceTooSmall) -> None:
+        """Note that a detector refused a set: the others go on."""
+        draw = f"{self.draw.name} with {share:.0%} of others, seed {self.draw.seed}"
+        self.result.notes.append(f"{method} is not in the mean for {draw}: {error}.")
+
+    def _by_distance(self, method: str, share: float, near: Vectors, *, random: bool) -> None:
+        for k in dict.fromkeys((self.few, self.many)):
+            self._record(f"{method}, k = {k}", share, mean_squared_distance(near[:, :k]), {}, random=random)
+
+    def _record(self, method: str, share: float, scores: Scores, figures: Figures, *, random: bool) -> None:
+        draw = self.draw
+        auc, seed = roc_auc(scores, draw.split.truth), draw.seed if random else None
+        one = Measurement(method, f"{share:.0%}", draw.name, seed, len(draw.split.reference), auc, figures)
+        self.result.measurements.append(one)
 
 
-def _clean(detector: KNNDetector, polluted: Vectors, queries: Vectors) -> tuple[Scores, dict[str, float]]:
-    """Fit on a polluted set: the scores of the queries, and the estimated share with its range."""
-    share = detector.fit(polluted).contamination_
-    return detector.anomaly_score(queries), {"estimated share": share.estimate, "low": share.low, "high": share.high}
-
-
-def _setting(share: float) -> str:
-    return f"{share:.0%}"
+def _both(bench: Bench) -> tuple[int, int]:
+    """Return the number of neighbours asked for, and the one that dn2 takes for a contaminated set."""
+    return bench.n_neighbors, max(bench.n_neighbors, NEIGHBORS_IF_CONTAMINATED)

@@ -29,13 +29,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Reported:
-    """Figures from a publication: in [0, 1] by setting, `average` among them.
+    """Figures that were not measured: ROC AUC in [0, 1] by setting, `average` among them.
 
-    unconfirmed : those recalled and not seen in a public source."""
+    unconfirmed : settings whose figures are recalled and were not seen in a public source.
+    source : `reported` in a publication, or `computed`."""
 
     method: str
     values: Mapping[str, float]
     unconfirmed: frozenset[str] = frozenset()
+    source: str = "reported"
 
 
 class Mean(NamedTuple):
@@ -49,14 +51,12 @@ class Mean(NamedTuple):
 class Result:
     """All that a protocol gives.
 
-    setting : what the rows of the table are.  averaged : whether a row of averages makes sense.
+    setting : what the rows of the table are.
     positions : where each setting stands on the x axis; empty if it is a name.  scale : of that axis.
-    seconds : wall time of fitting and searching by method.  notes : sentences for below the table.
-    best : (method -> AUC in [0, 1] by setting) what cannot be surpassed, to be drawn as a line."""
+    seconds : wall time of fitting and searching by method.  notes : sentences for below the table."""
 
     title: str
     setting: str
-    averaged: bool = False
     positions: dict[str, float] = field(default_factory=dict)
     scale: Literal["linear", "log"] = "linear"
     measurements: list[Measurement] = field(default_factory=list)
@@ -74,6 +74,11 @@ class Result:
         """The settings in the order of their first measurement, or of the x axis."""
         names = list(dict.fromkeys(one.setting for one in self.measurements))
         return sorted(names, key=self.positions.__getitem__) if self.positions else names
+
+    @property
+    def has_average(self) -> bool:
+        """Whether an average over the rows makes sense: they are several, and no steps of a number."""
+        return not self.positions and len(self.settings) > 1
 
     @property
     def others(self) -> list[str]:

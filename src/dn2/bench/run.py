@@ -2,28 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dn2.bench import classes, paper
+from dn2.bench import paper
+from dn2.bench.analyses import centroids, neighbors
+from dn2.bench.classes import backbones, multimodal, one_class
 from dn2.bench.context import Bench
 from dn2.bench.data import ClassFolders
-from dn2.bench.embeddings import Settings, Watch
+from dn2.bench.embeddings import Watch, embed
+from dn2.bench.few_shot import few_shot
 from dn2.bench.figure import draw, import_figure
+from dn2.bench.groups import groups
+from dn2.bench.impurity import impurity
 from dn2.bench.result import Result
+from dn2.bench.rivals import find_rivals
 from dn2.bench.table import to_csv, to_markdown
 from dn2.errors import InputError
+from dn2.neighbors.normalize import normalize
+from dn2.presets import get_preset
 from dn2.store.cache import Cache
 from dn2.store.results import Row, write_file
 
 PROTOCOLS: dict[str, Callable[[Bench], Result]] = {
-    "one-class": classes.one_class,
-    "multimodal": classes.multimodal,
+    "one-class": one_class,
+    "multimodal": multimodal,
+    "few-shot": few_shot,
+    "impurity": impurity,
+    "centroids": centroids,
+    "neighbors": neighbors,
+    "groups": groups,
 }
 BACKBONES = "backbones"
-WITH_RIVALS = ("one-class", "multimodal")
+COMPARED = ("lite0", "lite2")
+WITH_RIVALS = ("one-class", "multimodal", "few-shot")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pictures become embeddings, and embeddings scores.
+
+    backbones : see `ImageEmbedder`, several for the protocol `backbones` alone; n_neighbors : number k of neighbours,
+        fewer_among_few : or fewer in a small reference set.
+    normalize : None for what measures best with the backbone; precision : `auto`, `f32` or `bf16`."""
+
+    backbones: tuple[str, ...]
+    n_neighbors: int
+    fewer_among_few: bool = False
+    normalize: str | None = None
+    precision: str = "auto"
+
+    @classmethod
+    def of(
+        cls,
+        protocol: str,
+        preset: str,
+        backbones: Sequence[str],
+        n_neighbors: int | None,
+        normalize: str | None,
+        precision: str,
+    ) -> Settings:
+        """Fill in what is not given: from the preset, or for the protocol `backbones` those that come with dn2."""
+        chosen = get_preset(preset)
+        default = COMPARED if protocol == BACKBONES else (chosen.backbone,)
+        k = chosen.n_neighbors if n_neighbors is None else n_neighbors
+        return cls(tuple(backbones) or default, k, n_neighbors is None, normalize, precision)
 
 
 def check(protocol: str, settings: Settings, rivals: bool, output: Path) -> None:
@@ -35,8 +81,9 @@ def check(protocol: str, settings: Settings, rivals: bool, output: Path) -> None
         raise InputError(f"{protocol} takes one backbone, got {len(settings.backbones)}; use the protocol {BACKBONES}")
     if rivals and protocol not in WITH_RIVALS:
         raise InputError(f"{protocol} has no rivals to run; --rivals goes with {', '.join(WITH_RIVALS)}")
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output} is a file; give a folder with -o")
+    there = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputError(f"{output} cannot be written: {there} is no folder that takes files; give another with -o")
 
 
 def run(
@@ -53,25 +100,32 @@ def run(
 
     Returns the result, and rows with the errors of the pictures that could not be read and are left out.
     Raises InputError, BackboneError, ReferenceTooSmall, MissingExtra."""
+    if protocol != "multimodal":
+        for name in data.normal:
+            data.split((name,), 0)  # refused before the work rather than after it
     unreadable: dict[str, Row] = {}
     notes: list[str] = []
 
     def benches() -> Iterator[Bench]:
         for backbone in settings.backbones:
-            embeddings = settings.embed(backbone, data, cache, watch)
+            embeddings = embed(data, backbone, settings.normalize, settings.precision, cache, watch)
             unreadable.update({row.item: row for row in embeddings.unreadable})
             notes.append(embeddings.describe() + ".")
             kept = data.only(embeddings.readable)
-            embeddings = replace(embeddings, vectors=embeddings.vectors[embeddings.readable])
-            yield Bench(kept, embeddings, settings.n_neighbors, seeds, watch)
+            vectors = normalize(embeddings.vectors, embeddings.normalization)
+            found, missing = find_rivals(vectors, embeddings.vectors, kept, watch) if rivals else ([], [])
+            notes.extend(missing)
+            k, fewer = settings.n_neighbors, settings.fewer_among_few
+            yield Bench(kept, backbone, vectors, k, seeds, watch, found, fewer_among_few=fewer)
 
     if protocol == BACKBONES:
-        result = classes.backbones(benches())
+        result = backbones(benches())
     else:
         bench = next(benches())
         result = PROTOCOLS[protocol](bench)
-    result.notes = [data.describe() + ".", *notes, *result.notes, *paper.rivals_in_words(data.classes)]
-    result.reported = paper.reported(protocol, data.classes, data.normal)
+    known = paper.reported(protocol, data.classes, data.normal)
+    result.notes = [data.describe() + ".", *notes, *result.notes, *paper.notes(protocol, data.classes, known)]
+    result.reported += known
     return result, list(unreadable.values())
 
 

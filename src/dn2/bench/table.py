@@ -24,7 +24,7 @@ def to_csv(result: Result) -> str:
         writer.writerow(line)
     for known in result.reported:
         for setting, value in known.values.items():
-            source = "reported, unconfirmed" if setting in known.unconfirmed else "reported"
+            source = known.source + (", unconfirmed" if setting in known.unconfirmed else "")
             writer.writerow([known.method, setting, "", "", "", f"{value:.4f}", source, *[""] * len(result.others)])
     return text.getvalue()
 
@@ -42,11 +42,12 @@ def to_markdown(result: Result) -> str:
     for setting in result.settings:
         cells = [_cell(result.mean(method, setting, other)) for method, other in columns]
         lines.append(_line([setting, *cells, *(_reported(known, setting) for known in shown)]))
-    if result.averaged:
+    if result.has_average:
         cells = [_cell(result.mean(method, None, other)) for method, other in columns]
         lines.append(_line([f"**{AVERAGE}**", *cells, *(_reported(known, AVERAGE) for known in shown)]))
     if result.seconds:
-        times = [f"{result.seconds[method]:.1f} s" if other is None else "" for method, other in columns]
+        seconds = [result.seconds.get(method) if other is None else None for method, other in columns]
+        times = ["" if one is None else f"{one:.1f} s" for one in seconds]
         lines.append(_line(["fit and search, all rows", *times, *[""] * len(shown)]))
     notes = "\n".join(f"- {note}" for note in [*_explanations(result, shown), *result.notes])
     return f"### {result.title}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
@@ -54,12 +55,13 @@ def to_markdown(result: Result) -> str:
 
 def _explanations(result: Result, shown: Sequence[Reported]) -> list[str]:
     words = ["ROC AUC in %"]
-    seeds = {one.seed for one in result.measurements if one.seed is not None}
-    if len(seeds) > 1:
-        words[0] += f"; ± is the standard error over {len(seeds)} seeds"
-    if any(one.seed is None for one in result.measurements):
-        words[0] += "; a figure without ± comes from one run, in which nothing is random"
-    elif len(seeds) == 1:
+    seeds = {one.seed for one in result.measurements}
+    drawn = seeds - {None}
+    if len(drawn) > 1:
+        words[0] += f"; ± is the standard error over {len(drawn)} seeds"
+    if None in seeds:
+        words[0] += "; a figure without ± comes from one run" + ", in which nothing is random" * (len(drawn) != 1)
+    elif len(drawn) == 1:
         words[0] += "; one random draw, so without a standard error (--seeds gives more)"
     if any(known.unconfirmed for known in shown):
         words.append(f"{UNCONFIRMED} as reported, unconfirmed")
@@ -76,7 +78,8 @@ def _cell(mean: Mean | None) -> str:
 def _reported(known: Reported, setting: str) -> str:
     if setting not in known.values:
         return ""
-    return f"{100 * known.values[setting]:.1f}{UNCONFIRMED if setting in known.unconfirmed else ''}"
+    digits = f"{100 * known.values[setting]:.2f}".removesuffix("0")  # 92.5 was reported, not 92.50
+    return digits + UNCONFIRMED * (setting in known.unconfirmed)
 
 
 def _line(cells: Sequence[str]) -> str:

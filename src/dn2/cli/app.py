@@ -138,7 +138,7 @@ def inspect(
         raise InputError("--items and --aside are two lists; ask for one of them")
     if items or aside:
         names = loaded.set_aside if aside else [item.name for item in loaded.items]
-        print(json.dumps(names) if as_json else "\n".join(names))
+        print(json.dumps(names) if as_json else "".join(f"{name}\n" for name in names), end="\n" if as_json else "")
     elif as_json:
         print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates()}))
     else:

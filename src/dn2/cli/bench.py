@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from dn2.cli.common import CacheOption, Normalize, Precision, PrecisionOption, finish, note, open_cache, warn_unreadable
+from dn2.cli.common import (
+    BACKBONES,
+    CacheOption,
+    Normalize,
+    Precision,
+    PrecisionOption,
+    PresetName,
+    finish,
+    note,
+    open_cache,
+    warn_unreadable,
+)
 
 
 class Protocol(StrEnum):
@@ -32,7 +43,7 @@ class Figure(StrEnum):
 
 
 def bench(
-    protocol: Annotated[Protocol, typer.Argument(metavar="PROTOCOL", help=", ".join(Protocol), show_default=False)],
+    protocol: Annotated[Protocol, typer.Argument(metavar="PROTOCOL", help="What to run.", show_default=False)],
     data: Annotated[
         Path,
         typer.Argument(
@@ -45,16 +56,32 @@ def bench(
         "dn2-bench"
     ),
     classes: Annotated[
-        list[str] | None, typer.Option(metavar="CLASS", help="Use only this class; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Use only this class; repeat for several.", show_default=False),
     ] = None,
     normal: Annotated[
-        list[str] | None, typer.Option(metavar="CLASS", help="Take only this class as normal; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="CLASS", help="Take only this class as normal; repeat for several.", show_default=False),
     ] = None,
+    preset: Annotated[
+        PresetName, typer.Option(help="Backbone and number of neighbours, where they are not given.")
+    ] = PresetName.default,
     backbone: Annotated[
         list[str] | None,
-        typer.Option(help="As for fit. Default: lite0. For the protocol backbones repeat it; default: lite0, lite2."),
+        typer.Option(
+            metavar="NAME",
+            help=f"{BACKBONES} Default: the preset's. The protocol backbones takes several; its default: lite0, lite2.",
+            show_default=False,
+        ),
     ] = None,
-    neighbors: Annotated[int, typer.Option(min=1, help="Number of nearest items that a score averages over.")] = 2,
+    neighbors: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items.",
+            show_default=False,
+        ),
+    ] = None,
     normalize: Annotated[
         Normalize | None, typer.Option(help="Feature normalisation. Default: the backbone's best.", show_default=False)
     ] = None,
@@ -66,13 +93,11 @@ def bench(
 ) -> None:
     """Run one of the paper's protocols on folders of classes: CSV, a Markdown table, a figure."""
     from dn2.bench.data import find_classes
-    from dn2.bench.embeddings import Settings
-    from dn2.bench.run import BACKBONES, check, run, write
+    from dn2.bench.run import Settings, check, run, write
     from dn2.bench.table import to_markdown
     from dn2.cli.progress import progress
 
-    several = protocol == BACKBONES
-    settings = Settings(backbone or (["lite0", "lite2"] if several else ["lite0"]), neighbors, normalize, precision)
+    settings = Settings.of(protocol, preset, backbone or (), neighbors, normalize, precision)
     check(protocol, settings, rivals, output)
     found = find_classes(data, classes or (), normal or ())
     result, unreadable = run(

@@ -40,7 +40,8 @@ def fit(
         int | None,
         typer.Option(
             min=1,
-            help="Number of nearest items that a score averages over. Default: the preset's; 10 if contaminated.",
+            help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items; "
+            "10 if contaminated.",
             show_default=False,
         ),
     ] = None,

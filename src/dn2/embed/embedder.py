@@ -15,14 +15,15 @@ from dn2.embed.golden import embed_pictures
 from dn2.embed.network import AnyNetwork, Vector, open_network
 from dn2.embed.pipeline import Cache, Embedded, ImagePipeline
 from dn2.embed.registry import Backbone, get_backbone, split_name
-from dn2.errors import InputError, UnreadableItem
+from dn2.errors import BackboneError, InputError, UnreadableItem
 
 
 class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Embeds image files with a frozen, pretrained network; there is nothing to fit.
 
     backbone : `lite0`, `lite1`, `lite2`, `timm/NAME`, the path of an ONNX file, or several joined: `lite0+lite2`.
-        The parts of a joined embedding are scaled to weigh alike.
+        In a joined embedding the features of each network weigh alike, those of one network at several input sizes are
+        averaged, and so are the class probabilities of all that give them.
     precision : `auto` (bf16 where the processor computes in it), `f32` or `bf16`; one of each network, joined by +, if
         they differ.
     cache : where embeddings are kept by content (a `dn2.Cache`), or None."""
@@ -38,6 +39,8 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         precisions = self.precision.split("+")
         if len(precisions) == 1:
             precisions *= len(self.specs)
+        if len(precisions) != len(self.specs):
+            raise BackboneError(f"{len(self.specs)} networks need one precision or one each, got {self.precision!r}")
         return [open_network(spec, one) for spec, one in zip(self.specs, precisions, strict=True)]
 
     @cached_property
@@ -48,7 +51,7 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def dimension(self) -> int:
         """The length d of an embedding."""
-        return sum(network.dimension for network in self.networks)
+        return len(self.join([np.zeros(network.dimension, np.float32) for network in self.networks]))
 
     @property
     def normalize(self) -> str:
@@ -94,12 +97,23 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def join(self, parts: Sequence[Vector]) -> Vector:
         """Make the embedding, (d,), of what the networks give for one picture.
 
-        Each of several is scaled: to sum to 1 where all are compared by root-unit, else to length 1."""
+        The features of each network are scaled, to sum to 1 where all are compared by root-unit, else to length 1, and
+        are averaged over its input sizes.  Class probabilities are averaged over all networks that give them."""
         if len(parts) == 1:
             return parts[0]
         order = 1 if self.normalize == "root-unit" else 2
-        lengths = [max(float(np.linalg.norm(part, order)), float(np.finfo(np.float32).tiny)) for part in parts]
-        return np.concatenate([part / np.float32(length) for part, length in zip(parts, lengths, strict=True)])
+        features: dict[str, list[Any]] = {}
+        probabilities = []
+        for spec, part in zip(self.specs, parts, strict=True):
+            wide = part.astype(np.float64)  # whose squares neither overflow nor vanish
+            own, classes = np.split(wide, [len(part) - spec.probabilities])
+            features.setdefault(spec.digest, []).append(own / (float(np.linalg.norm(own, order)) or 1.0))
+            if spec.probabilities:
+                probabilities.append(classes)
+        joined = [np.mean(sizes, axis=0) for sizes in features.values()]
+        if probabilities:  # which weigh beside the features of all as they do beside those of one
+            joined.append(len(features) * np.mean(probabilities, axis=0))
+        return np.concatenate(joined).astype(np.float32)
 
     def embed_pictures(self, pictures: Iterable[bytes | memoryview]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Embed encoded pictures through the whole way a file takes: (n, d) float32."""

@@ -33,9 +33,10 @@ Weights = dict[str, np.ndarray[Any, Any]]
 STAGES = ((1, 3, 1), (2, 3, 2), (2, 5, 2), (3, 3, 2), (3, 5, 1), (4, 5, 2), (1, 3, 1))
 BATCH_NORM_EPSILON = 1e-3
 
-# How sharp the class probabilities of a `posterior` output are, and how much they weigh beside the features' 1.
-TEMPERATURE = 1.5
-POSTERIOR_SHARE = 0.64
+# ImageNet's classes, how sharp their probabilities in a `posterior` are, and how much these weigh beside the features.
+CLASSES = 1000
+TEMPERATURE = 1.3
+POSTERIOR_SHARE = 0.7
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from dn2.errors import BackboneError
 TIMM = "timm/"
 LITE = re.compile(r"(lite[012])(-posterior)?(?:@([0-9]{1,4}))?")
 LITE_SIZES = range(32, 1025)
+# A file's path may hold any other +.
+JOIN = re.compile(r"(?<=\.onnx)\+|\+(?=lite[012](?:-posterior)?(?:@[0-9]{1,4})?(?:\+|$)|timm/)")
+LITE_FIRST = re.compile(r"(lite[012](?:-posterior)?(?:@[0-9]{1,4})?)\+(.+)")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Backbone:
 
     name : what the user calls it; digest : SHA-256 over everything that determines its output.
     normalize : the feature normalisation that measures best with it (see `dn2.neighbors.normalize`).
+    probabilities : how many of the last features are a classifier's probabilities, which networks joined agree on.
     runs_on : what computes it, see `dn2.embed.network.open_network`.
     build : makes the network: for `openvino` its model, (1, height, width, 3) uint8 RGB to (1, d) float32; for `torch`
         a `dn2.embed.timm_backbone.TimmNetwork`."""
@@ -34,11 +38,15 @@ class Backbone:
     normalize: str
     build: Callable[[], Any]
     runs_on: Literal["openvino", "torch"] = "openvino"
+    probabilities: int = 0
 
 
 def split_name(name: str) -> list[str]:
-    """List the networks that a name such as `lite0+lite2` joins."""
-    return re.split(r"\+(?=lite|timm/)", name)
+    """List the networks that a name such as `lite0+lite2` or `net.onnx+lite0` joins."""
+    if found := LITE_FIRST.fullmatch(name):
+        return [found[1], *split_name(found[2])]
+    first, *rest = JOIN.split(name, maxsplit=1)
+    return [first, *(part for one in rest for part in split_name(one))]
 
 
 def get_backbone(name: str) -> Backbone:
@@ -83,11 +91,12 @@ def _lite(name: str, network: str, posterior: str | None, side: str | None) -> B
                 f"the side of a picture must have {LITE_SIZES.start} to {LITE_SIZES.stop - 1} pixels, got {name!r}"
             )
         spec = replace(spec, size=int(side))
-    output = f"{spec.sha256} posterior {lite.TEMPERATURE} {lite.POSTERIOR_SHARE}" if posterior else ""
+    recipe = f"{spec.sha256} posterior {lite.TEMPERATURE} {lite.POSTERIOR_SHARE}"
     return Backbone(
         name=name,
-        digest=hashlib.sha256(output.encode()).hexdigest() if posterior else spec.sha256,
+        digest=hashlib.sha256(recipe.encode()).hexdigest() if posterior else spec.sha256,
         preprocessing=Preprocessing(spec.size, spec.size),
         normalize="root-unit",
         build=lambda: lite.build(lite.read_checkpoint(spec), spec, posterior=bool(posterior)),
+        probabilities=lite.CLASSES if posterior else 0,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import faiss
@@ -32,6 +33,8 @@ VOTERS = 3
 ROUNDS = 2
 ANOMALIES_CAUGHT = (0.42, 0.52, 0.65)
 NORMALS_CAUGHT = (0.01, 0.05, 0.10)
+MOST = 0.5  # of anything, what is fewer is the anomaly
+FAR_OUT = 3.0  # in distances between the quartiles
 
 
 @dataclass(frozen=True)
@@ -50,24 +53,27 @@ class Judges:
     n_neighbors : with it, this is the paper's cleaning: the rows farthest from that many neighbours are set aside.
         By default many neighbours judge, repeatedly, and those that look most anomalous judge no more; then every
         item is weighed between those left in and those left out, so many times.
-    aside : (n,) bool, the rows set aside.
+    aside : (n,) bool, the rows set aside; scores : (n,), higher for the more anomalous.
 
     Source: DN2's two stages; repeated passes over a trimmed set as in least trimmed squares, Rousseeuw, 1984."""
 
     def __init__(self, rows: Vectors, share: float, n_neighbors: int | None = None, weighings: int = WEIGHINGS) -> None:
         self._rows = rows
-        self._count = int(share * len(rows))
+        self._count = min(math.floor(share * len(rows) + 1e-9), len(rows) - 1)  # 0.29 * 100 is 28.999...
         self._suspect = np.zeros(len(rows), bool)
         self._k = n_neighbors or math.ceil(JUDGES_SHARE * len(rows))
         self._score = self._distance
         own = np.arange(len(rows), dtype=np.int64)
         scores = self._score(rows, own)
         if n_neighbors is None and self._count:
+            if not 1 < self._count < len(rows) - 1:
+                weighings = 0  # one item alone has no others like it to be weighed against
             for step in range(PASSES + weighings):
                 self._suspect = self._farthest(scores)
                 if step == PASSES:
                     self._score = self._weight
                 scores = self._score(rows, own)
+        self.scores = scores
         self.aside = self._farthest(scores)
         self._limit = scores[~self.aside].max()
 
@@ -94,30 +100,49 @@ class Judges:
 
 
 def estimate_share(rows: Vectors) -> Share:
-    """Estimate which share of a set, (n, d), is anomalous.
+    """Estimate which share of a set, (n, d), is anomalous: at most half.
 
     The more anomalous half is suspect at first; then, twice, only items stay or become suspect whose nearest
     neighbours all are.  Normal items at the border lie among normal ones and come back; anomalies beyond it lie among
-    one another.  What is left is counted and corrected for how often such votes err.
-    Source of the correction: Rogan and Gladen, 1978."""
-    suspect = Judges(rows, SUSPECT_SHARE, weighings=0).aside
+    one another.  What is left is counted and corrected for how often such votes err, as far as a single cloud of the
+    same spread shows it.  Items far out, which may have no one near, count too.
+    Sources: the correction, Rogan and Gladen, 1978; far out, Tukey, 1977."""
+    if len(rows) <= VOTERS:
+        return Share(0.0, 0.0, MOST)
+    counted, distances = _outvoted(rows)
+    by_chance, _ = _outvoted(_cloud(rows))
+    quarter, three_quarters = np.quantile(distances, [0.25, 0.75])
+    far = float((distances > three_quarters + FAR_OUT * (three_quarters - quarter)).mean())
+    (least, typical, most), (fewest, usual, highest) = ANOMALIES_CAUGHT, NORMALS_CAUGHT
+    likely = (counted - max(usual, by_chance)) / (typical - usual)
+    low = (counted - max(highest, by_chance + usual)) / (most - highest)
+    high = (counted - fewest) / (least - fewest)
+    estimate = min(MOST, max(0.0, likely, far))
+    return Share(estimate, min(estimate, max(0.0, low)), min(MOST, max(estimate, high)))
+
+
+def _outvoted(rows: Vectors) -> tuple[float, Scores]:
+    """Return the share of rows, (n, d), that stay suspect among their neighbours, and all rows' distances, (n,)."""
+    judges = Judges(rows, SUSPECT_SHARE, weighings=0)
+    suspect = judges.aside
     _, neighbors = _nearest(rows, rows, min(VOTERS, len(rows) - 1), np.arange(len(rows), dtype=np.int64))
     for _ in range(ROUNDS):
         suspect = np.all(suspect[neighbors], axis=1)
-    counted = float(suspect.mean())
-    (least, typical, most), (fewest, usual, highest) = ANOMALIES_CAUGHT, NORMALS_CAUGHT
-    return Share(
-        *(
-            min(1.0, max(0.0, (counted - false) / (true - false)))
-            for true, false in ((typical, usual), (most, highest), (least, fewest))
-        )
-    )
+    return float(suspect.mean()), np.sqrt(judges.scores)
+
+
+def _cloud(rows: Vectors) -> Vectors:
+    """Draw as many rows from the normal distribution of the same mean and covariance."""
+    centred = rows - rows.mean(axis=0)
+    weights = np.random.default_rng(0).standard_normal((len(rows), len(rows)), dtype=np.float32)
+    cloud: Vectors = rows.mean(axis=0) + weights @ centred / np.float32(math.sqrt(len(rows) - 1))
+    return cloud
 
 
 def check_share(share: float | None) -> None:
     """Raise InputError for a share to set aside that is not in [0, 1)."""
-    if share is not None and not 0 <= share < 1:
-        raise InputError(f"the share to drop must be at least 0 and less than 1, got {share:g}; 0.5 is the paper's")
+    if share is not None and not (isinstance(share, Real) and 0 <= share < 1):
+        raise InputError(f"the share to drop must be at least 0 and less than 1, got {share!r}; 0.5 is the paper's")
 
 
 def _mean_distance(queries: Vectors, rows: Vectors, chosen: Flags, k: int, own: Positions | None) -> Scores:

@@ -66,7 +66,7 @@ class Calibration:
         """Return the rate to decide at: the one asked for, or 0.01, or the smallest attainable if that is larger.
 
         Raises ReferenceTooSmall for a rate asked for and not attainable, InputError outside (0, 1)."""
-        return attainable_rate(asked, self.sample_size)
+        return attainable_rate(asked, self.sample_size, self.n_reference if self.learnt else None)
 
     def threshold(self, rate: float) -> float:
         """Return the largest anomaly score that is no alarm: p_value <= rate exactly where score > threshold."""
@@ -122,14 +122,16 @@ class Calibration:
         }
 
 
-def attainable_rate(asked: float | None, sample_size: int) -> float:
-    """Return the rate that so many calibrating items decide at: see `Calibration.rate`."""
+def attainable_rate(asked: float | None, sample_size: int, n_reference: int | None = None) -> float:
+    """Return the rate that so many calibrating items decide at: see `Calibration.rate`.
+
+    n_reference : size of the reference set, where the other items were learnt from."""
     smallest = 1 / (sample_size + 1)
     if asked is None:
         return max(DEFAULT_RATE, smallest)
     check_rate(asked)
     if asked < smallest:
-        raise ReferenceTooSmall.for_rate(asked, sample_size)
+        raise ReferenceTooSmall.for_rate(asked, sample_size, n_reference)
     return asked
 
 

@@ -24,7 +24,7 @@ from dn2.neighbors.conformal import (
 from dn2.neighbors.exact import Distances, ExactIndex, Index, Positions, Vectors
 from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.learnt import Learnt, Plan, split
-from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, sample_positions
+from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, rows_at, sample_positions
 from dn2.neighbors.normalize import NORMALIZATIONS, normalize
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
@@ -159,6 +159,8 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         wanted = self._positions(positions)
         if len(strangers := np.setdiff1d(wanted, self.aside_)):
             raise InputError(f"the item at position {strangers[0]} is not set aside")
+        if not len(wanted):
+            return self
         readmitted = np.empty(0, np.int64) if self._learnt is None else self._learnt.readmitted
         return self._learn(self._blocks, np.union1d(readmitted, wanted))
 
@@ -182,12 +184,12 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from a random part of the set and calibrate with the rest of it."""
         assert self._plan is not None
         learning, members = split(blocks, required_sample(self.false_alarm_rate))
-        attainable_rate(self.false_alarm_rate, len(members))
+        attainable_rate(self.false_alarm_rate, len(members), len(learning) + len(members))
         learnt = self._plan.learn(blocks, learning, np.empty(0, np.int64) if readmitted is None else readmitted)
-        index, k = learnt.index(blocks), int(self.n_neighbors)
+        index, k, n = learnt.index(blocks), int(self.n_neighbors), len(learning) + len(members)
         if len(index) <= k and not len(learnt.representatives):
             raise ReferenceTooSmall(
-                f"{k} neighbours need at least {k + 1} reference items, {len(index)} are left of {len(members) * 2} "
+                f"{k} neighbours need at least {k + 1} reference items, {len(index)} are left of {n} "
                 "once others are set aside; add more or ask for a smaller share to drop"
             )
         return self._adopt(blocks, index, LeaveOneOut.of(blocks, index, members, k), learnt)
@@ -219,7 +221,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores = np.sort(mean_squared_distance(loo.distances))
         if learnt is None:
             return Calibration(scores, n, int(near_duplicates(loo.distances[:, 0]).sum()))
-        trimmed = int(learnt.contamination.low * len(scores)) if learnt.contamination else 0
+        trimmed = min(int(learnt.contamination.low * len(scores)), len(scores) - 1) if learnt.contamination else 0
         copies = 0 if len(learnt.representatives) else int(near_duplicates(loo.distances[:, 0]).sum())
         return Calibration(scores[: len(scores) - trimmed], n, copies, learnt.in_words(), trimmed)
 
@@ -231,6 +233,14 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if k > len(self._index):
             raise InputError(f"n_neighbors must lie in 1 ... {len(self._index)} reference items, got {k}")
         return self._index.search(self._rows(X), int(k))
+
+    def compared_with(self, x: Vectors, positions: Positions) -> Vectors:
+        """Return the rows, items or a centroid, that a query, (d,) and normalised, lies near to, given the positions
+        that `search` found for it: (k, d)."""
+        if self._learnt is None or not len(self._learnt.centroids):
+            return rows_at(self._blocks, positions)
+        _, (nearest,) = ExactIndex([self._learnt.centroids]).search(np.ascontiguousarray(x[None]), len(positions))
+        return rows_at([self._learnt.centroids], nearest)
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
         """Return L2 distances (not squared) and positions of the nearest reference items, (n, k), nearest first."""

@@ -7,6 +7,9 @@ import numpy as np
 from dn2.neighbors.conformal import Scores
 from dn2.neighbors.exact import Vectors
 
+# A mean of the same members in another order differs by this share of its length at the most.
+ROUNDING = 2.0**-22
+
 
 def pool(members: Vectors) -> Vectors:
     """Pool the (normalised) embeddings of a group's m members, (m, d), to one, (d,): their mean."""
@@ -26,3 +29,13 @@ def contributions(members: Vectors, neighbors: Vectors) -> Scores:
     parts = rows @ away.T - (near * away).sum(axis=1)
     shares: Scores = parts.mean(axis=1) / len(rows)
     return shares
+
+
+def shares_of_members(members: Vectors, neighbors: Vectors) -> Scores:
+    """Return the contributions as shares of the score, (m,), which add up to 1.
+
+    All are 0 for a copy of its neighbours, which lies away from them by rounding alone."""
+    parts = contributions(members, neighbors)
+    lengths = (neighbors.astype(np.float64) ** 2).sum(axis=1)
+    total = parts.sum()
+    return parts / total if total > ROUNDING**2 * lengths.mean() else np.zeros(len(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -24,18 +25,21 @@ def find_centroids(rows: Vectors, count: int) -> tuple[Vectors, Positions]:
             f"{count} centroids need at least {count} reference items to be learnt from, got {len(rows)}, a random "
             "half of them; add more or ask for fewer centroids"
         )
+    # By a power of 2, which rounds nothing: sums of squares neither overflow nor vanish.
+    exponent = np.frexp(np.abs(rows).max())[1]
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than centroids
-        fitted = KMeans(count, n_init=1, random_state=0).fit(rows)
-    centroids = np.ascontiguousarray(fitted.cluster_centers_[np.unique(fitted.labels_)], np.float32)
+        labels = KMeans(count, n_init=1, random_state=0).fit_predict(np.ldexp(rows, -exponent))
+    # scikit-learn's own lie elsewhere where it moved an empty cluster to a row of which there are copies.
+    means = [rows[labels == label].mean(axis=0, dtype=np.float64) for label in np.unique(labels)]
+    centroids = np.unique(np.stack(means).astype(np.float32), axis=0)
     return centroids, ExactIndex([rows]).search(centroids, 1)[1][:, 0]
 
 
 def parse_index(index: str) -> int | None:
     """Return the number of centroids of `kmeans:C`, None for `auto` and `exact`.  Raises InputError otherwise."""
-    kind, _, count = index.partition(":")
     if index in ("auto", "exact"):
         return None
-    if kind == "kmeans" and count.isdecimal() and 0 < int(count) < 1 << 31:
-        return int(count)
+    if isinstance(index, str) and (found := re.fullmatch("kmeans:0*([1-9][0-9]{0,8})", index)):
+        return int(found[1])
     raise InputError(f"the index must be auto, exact or kmeans:C with C centroids, such as kmeans:100, got {index!r}")

@@ -76,7 +76,7 @@ class Plan:
             aside = np.setdiff1d(aside, readmitted)
         centroids, representatives = np.empty((0, blocks[0].shape[1]), np.float32), nothing
         if self.centroids is not None:
-            kept = np.setdiff1d(learning, aside)
+            kept = learning[~np.isin(learning, aside)]  # in the order of the draw: that of the set does not matter
             centroids, nearest = find_centroids(rows_at(blocks, kept), self.centroids)
             representatives = kept[nearest]
         return Learnt(aside, readmitted, centroids, representatives, share)

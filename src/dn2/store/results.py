@@ -144,8 +144,9 @@ class Results:
         """Write Parquet, `neighbors` as JSON text.  Raises MissingExtra without the `parquet` extra."""
         pyarrow = import_pyarrow()
         text, number = pyarrow.string(), pyarrow.float64()
-        types = dict(zip(self.columns, (text, number, number, pyarrow.bool_(), text, text, text), strict=False))
-        records = [_flat(row) for row in self.rows]
+        columns = self.columns
+        types = dict(zip(columns, (text, number, number, pyarrow.bool_(), text, text, text), strict=False))
+        records = [_flat(row, columns) for row in self.rows]
         table = pyarrow.table(
             {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
         )
@@ -169,9 +170,10 @@ class Results:
             file.write(json.dumps(row.as_dict(), ensure_ascii=False) + "\n")
 
     def _write_csv(self, file: TextIO) -> None:
-        file.write(",".join(self.columns) + "\n")
+        columns = self.columns
+        file.write(",".join(columns) + "\n")
         for row in self.rows:
-            record = _flat(row)
+            record = _flat(row, columns)
             if row.is_anomaly is not None:
                 record["is_anomaly"] = "true" if row.is_anomaly else "false"
             file.write(_csv_line(record.values()))
@@ -209,12 +211,11 @@ def import_pyarrow() -> Any:
     return pyarrow
 
 
-def _flat(row: Row) -> dict[str, Any]:
+def _flat(row: Row, columns: Sequence[str]) -> dict[str, Any]:
     record = row.as_dict()
     record["neighbors"] = json.dumps(record["neighbors"], ensure_ascii=False) if row.neighbors else None
-    if row.members is not None:
-        record["members"] = json.dumps(record["members"], ensure_ascii=False) if row.members else None
-    return record
+    record["members"] = json.dumps(record["members"], ensure_ascii=False) if row.members else None
+    return {name: record[name] for name in columns}
 
 
 def _csv_line(values: Iterable[Any]) -> str:

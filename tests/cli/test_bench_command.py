@@ -1,0 +1,160 @@
+"""`dn2 bench` from end to end, on small pictures and a network that embeds them in no time."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dn2.bench.run import PROTOCOLS
+from dn2.cli.bench import Protocol
+from dn2.embed.network import Network
+from small_bench import digits
+
+__all__ = ["digits"]
+
+
+@pytest.fixture
+def arguments(digits: Path, tmp_path: Path) -> list[object]:
+    return [digits, "--backbone", digits / "tiny.onnx", "--seeds", 2, "-o", tmp_path / "out"]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_command_knows_the_protocols() -> None:
+    assert set(Protocol) == {*PROTOCOLS, "backbones"}
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_every_protocol_gives_a_table_and_a_figure(
+    dn2_command, arguments: list[object], tmp_path: Path, protocol: str
+) -> None:
+    done = dn2_command("bench", protocol, *arguments)
+    assert done.status == 0, done.err
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == [f"{protocol}.csv", f"{protocol}.md", f"{protocol}.png"]
+    assert done.out == (tmp_path / "out" / f"{protocol}.md").read_text() + "\n"
+    assert "3 classes, 240 pictures in train/, 30 in test/, a fixed split." in done.out
+    assert all(0 <= float(row["roc_auc"]) <= 1 for row in rows(tmp_path / "out" / f"{protocol}.csv"))
+    assert done.err.splitlines()[-1].startswith("written: ")
+
+
+def test_the_second_run_reads_the_embeddings_from_the_cache(
+    dn2_command, arguments: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = dn2_command("bench", "one-class", *arguments)
+    assert "270 embeddings of 192 features" in first.out
+    assert ", 0 of them from the cache" in first.out
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("nothing is to be computed")
+
+    monkeypatch.setattr(Network, "start", refuse)
+    second = dn2_command("bench", "one-class", *arguments)
+    assert ", 270 of them from the cache" in second.out
+    assert second.out.split("| fit")[0] == first.out.split("| fit")[0]
+
+
+def test_the_options_reach_the_protocol(dn2_command, arguments: list[object], tmp_path: Path) -> None:
+    options = ["--classes", 0, "--classes", 4, "--normal", 4, "--neighbors", 3, "--normalize", "unit"]
+    options += ["--figure", "svg", "--no-cache", "--precision", "f32"]
+    done = dn2_command("bench", "one-class", *arguments, *options)
+    assert done.status == 0, done.err
+    (row,) = rows(tmp_path / "out" / "one-class.csv")
+    assert (row["normal"], row["method"].endswith(", k = 3"), row["seed"]) == ("4", True, "")
+    assert "2 classes, 160 pictures in train/, 20 in test/" in done.out
+    assert "normalisation unit" in done.out
+    assert (tmp_path / "out" / "one-class.svg").exists()
+
+
+def test_rivals_stand_beside_dn2(dn2_command, arguments: list[object], tmp_path: Path) -> None:
+    done = dn2_command("bench", "one-class", *arguments, "--rivals", "--normal", 0)
+    assert done.status == 0, done.err
+    found = rows(tmp_path / "out" / "one-class.csv")
+    seeds = {row["method"]: [other["seed"] for other in found if other["method"] == row["method"]] for row in found}
+    assert seeds["OC-SVM"] == seeds["LOF"] == seeds["pixels, k = 2"] == [""]
+    assert seeds["Isolation Forest"] == ["0", "1"]
+
+
+def test_several_backbones_are_compared(dn2_command, arguments: list[object], digits: Path, tmp_path: Path) -> None:
+    for ending in ("onnx", "json"):
+        shutil.copy(digits / f"tiny.{ending}", tmp_path / f"other.{ending}")
+    done = dn2_command("bench", "backbones", *arguments, "--backbone", tmp_path / "other.onnx")
+    assert done.status == 0, done.err
+    assert len({row["method"] for row in rows(tmp_path / "out" / "backbones.csv")}) == 2
+
+
+def test_pictures_that_cannot_be_read_are_left_out_with_status_3(
+    dn2_command, arguments: list[object], digits: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(digits, tmp_path / "copy")
+    (copy / "train" / "0" / "broken.png").write_text("no picture")
+    done = dn2_command("bench", "one-class", copy, *arguments[1:], "--rivals", "--normal", 1)
+    assert done.status == 3
+    assert "270 embeddings" in done.out
+    assert "dn2: not read: train/0/broken.png: not a picture" in done.err
+
+
+REFUSED = {
+    "bench": "Missing argument 'PROTOCOL'",
+    "bench one-class": "Missing argument 'DATA'",
+    "bench nothing {digits}": "'nothing' is not one of 'one-class'",
+    "bench one-class {tmp}/nothing": "is no folder",
+    "bench one-class {tmp}": "holds no folders of classes",
+    "bench one-class {digits} --classes 0": "gives one class only, '0'",
+    "bench one-class {digits} --classes 7": "--classes 7: ",
+    "bench one-class {digits} --normal 7": "choose from 0, 1, 4",
+    "bench one-class {digits} --backbone a --backbone b": "one-class takes one backbone, got 2",
+    "bench one-class {digits} --backbone resnet": "the backbone must be",
+    "bench one-class {digits} --backbone {digits}/tiny.onnx --neighbors 81": "need at least 81 reference items",
+    "bench one-class {digits} --seeds 0": "'--seeds'",
+    "bench one-class {digits} --figure pdf": "'--figure'",
+    "bench groups {digits} --rivals": "--rivals goes with one-class, multimodal, few-shot",
+    "bench multimodal {digits} --normal 0": "use one-class",
+    "bench one-class {digits} -o {file}/below": "is no folder that takes files",
+    "bench one-class {digits} -o {file}": "is no folder that takes files; give another with -o",
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_cannot_be_done_is_refused_in_one_line(dn2_command, digits: Path, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file.txt").touch()
+    places = {"digits": digits, "tmp": tmp_path, "file": tmp_path / "file.txt"}
+    done = dn2_command(*(word.format(**places) for word in command.split()))
+    assert (done.status, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 1, done.err
+    assert REFUSED[command] in done.err
+
+
+def test_without_matplotlib_nothing_is_embedded(
+    dn2_command, arguments: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setattr("dn2.bench.run.embed", None)
+    done = dn2_command("bench", "one-class", *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "dn2: drawing a figure needs matplotlib; run: pip install 'dn2[bench]'\n"
+
+
+def test_a_class_of_one_picture_is_refused_before_anything_is_embedded(
+    dn2_command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr("dn2.bench.run.embed", None)
+    done = dn2_command("bench", "one-class", tmp_path, "-o", tmp_path / "out")
+    assert (done.status, done.out) == (2, "")
+    assert "with b normal there is no reference picture; add pictures, or choose classes" in done.err
+
+
+def test_progress_is_shown(dn2_command, arguments: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dn2.cli.progress.SECONDS_BETWEEN_LINES", 0.0)
+    done = dn2_command("bench", "few-shot", *arguments)
+    assert "embedding by " in done.err
+    assert "draws: 6 of 6" in done.err
