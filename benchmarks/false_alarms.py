@@ -3,22 +3,34 @@
 Run: python benchmarks/false_alarms.py
 
 For n reference items and rate a the leave-one-out rule should give floor(a (n + 1)) / (n + 1) on average, and never
-more than a beyond chance.  Pictures of CIFAR-10 (train and test together), one class at a time by turns.
+more than a beyond chance.  Where something is learnt from a random half of the items, n is the other half.  Pictures of
+CIFAR-10 (train and test together), one class at a time by turns.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from common import Report, unpacked
-from dn2 import ImageEmbedder, KNNDetector
+from dn2 import Cache, ImageEmbedder, KNNDetector
 
 DRAWS = 200
 TESTED = 500
 SIZES = (19, 49, 99, 299)
 RATES = (0.05, 0.1, 0.2)
+
+# Detectors that learn from a part of their items, and the share of other classes among these.
+LEARNING_SIZE = 300
+LEARNING: dict[str, tuple[dict[str, Any], float]] = {
+    "kmeans:10": ({"index": "kmeans:10", "n_neighbors": 1}, 0.0),
+    "contaminated, none are": ({"contaminated": True, "n_neighbors": 10}, 0.0),
+    "contaminated, 10 % are": ({"contaminated": True, "n_neighbors": 10}, 0.1),
+    "contaminated, 20 % are": ({"contaminated": True, "n_neighbors": 10}, 0.2),
+    "contaminated, 40 % are": ({"contaminated": True, "n_neighbors": 10}, 0.4),
+}
 
 
 def main() -> None:
@@ -26,7 +38,7 @@ def main() -> None:
     report = Report("false_alarms")
     with unpacked("cifar10/cifar10_png_35k.zip") as folder:
         paths = sorted((folder / "test").rglob("*.png")) + sorted((folder / "train").rglob("*.png"))[::2]
-        vectors = ImageEmbedder().transform(paths)
+        vectors = ImageEmbedder(cache=Cache()).transform(paths)
     labels = np.array([path.parent.name for path in paths])
     classes = [vectors[labels == name] for name in np.unique(labels)]
     rng = np.random.default_rng(0)
@@ -42,15 +54,43 @@ def main() -> None:
             assert values.mean() <= expected + 3 * error, "more false alarms than asked for"
             assert values.mean() >= expected - 0.02, "the detector hardly ever alarms"
     report.say("All within three standard errors above and 0.02 below.")
+    learning(report, classes)
     report.save()
 
 
 def draw(vectors: np.ndarray, size: int, rng: np.random.Generator) -> list[float]:
     """Fit on random items and return the share of other items flagged at each rate."""
     chosen = rng.permutation(len(vectors))[: size + TESTED]
-    detector = KNNDetector(normalize="root-unit", false_alarm_rate=0.05).fit(vectors[chosen[:size]])
-    p_values = detector.p_value(vectors[chosen[size:]])
+    return flagged({}, vectors[chosen[:size]], vectors[chosen[size:]])
+
+
+def flagged(options: dict[str, Any], reference: np.ndarray, queries: np.ndarray) -> list[float]:
+    """Return the share of queries that a detector flags at each rate."""
+    detector = KNNDetector(normalize="root-unit", false_alarm_rate=0.05, **{"n_neighbors": 2, **options})
+    p_values = detector.fit(reference).p_value(queries)
     return [float((p_values <= rate).mean()) for rate in RATES]
+
+
+def learning(report: Report, classes: list[np.ndarray]) -> None:
+    """Print the same for detectors that learn, with and without anomalies among their items."""
+    report.say(f"\n{LEARNING_SIZE} items, half of which calibrate: share of normal and of anomalous test items flagged")
+    report.say(f"  {'':<24}" + "".join(f"{f'asked {rate}':<32}" for rate in RATES))
+    vectors, labels = np.concatenate(classes), np.repeat(np.arange(len(classes)), [len(one) for one in classes])
+    for name, (options, share) in LEARNING.items():
+        normal, anomalous = [], []
+        for number in range(DRAWS):
+            rng = np.random.default_rng(number)
+            kind = number % len(classes)
+            own = vectors[rng.permutation(np.flatnonzero(labels == kind))[: LEARNING_SIZE + TESTED]]
+            others = vectors[rng.permutation(np.flatnonzero(labels != kind))[: LEARNING_SIZE + TESTED]]
+            count = round(share * LEARNING_SIZE)
+            reference = np.concatenate([own[: LEARNING_SIZE - count], others[:count]])
+            normal.append(flagged(options, reference, own[LEARNING_SIZE:]))
+            anomalous.append(flagged(options, reference, others[LEARNING_SIZE:]))
+        errors = np.std(normal, axis=0, ddof=1) / math.sqrt(DRAWS)
+        found = zip(np.mean(normal, axis=0), errors, np.mean(anomalous, axis=0), strict=True)
+        words = "".join(f"{f'{mean:.4f} +- {error:.4f}, {caught:.3f}':<32}" for mean, error, caught in found)
+        report.say(f"  {name:<24}{words}")
 
 
 if __name__ == "__main__":

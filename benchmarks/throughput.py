@@ -64,7 +64,8 @@ def end_to_end(report: Report, what: str, paths: list[Path], rounds: int) -> Non
             got["cost"].append(got["engine"][-1] / got["decode"][-1])
     middle = {name: statistics.median(values) for name, values in got.items()}
     report.say(
-        f"\n{len(paths):,} {what}, lite0 {warm_up.networks[0].precision}, median of {rounds} rounds, pictures a second:\n"
+        f"\n{len(paths):,} {what}, lite0 {warm_up.networks[0].precision}, median of {rounds} rounds, "
+        "pictures a second:\n"
         f"  reading and resizing alone   {middle['decode']:8.0f}   ({middle['cost']:.2f} of the engine's time)\n"
         f"  engine alone                 {middle['engine']:8.0f}\n"
         f"  ideal for both               {middle['ideal']:8.0f}\n"

@@ -1,0 +1,205 @@
+"""What lifts accuracy and what does not, measured on CIFAR-10's training pictures alone.
+
+Run: python benchmarks/levers.py
+
+Mean ROC AUC in %, by number of neighbours: one class against nine and, in the last column, nine against one.  The first
+1,000 training pictures of a class are the references, the last 250 of each are the queries.  The presets were chosen on
+such tables, of 2,000 references; their test results are in `presets.txt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from common import Report, unpacked
+from dn2.embed import lite
+from dn2.embed.network import Network
+from dn2.embed.pipeline import ImagePipeline
+from dn2.embed.registry import get_backbone
+from dn2.neighbors.normalize import normalize
+
+REFERENCES, QUERIES = 1_000, 250
+NEIGHBORS = (1, 2, 5, 10, 20)
+NEIGHBORS_OF_SEVERAL = 10
+SIZES = {"lite0": (160, 176, 192, 224, 256), "lite1": (160, 192, 240), "lite2": (160, 192, 208, 260, 320)}
+CHOSEN = ("lite1", "lite2@192", "lite2")
+JOINS = (
+    ("lite0", "lite2"),
+    ("lite1", "lite2"),
+    ("lite2@192", "lite2"),
+    ("lite0", "lite2@192", "lite2"),
+    CHOSEN,
+    ("lite1@192", "lite1", "lite2@192", "lite2"),
+    ("lite1", "lite2@192", "lite2", "lite2@320"),
+)
+POSTERIORS = [(temperature, share) for temperature in (1.0, 1.3, 1.6, 2.0) for share in (0.35, 0.7, 1.0)]
+EIGENVALUE_POWERS = (1 / 16, 1 / 8, 1 / 4)
+RIDGE = 0.5  # of the mean eigenvalue
+
+Vectors = np.ndarray
+
+
+def main() -> None:
+    """Print a line for each lever."""
+    report = Report("levers")
+    heads = "".join(f"{'k = ' + str(k):>9}" for k in NEIGHBORS) + f"{'nine, ' + str(NEIGHBORS_OF_SEVERAL):>10}"
+    report.say(f"{'':<62}{heads}")
+    with unpacked("cifar10/cifar10_png_35k.zip") as folder:
+        table = Table(report, [sorted(one.iterdir()) for one in sorted((folder / "train").iterdir())])
+        features = {}
+        for name, sizes in SIZES.items():
+            for size in sizes:
+                own = size == lite.SPECS[name].size
+                features[name if own else f"{name}@{size}"] = table.embed(name, size)
+        filters(table)
+    normalizations(table, features["lite0"])
+    for name, rows in features.items():
+        table.say(f"{name}, root-unit", normalize(rows, "root-unit"))
+    posteriors(table, features)
+    joins(table, features)
+    whitening(table, normalize(features["lite0"], "root-unit"))
+    report.save()
+
+
+class Table:
+    """Embeds the chosen pictures and prints ROC AUC by number of neighbours."""
+
+    def __init__(self, report: Report, classes: Sequence[Sequence[Path]]) -> None:
+        self.report = report
+        self.paths = [path for one in classes for path in (*one[:REFERENCES], *one[-QUERIES:])]
+        per_class = REFERENCES + QUERIES
+        self.labels = np.repeat(np.arange(len(classes)), per_class)
+        self.is_query = np.tile(np.arange(per_class) >= REFERENCES, len(classes))
+
+    def embed(self, name: str, size: int, interpolation: str = "bicubic") -> Vectors:
+        """Embed all pictures, (n, d), before any normalisation."""
+        backbone = get_backbone(f"{name}@{size}")
+        prepared = replace(backbone, preprocessing=replace(backbone.preprocessing, interpolation=interpolation))
+        return np.stack([one.vector for one in ImagePipeline([Network(prepared)]).embed(self.paths)])
+
+    def say(
+        self, what: str, rows: Vectors, learn: Callable[[Vectors], Callable[[Vectors], Vectors]] | None = None
+    ) -> None:
+        """Print a line; learn : makes, of the references of a class, what is applied to all rows."""
+        queries, truth = rows[self.is_query], self.labels[self.is_query]
+        names = np.unique(self.labels)
+        nearest = []
+        for label in names:
+            reference = rows[~self.is_query & (self.labels == label)]
+            change = learn(reference) if learn else np.asarray
+            near = squared_distances(change(queries), change(reference))
+            nearest.append(np.sort(np.partition(near, NEIGHBORS[-1], axis=1)[:, : NEIGHBORS[-1]], axis=1))
+        one = np.mean([[auc(truth != c, nearest[c], k) for k in NEIGHBORS] for c in names], axis=0)
+        line = f"{what:<62}" + "".join(f"{value:9.2f}" for value in one)
+        if learn is None:  # else the distances to one class and another do not compare
+            others = [np.sort(np.concatenate([*nearest[:c], *nearest[c + 1 :]], axis=1), axis=1) for c in names]
+            several = np.mean([auc(truth == c, others[c], NEIGHBORS_OF_SEVERAL) for c in names])
+            line += f"{several:10.2f}"
+        self.report.say(line)
+
+
+def auc(truth: np.ndarray, near: Vectors, k: int) -> float:
+    """Return the ROC AUC in % of the mean of the k nearest distances."""
+    return 100 * float(roc_auc_score(truth, near[:, :k].mean(axis=1)))
+
+
+def squared_distances(queries: Vectors, reference: Vectors) -> Vectors:
+    """Return all squared distances, (n_queries, n)."""
+    lengths = (queries**2).sum(axis=1)[:, None] + (reference**2).sum(axis=1)
+    return lengths - 2 * queries @ reference.T
+
+
+def normalizations(table: Table, plain: Vectors) -> None:
+    """Powers of the features."""
+    table.say("lite0, plain", plain)
+    table.say("lite0, unit", normalize(plain, "unit"))
+    for power in (0.3, 0.4, 0.6, 0.7):
+        table.say(f"lite0, power {power}, then unit", normalize(plain**power, "unit"))
+
+
+def posteriors(table: Table, features: dict[str, Vectors]) -> None:
+    """The classifier's probabilities beside the features, and its weights as a metric."""
+    table.say("lite0, probabilities alone, T = 1.3", np.sqrt(probabilities(features, "lite0", 1.3)))
+    for name in ("lite0", "lite0@176", "lite2"):
+        for temperature, share in POSTERIORS:
+            rows = joined(features, [name], temperature, share)
+            table.say(f"{name}, probabilities T = {temperature}, share {share}", rows)
+    weights = lite.read_checkpoint(lite.SPECS["lite0"])["_fc.weight"]
+    _, singular, directions = np.linalg.svd(weights - weights.mean(axis=0), full_matrices=False)
+    for power in (0.25, 0.5, 1):
+        metric = directions.T * (singular / singular.mean()) ** power
+        rows = normalize(features["lite0"], "root-unit") @ metric
+        table.say(f"lite0, seen through the classifier's weights, power {power}", rows)
+
+
+def joins(table: Table, features: dict[str, Vectors]) -> None:
+    """Networks joined: their features alone, and with the mean of their probabilities."""
+    for names in JOINS:
+        what = " + ".join(names)
+        table.say(what, joined(features, names))
+        table.say(f"{what}, mean probabilities", joined(features, names, lite.TEMPERATURE, lite.POSTERIOR_SHARE))
+    for temperature, share in POSTERIORS:
+        rows = joined(features, CHOSEN, temperature, share)
+        table.say(f"{' + '.join(CHOSEN)}, T = {temperature}, share {share}", rows)
+    apart = [joined(features, [name], lite.TEMPERATURE, lite.POSTERIOR_SHARE) for name in CHOSEN]
+    table.say(f"{' + '.join(CHOSEN)}, each with its own probabilities", np.concatenate(apart, axis=1))
+
+
+def joined(
+    features: dict[str, Vectors], names: Sequence[str], temperature: float | None = None, share: float = 0
+) -> Vectors:
+    """Put root-unit features side by side, those of one network averaged, and beside them the mean of the
+    probabilities at a temperature, if any."""
+    networks: dict[str, list[Vectors]] = {}
+    for name in names:
+        shares = features[name] / features[name].sum(axis=1, keepdims=True)
+        networks.setdefault(name.split("@")[0], []).append(shares)
+    parts = [np.sqrt(np.mean(sizes, axis=0)) for sizes in networks.values()]
+    if temperature is not None:
+        mean = np.mean([probabilities(features, name, temperature) for name in names], axis=0)
+        parts.append(np.sqrt(share * len(networks) * mean))
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def probabilities(features: dict[str, Vectors], name: str, temperature: float) -> Vectors:
+    """Return what the network's classifier makes of its features, (n, classes)."""
+    weights = lite.read_checkpoint(lite.SPECS[name.split("@")[0]])
+    logits = features[name] @ weights["_fc.weight"].T + weights["_fc.bias"]
+    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def whitening(table: Table, rows: Vectors) -> None:
+    """Partial whitening, learnt from the references of each class."""
+    for power in EIGENVALUE_POWERS:
+        table.say(f"lite0, eigenvalues of the references to the power -{power}", rows, whitener(power))
+
+
+def whitener(power: float) -> Callable[[Vectors], Callable[[Vectors], Vectors]]:
+    """Make a learner that weakens the directions in which the references vary."""
+
+    def learn(reference: Vectors) -> Callable[[Vectors], Vectors]:
+        mean = reference.mean(axis=0)
+        _, singular, directions = np.linalg.svd(reference - mean, full_matrices=False)
+        variances = singular**2 / len(reference)
+        ridge = RIDGE * variances.sum() / len(mean)
+        factors = ((variances + ridge) / ridge) ** -power
+        return lambda rows: rows + ((rows - mean) @ directions.T * (factors - 1)) @ directions
+
+    return learn
+
+
+def filters(table: Table) -> None:
+    """The filter that scales pictures to the network's input."""
+    for interpolation in ("bilinear", "lanczos"):
+        rows = normalize(table.embed("lite0", 224, interpolation), "root-unit")
+        table.say(f"lite0, root-unit, {interpolation} instead of bicubic", rows)
+
+
+if __name__ == "__main__":
+    main()
