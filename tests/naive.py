@@ -156,6 +156,22 @@ def split_scores(reference: Any, standing: Sequence[int], calibrating: Iterable[
     ]
 
 
+def whitened(rows: Any, reference: Any, k: int, power: float) -> Any:
+    """Divide the coordinates of rows, along the main directions in which a reference set's rows differ from the mean
+    of their k nearest, by a power of how much more they do there than on average."""
+    near = [nearest(row, reference, min(k, len(reference) - 1), place) for place, row in enumerate(reference)]
+    means = [mean_row([reference[place] for _, place in found]) for found in near]
+    covariance = np.cov(np.asarray(reference, np.float64) - means, rowvar=False).reshape(len(reference[0]), -1)
+    variances, directions = np.linalg.eigh(covariance)
+    mean = sum(variances) / len(variances)
+    result = np.array(rows, np.float64)
+    for variance, direction in zip(variances, directions.T, strict=True):
+        if variance > mean:
+            for row in result:
+                row += ((mean / variance) ** power - 1) * float(row @ direction) * direction
+    return result
+
+
 def mean_row(rows: Any) -> list[float]:
     """Return the mean of rows, feature by feature."""
     return [sum(float(row[place]) for row in rows) / len(rows) for place in range(len(rows[0]))]

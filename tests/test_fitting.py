@@ -96,6 +96,45 @@ def test_the_number_of_neighbors_follows_from_what_is_fitted(
     assert dn2.fit(world / "normal", backbone=tiny, **options).detector.n_neighbors == k
 
 
+@pytest.mark.parametrize(
+    ("n", "rate", "whitened"),
+    [(9_999, None, False), (10_000, None, True), (10_000, 1 / 5_001, True), (10_000, 1 / 5_002, False)],
+)
+def test_a_preset_whitens_a_large_set_whose_half_supports_the_rate(n: int, rate: float | None, whitened: bool) -> None:
+    assert PRESETS["accurate"].whitens_among(n, rate) == whitened
+    assert not PRESETS["default"].whitens_among(n, rate)
+
+
+@pytest.mark.parametrize(
+    ("options", "whitened"),
+    [
+        ({}, False),
+        ({"whiten": True}, True),
+        ({"preset": "accurate"}, True),
+        ({"preset": "accurate", "whiten": False}, False),
+        ({"preset": "accurate", "false_alarm_rate": 0.03}, False),
+        ({"preset": "accurate", "contaminated": True}, False),
+        ({"preset": "accurate", "contaminated": True, "whiten": True}, True),
+    ],
+)
+def test_what_is_whitened_follows_from_the_preset_unless_it_is_said(
+    world: Path, tiny: str, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], whitened: bool
+) -> None:
+    monkeypatch.setattr("dn2.presets.WHITEN_FROM", 40)
+    model = dn2.fit(world / "normal", backbone=tiny, **options)
+    assert model.detector.whiten == whitened
+    assert ("the whitening" in model.calibration.learnt) == whitened
+    assert (model.calibration.method == "split") == (whitened or "contaminated" in options)
+
+
+def test_a_rate_that_a_half_cannot_support_is_refused_before_the_work_if_whitening_is_asked_for(
+    world: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dn2.fitting.embed_items", lambda *_, **__: pytest.fail("embedded"))
+    with pytest.raises(ReferenceTooSmall, match=r"0\.02 needs at least 49 items that calibrate, got 20 of 40"):
+        dn2.fit(world / "normal", backbone=tiny, whiten=True, false_alarm_rate=0.02)
+
+
 # Contaminated sets
 
 

@@ -287,6 +287,18 @@ def test_a_model_of_pictures_takes_the_pictures_of_groups_one_by_one(world: Path
 # Groups together with what is learnt
 
 
+def test_in_a_whitening_the_shares_are_those_of_the_distance_in_it(lots: Path, tiny: str) -> None:
+    model = dn2.fit(lots / "good", backbone=tiny, groups=True, normalize="unit", whiten=True)
+    names = [item.name for item in model.items]
+    reference = model.detector.as_compared(np.concatenate(model.detector.blocks_))
+    for row in model.score([lots / "bad", lots / "new"]):
+        members = model.detector.as_compared(pooled(model, lots / row.item)[0])
+        parts = naive.contributions(members, [reference[names.index(one.item)] for one in row.neighbors])
+        assert sum(parts) == pytest.approx(row.anomaly_score, rel=1e-4)
+        shares = sorted((part / sum(parts) for part in parts), reverse=True)
+        assert [one.share for one in row.members] == pytest.approx(shares, rel=1e-3, abs=1e-4)
+
+
 def test_of_a_contaminated_set_of_groups_the_wrong_ones_stand_aside(lots: Path, tiny: str, tmp_path: Path) -> None:
     shutil.copytree(lots / "good", tmp_path / "in")
     shutil.copytree(lots / "bad", tmp_path / "in", dirs_exist_ok=True)

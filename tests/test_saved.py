@@ -45,6 +45,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "paper's": {"contaminated": True, "drop": 0.5, "first_neighbors": 2, "n_neighbors": 2},
     "centroids": {"index": "kmeans:4"},
     "both": {"index": "kmeans:4", "contaminated": True, "drop": 0.3},
+    "whitened": {"whiten": True},
+    "all": {"index": "kmeans:4", "contaminated": True, "drop": 0.3, "whiten": True},
 }
 
 
@@ -75,6 +77,7 @@ def test_a_model_that_learnt_is_the_same_once_saved_and_loaded(
     (arrays,) = parts["learnt"]
     assert arrays["aside"].tolist() == model.detector.aside_.tolist()
     assert len(arrays["centroids"]) == (4 if "index" in WAYS[way] else 0)
+    assert bool(len(arrays["directions"])) == ("whiten" in WAYS[way])
     for one in (model, again):
         one.add(world / "other").remove(sorted(path.name for path in (world / "other").iterdir())[:3])
     assert everything(again, world) == everything(model, world)
@@ -108,7 +111,7 @@ def test_a_model_that_learnt_nothing_has_no_such_part(saved: Path) -> None:
 def before_there_were_groups(manifest: dict[str, Any]) -> None:
     for key in ("groups", "contamination"):
         del manifest[key]
-    for key in ("index", "contaminated", "drop", "first_neighbors"):
+    for key in ("index", "contaminated", "drop", "first_neighbors", "whiten"):
         del manifest["detector"][key]
     del manifest["calibration"]["trimmed"]
 
@@ -134,6 +137,8 @@ def test_a_model_of_before_loads_scores_as_ever_and_can_be_changed(
 GOOD: dict[str, Any] = {
     "aside": np.arange(5, dtype=np.int64),
     "readmitted": np.empty(0, np.int64),
+    "directions": np.eye(192, dtype=np.float32)[:2],
+    "factors": np.array([0.5, 1], np.float32),
     "centroids": np.empty((0, 192), np.float32),
     "representatives": np.empty(0, np.int64),
     "share": np.array([0.1, 0.0, 0.2]),
@@ -158,6 +163,15 @@ DAMAGED: dict[str, dict[str, Any]] = {
         "centroids": np.full((1, 192), np.nan, np.float32),
         "representatives": np.array([0]),
     },
+    "directions of another length": {"directions": np.zeros((2, 191), np.float32)},
+    "directions of 64 bits": {"directions": np.eye(192)[:2]},
+    "directions that are no numbers": {"directions": np.full((2, 192), np.nan, np.float32)},
+    "directions without factors": {"factors": np.empty(0, np.float32)},
+    "factors in a table": {"factors": np.ones((2, 1), np.float32)},
+    "factors of 64 bits": {"factors": np.ones(2)},
+    "a factor of 0": {"factors": np.array([0, 1], np.float32)},
+    "a factor above 1": {"factors": np.array([1.5, 1], np.float32)},
+    "a factor that is no number": {"factors": np.array([np.nan, 1], np.float32)},
     "a share of two": {"share": np.array([0.1, 0.2])},
     "a share above 1": {"share": np.array([0.1, 0.0, 1.5])},
     "a negative share": {"share": np.array([0.1, -0.1, 0.5])},

@@ -26,6 +26,7 @@ def fit(
     normalize: str | None = None,
     precision: str = "auto",
     index: str = "auto",
+    whiten: bool | None = None,
     contaminated: bool = False,
     drop: float | None = None,
     first_neighbors: int | None = None,
@@ -45,6 +46,8 @@ def fit(
         support, 1 / (n + 1), if that is larger.
     normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone.
     index : `auto`, `exact`, or `kmeans:C` for C centroids in place of the items.
+    whiten : see `KNNDetector`; by default the preset's choice where there are 10,000 items or more, none of them
+        contaminated, and half of them support the rate.
     contaminated : whether anomalies are among the items and are to be set aside; drop : their share, by default
         estimated; first_neighbors : see `KNNDetector`.
     groups : whether each subfolder is one item, a group of pictures without order.
@@ -53,7 +56,8 @@ def fit(
     Raises InputError if nothing is found or readable, ReferenceTooSmall, BackboneError."""
     chosen = get_preset(preset)
     items = find_groups(inputs, SUFFIXES) if groups else find_items(inputs, SUFFIXES)
-    learns = contaminated or parse_index(index) is not None  # from one half of the items; the other half calibrates
+    # From one half of the items; the other half calibrates.
+    learns = contaminated or bool(whiten) or parse_index(index) is not None
     # If a rate is not attainable even with all of them, it is refused before the work.
     attainable_rate(false_alarm_rate, *((max(1, len(items) // 2), len(items)) if learns else (len(items),)))
     embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
@@ -66,6 +70,7 @@ def fit(
         false_alarm_rate=false_alarm_rate,
         normalize=method,
         index=index,
+        whiten=bool(whiten),
         contaminated=contaminated,
         drop=drop,
         first_neighbors=first_neighbors,
@@ -75,6 +80,8 @@ def fit(
     if groups:
         detector.set_params(normalize="none")  # members are normalised before they are pooled
     embedded = embed_items(embedder, items, progress, reference=True, normalize=pooling or "none")
+    if whiten is None and not contaminated:
+        detector.set_params(whiten=chosen.whitens_among(len(embedded.items), false_alarm_rate))
     detector.fit(embedded.vectors)
     model = Model(embedder, detector, reference_items(embedded), PackedBytes.of(embedded.thumbnails), pooling)
     model.unreadable = embedded.unreadable

@@ -139,7 +139,7 @@ class Model:
             for member, embedded in zip(item.members or (), one.members, strict=True)
             if embedded.vector is not None
         ]
-        members = np.stack([vector for _, vector in readable])
+        members = self.detector.as_compared(np.stack([vector for _, vector in readable]))
         shares = shares_of_members(members, self.detector.compared_with(pool(members), positions))
         most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
         named = [Member(readable[place][0], float(shares[place])) for place in most]

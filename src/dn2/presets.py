@@ -9,21 +9,32 @@ from dn2.errors import InputError
 
 @dataclass(frozen=True)
 class Preset:
-    """backbone : see `dn2.ImageEmbedder`; n_neighbors : number k of neighbours that a score averages over, at most."""
+    """backbone : see `dn2.ImageEmbedder`; n_neighbors : number k of neighbours that a score averages over, at most;
+    whiten : whether a large reference set is whitened."""
 
     backbone: str
     n_neighbors: int
+    whiten: bool = False
 
     def neighbors_among(self, n: int) -> int:
         """Return the number of neighbours among n reference items: a tenth of them is enough, two are the fewest."""
         return min(self.n_neighbors, max(2, n // 10))
 
+    def whitens_among(self, n: int, false_alarm_rate: float | None = None) -> bool:
+        """Tell whether n reference items are whitened: if one half is enough to learn from, and the other half to
+        support the rate asked for."""
+        supported = false_alarm_rate is None or false_alarm_rate >= 1 / (n // 2 + 1)
+        return self.whiten and n >= WHITEN_FROM and supported
+
 
 PRESETS = {
     "fast": Preset("lite0-posterior@176", 5),
     "default": Preset("lite0", 2),
-    "accurate": Preset("lite1-posterior+lite2-posterior@192+lite2-posterior", 10),
+    "accurate": Preset("lite1-posterior+lite2-posterior@192+lite2-posterior", 10, whiten=True),
 }
+
+# Whitening helps where the normal items are of several kinds; few items are worth more as calibration.
+WHITEN_FROM = 10_000
 
 # Where anomalies may be among the reference items, a few of them left over must not decide.
 NEIGHBORS_IF_CONTAMINATED = 10

@@ -171,6 +171,13 @@ def _check_learnt(learnt: Learnt, n: int, dimension: int, k: int) -> None:
         raise ValueError(f"centroids of {learnt.centroids.shape} for dimension {dimension}")
     if not np.isfinite(learnt.centroids).all():
         raise ValueError("centroids that are no numbers")
+    factors, directions = learnt.factors, learnt.directions
+    if factors.ndim != 1 or directions.shape != (len(factors), dimension):
+        raise ValueError(f"directions of {directions.shape} and {factors.shape} factors for dimension {dimension}")
+    if not {factors.dtype, directions.dtype} == {np.dtype(np.float32)} or not np.isfinite(directions).all():
+        raise ValueError("directions that are no numbers")
+    if not ((factors > 0) & (factors <= 1)).all():
+        raise ValueError("factors outside of 0 ... 1")
     if learnt.share.shape not in ((0,), (3,)) or not ((learnt.share >= 0) & (learnt.share <= 1)).all():
         raise ValueError(f"a share of anomalies of {learnt.share}")
     for positions in (learnt.aside, learnt.readmitted, learnt.representatives):

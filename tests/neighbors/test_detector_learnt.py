@@ -16,6 +16,7 @@ from dn2.neighbors import detector as detector_module
 from dn2.neighbors import learnt as learnt_module
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import ExactIndex
+from dn2.neighbors.whitening import NEIGHBORS, POWER
 
 PAPER = {"contaminated": True, "drop": 0.5, "first_neighbors": 2}
 LEARNING = {
@@ -24,6 +25,8 @@ LEARNING = {
     "paper's": PAPER,
     "estimated": {"contaminated": True},
     "both": {"n_neighbors": 1, "index": "kmeans:5", "contaminated": True, "drop": 0.2},
+    "whitened": {"whiten": True},
+    "all": {"n_neighbors": 1, "index": "kmeans:5", "contaminated": True, "drop": 0.2, "whiten": True},
 }
 
 
@@ -103,6 +106,31 @@ def test_with_centroids_a_score_is_the_squared_distance_to_the_nearest_and_the_o
     np.testing.assert_allclose(detector.p_value(queries), p_values, atol=1e-12)
 
 
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_whitened_scores_are_distances_in_the_whitening_of_the_half_that_does_not_calibrate(dirty, k):
+    detector = KNNDetector(k, whiten=True).fit(dirty)
+    members, learning = parts(detector)
+    assert len(members) == 60
+    rows = naive.whitened(dirty, dirty[learning], NEIGHBORS, POWER)
+    calibration = naive.split_scores(rows, range(120), members, k)
+    np.testing.assert_allclose(detector.calibration_.scores, sorted(calibration), rtol=1e-3)
+    queries = dirty[::3] + np.float32(0.5)
+    expected = [naive.mean_squared_distance(query, rows, k) for query in rows[::3] + rows_of_shift(detector, 0.5)]
+    np.testing.assert_allclose(detector.anomaly_score(queries), expected, rtol=1e-3)
+
+
+def rows_of_shift(detector, shift):
+    """Whiten a shift of all features: the whitening is linear."""
+    return detector.as_compared(np.full((1, 16), shift, np.float32)).astype(np.float64)
+
+
+def test_a_copy_lies_at_distance_0_in_a_whitening_whatever_is_scored_with_it(dirty):
+    detector = KNNDetector(1, whiten=True).fit(dirty)
+    assert not detector.anomaly_score(dirty).any()
+    for count in (1, 2, 3, 7, 50):
+        assert not detector.anomaly_score(dirty[-count:]).any()
+
+
 def test_what_is_learnt_is_said(embeddings):
     calibration = KNNDetector(1, index="kmeans:6").fit(embeddings).calibration_
     assert (calibration.method, calibration.sample_size, calibration.n_reference) == ("split", 60, 120)
@@ -151,7 +179,7 @@ def test_a_search_asks_for_no_more_than_there_is(dirty):
 def test_the_rows_compared_with_are_those_of_the_distances(parameters, dirty):
     detector = KNNDetector(**parameters).fit(dirty)
     queries = dirty + np.float32(0.2)
-    for query, distances, positions in zip(queries, *detector.search(queries), strict=True):
+    for query, distances, positions in zip(detector.as_compared(queries), *detector.search(queries), strict=True):
         rows = detector.compared_with(query, positions)
         assert [naive.squared_distance(query, row) for row in rows] == pytest.approx(distances.tolist(), rel=1e-5)
 

@@ -9,7 +9,7 @@ import numpy as np
 from dn2.bench.context import Bench, Method, measured, timed
 from dn2.bench.data import Positions, Split
 from dn2.bench.result import Result
-from dn2.bench.scoring import check_neighbors, merged, nearest_distances, rows_of
+from dn2.bench.scoring import check_neighbors, merged, nearest_distances, rows_of, whitened_distances
 from dn2.embedding import Vectors
 from dn2.errors import InputError
 from dn2.neighbors.conformal import Scores, mean_squared_distance
@@ -21,8 +21,8 @@ NormalSets = Sequence[tuple[str, tuple[str, ...]]]
 class NearestNeighbors:
     """dn2: the mean squared distance to the k nearest reference items, searched class by class.
 
-    A search among several classes is put together from
-    those in each of them, which are kept as long as the queries are the same."""
+    A search among several classes is put together from those in each of them, which are kept as long as the queries are
+    the same; not so in a whitening, which is that of the whole reference set."""
 
     random = False
 
@@ -34,12 +34,15 @@ class NearestNeighbors:
 
     def scores(self, split: Split, seed: int) -> Scores:
         """Return the mean squared L2 distances, (n_queries,)."""
-        if not np.array_equal(split.queries, self._queries):
-            self._queries = split.queries
-            self._found.clear()
         labels = self._bench.data.labels[split.reference]
         k = self._bench.neighbors_among(len(labels))
         check_neighbors(k, len(labels), "the reference set")
+        if self._bench.whitens_among(len(labels)):
+            reference, queries = (rows_of(self._bench.vectors, part) for part in (split.reference, split.queries))
+            return mean_squared_distance(whitened_distances(reference, queries, k))
+        if not np.array_equal(split.queries, self._queries):
+            self._queries = split.queries
+            self._found.clear()
         parts = [self._search(label, split.reference[labels == label]) for label in np.unique(labels).tolist()]
         return mean_squared_distance(merged(parts, k))
 

@@ -38,6 +38,7 @@ class Bench:
 
     vectors : (n, d) float32, the normalised embeddings of all pictures.
     n_neighbors : number k of neighbours; fewer_among_few : whether a small reference set has fewer, as in a preset.
+    whiten : whether a large reference set is whitened, as in a preset.
     seeds : number of random draws.  rivals : other methods to run on the same splits."""
 
     data: ClassFolders
@@ -48,6 +49,7 @@ class Bench:
     watch: Watch
     rivals: Sequence[Method] = ()
     fewer_among_few: bool = False
+    whiten: bool = False
 
     @property
     def name(self) -> str:
@@ -58,6 +60,10 @@ class Bench:
     def neighbors_among(self, n: int) -> int:
         """Return the number of neighbours that a score averages over among n reference items."""
         return Preset(self.backbone, self.n_neighbors).neighbors_among(n) if self.fewer_among_few else self.n_neighbors
+
+    def whitens_among(self, n: int) -> bool:
+        """Tell whether n reference items are whitened."""
+        return Preset(self.backbone, self.n_neighbors, self.whiten).whitens_among(n)
 
     def draws(self, random: bool = False) -> list[int | None]:
         """List the seeds to run: one run, None, if neither the split nor the method is random."""

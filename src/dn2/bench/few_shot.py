@@ -11,7 +11,7 @@ import numpy as np
 from dn2.bench.context import Bench, measured, timed
 from dn2.bench.data import Split
 from dn2.bench.result import Result
-from dn2.bench.scoring import check_neighbors, merged, nearest_distances, rows_of
+from dn2.bench.scoring import check_neighbors, merged, nearest_distances, rows_of, whitened_distances
 from dn2.embedding import Vectors
 from dn2.neighbors.conformal import mean_squared_distance
 
@@ -50,8 +50,12 @@ def _draw(bench: Bench, result: Result, name: str, seed: int, split: Split, size
         whole = size == len(split.reference)
         setting = ALL if whole else f"{size:,}"
         fixed = whole and not bench.data.random
+        k = bench.neighbors_among(size)
         with timed(result, bench.name):
-            scores = mean_squared_distance(next(growing)[:, : bench.neighbors_among(size)])
+            near = next(growing)[:, :k]
+            if bench.whitens_among(size):
+                near = whitened_distances(reference[:size], queries, k)
+            scores = mean_squared_distance(near)
         result.measurements.append(measured(bench.name, setting, name, None if fixed else seed, part, scores))
         for rival in bench.rivals:
             with timed(result, rival.name):

@@ -23,7 +23,7 @@ from dn2.bench.rivals import find_rivals
 from dn2.bench.table import to_csv, to_markdown
 from dn2.errors import InputError
 from dn2.neighbors.normalize import normalize
-from dn2.presets import get_preset
+from dn2.presets import WHITEN_FROM, get_preset
 from dn2.store.cache import Cache
 from dn2.store.results import Row, write_file
 
@@ -39,6 +39,7 @@ PROTOCOLS: dict[str, Callable[[Bench], Result]] = {
 BACKBONES = "backbones"
 COMPARED = ("lite0", "lite2")
 WITH_RIVALS = ("one-class", "multimodal", "few-shot")
+WITH_WHITENING = (*WITH_RIVALS, BACKBONES)
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ class Settings:
     """How pictures become embeddings, and embeddings scores.
 
     backbones : see `ImageEmbedder`, several for the protocol `backbones` alone; n_neighbors : number k of neighbours,
-        fewer_among_few : or fewer in a small reference set.
+        fewer_among_few : or fewer in a small reference set; whiten : whether a large one is whitened.
     normalize : None for what measures best with the backbone; precision : `auto`, `f32` or `bf16`."""
 
     backbones: tuple[str, ...]
     n_neighbors: int
     fewer_among_few: bool = False
+    whiten: bool = False
     normalize: str | None = None
     precision: str = "auto"
 
@@ -69,7 +71,8 @@ class Settings:
         chosen = get_preset(preset)
         default = COMPARED if protocol == BACKBONES else (chosen.backbone,)
         k = chosen.n_neighbors if n_neighbors is None else n_neighbors
-        return cls(tuple(backbones) or default, k, n_neighbors is None, normalize, precision)
+        whiten = chosen.whiten and protocol in WITH_WHITENING
+        return cls(tuple(backbones) or default, k, n_neighbors is None, whiten, normalize, precision)
 
 
 def check(protocol: str, settings: Settings, rivals: bool, output: Path) -> None:
@@ -115,14 +118,16 @@ def run(
             vectors = normalize(embeddings.vectors, embeddings.normalization)
             found, missing = find_rivals(vectors, embeddings.vectors, kept, watch) if rivals else ([], [])
             notes.extend(missing)
-            k, fewer = settings.n_neighbors, settings.fewer_among_few
-            yield Bench(kept, backbone, vectors, k, seeds, watch, found, fewer_among_few=fewer)
+            k, fewer, whiten = settings.n_neighbors, settings.fewer_among_few, settings.whiten
+            yield Bench(kept, backbone, vectors, k, seeds, watch, found, fewer_among_few=fewer, whiten=whiten)
 
     if protocol == BACKBONES:
         result = backbones(benches())
     else:
         bench = next(benches())
         result = PROTOCOLS[protocol](bench)
+    if settings.whiten:
+        notes.append(f"Reference sets of {WHITEN_FROM:,} pictures or more are whitened, as a random half teaches.")
     known = paper.reported(protocol, data.classes, data.normal)
     result.notes = [data.describe() + ".", *notes, *result.notes, *paper.notes(protocol, data.classes, known)]
     result.reported += known

@@ -9,6 +9,7 @@ from dn2.embedding import Vectors
 from dn2.errors import ReferenceTooSmall
 from dn2.neighbors.conformal import Scores
 from dn2.neighbors.exact import ExactIndex
+from dn2.neighbors.learnt import Plan, split
 
 
 def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
@@ -16,6 +17,13 @@ def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
 
     Returns squared L2 distances, (n_queries, k), ascending."""
     return ExactIndex([reference]).search(queries, min(k, len(reference)))[0]
+
+
+def whitened_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
+    """Search as `nearest_distances` does, in the whitening that a random half of the reference rows teaches."""
+    learning, _ = split([reference], 0)
+    learnt = Plan(False, None, None, None, whiten=True).learn([reference], learning, np.empty(0, np.int64))
+    return learnt.index([reference]).search(learnt.whitened(queries), min(k, len(reference)))[0]
 
 
 def merged(parts: list[Vectors], k: int) -> Vectors:

@@ -53,6 +53,14 @@ def fit(
     index: Annotated[
         str, typer.Option(help="auto, exact, or kmeans:C for C centroids in place of the items.")
     ] = "auto",
+    whiten: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let directions in which near items differ much count for less. Default: with the preset accurate, "
+            "from 10,000 items on.",
+            show_default=False,
+        ),
+    ] = None,
     contaminated: Annotated[
         bool, typer.Option("--contaminated", help="Anomalies are among the items: set them aside.")
     ] = False,
@@ -84,6 +92,7 @@ def fit(
             normalize=normalize,
             precision=precision,
             index=index,
+            whiten=whiten,
             contaminated=contaminated,
             drop=drop,
             first_neighbors=first_neighbors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -37,6 +37,11 @@ class Calibration:
     n_near_duplicates: int = 0
     learnt: str = ""
     n_trimmed: int = 0
+
+    @classmethod
+    def of(cls, n_reference: int, distances: np.ndarray[Any, Any]) -> Self:
+        """Calibrate with the leave-one-out distances of reference items, (m, k), squared L2, nearest first."""
+        return cls(np.sort(mean_squared_distance(distances)), n_reference, int(near_duplicates(distances[:, 0]).sum()))
 
     @property
     def method(self) -> str:

@@ -43,6 +43,8 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     normalize : `none` (the paper's), `unit` or `root-unit`; see `dn2.neighbors.normalize`.
     index : `exact` (`auto` is the same), or `kmeans:C`: C centroids take the place of the items, and n_neighbors
         must be 1.
+    whiten : whether directions in which near items differ much count for less (see `dn2.neighbors.whitening`); learnt
+        from a random half of the items, so that the other half calibrates.
     contaminated : whether anomalies are among the reference items and are to be set aside (DN2's unsupervised mode).
     drop : the share to set aside, in [0, 1); by default it is estimated.  The paper drops half.
     first_neighbors : number of neighbours of the stage that finds them; by default many, which is better.  The
@@ -59,6 +61,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         false_alarm_rate: float | None = None,
         normalize: str = "none",
         index: str = "auto",
+        whiten: bool = False,
         contaminated: bool = False,
         drop: float | None = None,
         first_neighbors: int | None = None,
@@ -67,6 +70,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.false_alarm_rate = false_alarm_rate
         self.normalize = normalize
         self.index = index
+        self.whiten = whiten
         self.contaminated = contaminated
         self.drop = drop
         self.first_neighbors = first_neighbors
@@ -176,9 +180,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def _plan(self) -> Plan | None:
         centroids = parse_index(self.index)
-        if centroids is None and not self.contaminated:
+        if centroids is None and not self.contaminated and not self.whiten:
             return None
-        return Plan(self.contaminated, self.drop, self.first_neighbors, centroids)
+        return Plan(self.contaminated, self.drop, self.first_neighbors, centroids, self.whiten)
 
     def _learn(self, blocks: Sequence[Vectors], readmitted: Positions | None = None) -> Self:
         """Learn from a random part of the set and calibrate with the rest of it."""
@@ -192,7 +196,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{k} neighbours need at least {k + 1} reference items, {len(index)} are left of {n} "
                 "once others are set aside; add more or ask for a smaller share to drop"
             )
-        return self._adopt(blocks, index, LeaveOneOut.of(blocks, index, members, k), learnt)
+        return self._adopt(blocks, index, learnt.leave_one_out(blocks, index, members, k), learnt)
 
     def _members(self, blocks: Sequence[Vectors]) -> Positions:
         members = sample_positions(blocks, required_sample(self.false_alarm_rate))
@@ -206,7 +210,8 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         loo: LeaveOneOut,
         learnt: Learnt | None = None,
     ) -> Self:
-        calibration = self._calibrate(sum(len(block) for block in blocks), loo, learnt)
+        n = sum(len(block) for block in blocks)
+        calibration = learnt.calibrate(n, loo) if learnt else Calibration.of(n, loo.distances)
         rate = calibration.rate(self.false_alarm_rate)
         self._blocks, self._index, self._loo, self._learnt = list(blocks), index, loo, learnt
         self._size = calibration.n_reference
@@ -216,15 +221,6 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.aside_ = np.empty(0, np.int64) if learnt is None else learnt.aside
         return self
 
-    @staticmethod
-    def _calibrate(n: int, loo: LeaveOneOut, learnt: Learnt | None) -> Calibration:
-        scores = np.sort(mean_squared_distance(loo.distances))
-        if learnt is None:
-            return Calibration(scores, n, int(near_duplicates(loo.distances[:, 0]).sum()))
-        trimmed = min(int(learnt.contamination.low * len(scores)), len(scores) - 1) if learnt.contamination else 0
-        copies = 0 if len(learnt.representatives) else int(near_duplicates(loo.distances[:, 0]).sum())
-        return Calibration(scores[: len(scores) - trimmed], n, copies, learnt.in_words(), trimmed)
-
     def search(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
         """Return squared L2 distances and positions of the nearest reference items, (n, k), nearest first."""
         check_is_fitted(self)
@@ -232,13 +228,19 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         _check_neighbors(k)
         if k > len(self._index):
             raise InputError(f"n_neighbors must lie in 1 ... {len(self._index)} reference items, got {k}")
-        return self._index.search(self._rows(X), int(k))
+        return self._index.search(self.as_compared(X), int(k))
+
+    def as_compared(self, X: Any) -> Vectors:
+        """Return rows, (n, d), as the search compares them: normalised, and whitened if the detector whitens."""
+        rows = self._rows(X)
+        return rows if self._learnt is None else self._learnt.whitened(rows)
 
     def compared_with(self, x: Vectors, positions: Positions) -> Vectors:
-        """Return the rows, items or a centroid, that a query, (d,) and normalised, lies near to, given the positions
+        """Return the rows, items or a centroid, that a query, (d,) and `as_compared`, lies near to, given the positions
         that `search` found for it: (k, d)."""
         if self._learnt is None or not len(self._learnt.centroids):
-            return rows_at(self._blocks, positions)
+            rows = rows_at(self._blocks, positions)
+            return rows if self._learnt is None else self._learnt.whitened(rows)
         _, (nearest,) = ExactIndex([self._learnt.centroids]).search(np.ascontiguousarray(x[None]), len(positions))
         return rows_at([self._learnt.centroids], nearest)
 
@@ -275,7 +277,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def learnt_(self) -> Learnt | None:
-        """What was learnt from the reference set: items set aside, centroids."""
+        """What was learnt from the reference set: items set aside, the whitening, centroids."""
         return self._learnt
 
     @property

@@ -7,15 +7,16 @@ leave-one-out holds for them as it stands; both parts stay in the reference set.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dn2.neighbors.clean import Judges, Share, estimate_share
-from dn2.neighbors.conformal import Scores
+from dn2.neighbors.conformal import Calibration, Scores
 from dn2.neighbors.exact import Positions, SelectedIndex, Vectors
 from dn2.neighbors.kmeans import find_centroids
-from dn2.neighbors.leave_one_out import SAMPLE_SIZE, random_order, rows_at
+from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, random_order, rows_at
+from dn2.neighbors.whitening import MOST_ROWS, find_whitening, whiten
 
 # Rows that judge which items belong to a contaminated set: more would cost and not judge better.
 MOST_JUDGES = 10_000
@@ -23,14 +24,17 @@ MOST_JUDGES = 10_000
 
 @dataclass(frozen=True)
 class Learnt:
-    """Which items stand aside, and what stands in place of the others.
+    """Which items stand aside, how rows are seen, and what stands in place of items.
 
     aside : positions of the items set aside, ascending.  readmitted : those that a person took back.
-    centroids, representatives : (C, d) float32 and the positions that stand for them; empty without k-means.
+    directions, factors : (r, d) and (r,) float32, see `find_whitening`; empty without whitening.
+    centroids, representatives : (C, d) float32, whitened, and the positions that stand for them; empty without k-means.
     share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
 
     aside: Positions
     readmitted: Positions
+    directions: Vectors
+    factors: Vectors
     centroids: Vectors
     representatives: Positions
     share: Scores
@@ -41,13 +45,35 @@ class Learnt:
             return SelectedIndex(self.centroids, self.representatives)
         n = sum(len(block) for block in blocks)
         kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
-        return SelectedIndex(rows_at(blocks, kept), kept)
+        return SelectedIndex(self.whitened(rows_at(blocks, kept)), kept)
+
+    def whitened(self, rows: Vectors) -> Vectors:
+        """Return normalised rows, (n, d), as the index compares them."""
+        return whiten(rows, self.directions, self.factors)
+
+    def leave_one_out(self, blocks: Sequence[Vectors], index: SelectedIndex, members: Positions, k: int) -> LeaveOneOut:
+        """Search for the neighbours of some items of the whole reference set."""
+        return LeaveOneOut(members, *index.search(self.whitened(rows_at(blocks, members)), k, exclude=members))
+
+    def calibrate(self, n: int, loo: LeaveOneOut) -> Calibration:
+        """Calibrate with the leave-one-out scores of the items that were not learnt from; n : size of the set."""
+        calibration = Calibration.of(n, loo.distances)
+        m = calibration.sample_size
+        trimmed = min(int(self.contamination.low * m), m - 1) if self.contamination else 0
+        return replace(
+            calibration,
+            scores=calibration.scores[: m - trimmed],
+            n_near_duplicates=0 if len(self.representatives) else calibration.n_near_duplicates,
+            learnt=self.in_words(),
+            n_trimmed=trimmed,
+        )
 
     def in_words(self) -> str:
         """Name what was learnt, as the subject of a sentence with its verb."""
         words = ["what stands aside"] if len(self.share) else []
+        words += ["the whitening"] if len(self.factors) else []
         words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
-        return " and ".join(words) + (" were" if len(self.centroids) else " was")
+        return " and ".join(words) + (" were" if len(words) > 1 or len(self.centroids) else " was")
 
     @property
     def contamination(self) -> Share | None:
@@ -60,12 +86,14 @@ class Plan:
     """What to learn.
 
     clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
-    `Judges`.  centroids : how many centroids take the place of the items, None for none."""
+    `Judges`.  centroids : how many centroids take the place of the items, None for none.  whiten : whether to whiten.
+    """
 
     clean: bool
     drop: float | None
     first_neighbors: int | None
     centroids: int | None
+    whiten: bool = False
 
     def learn(self, blocks: Sequence[Vectors], learning: Positions, readmitted: Positions) -> Learnt:
         """Learn from the rows at some positions of the reference set."""
@@ -74,12 +102,16 @@ class Plan:
         if self.clean:
             aside, share = self._set_aside(blocks, learning)
             aside = np.setdiff1d(aside, readmitted)
-        centroids, representatives = np.empty((0, blocks[0].shape[1]), np.float32), nothing
+        directions = centroids = np.empty((0, blocks[0].shape[1]), np.float32)
+        factors, representatives = np.empty(0, np.float32), nothing
+        kept = learning[~np.isin(learning, aside)]  # in the order of the draw: that of the set does not matter
+        if self.whiten:
+            directions, factors = find_whitening(rows_at(blocks, kept[:MOST_ROWS]))
         if self.centroids is not None:
-            kept = learning[~np.isin(learning, aside)]  # in the order of the draw: that of the set does not matter
-            centroids, nearest = find_centroids(rows_at(blocks, kept), self.centroids)
+            rows = whiten(rows_at(blocks, kept), directions, factors)
+            centroids, nearest = find_centroids(rows, self.centroids)
             representatives = kept[nearest]
-        return Learnt(aside, readmitted, centroids, representatives, share)
+        return Learnt(aside, readmitted, directions, factors, centroids, representatives, share)
 
     def _set_aside(self, blocks: Sequence[Vectors], learning: Positions) -> tuple[Positions, Scores]:
         judges = learning[:MOST_JUDGES]
