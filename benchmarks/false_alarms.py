@@ -26,6 +26,7 @@ RATES = (0.05, 0.1, 0.2)
 LEARNING_SIZE = 300
 LEARNING: dict[str, tuple[dict[str, Any], float]] = {
     "kmeans:10": ({"index": "kmeans:10", "n_neighbors": 1}, 0.0),
+    "whitened": ({"whiten": True}, 0.0),
     "contaminated, none are": ({"contaminated": True, "n_neighbors": 10}, 0.0),
     "contaminated, 10 % are": ({"contaminated": True, "n_neighbors": 10}, 0.1),
     "contaminated, 20 % are": ({"contaminated": True, "n_neighbors": 10}, 0.2),

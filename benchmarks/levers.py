@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
 from common import Report, unpacked
@@ -21,7 +22,9 @@ from dn2.embed import lite
 from dn2.embed.network import Network
 from dn2.embed.pipeline import ImagePipeline
 from dn2.embed.registry import get_backbone
+from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.normalize import normalize
+from dn2.neighbors.whitening import MOST_DIRECTIONS
 
 REFERENCES, QUERIES = 1_000, 250
 NEIGHBORS = (1, 2, 5, 10, 20)
@@ -38,8 +41,8 @@ JOINS = (
     ("lite1", "lite2@192", "lite2", "lite2@320"),
 )
 POSTERIORS = [(temperature, share) for temperature in (1.0, 1.3, 1.6, 2.0) for share in (0.35, 0.7, 1.0)]
-EIGENVALUE_POWERS = (1 / 16, 1 / 8, 1 / 4)
-RIDGE = 0.5  # of the mean eigenvalue
+VARIANCE_POWERS = (1 / 16, 1 / 8, 1 / 4, 3 / 8)
+NEAR = (5, 50)
 
 Vectors = np.ndarray
 
@@ -62,7 +65,7 @@ def main() -> None:
         table.say(f"{name}, root-unit", normalize(rows, "root-unit"))
     posteriors(table, features)
     joins(table, features)
-    whitening(table, normalize(features["lite0"], "root-unit"))
+    whitening(table, features)
     report.save()
 
 
@@ -88,19 +91,21 @@ class Table:
         """Print a line; learn : makes, of the references of a class, what is applied to all rows."""
         queries, truth = rows[self.is_query], self.labels[self.is_query]
         names = np.unique(self.labels)
-        nearest = []
-        for label in names:
-            reference = rows[~self.is_query & (self.labels == label)]
+
+        def nearest(chosen: np.ndarray) -> Vectors:
+            reference = rows[~self.is_query & chosen]
             change = learn(reference) if learn else np.asarray
             near = squared_distances(change(queries), change(reference))
-            nearest.append(np.sort(np.partition(near, NEIGHBORS[-1], axis=1)[:, : NEIGHBORS[-1]], axis=1))
-        one = np.mean([[auc(truth != c, nearest[c], k) for k in NEIGHBORS] for c in names], axis=0)
-        line = f"{what:<62}" + "".join(f"{value:9.2f}" for value in one)
-        if learn is None:  # else the distances to one class and another do not compare
-            others = [np.sort(np.concatenate([*nearest[:c], *nearest[c + 1 :]], axis=1), axis=1) for c in names]
-            several = np.mean([auc(truth == c, others[c], NEIGHBORS_OF_SEVERAL) for c in names])
-            line += f"{several:10.2f}"
-        self.report.say(line)
+            return np.sort(np.partition(near, NEIGHBORS[-1], axis=1)[:, : NEIGHBORS[-1]], axis=1)
+
+        alone = [nearest(self.labels == c) for c in names]
+        one = np.mean([[auc(truth != c, alone[c], k) for k in NEIGHBORS] for c in names], axis=0)
+        if learn is None:
+            others = [np.sort(np.concatenate([*alone[:c], *alone[c + 1 :]], axis=1), axis=1) for c in names]
+        else:  # distances in the whitenings of two classes do not compare
+            others = [nearest(self.labels != c) for c in names]
+        several = np.mean([auc(truth == c, others[c], NEIGHBORS_OF_SEVERAL) for c in names])
+        self.report.say(f"{what:<62}" + "".join(f"{value:9.2f}" for value in one) + f"{several:10.2f}")
 
 
 def auc(truth: np.ndarray, near: Vectors, k: int) -> float:
@@ -174,22 +179,29 @@ def probabilities(features: dict[str, Vectors], name: str, temperature: float) -
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def whitening(table: Table, rows: Vectors) -> None:
-    """Partial whitening, learnt from the references of each class."""
-    for power in EIGENVALUE_POWERS:
-        table.say(f"lite0, eigenvalues of the references to the power -{power}", rows, whitener(power))
+def whitening(table: Table, features: dict[str, Vectors]) -> None:
+    """Partial whitening, learnt from half of the references, of the main directions in which they vary or in which
+    they differ from their neighbours."""
+    rows = joined(features, CHOSEN, lite.TEMPERATURE, lite.POSTERIOR_SHARE)
+    for near in (None, *NEAR):
+        for power in VARIANCE_POWERS:
+            what = "about their mean" if near is None else f"about {near} neighbours"
+            table.say(f"{' + '.join(CHOSEN)}, whitened {what}, power {power}", rows, whitener(near, power))
 
 
-def whitener(power: float) -> Callable[[Vectors], Callable[[Vectors], Vectors]]:
-    """Make a learner that weakens the directions in which the references vary."""
+def whitener(near: int | None, power: float) -> Callable[[Vectors], Callable[[Vectors], Vectors]]:
+    """Make a learner that weakens directions; near : number of neighbours, None for all."""
 
     def learn(reference: Vectors) -> Callable[[Vectors], Vectors]:
-        mean = reference.mean(axis=0)
-        _, singular, directions = np.linalg.svd(reference - mean, full_matrices=False)
-        variances = singular**2 / len(reference)
-        ridge = RIDGE * variances.sum() / len(mean)
-        factors = ((variances + ridge) / ridge) ** -power
-        return lambda rows: rows + ((rows - mean) @ directions.T * (factors - 1)) @ directions
+        half = np.random.default_rng(0).permutation(reference)[: len(reference) // 2]
+        if near is not None:
+            found = ExactIndex([half]).search(half, near, exclude=np.arange(len(half)))[1]
+            half = half - sum(half[places] for places in found.T) / near
+        pca = PCA(min(MOST_DIRECTIONS, len(half) - 1), svd_solver="randomized", random_state=0).fit(half)
+        relative = pca.explained_variance_ / half.var(axis=0, ddof=1).mean()
+        factors = np.maximum(relative, 1) ** -power
+        directions = pca.components_
+        return lambda rows: rows + (rows @ directions.T * (factors - 1)) @ directions
 
     return learn
 

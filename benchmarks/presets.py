@@ -14,6 +14,7 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,15 @@ from sklearn.metrics import roc_auc_score
 from class_folders import write_mnist, write_wbc
 from common import Report, need, unpacked
 from dn2 import Cache, ImageEmbedder, KNNDetector
-from dn2.presets import PRESETS, Preset
+from dn2.bench.scoring import nearest_distances, whitened_distances
+from dn2.neighbors.normalize import normalize
+from dn2.presets import PRESETS, WHITEN_FROM, Preset
 
 PICTURES_TIMED = 2_000
-MNIST_REFERENCES, MNIST_TESTED = 500, 300
+MNIST_REFERENCES, MNIST_MANY, MNIST_TESTED = 500, 1_200, 300
 WBC_SEEDS = 10
 DRAWS, REFERENCES, TESTED = 200, 99, 500
+FEWER_DRAWS = 10
 RATES = (0.05, 0.1, 0.2)
 
 Vectors = np.ndarray
@@ -40,7 +44,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     report = Report("presets")
     for name, preset in PRESETS.items():
-        report.say(f"  {name:<10} {preset.backbone}, k = {preset.n_neighbors}")
+        whitened = f", whitened from {WHITEN_FROM:,} references on" if preset.whiten else ""
+        report.say(f"  {name:<10} {preset.backbone}, k = {preset.n_neighbors}{whitened}")
     with unpacked("cifar10/cifar10_png_35k.zip") as folder:
         time_them(report, sorted((folder / "test").rglob("*.png"))[:PICTURES_TIMED], rounds)
         parts = [sorted((folder / part).rglob("*.png")) for part in ("train", "test")]
@@ -52,7 +57,10 @@ def main() -> None:
                 f"  {name:<10} one class {one_class(preset, reference, queries, *classes):.2f}"
                 f"   all classes but one {multimodal(preset, reference, queries, *classes):.2f}"
             )
-            false_alarms(report, preset, np.concatenate([reference, queries]), np.concatenate(classes))
+            vectors, labels = np.concatenate([reference, queries]), np.concatenate(classes)
+            false_alarms(report, preset, [vectors[labels == one] for one in np.unique(labels)], REFERENCES, DRAWS)
+            if preset.whiten:
+                false_alarms(report, preset, [vectors], WHITEN_FROM, FEWER_DRAWS)
     mnist(report)
     white_blood_cells(report)
     magnetic_tiles(report)
@@ -66,8 +74,8 @@ def embed(preset: Preset, paths: Sequence[Path]) -> Vectors:
 
 def detector(preset: Preset, n: int, rate: float | None = None) -> KNNDetector:
     """Make the detector that `dn2.fit` would make of n items."""
-    normalize = ImageEmbedder(preset.backbone).normalize
-    return KNNDetector(preset.neighbors_among(n), normalize=normalize, false_alarm_rate=rate)
+    k, whiten = preset.neighbors_among(n), preset.whitens_among(n, rate)
+    return KNNDetector(k, normalize="root-unit", false_alarm_rate=rate, whiten=whiten)
 
 
 def time_them(report: Report, paths: Sequence[Path], rounds: int) -> None:
@@ -101,52 +109,57 @@ def one_class(preset: Preset, reference: Vectors, queries: Vectors, known: np.nd
 
 
 def multimodal(preset: Preset, reference: Vectors, queries: Vectors, known: np.ndarray, truth: np.ndarray) -> float:
-    """Return the mean ROC AUC in % of all classes but one against that one: nearest of the classes' neighbours."""
-    names = np.unique(known)
-    k = preset.neighbors_among(len(reference))
-    fitted = [detector(preset, len(reference)).fit(reference[known == name]) for name in names]
-    distances = np.stack([one.search(queries)[0] for one in fitted])  # (classes, queries, k)
+    """Return the mean ROC AUC in % of all classes but one against that one."""
+    reference, queries = normalize(reference, "root-unit"), normalize(queries, "root-unit")
     values = []
-    for place, name in enumerate(names):
-        others = np.delete(distances, place, axis=0).transpose(1, 0, 2).reshape(len(queries), -1)
-        nearest = np.partition(others, k - 1, axis=1)[:, :k].mean(axis=1)
-        values.append(roc_auc_score(truth == name, nearest))
+    for name in np.unique(known):
+        rows = reference[known != name]
+        search = whitened_distances if preset.whitens_among(len(rows)) else nearest_distances
+        near = search(rows, queries, preset.neighbors_among(len(rows)))
+        values.append(roc_auc_score(truth == name, near.mean(axis=1)))
     return 100 * float(np.mean(values))
 
 
-def false_alarms(report: Report, preset: Preset, vectors: Vectors, labels: np.ndarray) -> None:
-    """Print the share of fresh normal pictures flagged at each rate, over random draws."""
+def false_alarms(report: Report, preset: Preset, sets: Sequence[Vectors], size: int, draws: int) -> None:
+    """Print the share of fresh normal pictures flagged at each rate, over random draws from each set by turns."""
     rng = np.random.default_rng(0)
-    classes = [vectors[labels == name] for name in np.unique(labels)]
     got = []
-    for number in range(DRAWS):
-        rows = classes[number % len(classes)]
-        chosen = rng.permutation(len(rows))[: REFERENCES + TESTED]
-        fitted = detector(preset, REFERENCES, 0.05).fit(rows[chosen[:REFERENCES]])
-        p_values = fitted.p_value(rows[chosen[REFERENCES:]])
+    for number in range(draws):
+        rows = sets[number % len(sets)]
+        chosen = rng.permutation(len(rows))[: size + TESTED]
+        fitted = detector(preset, size, 0.05).fit(rows[chosen[:size]])
+        p_values = fitted.p_value(rows[chosen[size:]])
         got.append([(p_values <= rate).mean() for rate in RATES])
-    means, errors = np.mean(got, axis=0), np.std(got, axis=0, ddof=1) / math.sqrt(DRAWS)
+    means, errors = np.mean(got, axis=0), np.std(got, axis=0, ddof=1) / math.sqrt(draws)
     words = ", ".join(
         f"{rate}: {mean:.4f} +- {error:.4f}" for rate, mean, error in zip(RATES, means, errors, strict=True)
     )
-    report.say(f"             false alarms asked: got, {REFERENCES} references, {DRAWS} draws: {words}")
+    report.say(f"             false alarms asked: got, {size:,} references, {draws} draws: {words}")
     assert (means <= np.array(RATES) + 3 * errors).all(), "more false alarms than asked for"
 
 
 def mnist(report: Report) -> None:
-    """Print the mean ROC AUC over the ten digits."""
+    """Print the mean ROC AUC over the ten digits, and what whitening does where nine of them are normal."""
     with tempfile.TemporaryDirectory() as folder:
         write_mnist(Path(folder))
-        counts = {"train": MNIST_REFERENCES, "test": MNIST_TESTED}
-        parts = [
-            [path for digit in sorted(Path(folder, part).iterdir()) for path in sorted(digit.iterdir())[:count]]
-            for part, count in counts.items()
-        ]
+
+        def embedded(preset: Preset, references: int) -> tuple[Vectors, Vectors, np.ndarray, np.ndarray]:
+            parts = [
+                [path for digit in sorted(Path(folder, part).iterdir()) for path in sorted(digit.iterdir())[:count]]
+                for part, count in (("train", references), ("test", MNIST_TESTED))
+            ]
+            known, truth = (np.array([path.parent.name for path in part]) for part in parts)
+            return embed(preset, parts[0]), embed(preset, parts[1]), known, truth
+
         report.say(f"\nMNIST, {MNIST_REFERENCES} references a class, {MNIST_TESTED} tested a class, ROC AUC in %:")
         for name, preset in PRESETS.items():
-            vectors = [embed(preset, part) for part in parts]
-            labels = [np.array([path.parent.name for path in part]) for part in parts]
-            report.say(f"  {name:<10} {one_class(preset, *vectors, *labels):.2f}")
+            report.say(f"  {name:<10} {one_class(preset, *embedded(preset, MNIST_REFERENCES)):.2f}")
+        many = embedded(PRESETS["accurate"], MNIST_MANY)
+        without = multimodal(replace(PRESETS["accurate"], whiten=False), *many)
+        report.say(
+            f"  accurate, all digits but one, {MNIST_MANY:,} references a class: "
+            f"{multimodal(PRESETS['accurate'], *many):.2f}, without whitening {without:.2f}"
+        )
 
 
 def white_blood_cells(report: Report) -> None:
