@@ -1,4 +1,4 @@
-"""How to compare sets of pictures: the mean of their embeddings against what might beat it.
+"""How to compare sets of pictures: the mean of their embeddings, and what might beat it.
 
 Run: python benchmarks/pooling.py
 
@@ -9,6 +9,7 @@ each class for the reference sets and the second for the queries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -84,8 +85,24 @@ def mean(sets: Sets) -> np.ndarray:
     return sets.mean(axis=1)
 
 
+def power_mean(power: float) -> Callable[[Sets], np.ndarray]:
+    """Average a power of each feature, and take the root."""
+    return lambda sets: (sets**power).mean(axis=1) ** (1 / power)
+
+
+def geometric(shift: float) -> Callable[[Sets], np.ndarray]:
+    """Take the geometric mean of each feature and a share of the root mean square of all."""
+    return lambda sets: np.exp(np.log(sets + shift / math.sqrt(sets.shape[2])).mean(axis=1))
+
+
 METHODS: dict[str, Distances] = {
-    "mean": pooled(mean),
+    "mean (the paper's)": pooled(mean),
+    "quadratic mean": pooled(power_mean(2)),
+    "power mean, 1/2": pooled(power_mean(0.5)),
+    "geometric mean, shift 0.25": pooled(geometric(0.25)),
+    "geometric mean, shift 0.5": pooled(geometric(0.5)),
+    "geometric mean, shift 1 (dn2's)": pooled(geometric(1)),
+    "geometric mean, shift 2": pooled(geometric(2)),
     "mean, scaled to length 1": pooled(lambda sets: normalize(mean(sets), "unit")),
     "mean with half the standard deviation": pooled(spread(0.5)),
     "mean with the standard deviation": pooled(spread(1)),

@@ -177,6 +177,26 @@ def mean_row(rows: Any) -> list[float]:
     return [sum(float(row[place]) for row in rows) / len(rows) for place in range(len(rows[0]))]
 
 
+def geometric_mean_row(rows: Any) -> list[float]:
+    """Return the geometric mean of rows, feature by feature, once 1 / sqrt(d) is added to them."""
+    shift = 1 / math.sqrt(len(rows[0]))
+    return [math.prod(float(row[place]) + shift for row in rows) ** (1 / len(rows)) for place in range(len(rows[0]))]
+
+
+def geometric_contributions(members: Any, neighbors: Any) -> list[float]:
+    """Split the mean squared distance of the members' geometric mean to its neighbours into one part for each member:
+    of a feature's part in it, each member gets as much as its logarithm differs from the neighbour's."""
+    pooled, shift = geometric_mean_row(members), 1 / math.sqrt(len(members[0]))
+    parts = [0.0] * len(members)
+    for near in neighbors:
+        for place, n in enumerate(map(float, near)):
+            logarithms = [math.log(float(member[place]) + shift) - math.log(n) for member in members]
+            if sum(logarithms):
+                part = (pooled[place] - n) ** 2 / sum(logarithms) / len(neighbors)
+                parts = [one + part * logarithm for one, logarithm in zip(parts, logarithms, strict=True)]
+    return parts
+
+
 def contributions(members: Any, neighbors: Any) -> list[float]:
     """Split the mean squared distance of the members' mean to its neighbours into one part for each member.
 

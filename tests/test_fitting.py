@@ -81,6 +81,7 @@ def test_an_unknown_preset_is_refused_with_the_known_ones(world: Path, name: Any
     ("options", "k"),
     [
         ({}, 2),
+        ({"preset": "accurate"}, 4),
         ({"contaminated": True}, 10),
         ({"contaminated": True, "preset": "accurate"}, 10),
         ({"contaminated": True, "n_neighbors": 4}, 4),
@@ -133,6 +134,11 @@ def test_a_rate_that_a_half_cannot_support_is_refused_before_the_work_if_whiteni
     monkeypatch.setattr("dn2.fitting.embed_items", lambda *_, **__: pytest.fail("embedded"))
     with pytest.raises(ReferenceTooSmall, match=r"0\.02 needs at least 49 items that calibrate, got 20 of 40"):
         dn2.fit(world / "normal", backbone=tiny, whiten=True, false_alarm_rate=0.02)
+
+
+@pytest.mark.parametrize(("preset", "n", "k"), [("default", 500, 10), ("default", 40, 4), ("accurate", 500, 10)])
+def test_groups_have_more_neighbors(preset: str, n: int, k: int) -> None:
+    assert PRESETS[preset].for_groups().neighbors_among(n) == k
 
 
 # Contaminated sets

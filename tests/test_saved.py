@@ -242,7 +242,11 @@ def test_parameters_that_cannot_be_are_refused(learnt: Path, change: dict[str, A
         dn2.load(learnt)
 
 
-@pytest.mark.parametrize("groups", ["mean", 5, ["unit"], {"pooling": "mean"}, {"members": "l1"}, {"members": None}])
+UNIT = {"members": "unit", "pooling": "mean"}
+WRONG = [{**UNIT, **one} for one in ({"members": "l1"}, {"members": None}, {"pooling": "max"}, {"more": 1})]
+
+
+@pytest.mark.parametrize("groups", ["mean", 5, ["unit"], {"pooling": "mean"}, {"members": "unit"}, *WRONG])
 def test_groups_of_another_form_are_refused(saved_lots: Path, tmp_path: Path, groups: Any) -> None:
     copy = Path(shutil.copytree(saved_lots, tmp_path / "lots.dn2"))
     reseal(copy, lambda manifest: manifest.update(groups=groups))

@@ -15,8 +15,8 @@ from dn2.embed.images import SUFFIXES, to_contact_sheet
 from dn2.embed.pipeline import Embedded
 from dn2.errors import InputError
 from dn2.inputs import Inputs, Item, find_items
-from dn2.neighbors.groups import pool
-from dn2.neighbors.normalize import normalize as normalized
+from dn2.neighbors.groups import Pooling
+from dn2.neighbors.normalize import normalize
 from dn2.store.cache import Cache
 from dn2.store.results import Member, Row
 
@@ -56,16 +56,16 @@ def embed_items(
     progress: Progress | None,
     *,
     reference: bool = False,
-    normalize: str = "none",
+    pooling: Pooling | None = None,
 ) -> EmbeddedItems:
     """Embed items in order.
 
     reference : also keep what a reference item needs, its digest and its thumbnail.
-    normalize : of the members of groups, before they are pooled.
+    pooling : how groups become items.
     Raises InputError if none of them can be read."""
     vectors = np.empty((len(items), embedder.dimension), np.float32)
     done = EmbeddedItems([], vectors, [], [], [])
-    for number, one in enumerate(embed(embedder, items, thumbnails=reference, normalize=normalize)):
+    for number, one in enumerate(embed(embedder, items, thumbnails=reference, pooling=pooling)):
         item = items[number]
         done.unreadable.extend(unreadable_rows(item, one))
         if one.vector is not None:
@@ -82,7 +82,7 @@ def embed_items(
 
 
 def embed(
-    embedder: ImageEmbedder, items: Sequence[Item], *, thumbnails: bool = False, normalize: str = "none"
+    embedder: ImageEmbedder, items: Sequence[Item], *, thumbnails: bool = False, pooling: Pooling | None = None
 ) -> Iterator[Embedded]:
     """Embed items, single ones and groups, in order; those that cannot be read come with their error."""
     paths = (file.path for item in items for file in ([item] if item.members is None else item.members))
@@ -91,10 +91,11 @@ def embed(
         if item.members is None:
             yield next(embedded)
         else:
-            yield _group(item, list(islice(embedded, len(item.members))), thumbnails, normalize)
+            assert pooling is not None
+            yield _group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
 
 
-def _group(item: Item, members: list[Embedded], thumbnails: bool, normalize: str) -> Embedded:
+def _group(item: Item, members: list[Embedded], thumbnails: bool, pooling: Pooling) -> Embedded:
     """Pool the members of a group that can be read."""
     group = Embedded(item.path, members=members)
     readable = [one for one in members if one.vector is not None]
@@ -102,8 +103,8 @@ def _group(item: Item, members: list[Embedded], thumbnails: bool, normalize: str
         group.error = f"none of its {len(members)} pictures can be read" if members else "a group without pictures"
         return group
     for one in readable:
-        one.vector = normalized(np.stack([one.vector]), normalize)[0]  # type: ignore[list-item]
-    group.vector = pool(np.stack([one.vector for one in readable if one.vector is not None]))
+        one.vector = normalize(np.stack([one.vector]), pooling.members)[0]  # type: ignore[list-item]
+    group.vector = pooling.pool(np.stack([one.vector for one in readable if one.vector is not None]))
     group.digest = hashlib.sha256("".join(sorted(one.digest for one in readable)).encode()).hexdigest()
     if thumbnails:
         group.thumbnail = to_contact_sheet([one.thumbnail for one in readable if one.thumbnail])

@@ -19,7 +19,7 @@ from dn2.inputs import Inputs, Item, find_groups, find_items
 from dn2.neighbors.conformal import Calibration, false_discoveries, mean_squared_distance
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Positions
-from dn2.neighbors.groups import pool, shares_of_members
+from dn2.neighbors.groups import Pooling
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.store.cache import Cache
 from dn2.store.packed import PackedBytes
@@ -49,7 +49,7 @@ class Model:
     """What normal looks like; made by `dn2.fit` or `dn2.load`.
 
     embedder, detector : the parts; items, thumbnails : the reference set in the detector's order, and a small JPEG
-        of each item.  pooling : None, or in a model of groups the normalisation of the members that are pooled.
+        of each item.  pooling : how groups become items, None where items are pictures.
     unreadable : rows with the error of each item that the last fit or add could not read.
     origin : the saved model that this one was loaded from or saved as."""
 
@@ -59,7 +59,7 @@ class Model:
         detector: KNNDetector,
         items: Sequence[ReferenceItem],
         thumbnails: PackedBytes,
-        pooling: str | None = None,
+        pooling: Pooling | None = None,
     ) -> None:
         self.embedder = embedder
         self.detector = detector
@@ -103,7 +103,7 @@ class Model:
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
         items = self._find(inputs)
-        embedded = embed(self.embedder, items, normalize=self.pooling or "none")
+        embedded = embed(self.embedder, items, pooling=self.pooling)
         pairs = zip(items, _watched(embedded, len(items), progress), strict=True)
         rows: list[Row] = []
         while batch := _batch(pairs):
@@ -129,18 +129,18 @@ class Model:
                 Neighbor(self.items[position].name, float(distance))
                 for distance, position in zip(distances, positions, strict=True)
             )
-            members = None if self.pooling is None else self._members(item, one, positions)
+            members = None if self.pooling is None else self._members(self.pooling, item, one, positions)
             yield Row(item.name, float(score), float(p_value), None, neighbors, members=members)
 
-    def _members(self, item: Item, one: Embedded, positions: Positions) -> tuple[Member, ...]:
+    def _members(self, pooling: Pooling, item: Item, one: Embedded, positions: Positions) -> tuple[Member, ...]:
         """List the members that pull a group away from its neighbors most, then those that could not be read."""
         readable = [
             (member.name, embedded.vector)
             for member, embedded in zip(item.members or (), one.members, strict=True)
             if embedded.vector is not None
         ]
-        members = self.detector.as_compared(np.stack([vector for _, vector in readable]))
-        shares = shares_of_members(members, self.detector.compared_with(pool(members), positions))
+        members = np.stack([vector for _, vector in readable])
+        shares = pooling.shares(members, self.detector.compared_with(pooling.pool(members), positions))
         most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
         named = [Member(readable[place][0], float(shares[place])) for place in most]
         return (*named, *unreadable_members(item, one))
@@ -187,7 +187,7 @@ class Model:
                 f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
                 "remove it first or give the file another name"
             )
-        new = embed_items(self.embedder, items, progress, reference=True, normalize=self.pooling or "none")
+        new = embed_items(self.embedder, items, progress, reference=True, pooling=self.pooling)
         reference = self.items + reference_items(new)
         thumbnails = PackedBytes.of([*self.thumbnails, *new.thumbnails])
         self.detector.add(new.vectors)  # the last that may fail, and it changes nothing then
@@ -238,7 +238,7 @@ class Model:
         share = self.detector.contamination_
         return {
             "kind": "image",
-            "groups": None if self.pooling is None else {"pooling": "mean", "members": self.pooling},
+            "groups": None if self.pooling is None else self.pooling.as_dict(),
             "embedder": self.embedder.as_dict(),
             "detector": self.detector.get_params(),
             "calibration": self.calibration.as_dict(self.false_alarm_rate),

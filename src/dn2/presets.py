@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dn2.errors import InputError
 
@@ -15,6 +15,10 @@ class Preset:
     backbone: str
     n_neighbors: int
     whiten: bool = False
+
+    def for_groups(self) -> Preset:
+        """Return the preset that is used where items are groups."""
+        return replace(self, n_neighbors=max(self.n_neighbors, NEIGHBORS_OF_GROUPS))
 
     def neighbors_among(self, n: int) -> int:
         """Return the number of neighbours among n reference items: a tenth of them is enough, two are the fewest."""
@@ -35,6 +39,9 @@ PRESETS = {
 
 # Whitening helps where the normal items are of several kinds; few items are worth more as calibration.
 WHITEN_FROM = 10_000
+
+# Means of groups differ less than pictures do, and more neighbours tell them better (docs/groups.md).
+NEIGHBORS_OF_GROUPS = 10
 
 # Where anomalies may be among the reference items, a few of them left over must not decide.
 NEIGHBORS_IF_CONTAMINATED = 10

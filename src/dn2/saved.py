@@ -20,9 +20,9 @@ from dn2.errors import ModelError, NotReproducible, UnreadableItem
 from dn2.model import Model, Origin, ReferenceItem
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Vectors
+from dn2.neighbors.groups import Pooling
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
-from dn2.neighbors.normalize import NORMALIZATIONS
 from dn2.store import bundle
 from dn2.store.cache import Cache
 from dn2.store.packed import PackedBytes
@@ -96,7 +96,8 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     _check_shapes(blocks, loo, len(items), embedder.dimension, detector.n_neighbors)
     if learnt is not None:
         _check_learnt(learnt, len(items), embedder.dimension, detector.n_neighbors)
-    pooling = _pooling(files.manifest.get("groups"))
+    groups = files.manifest.get("groups")
+    pooling = None if groups is None else Pooling(**groups)
     return Model(embedder, detector.from_saved(blocks, loo, learnt), items, thumbnails, pooling)
 
 
@@ -105,14 +106,6 @@ def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
     # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
     "".join(itertools.chain.from_iterable(items)).encode()
     return items
-
-
-def _pooling(groups: Mapping[str, str] | None) -> str | None:
-    if groups is None:
-        return None
-    if groups["members"] not in NORMALIZATIONS:
-        raise ValueError(f"members normalised by {groups['members']!r}")
-    return groups["members"]
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from dn2.bench.result import Result
 from dn2.bench.scoring import merged
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.groups import Pooling
 from small_bench import make_bench
 
 
@@ -334,7 +335,7 @@ def test_sets_are_drawn_as_the_protocol_says() -> None:
 def test_sets_are_pooled_or_concatenated() -> None:
     vectors = np.arange(12, dtype=np.float32).reshape(4, 3)
     sets = np.array([[0, 3], [2, 1]])
-    assert pooled(vectors, sets).tolist() == [[4.5, 5.5, 6.5], [4.5, 5.5, 6.5]]
+    assert pooled(Pooling("none", "mean"), vectors, sets).tolist() == [[4.5, 5.5, 6.5], [4.5, 5.5, 6.5]]
     assert concatenated(vectors, sets).tolist() == [[0, 1, 2, 9, 10, 11], [6, 7, 8, 3, 4, 5]]
 
 
@@ -347,6 +348,13 @@ def test_groups_stay_below_the_ceiling_and_order_does_not_matter_to_pooling() ->
         mean = result.mean("pooled by the mean", setting)
         assert mean is not None
         assert 0.5 < mean.value < known.values[setting] + 0.03
+
+
+def test_groups_are_pooled_as_dn2_does_and_as_the_paper_does() -> None:
+    bench = make_bench(n_train=60, n_test=40, seeds=1)
+    assert groups(bench).methods == ["pooled by the mean", "concatenated"]
+    positive = replace(bench, vectors=np.abs(bench.vectors), normalization="root-unit")
+    assert groups(positive).methods == ["pooled by the geometric mean", "pooled by the mean", "concatenated"]
 
 
 def test_groups_of_one_class_are_refused() -> None:

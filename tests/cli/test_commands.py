@@ -26,7 +26,7 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 
 OPTIONS = {
     "fit": "--output -o --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
-    "--contaminated --drop --first-neighbors --groups --cache --no-cache",
+    "--whiten --no-whiten --contaminated --drop --first-neighbors --groups --cache --no-cache",
     "score": "--output -o --false-alarm-rate --fdr --json --fail-on-anomaly --cache --no-cache",
     "evaluate": "--normal --anomalous --json --cache --no-cache",
     "add": "--cache --no-cache",
@@ -143,7 +143,7 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
     assert done.status == 0
     assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"]
     about = dn2.load(tmp_path / "m.dn2").describe()
-    learnt = {"index": "exact", "contaminated": False, "drop": None, "first_neighbors": None}
+    learnt = {"index": "exact", "whiten": False, "contaminated": False, "drop": None, "first_neighbors": None}
     assert about["detector"] == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit", **learnt}
     assert about["embedder"]["precision"] == "f32"
     assert about["embedder"]["backbone"] == tiny
@@ -395,7 +395,17 @@ def test_add_and_remove_set_aside_anew_and_say_so(dn2_command, dirty: Path, worl
     assert "are set aside" in lines(done.err)[2]
 
 
-# Centroids
+# Whitening and centroids
+
+
+def test_fit_whitens_and_inspect_says_so(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
+    done = dn2_command("fit", world / "normal", "-o", tmp_path / "m.dn2", "--backbone", tiny, "--whiten")
+    assert done.status == 0
+    out = dn2_command("inspect", tmp_path / "m.dn2").out
+    assert re.search(r"whitening +partial, learnt", out)
+    assert re.search(r"calibration +split, 20 items", out)
+    assert "A random 20 of the 40 items calibrate; the whitening was" in " ".join(out.split())
+    assert dn2_command("score", tmp_path / "m.dn2", world / "other", "--json").status == 0
 
 
 def test_fit_with_centroids_compares_with_them_and_inspect_says_so(
@@ -694,6 +704,7 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --preset best": "'--preset'",
     "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact or kmeans:C",
     "fit {normal} -o {tmp}/m --index kmeans:x --neighbors 1": "the index must be auto, exact or kmeans:C",
+    "fit {normal} -o {tmp}/m --whiten --groups": "groups are not whitened",
     "fit {normal} -o {tmp}/m --index tree": "such as kmeans:100, got 'tree'",
     "fit {normal} -o {tmp}/m --index kmeans:3 --neighbors 2": "n_neighbors must be 1, got 2",
     "fit {normal} -o {tmp}/m --backbone {tiny} --index kmeans:21": "21 centroids need at least 21 reference items",

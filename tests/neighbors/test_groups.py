@@ -1,4 +1,4 @@
-"""Groups: the mean of their members, and each member's part in their score."""
+"""Groups: the mean of their members, of either kind, and each member's part in their score."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors.groups import contributions, pool, shares_of_members
+from dn2.errors import InputError
+from dn2.neighbors.groups import GEOMETRIC, MEAN, Pooling
+
+MEANS = Pooling("unit", MEAN)
+GEOMETRIC_MEANS = Pooling("root-unit", GEOMETRIC)
+pool, contributions, shares_of_members = MEANS.pool, MEANS.contributions, MEANS.shares
 
 any_members = st.tuples(st.integers(1, 9), st.just(3)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(-4, 4, width=16))
@@ -24,7 +29,9 @@ def test_a_group_is_the_mean_of_its_members(members):
 @given(members=any_members, data=st.data())
 def test_the_order_of_the_members_does_not_matter(members, data):
     order = data.draw(st.permutations(range(len(members))))
-    np.testing.assert_allclose(pool(members[order]), pool(members), rtol=1e-6, atol=1e-12)
+    for way in (MEANS, Pooling("none", MEAN), GEOMETRIC_MEANS):
+        rows = np.abs(members) if way is GEOMETRIC_MEANS else members
+        np.testing.assert_array_equal(way.pool(rows[order]), way.pool(rows))
 
 
 def test_a_member_of_a_group_of_one_is_the_group():
@@ -83,3 +90,55 @@ def test_members_of_a_copy_have_no_share_in_whatever_order(spread):
     for _ in range(10):
         assert not shares_of_members(rng.permutation(members), pool(members)[None]).any()
     assert shares_of_members(members + np.float32(1e-4), pool(members)[None]).sum() == pytest.approx(1)
+
+
+# The geometric mean
+
+positive_members = st.tuples(st.integers(1, 9), st.just(3)).flatmap(
+    lambda shape: arrays(np.float32, shape, elements=st.floats(0, 4, width=16))
+)
+
+
+@given(members=positive_members)
+def test_members_normalized_by_root_unit_are_pooled_by_their_geometric_mean(members):
+    pooled = Pooling.of("root-unit").pool(members)
+    assert (pooled.shape, pooled.dtype) == ((3,), np.float32)
+    np.testing.assert_allclose(pooled, naive.geometric_mean_row(members), rtol=1e-6)
+    assert Pooling.of("unit") == MEANS
+    assert Pooling.of("none").pooling == MEAN
+
+
+@given(members=positive_members, near=arrays(np.float32, (2, 3), elements=st.floats(0.0625, 4, width=16)))
+def test_geometric_contributions_equal_naive_and_add_up_to_the_score(members, near):
+    parts = GEOMETRIC_MEANS.contributions(members, near)
+    np.testing.assert_allclose(parts, naive.geometric_contributions(members, near), rtol=1e-6, atol=1e-9)
+    score = sum(naive.squared_distance(naive.geometric_mean_row(members), row) for row in near) / 2
+    assert parts.sum() == pytest.approx(score, rel=1e-9, abs=1e-12)
+
+
+def test_what_one_member_lacks_counts_more_than_what_it_has_alone():
+    """The geometric mean is near the smallest value."""
+    others = np.full((3, 4), 0.5, np.float32)
+    lacking, having = others.copy(), others.copy()
+    lacking[0, 0], having[0, 0] = 0, 1
+    normal = GEOMETRIC_MEANS.pool(others)
+    apart = [naive.squared_distance(GEOMETRIC_MEANS.pool(rows), normal) for rows in (lacking, having)]
+    assert apart[0] > 2 * apart[1]
+    for rows in (lacking, having):
+        assert GEOMETRIC_MEANS.shares(rows, normal[None]).argmax() == 0
+
+
+def test_members_of_a_copy_have_no_share_in_its_geometric_mean():
+    members = np.random.default_rng(0).random((9, 40)).astype(np.float32)
+    assert not GEOMETRIC_MEANS.shares(members[::-1], GEOMETRIC_MEANS.pool(members)[None]).any()
+
+
+def test_a_black_picture_has_no_feature_and_is_pooled_all_the_same():
+    members = np.zeros((2, 4), np.float32)
+    assert GEOMETRIC_MEANS.pool(members).tolist() == [0.5] * 4
+
+
+@pytest.mark.parametrize("way", [("l1", MEAN), (None, MEAN), ("unit", "max"), ("unit", None)])
+def test_another_way_to_pool_is_refused(way):
+    with pytest.raises(InputError, match="members normalised by"):
+        Pooling(*way)

@@ -38,7 +38,7 @@ class Bench:
 
     vectors : (n, d) float32, the normalised embeddings of all pictures.
     n_neighbors : number k of neighbours; fewer_among_few : whether a small reference set has fewer, as in a preset.
-    whiten : whether a large reference set is whitened, as in a preset.
+    whiten : whether a large reference set is whitened, as in a preset.  normalization : what was done to the vectors.
     seeds : number of random draws.  rivals : other methods to run on the same splits."""
 
     data: ClassFolders
@@ -50,6 +50,7 @@ class Bench:
     rivals: Sequence[Method] = ()
     fewer_among_few: bool = False
     whiten: bool = False
+    normalization: str = "none"
 
     @property
     def name(self) -> str:

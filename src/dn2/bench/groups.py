@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -14,20 +16,22 @@ from dn2.bench.scoring import check_neighbors, nearest_distances, roc_auc
 from dn2.embedding import Vectors
 from dn2.errors import InputError
 from dn2.neighbors.conformal import mean_squared_distance
-from dn2.neighbors.groups import pool
+from dn2.neighbors.groups import GEOMETRIC, MEAN, Pooling
 
 LARGEST = 10
 REFERENCE_SETS = 500
 QUERIES_OF_A_KIND = 300
 
-POOLED, CONCATENATED, CEILING = "pooled by the mean", "concatenated", "ceiling"
+POOLED = {MEAN: "pooled by the mean", GEOMETRIC: "pooled by the geometric mean"}
+CONCATENATED, CEILING = "concatenated", "ceiling"
 
 
 def groups(bench: Bench) -> Result:
     """Tell sets of M pictures, one of each of M classes, from sets of M pictures of as many classes as chance has it.
 
-    Compares embeddings pooled as dn2 pools groups with embeddings concatenated in random order.  Each seed draws the
-    M classes, the sets, and the order.  Raises InputError for fewer than two classes that can be normal."""
+    Compares embeddings pooled as dn2 pools groups, and as the paper does, with embeddings concatenated in random order.
+    Each seed draws the M classes, the sets, and the order.  Raises InputError for fewer than two classes that can be
+    normal."""
     classes = bench.data.normal
     if len(classes) < 2:
         raise InputError(f"{bench.data.folder}: groups takes at least 2 classes that can be normal, got {len(classes)}")
@@ -76,16 +80,23 @@ def _measure(bench: Bench, result: Result, size: int, seed: int) -> None:
     held_out = [split.queries[~split.truth] for split in splits]
     queries = np.concatenate([draw_sets(rng, held_out, QUERIES_OF_A_KIND, normal=kind) for kind in (True, False)])
     truth: Flags = np.arange(len(queries)) >= QUERIES_OF_A_KIND
-    for method, join in ((POOLED, pooled), (CONCATENATED, concatenated)):
+    for method, join in _ways(bench.normalization).items():
         with timed(result, method):
             near = nearest_distances(join(bench.vectors, reference), join(bench.vectors, queries), bench.n_neighbors)
             auc = roc_auc(mean_squared_distance(near), truth)
         result.measurements.append(Measurement(method, str(size), "+".join(names), seed, len(reference), auc))
 
 
-def pooled(vectors: Vectors, sets: Positions) -> Vectors:
-    """Pool the embeddings of each set, (n, M) positions, as dn2 does: (n, d)."""
-    return np.stack([pool(vectors[row]) for row in sets])
+def _ways(normalization: str) -> dict[str, Callable[[Vectors, Positions], Vectors]]:
+    """List how sets become rows: as dn2 pools them, as the paper does, and concatenated."""
+    own = Pooling.of(normalization)
+    ways = {POOLED[way.pooling]: partial(pooled, way) for way in (own, replace(own, pooling=MEAN))}
+    return {**ways, CONCATENATED: concatenated}
+
+
+def pooled(pooling: Pooling, vectors: Vectors, sets: Positions) -> Vectors:
+    """Pool the embeddings of each set, (n, M) positions: (n, d)."""
+    return np.stack([pooling.pool(vectors[row]) for row in sets])
 
 
 def concatenated(vectors: Vectors, sets: Positions) -> Vectors:

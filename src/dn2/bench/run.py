@@ -68,7 +68,7 @@ class Settings:
         precision: str,
     ) -> Settings:
         """Fill in what is not given: from the preset, or for the protocol `backbones` those that come with dn2."""
-        chosen = get_preset(preset)
+        chosen = get_preset(preset).for_groups() if protocol == "groups" else get_preset(preset)
         default = COMPARED if protocol == BACKBONES else (chosen.backbone,)
         k = chosen.n_neighbors if n_neighbors is None else n_neighbors
         whiten = chosen.whiten and protocol in WITH_WHITENING
@@ -118,8 +118,18 @@ def run(
             vectors = normalize(embeddings.vectors, embeddings.normalization)
             found, missing = find_rivals(vectors, embeddings.vectors, kept, watch) if rivals else ([], [])
             notes.extend(missing)
-            k, fewer, whiten = settings.n_neighbors, settings.fewer_among_few, settings.whiten
-            yield Bench(kept, backbone, vectors, k, seeds, watch, found, fewer_among_few=fewer, whiten=whiten)
+            yield Bench(
+                kept,
+                backbone,
+                vectors,
+                settings.n_neighbors,
+                seeds,
+                watch,
+                found,
+                fewer_among_few=settings.fewer_among_few,
+                whiten=settings.whiten,
+                normalization=embeddings.normalization,
+            )
 
     if protocol == BACKBONES:
         result = backbones(benches())

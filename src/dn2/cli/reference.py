@@ -41,7 +41,7 @@ def fit(
         typer.Option(
             min=1,
             help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items; "
-            "10 if contaminated.",
+            "10 for groups, or if contaminated.",
             show_default=False,
         ),
     ] = None,

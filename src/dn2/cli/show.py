@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dn2.neighbors.groups import GEOMETRIC, MEAN
 from dn2.neighbors.metrics import Evaluation
 from dn2.store.results import Results, Row
 
 ROWS_SHOWN = 20
+POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric mean"}
 
 
 def one_in(rate: float) -> str:
@@ -88,12 +90,14 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
     sizes = embedder["preprocessing"]
     sizes = sizes if isinstance(sizes, list) else [sizes]
     pictures = [f"{size['shape']} to {size['width']} x {size['height']}" for size in sizes]
+    groups = f", groups of them, {POOLED[about['groups']['pooling']]}" if about["groups"] else ""
     rows = [
-        ("kind", about["kind"] + (", groups of them, pooled by their mean" if about["groups"] else "")),
+        ("kind", about["kind"] + groups),
         ("reference items", f"{calibration['n_reference']:,}"),
         ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
         ("pictures", " and ".join(pictures)),
         ("normalisation", about["groups"]["members"] if about["groups"] else detector["normalize"]),
+        ("whitening", "partial, learnt" if detector["whiten"] else "none"),
         ("neighbours", str(detector["n_neighbors"])),
         ("index", _index(detector["index"])),
         ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} items"),

@@ -2,40 +2,93 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
 import numpy as np
 
+from dn2.errors import InputError
 from dn2.neighbors.conformal import Scores
 from dn2.neighbors.exact import Vectors
+from dn2.neighbors.normalize import NORMALIZATIONS
 
-# A mean of the same members in another order differs by this share of its length at the most.
+MEAN, GEOMETRIC = "mean", "geometric"
+
+# Pooled values of the same members differ by this share of their length at the most.
 ROUNDING = 2.0**-22
 
 
-def pool(members: Vectors) -> Vectors:
-    """Pool the (normalised) embeddings of a group's m members, (m, d), to one, (d,): their mean."""
-    pooled: Vectors = members.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return pooled
+@dataclass(frozen=True)
+class Pooling:
+    """How the members of a group become one item.
 
+    members : how they are normalised first.
+    pooling : `mean` is the paper's; `geometric` takes the geometric mean of each feature, which is near the smallest
+        of the members' values: what they have in common.  The values must not be negative; before, 1 / sqrt(d) is
+        added to them, the root mean square of a row of length 1, so that zeros are not all that counts.
+    Raises InputError for anything else."""
 
-def contributions(members: Vectors, neighbors: Vectors) -> Scores:
-    """Split a group's anomaly score over its members.
+    members: str
+    pooling: str
 
-    members : (m, d) embeddings, as they were pooled; neighbors : (k, d) pooled embeddings of its nearest groups.
-    Returns (m,): how much each member pulls the group away from its neighbours, negative where it holds it near.
-    With q the mean of the members x_i and n a neighbour, |q - n|^2 = 1/m sum_i <x_i - n, q - n>: averaged over the
-    neighbours, the parts add up to the score."""
-    rows, near = members.astype(np.float64), neighbors.astype(np.float64)
-    away = rows.mean(axis=0) - near
-    parts = rows @ away.T - (near * away).sum(axis=1)
-    shares: Scores = parts.mean(axis=1) / len(rows)
-    return shares
+    def __post_init__(self) -> None:
+        if self.members not in NORMALIZATIONS or self.pooling not in (MEAN, GEOMETRIC):
+            raise InputError(f"members normalised by {self.members!r} and pooled by {self.pooling!r}")
 
+    @classmethod
+    def of(cls, normalization: str) -> Self:
+        """Choose what measures best with members normalised so (benchmarks/pooling.py)."""
+        return cls(normalization, GEOMETRIC if normalization == "root-unit" else MEAN)
 
-def shares_of_members(members: Vectors, neighbors: Vectors) -> Scores:
-    """Return the contributions as shares of the score, (m,), which add up to 1.
+    def pool(self, members: Vectors) -> Vectors:
+        """Pool a group's m (normalised) members, (m, d), to one row, (d,), the same bit for bit in any order."""
+        pooled: Vectors = self._mean(np.sort(members, axis=0)).astype(np.float32)
+        return pooled
 
-    All are 0 for a copy of its neighbours, which lies away from them by rounding alone."""
-    parts = contributions(members, neighbors)
-    lengths = (neighbors.astype(np.float64) ** 2).sum(axis=1)
-    total = parts.sum()
-    return parts / total if total > ROUNDING**2 * lengths.mean() else np.zeros(len(parts))
+    def _mean(self, members: Vectors) -> Scores:
+        if self.pooling == MEAN:
+            return members.mean(axis=0, dtype=np.float64)  # type: ignore[no-any-return]
+        means: Scores = np.exp(self._logarithms(members).mean(axis=0))
+        return means
+
+    @staticmethod
+    def _logarithms(members: Vectors) -> Scores:
+        logarithms: Scores = np.log(members.astype(np.float64) + 1 / math.sqrt(members.shape[1]))
+        return logarithms
+
+    def contributions(self, members: Vectors, neighbors: Vectors) -> Scores:
+        """Split a group's anomaly score over its members.
+
+        members : (m, d) embeddings, as they are pooled; neighbors : (k, d) pooled embeddings of its nearest groups.
+        Returns (m,): how much each member pulls the group away from its neighbours, negative where it holds it near.
+        With q the members x_i pooled and n a neighbour, q - n = 1/m sum_i c_i, where c_i is x_i - n for the mean and
+        (q - n) (log x_i - log n) / (log q - log n) for the geometric mean.  So |q - n|^2 = 1/m sum_i <c_i, q - n>:
+        averaged over the neighbours, the parts add up to the score."""
+        parts = [self._parts(members, near) for near in neighbors.astype(np.float64)]
+        shares: Scores = np.mean(parts, axis=0) / len(members)
+        return shares
+
+    def _parts(self, members: Vectors, near: Scores) -> Scores:
+        away = self._mean(members) - near
+        if self.pooling == MEAN:
+            parts: Scores = (members - near) @ away
+            return parts
+        apart = self._logarithms(members) - np.log(near)
+        ratio = apart.mean(axis=0)  # log q - log n
+        slope = near * np.divide(np.expm1(ratio), ratio, out=np.ones_like(ratio), where=ratio != 0)
+        parts = apart @ (slope * away)
+        return parts
+
+    def shares(self, members: Vectors, neighbors: Vectors) -> Scores:
+        """Return the contributions as shares of the score, (m,), which add up to 1.
+
+        All are 0 for a copy of its neighbours, which lies away from them by rounding alone."""
+        parts = self.contributions(members, neighbors)
+        lengths = (neighbors.astype(np.float64) ** 2).sum(axis=1)
+        total = parts.sum()
+        return parts / total if total > ROUNDING**2 * lengths.mean() else np.zeros(len(parts))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as recorded in `model.json`."""
+        return {"pooling": self.pooling, "members": self.members}
