@@ -605,6 +605,7 @@ def test_inspect_says_what_the_model_is_and_what_its_rate_means(dn2_command, sav
         "backbone": f"{tiny} (192 features, {about['embedder']['precision']})",
         "pictures": "squash to 64 x 64",
         "normalisation": "none",
+        "whitening": "none",
         "neighbours": "2",
         "calibration": "leave-one-out, 40 items",
         "false-alarm rate": "1 in 41 (smallest: 1 in 41)",
@@ -615,6 +616,15 @@ def test_inspect_says_what_the_model_is_and_what_its_rate_means(dn2_command, sav
     for assumption in about["calibration"]["assumptions"]:
         assert f"- {assumption}\n" in words
     assert "average over reference sets" in words
+
+
+def test_inspect_says_how_much_of_a_picture_is_cut_off(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
+    network = shutil.copy(tiny, tmp_path / "cut.onnx")
+    preparation = json.loads(Path(tiny).with_suffix(".json").read_text())
+    (tmp_path / "cut.json").write_text(json.dumps({**preparation, "shape": "crop", "crop_share": 0.875}))
+    dn2_command("fit", world / "normal", "-o", tmp_path / "m.dn2", "--backbone", network)
+    out = dn2_command("inspect", tmp_path / "m.dn2").out
+    assert re.search(r"^pictures +crop to 64 x 64, the middle 88% of a side *$", out, re.MULTILINE)
 
 
 def test_inspect_lists_near_duplicates(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:

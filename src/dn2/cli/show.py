@@ -89,13 +89,12 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
     embedder, calibration, detector = about["embedder"], about["calibration"], about["detector"]
     sizes = embedder["preprocessing"]
     sizes = sizes if isinstance(sizes, list) else [sizes]
-    pictures = [f"{size['shape']} to {size['width']} x {size['height']}" for size in sizes]
     groups = f", groups of them, {POOLED[about['groups']['pooling']]}" if about["groups"] else ""
     rows = [
         ("kind", about["kind"] + groups),
         ("reference items", f"{calibration['n_reference']:,}"),
         ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
-        ("pictures", " and ".join(pictures)),
+        ("pictures", " and ".join(map(_preparation, sizes))),
         ("normalisation", about["groups"]["members"] if about["groups"] else detector["normalize"]),
         ("whitening", "partial, learnt" if detector["whiten"] else "none"),
         ("neighbours", str(detector["n_neighbors"])),
@@ -123,6 +122,12 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
             console.print(f"- {escape(one)}, {escape(other)}", highlight=False)
         if len(duplicates) > ROWS_SHOWN:
             console.print(f"- and {len(duplicates) - ROWS_SHOWN:,} more; --json lists all")
+
+
+def _preparation(preprocessing: Mapping[str, Any]) -> str:
+    share = preprocessing.get("crop_share", 1)
+    middle = f", the middle {share:.0%} of a side" if share < 1 else ""
+    return f"{preprocessing['shape']} to {preprocessing['width']} x {preprocessing['height']}{middle}"
 
 
 def _index(name: str) -> str:
