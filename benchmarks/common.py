@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from dn2 import ImageEmbedder
 from dn2.embed.network import cpu_count
 
 DATA = Path(os.environ.get("DN2_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -35,13 +36,14 @@ def unpacked(name: str) -> Iterator[Path]:
 
 
 def machine() -> str:
-    """Name the processor, its cores, and the versions that matter."""
+    """Name the processor, its cores, what it computes in, and the versions that matter."""
     name = platform.processor()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    precision = ImageEmbedder().networks[0].precision
     packages = ", ".join(f"{package} {version(package)}" for package in ("openvino", "faiss-cpu", "pillow", "numpy"))
-    return f"{name}, {cpu_count()} cores, Python {platform.python_version()}, {packages}"
+    return f"{name}, {cpu_count()} cores, {precision}, Python {platform.python_version()}, {packages}"
 
 
 class Report:

@@ -47,6 +47,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     ones = digits.images[digits.target == 1]
     folders["unsorted_parts"] = folders["good_parts"] + [(f"odd_{n:02d}", ones[n]) for n in range(1, 11)]
+    folders["unsorted_parts"][2] = ("part_03", np.indices((8, 8)).sum(axis=0) % 2 * 16)  # odd enough to be set aside
     for lots, first, count in (("good_lots", 0, 12), ("incoming_lots", 12, 3)):
         for lot in range(first, first + count):
             folders[f"{lots}/lot_{lot:02d}"] = [(f"part_{n}", zeros[3 * lot + n]) for n in range(3)]

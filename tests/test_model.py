@@ -216,7 +216,7 @@ def test_parameters_are_recorded_and_used(world: Path, tiny: str, tmp_path: Path
     for one in (model, again):
         about = one.describe()
         chosen = {"n_neighbors": 3, "false_alarm_rate": 0.25, "normalize": "unit"}
-        others = {"index": "auto", "contaminated": False, "drop": None, "first_neighbors": None}
+        others = {"index": "auto", "whiten": False, "contaminated": False, "drop": None, "first_neighbors": None}
         assert about["detector"] == chosen | others
         assert about["embedder"]["precision"] == "f32"
         assert len(one.score(world / "other").rows[0].neighbors) == 3
@@ -415,7 +415,7 @@ def test_removing_so_many_that_the_rate_is_not_attainable_is_refused_and_nothing
 
 @pytest.mark.parametrize("change", ["add", "remove"])
 @pytest.mark.parametrize(
-    "step", ["neighbors.leave_one_out.LeaveOneOut._completed", "neighbors.detector.near_duplicates", "store.packed.np"]
+    "step", ["neighbors.leave_one_out.LeaveOneOut._completed", "neighbors.conformal.near_duplicates", "store.packed.np"]
 )
 def test_a_change_that_fails_anywhere_changes_nothing(
     model: Model, world: Path, monkeypatch: pytest.MonkeyPatch, change: str, step: str
