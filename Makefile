@@ -1,9 +1,10 @@
 # The two commands: `make demo` and `make test`.  Both make their own virtual environment.
 PYTHON ?= python3
 BIN := .venv/bin
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check test-torch clean
+.PHONY: demo test check test-torch test-browser screenshots clean
 
 demo: .venv/core
 	$(BIN)/dn2 demo
@@ -21,6 +22,17 @@ check: .venv/dev
 test-torch: .venv/dev
 	$(PIP) --editable '.[parity]'
 	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py
+
+# Tests of the pages in a browser, Debian's Chromium, which is installed if there is none; `make test` runs them, too.
+test-browser: .venv/dev
+	command -v chromium || { $(AS_ROOT) apt-get update && $(AS_ROOT) apt-get install --yes chromium; }
+	$(BIN)/pytest tests/report/test_browser.py
+
+# The pictures of the pages in README and docs, from a real run.
+screenshots: .venv/dev
+	$(BIN)/dn2 demo
+	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python docs/make_screenshots.py
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

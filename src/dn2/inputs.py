@@ -6,7 +6,7 @@ import glob
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from dn2.errors import InputError
@@ -65,6 +65,20 @@ def find_groups(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
         raise InputError(f"no group found in {_listed(given)}: each subfolder is one, with its pictures in it")
     _check_names(groups)
     return groups
+
+
+def find_again(root: Path, name: str, suffixes: frozenset[str], *, group: bool) -> Item | None:
+    """Find an item, or a group, by its name below the folder that names start from.
+
+    Returns None if it is not there, or if the name leads out of the folder."""
+    path = root / name
+    try:
+        path.resolve().relative_to(root.resolve())
+    except (ValueError, OSError):
+        return None
+    if group:
+        return replace(_group(path, "", suffixes), name=name) if os.path.isdir(path) else None
+    return Item(name, path) if os.path.isfile(path) else None
 
 
 def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:

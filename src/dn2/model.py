@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -12,21 +12,17 @@ import numpy as np
 
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.images import SUFFIXES
-from dn2.embed.pipeline import Embedded
-from dn2.embedding import EmbeddedItems, Progress, Vectors, embed, embed_items, unreadable_members
+from dn2.embedding import EmbeddedItems, Progress, embed_items
 from dn2.errors import InputError
 from dn2.inputs import Inputs, Item, find_groups, find_items
-from dn2.neighbors.conformal import Calibration, false_discoveries, mean_squared_distance
+from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Positions
 from dn2.neighbors.groups import Pooling
 from dn2.neighbors.metrics import Evaluation, evaluate
+from dn2.scoring import discover, score_items
 from dn2.store.cache import Cache
 from dn2.store.packed import PackedBytes
-from dn2.store.results import Member, Neighbor, Results, Row
-
-QUERIES_AT_ONCE = 1024
-MEMBERS_NAMED = 10
+from dn2.store.results import Results, Row
 
 
 class ReferenceItem(NamedTuple):
@@ -35,6 +31,19 @@ class ReferenceItem(NamedTuple):
     name: str
     path: str
     sha256: str
+
+
+class KnownScores(NamedTuple):
+    """Scores, p-values and truth of items, (n,) each, and the rows of those that could not be read and are left out."""
+
+    scores: Scores
+    p_values: Scores
+    is_anomalous: np.ndarray[Any, np.dtype[np.bool_]]
+    unreadable: list[Row]
+
+    def evaluate(self, rate: float) -> Evaluation:
+        """Compare with the truth, decided at a rate.  Raises InputError if a class is empty."""
+        return evaluate(self.scores, self.p_values, self.is_anomalous, rate)
 
 
 @dataclass(frozen=True)
@@ -102,60 +111,21 @@ class Model:
                 )
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
-        items = self._find(inputs)
-        embedded = embed(self.embedder, items, pooling=self.pooling)
-        pairs = zip(items, _watched(embedded, len(items), progress), strict=True)
-        rows: list[Row] = []
-        while batch := _batch(pairs):
-            rows += self._rows(batch)
-        results = Results(rows, None, self.calibration.sample_size)
-        if fdr is None:
-            return results.at(rate)
-        return self._discover(results, fdr)
+        results = score_items(self, self.find(inputs), progress)
+        return results.at(rate) if fdr is None else discover(results, fdr)
 
-    def _find(self, inputs: Inputs) -> list[Item]:
+    def find(self, inputs: Inputs) -> list[Item]:
+        """List the items, or the groups, that inputs name.  Raises InputError if there are none."""
         return find_items(inputs, SUFFIXES) if self.pooling is None else find_groups(inputs, SUFFIXES)
 
-    def _rows(self, batch: Sequence[tuple[Item, Embedded]]) -> Iterator[Row]:
-        vectors = [one.vector for _, one in batch if one.vector is not None]
-        found = zip(*self._search(np.stack(vectors)), strict=True) if vectors else iter(())
-        for item, one in batch:
-            if one.vector is None:
-                members = None if self.pooling is None else unreadable_members(item, one)
-                yield Row(item.name, error=one.error, members=members)
-                continue
-            score, p_value, distances, positions = next(found)
-            neighbors = tuple(
-                Neighbor(self.items[position].name, float(distance))
-                for distance, position in zip(distances, positions, strict=True)
-            )
-            members = None if self.pooling is None else self._members(self.pooling, item, one, positions)
-            yield Row(item.name, float(score), float(p_value), None, neighbors, members=members)
-
-    def _members(self, pooling: Pooling, item: Item, one: Embedded, positions: Positions) -> tuple[Member, ...]:
-        """List the members that pull a group away from its neighbors most, then those that could not be read."""
-        readable = [
-            (member.name, embedded.vector)
-            for member, embedded in zip(item.members or (), one.members, strict=True)
-            if embedded.vector is not None
-        ]
-        members = np.stack([vector for _, vector in readable])
-        shares = pooling.shares(members, self.detector.compared_with(pooling.pool(members), positions))
-        most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
-        named = [Member(readable[place][0], float(shares[place])) for place in most]
-        return (*named, *unreadable_members(item, one))
-
-    def _search(self, vectors: Vectors) -> tuple[Any, Any, Any, Any]:
-        distances, positions = self.detector.search(vectors)
-        scores = mean_squared_distance(distances)
-        return scores, self.calibration.p_value(scores), np.sqrt(distances.astype(np.float64)), positions
-
-    @staticmethod
-    def _discover(results: Results, level: float) -> Results:
-        readable = [row for row in results if row.p_value is not None]
-        flagged = iter(false_discoveries(np.array([row.p_value for row in readable]), level))
-        rows = [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in results]
-        return Results(rows, None, results.sample_size)
+    def score_known(self, normal: Inputs, anomalous: Inputs, *, progress: Progress | None = None) -> KnownScores:
+        """Score items known to be normal and anomalous.  Raises InputError if nothing is found."""
+        results = [self.score(inputs, progress=progress) for inputs in (normal, anomalous)]
+        rows = [[row for row in one if row.error is None] for one in results]
+        figures = np.array([(row.anomaly_score, row.p_value) for of_one in rows for row in of_one], float)
+        scores, p_values = figures.reshape(-1, 2).T
+        truth = np.repeat([False, True], [len(of_one) for of_one in rows])
+        return KnownScores(scores, p_values, truth, [row for one in results for row in one.unreadable])
 
     def evaluate(
         self, normal: Inputs, anomalous: Inputs, *, progress: Progress | None = None
@@ -164,23 +134,14 @@ class Model:
 
         Returns the figures, and the rows of items that could not be read and are left out.
         Raises InputError if a class has no readable item."""
-        truth: list[bool] = []
-        rows: list[Row] = []
-        unreadable: list[Row] = []
-        for is_anomalous, inputs in ((False, normal), (True, anomalous)):
-            results = self.score(inputs, progress=progress)
-            readable = [row for row in results if row.error is None]
-            rows += readable
-            truth += [is_anomalous] * len(readable)
-            unreadable += results.unreadable
-        scores, p_values = np.array([(row.anomaly_score, row.p_value) for row in rows], float).reshape(-1, 2).T
-        return evaluate(scores, p_values, np.array(truth, bool), self.false_alarm_rate), unreadable
+        known = self.score_known(normal, anomalous, progress=progress)
+        return known.evaluate(self.false_alarm_rate), known.unreadable
 
     def add(self, inputs: Inputs, *, progress: Progress | None = None) -> Self:
         """Add items to the reference set.
 
         Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
-        items = self._find(inputs)
+        items = self.find(inputs)
         known = {item.name for item in self.items}
         if taken := [item.name for item in items if item.name in known]:
             raise InputError(
@@ -270,20 +231,3 @@ def reference_items(embedded: EmbeddedItems) -> list[ReferenceItem]:
         ReferenceItem(item.name, os.path.abspath(item.path), digest)
         for item, digest in zip(embedded.items, embedded.digests, strict=True)
     ]
-
-
-def _batch(pairs: Iterator[tuple[Item, Embedded]]) -> list[tuple[Item, Embedded]]:
-    """Take items for one search: so many, or groups with so many members together."""
-    batch: list[tuple[Item, Embedded]] = []
-    files = 0
-    while files < QUERIES_AT_ONCE and (pair := next(pairs, None)) is not None:
-        batch.append(pair)
-        files += max(1, len(pair[1].members))
-    return batch
-
-
-def _watched(embedded: Iterable[Embedded], total: int, progress: Progress | None) -> Iterator[Embedded]:
-    for done, one in enumerate(embedded, 1):
-        yield one
-        if progress is not None:
-            progress(done, total)

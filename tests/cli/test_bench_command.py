@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_every_protocol_gives_a_table_and_a_figure(
     assert "3 classes, 240 pictures in train/, 30 in test/, a fixed split." in done.out
     assert all(0 <= float(row["roc_auc"]) <= 1 for row in rows(tmp_path / "out" / f"{protocol}.csv"))
     assert done.err.splitlines()[-1].startswith("written: ")
+
+
+def test_a_page_holds_the_table_and_the_figure(dn2_command, arguments: list[object], tmp_path: Path) -> None:
+    done = dn2_command("bench", "one-class", *arguments, "--report", tmp_path / "page.html")
+    assert done.status == 0, done.err
+    text = (tmp_path / "page.html").read_text("utf-8")
+    for line in (tmp_path / "out" / "one-class.md").read_text("utf-8").splitlines():
+        for cell in line.strip("|- ").split(" | "):
+            assert html.escape(cell.strip("* #:-")) in text
+    assert text.count("<svg") == 1
+    assert "<script>\n\n</script>" in text
 
 
 def test_the_second_run_reads_the_embeddings_from_the_cache(

@@ -27,17 +27,18 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--whiten --no-whiten --contaminated --drop --first-neighbors --groups --cache --no-cache",
-    "score": "--output -o --false-alarm-rate --fdr --json --fail-on-anomaly --cache --no-cache",
-    "evaluate": "--normal --anomalous --json --cache --no-cache",
+    "score": "--output -o --report --false-alarm-rate --fdr --json --fail-on-anomaly --cache --no-cache",
+    "evaluate": "--normal --anomalous --plot --json --cache --no-cache",
     "add": "--cache --no-cache",
     "remove": "",
     "readmit": "",
-    "inspect": "--items --aside --json",
+    "inspect": "--items --aside --plot --json",
     "verify": "",
     "embed": "--output -o --backbone --precision --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds --rivals "
-    "--figure --cache --no-cache",
+    "--figure --report --cache --no-cache",
+    "report": "--model --output -o --root --false-alarm-rate --cache --no-cache",
     "demo": "--output -o",
 }
 

@@ -7,34 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from dn2.bench.result import Result
 from dn2.bench.table import AVERAGE
-from dn2.errors import MissingExtra
+from dn2.report.drawing import COLORS, DASHES, MARKERS, WIDTH, import_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which the colour-blind tell apart; markers and dashes do without any.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#999999")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 2)), (0, (6, 3)))
-
-WIDTH = 7.2  # inches; with 110 dots an inch about as wide as a README
-DOTS_PER_INCH = 110
 MOST_LABELS = 14
-
-
-def import_figure() -> Any:
-    """Import matplotlib's `Figure`, which draws without any global state.  Raises MissingExtra."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("drawing a figure needs matplotlib; run: pip install 'dn2[bench]'") from error
-    return Figure
 
 
 def draw(result: Result, kind: str, path: Path) -> None:
     """Draw the means, with standard errors over seeds as bars; kind : `png` or `svg`."""
-    import matplotlib
-
     rows = len(result.settings) + 1
     height = 4.0 if result.positions else max(3.0, 1.3 + 0.32 * rows)
     figure = import_figure()(figsize=(WIDTH, height), layout="constrained")
@@ -47,10 +29,7 @@ def draw(result: Result, kind: str, path: Path) -> None:
     axes.grid(alpha=0.3)
     if len(axes.get_legend_handles_labels()[1]) > 1:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
-    # The same figure gives the same bytes: no date, no random identifiers.
-    with matplotlib.rc_context({"svg.hashsalt": "dn2", "svg.fonttype": "none"}):
-        plain = {"Date": None} if kind == "svg" else {"Software": None}
-        figure.savefig(path, format=kind, dpi=DOTS_PER_INCH, metadata=plain)
+    save_figure(figure, kind, path)
 
 
 def _lines(result: Result, axes: Axes) -> None:

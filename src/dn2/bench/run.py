@@ -15,7 +15,7 @@ from dn2.bench.context import Bench
 from dn2.bench.data import ClassFolders
 from dn2.bench.embeddings import Watch, embed
 from dn2.bench.few_shot import few_shot
-from dn2.bench.figure import draw, import_figure
+from dn2.bench.figure import draw
 from dn2.bench.groups import groups
 from dn2.bench.impurity import impurity
 from dn2.bench.result import Result
@@ -24,6 +24,7 @@ from dn2.bench.table import to_csv, to_markdown
 from dn2.errors import InputError
 from dn2.neighbors.normalize import normalize
 from dn2.presets import WHITEN_FROM, get_preset
+from dn2.report.drawing import import_figure
 from dn2.store.cache import Cache
 from dn2.store.results import Row, write_file
 

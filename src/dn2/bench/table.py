@@ -31,26 +31,40 @@ def to_csv(result: Result) -> str:
 
 def to_markdown(result: Result) -> str:
     """Write the means as a table, ROC AUC in per cent, with notes on what the figures are."""
-    shown = [known for known in result.reported if set(known.values) & {*result.settings, AVERAGE}]
+    header, *rows = grid(result)
+    lines = [_line(header), _line(["---"] + ["---:"] * (len(header) - 1))]
+    lines += [_line([f"**{name}**" if name == AVERAGE else name, *cells]) for name, *cells in rows]
+    words = "\n".join(f"- {note}" for note in notes(result))
+    return f"### {result.title}\n\n" + "\n".join(lines) + f"\n\n{words}\n"
+
+
+def grid(result: Result) -> list[list[str]]:
+    """Lay the means out as a table, ROC AUC in per cent, with what is reported elsewhere: a header, then rows."""
+    shown = _shown(result)
     columns = [(method, other) for method in result.methods for other in (None, *result.others)]
     columns = [(method, other) for method, other in columns if result.mean(method, None, other)]
     header = [result.setting, *(method if other is None else other for method, other in columns)]
-    lines = [
-        _line([*header, *(known.method for known in shown)]),
-        _line(["---"] + ["---:"] * (len(header) - 1 + len(shown))),
-    ]
+    rows = [[*header, *(known.method for known in shown)]]
     for setting in result.settings:
         cells = [_cell(result.mean(method, setting, other)) for method, other in columns]
-        lines.append(_line([setting, *cells, *(_reported(known, setting) for known in shown)]))
+        rows.append([setting, *cells, *(_reported(known, setting) for known in shown)])
     if result.has_average:
         cells = [_cell(result.mean(method, None, other)) for method, other in columns]
-        lines.append(_line([f"**{AVERAGE}**", *cells, *(_reported(known, AVERAGE) for known in shown)]))
+        rows.append([AVERAGE, *cells, *(_reported(known, AVERAGE) for known in shown)])
     if result.seconds:
         seconds = [result.seconds.get(method) if other is None else None for method, other in columns]
         times = ["" if one is None else f"{one:.1f} s" for one in seconds]
-        lines.append(_line(["fit and search, all rows", *times, *[""] * len(shown)]))
-    notes = "\n".join(f"- {note}" for note in [*_explanations(result, shown), *result.notes])
-    return f"### {result.title}\n\n" + "\n".join(lines) + f"\n\n{notes}\n"
+        rows.append(["fit and search, all rows", *times, *[""] * len(shown)])
+    return rows
+
+
+def notes(result: Result) -> list[str]:
+    """Say what the figures of a table are."""
+    return [*_explanations(result, _shown(result)), *result.notes]
+
+
+def _shown(result: Result) -> list[Reported]:
+    return [known for known in result.reported if set(known.values) & {*result.settings, AVERAGE}]
 
 
 def _explanations(result: Result, shown: Sequence[Reported]) -> list[str]:

@@ -18,7 +18,9 @@ from dn2.cli.common import (
     InputsArgument,
     JsonOption,
     ModelArgument,
+    PlotOption,
     RateOption,
+    check_plot,
     console,
     finish,
     load,
@@ -26,6 +28,7 @@ from dn2.cli.common import (
     warn_unreadable,
 )
 from dn2.cli.reference import add, fit, readmit, remove
+from dn2.cli.report import report
 from dn2.errors import InputError
 
 logger = logging.getLogger("dn2")
@@ -59,6 +62,9 @@ def score(
         Path | None,
         typer.Option("--output", "-o", help="Write all rows to this .csv, .jsonl or .parquet.", show_default=False),
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--report", help="Write a page to look at, this .html.", show_default=False)
+    ] = None,
     false_alarm_rate: RateOption = None,
     fdr: Annotated[
         float | None,
@@ -75,20 +81,27 @@ def score(
     """Score items, with p-values and the nearest normal items."""
     from dn2.cli.progress import progress
     from dn2.cli.show import results_table, summary
+    from dn2.report.page import check_page
     from dn2.store.results import writer_for
 
     if output is not None:
         writer_for(output)
+    if page is not None:
+        check_page(page)
     loaded = load(model, cache=cache)
     with progress("scoring") as show:
         results = loaded.score(inputs, false_alarm_rate=false_alarm_rate, fdr=fdr, progress=show)
     if output is not None:
         results.save(output)
+    if page is not None:
+        with progress("reading pictures") as show:
+            results.to_html(page, progress=show)
     if as_json:
         results.write_jsonl(sys.stdout)
     elif output is None:
         results_table(results, console())
-    note(summary(results) + (f"; written to {output}" if output else ""))
+    written = " and ".join(str(path) for path in (output, page) if path is not None)
+    note(summary(results) + (f"; written to {written}" if written else ""))
     if fdr is not None:
         logger.info(
             "decided at a false-discovery rate of %g, which is proven for independent p-values and only measured for "
@@ -104,6 +117,7 @@ def evaluate(
     anomalous: Annotated[
         list[str], typer.Option(metavar="INPUT", help="Items known to be anomalous; repeat for several.")
     ],
+    plot: PlotOption = None,
     as_json: JsonOption = False,
     cache: CacheOption = True,
 ) -> None:
@@ -111,15 +125,23 @@ def evaluate(
     from dn2.cli.progress import progress
     from dn2.cli.show import evaluation_table
 
+    check_plot(plot)
     loaded = load(model, cache=cache)
     with progress("scoring") as show:
-        evaluation, unreadable = loaded.evaluate(normal, anomalous, progress=show)
+        known = loaded.score_known(normal, anomalous, progress=show)
+    rate = loaded.false_alarm_rate
+    evaluation = known.evaluate(rate)
+    if plot is not None:
+        from dn2.report.plots import plot_evaluation
+
+        plot_evaluation(known.scores, known.is_anomalous, loaded.calibration.threshold(rate), rate, plot)
+        note(f"written: {plot}")
     if as_json:
         print(json.dumps(asdict(evaluation)))
     else:
         evaluation_table(evaluation, console())
-    warn_unreadable(unreadable)
-    finish(unreadable)
+    warn_unreadable(known.unreadable)
+    finish(known.unreadable)
 
 
 def inspect(
@@ -128,14 +150,21 @@ def inspect(
     aside: Annotated[
         bool, typer.Option("--aside", help="List the names of the items set aside as probable anomalies instead.")
     ] = False,
+    plot: PlotOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a model is and what its decisions are worth."""
     from dn2.cli.show import description
 
-    loaded = load(model, cache=False)
     if items and aside:
         raise InputError("--items and --aside are two lists; ask for one of them")
+    check_plot(plot)
+    loaded = load(model, cache=False)
+    if plot is not None:
+        from dn2.report.plots import plot_model
+
+        plot_model(loaded.calibration, loaded.false_alarm_rate, plot)
+        note(f"written: {plot}")
     if items or aside:
         names = loaded.set_aside if aside else [item.name for item in loaded.items]
         print(json.dumps(names) if as_json else "".join(f"{name}\n" for name in names), end="\n" if as_json else "")
@@ -167,5 +196,5 @@ def demo(
     run(folder, console())
 
 
-for _command in (fit, score, evaluate, add, remove, readmit, inspect, verify, embed, export, bench, demo):
+for _command in (fit, score, evaluate, add, remove, readmit, inspect, verify, embed, export, bench, report, demo):
     app.command()(_command)

@@ -89,21 +89,31 @@ def bench(
     seeds: Annotated[int, typer.Option(min=1, help="Number of random draws, where anything is random.")] = 5,
     rivals: Annotated[bool, typer.Option("--rivals", help="Run other methods on the same splits, too.")] = False,
     figure: Annotated[Figure, typer.Option(help="Format of the figure.")] = Figure.png,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the table and the figure as a page, too, this .html.", show_default=False)
+    ] = None,
     cache: CacheOption = True,
 ) -> None:
     """Run one of the paper's protocols on folders of classes: CSV, a Markdown table, a figure."""
     from dn2.bench.data import find_classes
+    from dn2.bench.page import write_bench_page
     from dn2.bench.run import Settings, check, run, write
     from dn2.bench.table import to_markdown
     from dn2.cli.progress import progress
+    from dn2.report.page import check_page
 
     settings = Settings.of(protocol, preset, backbone or (), neighbors, normalize, precision)
     check(protocol, settings, rivals, output)
+    if report is not None:
+        check_page(report)
     found = find_classes(data, classes or (), normal or ())
     result, unreadable = run(
         protocol, found, settings, seeds=seeds, rivals=rivals, cache=open_cache(cache), watch=progress
     )
     files = write(result, output, protocol, figure)
+    if report is not None:
+        write_bench_page(result, report)
+        files.append(report)
     print(to_markdown(result))
     note(f"written: {', '.join(map(str, files))}")
     warn_unreadable(unreadable)

@@ -55,6 +55,9 @@ BackboneOption = Annotated[str, typer.Option(help=BACKBONES)]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic; f32 makes a model that moves between machines.")]
 CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings by content, and use kept ones.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
+PlotOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw it, too: a .png or .svg.", show_default=False)
+]
 RateOption = Annotated[
     float | None,
     typer.Option(
@@ -70,6 +73,14 @@ def open_cache(use: bool) -> Cache | None:
     from dn2.store.cache import Cache
 
     return Cache() if use else None
+
+
+def check_plot(plot: Path | None) -> None:
+    """Refuse early a figure that could not be written.  Raises InputError, MissingExtra."""
+    if plot is not None:
+        from dn2.report.drawing import check_figure
+
+        check_figure(plot)
 
 
 def load(path: Path, *, cache: bool) -> Model:
@@ -93,7 +104,7 @@ def note(words: str) -> None:
 
 def report_reference(model: Model, path: Path) -> None:
     """Say what the reference set now is, what rate it holds, and what speaks against trusting it."""
-    from dn2.cli.show import one_in
+    from dn2.report.words import one_in
 
     calibration = model.calibration
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""

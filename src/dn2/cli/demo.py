@@ -10,8 +10,9 @@ from rich.console import Console
 
 import dn2
 from dn2.cli.progress import progress
-from dn2.cli.show import evaluation_table, one_in, results_table, summary
+from dn2.cli.show import evaluation_table, results_table, summary
 from dn2.neighbors.metrics import evaluate
+from dn2.report.words import one_in
 from dn2.store.cache import Cache
 
 DIGIT = 3
@@ -34,8 +35,11 @@ def run(folder: Path, console: Console) -> None:
     with progress("scoring") as show:
         results = model.score(incoming, progress=show)
     results.to_csv(folder / "results.csv")
+    results.to_html(folder / "report.html")
     results_table(results, console)
-    console.print(f"\n{summary(results)}; all rows are in {folder / 'results.csv'}\n")
+    console.print(
+        f"\n{summary(results)}; all rows are in {folder / 'results.csv'}, and to look at in {folder / 'report.html'}\n"
+    )
     truth = np.array([not row.item.startswith(f"{DIGIT}/") for row in results])
     scores, p_values = (np.array([getattr(row, name) for row in results]) for name in ("anomaly_score", "p_value"))
     console.print(f"[bold]3.[/] The truth is known here: {DIGIT} is normal, any other digit is not")

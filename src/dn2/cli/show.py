@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,17 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dn2.neighbors.groups import GEOMETRIC, MEAN
 from dn2.neighbors.metrics import Evaluation
+from dn2.report.words import describe_model, one_in
 from dn2.store.results import Results, Row
 
 ROWS_SHOWN = 20
-POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric mean"}
-
-
-def one_in(rate: float) -> str:
-    """Write a rate as a person says it: 0.01 is `1 in 100`."""
-    return f"1 in {1 / rate:,.0f}" if math.isclose(1 / rate, round(1 / rate)) else f"{rate:.2%}"
 
 
 def summary(results: Results) -> str:
@@ -86,35 +79,9 @@ def evaluation_table(evaluation: Evaluation, console: Console) -> None:
 
 def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]], console: Console) -> None:
     """Print what a model is and what its decisions are worth."""
-    embedder, calibration, detector = about["embedder"], about["calibration"], about["detector"]
-    sizes = embedder["preprocessing"]
-    sizes = sizes if isinstance(sizes, list) else [sizes]
-    groups = f", groups of them, {POOLED[about['groups']['pooling']]}" if about["groups"] else ""
-    rows = [
-        ("kind", about["kind"] + groups),
-        ("reference items", f"{calibration['n_reference']:,}"),
-        ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
-        ("pictures", " and ".join(map(_preparation, sizes))),
-        ("normalisation", about["groups"]["members"] if about["groups"] else detector["normalize"]),
-        ("whitening", "partial, learnt" if detector["whiten"] else "none"),
-        ("neighbours", str(detector["n_neighbors"])),
-        ("index", _index(detector["index"])),
-        ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} items"),
-        (
-            "false-alarm rate",
-            f"{one_in(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
-        ),
-        ("flagged above", f"anomaly score {calibration['threshold']:.4g}"),
-        ("near-duplicates", f"{calibration['near_duplicates']:,}"),
-    ]
-    if share := about["contamination"]:
-        rows.append(
-            ("anomalies among them", f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})")
-        )
-        rows.append(("set aside", f"{share['aside']:,} (--aside lists them)"))
-    pairs(rows, console)
+    pairs([*describe_model(about), ("near-duplicates", f"{about['calibration']['near_duplicates']:,}")], console)
     console.print("\nWhat the rate means:")
-    for words in calibration["assumptions"]:
+    for words in about["calibration"]["assumptions"]:
         console.print(f"- {words}", highlight=False)
     if duplicates:
         console.print("\nNear-duplicates (item, its nearest):")
@@ -122,19 +89,6 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
             console.print(f"- {escape(one)}, {escape(other)}", highlight=False)
         if len(duplicates) > ROWS_SHOWN:
             console.print(f"- and {len(duplicates) - ROWS_SHOWN:,} more; --json lists all")
-
-
-def _preparation(preprocessing: Mapping[str, Any]) -> str:
-    share = preprocessing.get("crop_share", 1)
-    middle = f", the middle {share:.0%} of a side" if share < 1 else ""
-    return f"{preprocessing['shape']} to {preprocessing['width']} x {preprocessing['height']}{middle}"
-
-
-def _index(name: str) -> str:
-    kind, _, count = name.partition(":")
-    if kind == "kmeans":
-        return f"{count} centroids; an item's neighbour is the one nearest to its centroid, at the centroid's distance"
-    return "exact"
 
 
 def pairs(rows: Sequence[tuple[str, str]], console: Console) -> None:

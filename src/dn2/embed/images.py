@@ -6,6 +6,7 @@ says so, is given them.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -35,6 +36,7 @@ MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 683 
 # Pillow warns of pictures from half that size on, which line-scan cameras do make.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 THUMBNAIL_SIZE = 96
+SHEET_CELLS = 9  # pictures on a contact sheet at most
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as this many decoded pixels are left per pixel of the result.
 JPEG_OVERSAMPLING = 2
@@ -221,24 +223,37 @@ def _cut(image: Image.Image, preprocessing: Preprocessing, method: Image.Resampl
     return image.resize((preprocessing.width, preprocessing.height), method, (left * x, top * y, right * x, bottom * y))
 
 
-def to_thumbnail(image: Image.Image) -> bytes:
-    """Make the small JPEG that keeps evidence visible when the original is gone."""
-    small = image if max(image.size) <= THUMBNAIL_SIZE else _fit(image, (THUMBNAIL_SIZE, THUMBNAIL_SIZE))
+def to_thumbnail(image: Image.Image, size: int = THUMBNAIL_SIZE) -> bytes:
+    """Make the small JPEG, of so many pixels a side at most, that keeps evidence visible when the original is gone."""
+    small = image if max(image.size) <= size else _fit(image, (size, size))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
 
 
-def to_contact_sheet(thumbnails: Sequence[bytes | memoryview]) -> bytes:
-    """Lay the first thumbnails of a group, up to nine, side by side in rows, as one picture of thumbnail size."""
+def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMBNAIL_SIZE) -> bytes:
+    """Lay the first thumbnails of a group, up to nine, side by side in rows, so many pixels a side in all."""
     side = 1 if len(thumbnails) == 1 else 2 if len(thumbnails) <= 4 else 3
-    cell = THUMBNAIL_SIZE // side
-    sheet = Image.new("RGB", (THUMBNAIL_SIZE, THUMBNAIL_SIZE), "white")
-    for place, encoded in enumerate(thumbnails[: side * side]):
+    cell = size // side
+    sheet = Image.new("RGB", (size, size), "white")
+    for place, encoded in enumerate(thumbnails[:SHEET_CELLS]):
         picture = _fit(Image.open(io.BytesIO(encoded)), (cell, cell))
         row, column = divmod(place, side)
         sheet.paste(picture, (column * cell + (cell - picture.width) // 2, row * cell + (cell - picture.height) // 2))
-    return to_thumbnail(sheet)
+    return to_thumbnail(sheet, size)
+
+
+def read_small(path: str | os.PathLike[str], size: int, sha256: str | None = None) -> bytes | None:
+    """Read a file as a small JPEG of so many pixels a side at most.
+
+    sha256 : what its bytes must hash to.  Returns None if it cannot be read, or is another file by now."""
+    try:
+        data = read_bytes(path)
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            return None
+        return to_thumbnail(decode(data, (size, size)), size)
+    except UnreadableItem:
+        return None
 
 
 def read_pixels(path: str | Path, preprocessing: Preprocessing) -> Pixels:

@@ -8,9 +8,9 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
 
@@ -74,16 +74,25 @@ class Row:
         return record
 
 
+class Evidence(Protocol):
+    """What a report shows beside the rows: the model and the items' pictures."""
+
+    def write_html(self, results: Results, path: Path, progress: Callable[[int, int], None] | None = None) -> None:
+        """Write a page that shows the results."""
+
+
 @dataclass(frozen=True)
 class Results:
     """Rows in the order of the input.
 
     false_alarm_rate : the rate at which `is_anomaly` was decided, None when a false-discovery rate decided.
-    sample_size : number of reference items behind the p-values; 1 / (sample_size + 1) is the smallest rate."""
+    sample_size : number of reference items behind the p-values; 1 / (sample_size + 1) is the smallest rate.
+    evidence : what a report needs, None if the rows are all there is."""
 
     rows: Sequence[Row]
     false_alarm_rate: float | None
     sample_size: int
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -151,6 +160,15 @@ class Results:
             {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
         )
         write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+
+    def to_html(self, path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Write one self-contained page that shows what was found and why; the items' files are read for pictures.
+
+        Raises InputError if it cannot be written, or if these rows came without the model that scored them."""
+        if self.evidence is None:
+            raise InputError("a report needs the model that scored these rows; take the results that Model.score gives")
+        choose_writer(path, {".html": None}, "a report")
+        self.evidence.write_html(self, Path(path), progress)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write CSV, JSON Lines or Parquet, by the ending of the name."""

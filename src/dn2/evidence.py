@@ -1,0 +1,195 @@
+"""What a report shows of a model and of the items that it scored, beside the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from dn2 import __version__
+from dn2.embed.images import SHEET_CELLS, SUFFIXES, read_small, to_contact_sheet
+from dn2.embed.network import Vector, cpu_count
+from dn2.embedding import Progress, embed
+from dn2.errors import InputError
+from dn2.inputs import Item, find_again
+from dn2.neighbors.exact import Positions
+from dn2.neighbors.leave_one_out import rows_at
+from dn2.report.results_page import Map, Surroundings, write_results_page
+from dn2.report.words import describe_model
+from dn2.store.reading import read_rows
+from dn2.store.results import Results
+
+if TYPE_CHECKING:
+    from dn2.model import Model
+
+MOST_ON_MAP = 2_500  # of either kind
+PICTURE_SIZE = 192
+
+T = TypeVar("T")
+
+
+def read_scored(
+    model: Model, path: Path, root: Path, false_alarm_rate: float | None = None, progress: Progress | None = None
+) -> Results:
+    """Read a results file of items that the model scored, with what a report of them needs.
+
+    root : the folder that the items' names start from, where their files are looked up.
+    false_alarm_rate : decide at this rate; by default the file's decisions stand.
+    Raises InputError for a file that is none, or whose p-values are not this model's."""
+    rows = read_rows(path)
+    m = model.calibration.sample_size
+    for row in rows:
+        rank = (row.p_value or 0) * (m + 1)
+        if abs(rank - round(rank)) > 1e-6:
+            raise InputError(
+                f"{path}: the p-value {row.p_value:g} of {row.item!r} is not of this model, which has {m:,} "
+                "calibrating items; give the model that scored the items, as it was then"
+            )
+    items = [find_again(root, row.item, SUFFIXES, group=model.pooling is not None) for row in rows]
+    evidence = Evidence(model, items, places_on_map(len(rows)), root)
+    evidence.embed(progress)
+    results = Results(rows, None, m, evidence)
+    asked = false_alarm_rate or model.false_alarm_rate
+    decided = results.at(model.calibration.rate(asked))
+    return decided if false_alarm_rate is not None or decided.rows == rows else results
+
+
+class Evidence:
+    """The items that a model scored: where their pictures are, and the embeddings of those that a map shows.
+
+    items : in the order of the rows, None for one that was not found again below `root`.
+    on_map : places of the items to show on the map."""
+
+    def __init__(self, model: Model, items: Sequence[Item | None], on_map: Positions, root: Path | None = None) -> None:
+        self._model = model
+        self._root = root
+        self._items = items
+        self._on_map = set(on_map.tolist())
+        self._vectors: dict[int, Vector] = {}
+
+    def keep(self, first: int, vectors: Sequence[Vector | None]) -> None:
+        """Keep the embeddings that the map shows, of items from the place `first` on; None for an unreadable one."""
+        for place, vector in enumerate(vectors, first):
+            if vector is not None and place in self._on_map:
+                self._vectors[place] = vector
+
+    def embed(self, progress: Progress | None) -> None:
+        """Embed the items for the map: the cache has most of them."""
+        known = [(place, item) for place in sorted(self._on_map) if (item := self._items[place]) is not None]
+        embedded = embed(self._model.embedder, [item for _, item in known], pooling=self._model.pooling)
+        for done, ((place, _), one) in enumerate(zip(known, embedded, strict=True), 1):
+            self.keep(place, [one.vector])
+            if progress is not None:
+                progress(done, len(known))
+
+    def write_html(self, results: Results, path: Path, progress: Progress | None = None) -> None:
+        """Write the page of results: see `Results.to_html`."""
+        model = self._model
+        pictures = _Pictures(model, self._items, progress)
+        grouped = model.pooling is not None
+        about = model.describe()
+        around = Surroundings(
+            reference_scores=model.calibration.scores,
+            model=[("dn2", __version__), *describe_model(about)],
+            guarantee=model.calibration.assumptions(),
+            pictures=pictures.of_items,
+            reference_pictures=pictures.of_reference,
+            map=self._map(results),
+            one="group" if grouped else "image",
+            many="groups" if grouped else "images",
+            notes=self._gone(results),
+        )
+        write_results_page(path, results, around)
+
+    def _gone(self, results: Results) -> list[str]:
+        pairs = zip(results, self._items, strict=True)
+        gone = sum(item is None for row, item in pairs if row.error is None)
+        return (
+            [f"Not found below {self._root}, and so without a picture: {gone:,} of {len(results):,} items."]
+            if gone
+            else []
+        )
+
+    def _map(self, results: Results) -> Map | None:
+        from sklearn.decomposition import PCA
+
+        places = [place for place in sorted(self._vectors) if results.rows[place].error is None]
+        detector = self._model.detector
+        if not places:
+            return None
+        kept = np.setdiff1d(np.arange(len(self._model.items)), detector.aside_)
+        reference = rows_at(detector.blocks_, kept[places_on_map(len(kept))])
+        if detector.learnt_ is not None:
+            reference = detector.learnt_.whitened(reference)
+        rows = np.concatenate([reference, detector.as_compared(np.stack([self._vectors[place] for place in places]))])
+        points = np.zeros((len(rows), 2))
+        found = PCA(min(2, *rows.shape), svd_solver="randomized", random_state=0).fit_transform(rows)
+        points[:, : found.shape[1]] = found
+        shown = [
+            f"{count:,} of {total:,} {what}"
+            for count, total, what in (
+                (len(reference), len(kept), "reference items"),
+                (len(places), len(results) - len(results.errors), "scored items"),
+            )
+            if count < total
+        ]
+        note = f"Shown are {' and '.join(shown)}, drawn at random." if shown else ""
+        return Map(points[: len(reference)], points[len(reference) :], places, note)
+
+
+class _Pictures:
+    """Small pictures of items, of groups' members and of reference items, by name."""
+
+    def __init__(self, model: Model, items: Sequence[Item | None], progress: Progress | None) -> None:
+        self._model = model
+        self._items = {item.name: item for item in items if item is not None}
+        self._progress = progress
+
+    def of_items(self, names: Sequence[str]) -> dict[str, bytes]:
+        wanted = set(names)
+        members = [
+            Item(f"{group.name}/{member.name}", member.path)
+            for name in names
+            if (group := self._items.get(name)) is not None
+            for member in group.members or ()
+            if f"{group.name}/{member.name}" in wanted
+        ]
+        items = [self._items[name] for name in names if name in self._items]
+        return self._read({item.name: item for item in (*items, *members)}, _picture)
+
+    def of_reference(self, names: Sequence[str]) -> dict[str, bytes]:
+        places = {item.name: place for place, item in enumerate(self._model.items)}  # less those removed since
+
+        def original(place: int) -> bytes:
+            """Return the original made small, if it is there unchanged; else the thumbnail that the model keeps."""
+            item = self._model.items[place]
+            picture = read_small(item.path, PICTURE_SIZE, item.sha256) if self._model.pooling is None else None
+            return picture or bytes(self._model.thumbnails[place])
+
+        return self._read({name: places[name] for name in names if name in places}, original)
+
+    def _read(self, wanted: Mapping[str, T], read: Callable[[T], bytes | None]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            for done, (name, picture) in enumerate(zip(wanted, pool.map(read, wanted.values()), strict=True), 1):
+                if picture is not None:
+                    found[name] = picture
+                if self._progress is not None:
+                    self._progress(done, len(wanted))
+        return found
+
+
+def _picture(item: Item) -> bytes | None:
+    if item.members is None:
+        return read_small(item.path, PICTURE_SIZE)
+    read = (read_small(member.path, PICTURE_SIZE) for member in item.members[:SHEET_CELLS])
+    sheet = [picture for picture in read if picture is not None]
+    return to_contact_sheet(sheet, PICTURE_SIZE) if sheet else None
+
+
+def places_on_map(count: int) -> Positions:
+    """Draw which of so many items a map shows, in order: (m,)."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:MOST_ON_MAP])

@@ -1,0 +1,1 @@
+"""One self-contained HTML page: what was found and why."""

@@ -1,0 +1,69 @@
+"""The skeleton of every page: one file, styles and script in it, that asks nothing of any network."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from dn2.store.results import choose_writer, write_file
+
+MARK = re.compile(r"\{\{(\w+)\}\}")
+
+
+def write_page(
+    path: Path, title: str, body: str, *, script: str = "", data: Mapping[str, Any] | None = None, about: str = ""
+) -> None:
+    """Write a page, whole or not at all.
+
+    body : HTML; script : the name of the part of this package that brings it to life, and data : what it reads.
+    about : HTML for the end of the page.  Raises InputError if the file cannot be written."""
+    parts = {
+        "title": html.escape(title),
+        "style": read_part("style.css"),
+        "body": body,
+        "about": about,
+        "data": _json(data or {}),
+        "script": read_part(script) if script else "",
+    }
+    write_file(path, partial(_write, fill(read_part("page.html"), parts)))
+
+
+def check_page(path: Path) -> None:
+    """Refuse early what could not be written.  Raises InputError."""
+    choose_writer(path, {".html": None}, "a report")
+
+
+def read_part(name: str) -> str:
+    """Read a file of this package."""
+    return (files("dn2.report") / name).read_text(encoding="utf-8")
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """Put HTML in place of the marks of a template."""
+    return MARK.sub(lambda mark: parts[mark[1]], template)
+
+
+def definitions(pairs: Sequence[tuple[str, str]]) -> str:
+    """Write names and values as a list, escaped."""
+    rows = (f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(value)}</dd></div>" for name, value in pairs)
+    return f"<dl>{''.join(rows)}</dl>"
+
+
+def sentences(words: Sequence[str]) -> str:
+    """Write sentences as a list, escaped."""
+    return f"<ul>{''.join(f'<li>{html.escape(one)}</li>' for one in words)}</ul>"
+
+
+def _json(data: Mapping[str, Any]) -> str:
+    """Write data so that nothing in it can end the element that holds it."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
+def _write(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,347 @@
+"use strict";
+// Shows what Python wrote into the element `data`: columns, not rows; names are places in lists.  Texts come to the page
+// as text, never as HTML.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const { items, reference, calibration, words } = data;
+const at = (id) => document.getElementById(id);
+const PER_PAGE = 48;
+
+const state = { rank: calibration.rank, order: [], shown: 0, open: -1 };
+
+// A p-value is rank / (m + 1); the same division as in Python decides alike, to the bit.
+const pValue = (item) => items.rank[item] / (calibration.size + 1);
+const isAnomalous = (item) => items.rank[item] <= state.rank;
+const rateOf = (rank) => rank / (calibration.size + 1);
+// Decided as the results file is: at a rate, or all items together at a false-discovery rate.
+const asked = () => state.rank === calibration.rank && calibration.rate !== null;
+const together = () => state.rank === calibration.rank && calibration.rate === null;
+
+function number(value, digits = 3) {
+  return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits });
+}
+
+function whole(value) {
+  return value.toLocaleString("en");
+}
+
+// A rate as a person says it: so many in so many.
+function oneIn(rate) {
+  const times = 1 / rate;
+  const near = Math.abs(times - Math.round(times)) < 1e-9 * times;
+  return near || times >= 20 ? ["1", whole(Math.round(times))] : [number(100 * rate), "100"];
+}
+
+function rateInWords(rate) {
+  return rate ? oneIn(rate).join(" in ") : "none at all";
+}
+
+function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value !== null) element.setAttribute(key, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+function draw(name, attributes, text = "") {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.textContent = text;
+  return element;
+}
+
+function picture(source, caption, alternative) {
+  const image = source === undefined
+    ? make("span", { class: "gone" }, words.gone)
+    : make("img", { src: `data:image/jpeg;base64,${source}`, alt: alternative });
+  return make("span", { class: "picture" }, image, make("span", { class: "text" }, caption));
+}
+
+// The n-th item's neighbours: places in the list of reference names, and distances.
+function neighbors(item) {
+  const from = items.starts[item], to = items.starts[item + 1];
+  return Array.from({ length: to - from }, (_, i) => [items.near[from + i], items.distance[from + i]]);
+}
+
+function itemPicture(item, caption) {
+  return picture(items.pictures[item], caption, `picture of ${items.name[item]}`);
+}
+
+function neighborPicture([place, distance], caption) {
+  return picture(reference.pictures[place], caption, `normal item ${reference.name[place]}, distance ${number(distance)}`);
+}
+
+function verdict(item) {
+  const word = isAnomalous(item) ? "anomalous" : "normal";
+  return make("span", { class: `verdict ${word}` }, make("b", {}, word),
+    ` · p-value ${number(pValue(item), 2)} · score ${number(items.score[item], 4)}`);
+}
+
+function card(item, place) {
+  const near = neighbors(item).slice(0, 3).map((one) => neighborPicture(one, number(one[1])));
+  const button = make("button", {
+    type: "button", class: "card", "data-place": place, tabindex: place ? "-1" : "0", onclick: () => open(place),
+  }, make("span", { class: "name" }, items.name[item]), verdict(item),
+    make("span", { class: "strip" }, itemPicture(item, words.item), ...near));
+  button.classList.toggle("anomalous", isAnomalous(item));
+  return make("li", {}, button);
+}
+
+function showMore() {
+  const next = state.order.slice(state.shown, state.shown + PER_PAGE);
+  at("gallery").append(...next.map((item, i) => card(item, state.shown + i)));
+  state.shown += next.length;
+  at("more").hidden = state.shown >= state.order.length;
+  at("more").textContent = `Show more (${whole(state.order.length - state.shown)} left)`;
+}
+
+const SORTS = {
+  score: (a, b) => items.score[b] - items.score[a],
+  least: (a, b) => items.score[a] - items.score[b],
+  name: (a, b) => (items.name[a] < items.name[b] ? -1 : items.name[a] > items.name[b] ? 1 : 0),
+  input: () => 0,
+};
+
+function choose() {
+  const wanted = at("search").value.trim().toLowerCase(), kind = at("filter").value;
+  state.order = items.name.map((_, item) => item).filter((item) =>
+    (kind === "all" || (kind === "anomalous") === isAnomalous(item)) &&
+    (!wanted || items.name[item].toLowerCase().includes(wanted)));
+  state.order.sort((a, b) => SORTS[at("sort").value](a, b) || a - b);
+  state.shown = 0;
+  at("gallery").replaceChildren();
+  at("count").textContent = `${whole(state.order.length)} of ${whole(items.name.length)} shown`;
+  showMore();
+}
+
+function sentence(found, rate) {
+  const scored = `${whole(items.name.length)} ${items.name.length === 1 ? words.one : words.many}`;
+  const [count, base] = oneIn(rate);
+  const how = rate && !together() ? ` at ${count} false alarm${count === "1" ? "" : "s"} in ${base}` : "";
+  const lost = data.errors.length ? `; ${whole(data.errors.length)} could not be read` : "";
+  return `${scored}, ${whole(found)} anomalous${how}${lost}`;
+}
+
+// Ranks that the slider stops at: every one at first, then in even steps of their logarithm, up to one half.
+function slots() {
+  const most = Math.max(1, Math.floor((calibration.size + 1) / 2)), found = new Set([calibration.rank]);
+  for (let i = 0; i <= 120; i++) found.add(Math.round(Math.exp((Math.log(most) * i) / 120)));
+  return [...found].sort((a, b) => a - b);
+}
+
+const ranks = slots();
+
+function decide() {
+  const rate = asked() ? calibration.rate : rateOf(state.rank);
+  const found = items.rank.reduce((sum, rank) => sum + (rank <= state.rank), 0);
+  at("rate").value = ranks.indexOf(state.rank);
+  at("rate").setAttribute("aria-valuetext", rateInWords(rate));
+  at("rate-words").textContent = rateInWords(rate);
+  at("found").textContent = whole(found);
+  at("expected").textContent = number(rate * items.name.length);
+  at("sentence").textContent = document.title = sentence(found, rate);
+  at("reset").disabled = state.rank === calibration.rank;
+  drawHistogram();
+  for (const point of at("map").querySelectorAll("[data-item]")) markPoint(point);
+  choose();
+}
+
+// Flagged is what scores more than this; reference scores are ascending, and thinned out if there are very many.
+function threshold() {
+  const scores = reference.scores, place = (calibration.size - state.rank) / Math.max(1, calibration.size - 1);
+  if (state.rank < 1) return Infinity;
+  return scores[Math.max(0, Math.min(scores.length - 1, Math.round(place * (scores.length - 1))))];
+}
+
+function axis(low, high) {
+  if (low > 0 && high > 30 * low) {
+    const first = Math.log10(low), span = Math.log10(high) - first;
+    const ticks = [];
+    for (let power = Math.ceil(first); power <= Math.log10(high); power++) ticks.push(10 ** power);
+    return { to: (value) => (Math.log10(Math.max(value, low)) - first) / span, ticks };
+  }
+  const span = high - low || 1, rough = span / 5, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((times) => times * power).find((one) => one >= rough);
+  const ticks = [];
+  for (let value = Math.ceil(low / step); value * step <= high; value++) ticks.push(value * step);
+  return { to: (value) => (value - low) / span, ticks };
+}
+
+function histogram(scores, scale, bins) {
+  const counts = new Array(bins).fill(0);
+  for (const score of scores) counts[Math.max(0, Math.min(bins - 1, Math.floor(bins * scale.to(score))))]++;
+  return counts.map((count) => count / Math.max(1, scores.length));
+}
+
+let scoreScale = null;
+
+function prepareScale() {
+  const positive = (scores) => scores.reduce((least, score) => (score > 0 && score < least ? score : least), Infinity);
+  const largest = (scores) => scores.reduce((most, score) => Math.max(most, score), 0);
+  const low = Math.min(positive(reference.scores), positive(items.score));
+  const high = Math.max(largest(reference.scores), largest(items.score));
+  const scale = axis(Number.isFinite(low) ? low : 0, high || 1), bins = 48;
+  scoreScale = { ...scale, bins, shares: [reference.scores, items.score].map((scores) => histogram(scores, scale, bins)) };
+}
+
+function drawHistogram() {
+  const [left, right, top, bottom] = [12, 628, 16, 228];
+  const x = (value) => left + scoreScale.to(value) * (right - left);
+  const highest = Math.max(...scoreScale.shares.flat(), 1e-9), wide = (right - left) / scoreScale.bins;
+  const parts = [draw("line", { x1: left, x2: right, y1: bottom, y2: bottom })];
+  scoreScale.shares.forEach((shares, kind) => shares.forEach((share, bin) => {
+    const high = ((bottom - top) * share) / highest, inset = kind ? wide / 4 : 0.5;
+    if (high > 0) {
+      parts.push(draw("rect", { class: kind ? "query-mark" : "reference-mark", x: left + bin * wide + inset,
+        width: wide - 2 * inset, y: bottom - high, height: high }));
+    }
+  }));
+  for (const tick of scoreScale.ticks) {
+    parts.push(draw("text", { x: x(tick), y: bottom + 18, "text-anchor": "middle" }, number(tick)));
+  }
+  const limit = threshold();
+  if (Number.isFinite(limit)) {
+    const place = Math.max(left, Math.min(right, x(limit)));
+    parts.push(draw("line", { class: "threshold-mark", x1: place, x2: place, y1: top - 8, y2: bottom }));
+  }
+  at("histogram").replaceChildren(...parts);
+  at("histogram-words").textContent = Number.isFinite(limit)
+    ? `Flagged is what scores above ${number(limit, 4)}. Each kind is drawn as shares of its own.`
+    : "Nothing is flagged. Each kind is drawn as shares of its own.";
+}
+
+function markPoint(point) {
+  const alarm = isAnomalous(Number(point.dataset.item));
+  point.setAttribute("class", `point ${alarm ? "alarm-mark" : "query-mark"}`);
+  point.setAttribute("d", alarm ? "M-6 0L0 -6L6 0L0 6Z" : "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0");
+}
+
+function drawMap() {
+  if (!data.map) return;
+  at("map-section").hidden = false;
+  if (data.map.note) at("map-words").append(` ${data.map.note}`);
+  const place = ([x, y]) => `translate(${20 + 0.96 * x} ${20 + 0.56 * y})`;
+  for (const point of data.map.reference) {
+    at("map").append(draw("circle", { class: "reference-mark", r: 3, transform: place(point) }));
+  }
+  data.map.queries.forEach((point, i) => {
+    const mark = draw("path", { "data-item": data.map.items[i], transform: place(point) });
+    mark.append(draw("title", {}, items.name[data.map.items[i]]));
+    at("map").append(mark);
+  });
+  at("map").addEventListener("click", (event) => {
+    const mark = event.target.closest("[data-item]");
+    if (mark) openItem(Number(mark.dataset.item));
+  });
+}
+
+function openItem(item) {
+  if (!state.order.includes(item)) {
+    at("search").value = "";
+    at("filter").value = "all";
+    choose();
+  }
+  open(state.order.indexOf(item));
+}
+
+function open(place) {
+  const item = state.order[place];
+  if (item === undefined) return;
+  state.open = place;
+  const near = neighbors(item).map((one) => neighborPicture(one, `${reference.name[one[0]]} (${number(one[1])})`));
+  const body = [make("p", {}, verdict(item)), make("div", { class: "beside" },
+    make("div", {}, make("h3", {}, words.item), make("div", { class: "strip" }, itemPicture(item, items.name[item]))),
+    make("div", {}, make("h3", {}, words.neighbors), make("div", { class: "strip" }, ...near)))];
+  const members = items.members ? items.members[item] : [];
+  if (members.length) {
+    body.push(make("h3", {}, "Pictures that pull it away, with their share of the score"),
+      make("div", { class: "strip" }, ...members.map(([name, share, source]) =>
+        picture(source ?? undefined, `${name} (${Math.round(100 * share)} %)`, `member ${name}`))));
+  }
+  at("large-name").textContent = items.name[item];
+  at("large-body").replaceChildren(...body);
+  at("previous").disabled = place === 0;
+  at("next").disabled = place === state.order.length - 1;
+  if (!at("large").open) at("large").showModal();
+  at("large-name").focus();
+}
+
+function close() {
+  while (state.shown <= state.open) showMore();
+  focusCard(state.open);
+}
+
+function focusCard(place) {
+  const cards = at("gallery").querySelectorAll(".card"), card = cards[place];
+  if (!card) return;
+  for (const one of at("gallery").querySelectorAll('[tabindex="0"]')) one.tabIndex = -1;
+  card.tabIndex = 0;
+  card.focus();
+}
+
+function columns() {
+  const cards = [...at("gallery").children];
+  return cards.filter((one) => one.offsetTop === cards[0].offsetTop).length;
+}
+
+function moveInGallery(event) {
+  const card = event.target.closest(".card");
+  if (!card) return;
+  const place = Number(card.dataset.place);
+  const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns(), ArrowUp: -columns(), Home: -place, End: state.shown - 1 - place };
+  if (!(event.key in steps)) return;
+  event.preventDefault();
+  const next = Math.max(0, Math.min(state.order.length - 1, place + steps[event.key]));
+  while (state.shown <= next) showMore();
+  focusCard(next);
+}
+
+function moveInLarge(event) {
+  if (event.key === "ArrowLeft") open(state.open - 1);
+  if (event.key === "ArrowRight") open(state.open + 1);
+}
+
+function listErrors() {
+  at("errors").hidden = !data.errors.length;
+  at("error-rows").append(...data.errors.map(([name, reason]) =>
+    make("tr", {}, make("td", { class: "text" }, name), make("td", { class: "text" }, reason))));
+}
+
+let waiting = 0;
+
+function soon(work) {
+  cancelAnimationFrame(waiting);
+  waiting = requestAnimationFrame(work);
+}
+
+at("rate").max = ranks.length - 1;
+at("rate").addEventListener("input", () => {
+  state.rank = ranks[Number(at("rate").value)];
+  soon(decide);
+});
+at("reset").addEventListener("click", () => {
+  state.rank = calibration.rank;
+  decide();
+});
+for (const id of ["search", "filter", "sort"]) at(id).addEventListener("input", () => soon(choose));
+at("more").addEventListener("click", showMore);
+at("gallery").addEventListener("keydown", moveInGallery);
+at("large").addEventListener("keydown", moveInLarge);
+at("large").addEventListener("close", close);
+at("close").addEventListener("click", () => at("large").close());
+at("previous").addEventListener("click", () => open(state.open - 1));
+at("next").addEventListener("click", () => open(state.open + 1));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !at("large").open && !/^(INPUT|SELECT)$/.test(event.target.tagName)) {
+    event.preventDefault();
+    at("search").focus();
+  }
+});
+prepareScale();
+listErrors();
+drawMap();
+decide();
+document.documentElement.dataset.ready = "yes";

@@ -1,0 +1,225 @@
+"""`dn2 score --report`, `dn2 report` and `--plot`, from end to end."""
+
+from __future__ import annotations
+
+import base64
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import dn2
+from small_models import write_digits
+from small_report import data_in
+
+
+@pytest.fixture
+def incoming(world: Path, tmp_path: Path) -> Path:
+    """A folder of 12 fours, and 1 file that is no picture."""
+    folder = Path(shutil.copytree(world / "other", tmp_path / "incoming"))
+    (folder / "broken.png").write_text("no picture")
+    return folder
+
+
+def pixels(encoded: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("L"), float)
+
+
+def test_score_writes_a_page_of_what_it_found(dn2_command, saved: Path, incoming: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = dn2_command("score", saved, incoming, "--report", page)
+    assert done.status == 3
+    assert done.err.endswith(f"; 1 could not be read; written to {page}\n") or "not read" in done.err
+    data, rows = data_in(page), [row for row in dn2.load(saved).score(incoming) if row.error is None]
+    assert data["items"]["name"] == [row.item for row in rows]
+    assert data["errors"][0][0] == "broken.png"
+    assert [rank / 41 for rank in data["items"]["rank"]] == [row.p_value for row in rows]
+    names = data["reference"]["name"]
+    assert [names[place] for place in data["items"]["near"]] == [one.item for row in rows for one in row.neighbors]
+    for place, row in enumerate(rows):
+        original = np.asarray(Image.open(incoming / row.item).convert("L"), float)
+        assert np.abs(pixels(data["items"]["pictures"][str(place)]) - original).mean() < 4
+    assert set(data["reference"]["pictures"]) == {str(place) for place in range(len(names))}
+    assert (len(data["map"]["reference"]), data["map"]["items"]) == (40, list(range(12)))
+    assert "images, 12 anomalous" in page.read_text("utf-8")
+
+
+def test_the_map_puts_items_where_the_principal_components_do(saved: Path, incoming: Path, tmp_path: Path) -> None:
+    model = dn2.load(saved)
+    model.score(incoming).to_html(tmp_path / "page.html")
+    found = data_in(tmp_path / "page.html")["map"]
+    queries = model.embedder.transform([incoming / name for name in sorted(p.name for p in incoming.glob("0*.png"))])
+    rows = np.concatenate([*model.detector.blocks_, model.detector.as_compared(queries)]).astype(float)
+    centred = rows - rows.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2][:2]
+    expected = centred @ axes.T
+    got = np.array(found["reference"] + found["queries"], float)
+    for axis in range(2):
+        assert abs(np.corrcoef(expected[:, axis], got[:, axis])[0, 1]) > 0.999
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_report_of_a_results_file_is_that_of_the_scoring(
+    dn2_command, saved: Path, incoming: Path, tmp_path: Path, ending: str
+) -> None:
+    results, at_once, later = tmp_path / f"r.{ending}", tmp_path / "at-once.html", tmp_path / "later.html"
+    assert dn2_command("score", saved, incoming, "-o", results, "--report", at_once).status == 3
+    done = dn2_command("report", results, "--model", saved, "--root", incoming, "-o", later)
+    assert (done.status, done.out) == (0, "")
+    assert later.read_bytes() == at_once.read_bytes()
+
+
+def test_a_report_decides_anew_on_request(dn2_command, saved: Path, incoming: Path, tmp_path: Path) -> None:
+    dn2.load(saved).score(incoming).to_csv(tmp_path / "r.csv")
+    arguments = [tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", tmp_path / "page.html"]
+    assert dn2_command("report", *arguments, "--false-alarm-rate", 0.3).status == 0
+    assert data_in(tmp_path / "page.html")["calibration"] == {"size": 40, "rate": 0.3, "rank": 12}
+    assert "at 30 false alarms in 100" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_what_was_decided_together_stays_so_in_a_report(
+    dn2_command, saved: Path, incoming: Path, tmp_path: Path
+) -> None:
+    dn2.load(saved).score(incoming, fdr=0.5).to_csv(tmp_path / "r.csv")
+    arguments = [tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", tmp_path / "page.html"]
+    assert dn2_command("report", *arguments).status == 0
+    flagged = [row.p_value for row in dn2.load(saved).score(incoming, fdr=0.5) if row.is_anomaly]
+    calibration = data_in(tmp_path / "page.html")["calibration"]
+    assert calibration["rank"] == round(41 * max(flagged))
+
+
+def test_a_report_says_what_is_gone(dn2_command, saved: Path, incoming: Path, tmp_path: Path) -> None:
+    dn2.load(saved).score(incoming).to_csv(tmp_path / "r.csv")
+    gone = sorted(incoming.glob("0*.png"))[:2]
+    for path in gone:
+        path.unlink()
+    page = tmp_path / "page.html"
+    assert dn2_command("report", tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", page).status == 0
+    data = data_in(page)
+    assert sorted(map(int, data["items"]["pictures"])) == data["map"]["items"] == list(range(2, 12))
+    assert f"Not found below {incoming}, and so without a picture: 2 of 13 items." in page.read_text("utf-8")
+
+
+def test_a_name_that_leads_out_of_the_folder_is_not_followed(
+    dn2_command, saved: Path, incoming: Path, tmp_path: Path
+) -> None:
+    write_digits(tmp_path, [3])
+    shutil.copy(tmp_path / "0003.png", tmp_path / "secret.png")
+    (incoming / "link.png").symlink_to(tmp_path / "secret.png")
+    text = "item,anomaly_score,p_value,is_anomaly,neighbors,error\n"
+    text += "".join(f"{name},1,1,false,,\n" for name in ("../secret.png", str(tmp_path / "secret.png"), "link.png"))
+    (tmp_path / "r.csv").write_text(text)
+    page = tmp_path / "page.html"
+    assert dn2_command("report", tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", page).status == 0
+    assert data_in(page)["items"]["pictures"] == {}
+
+
+def test_a_reference_item_that_is_gone_or_changed_is_shown_by_its_thumbnail(world: Path, tmp_path: Path) -> None:
+    good = Path(shutil.copytree(world / "normal", tmp_path / "good"))
+    paths = sorted(good.iterdir())
+    for path in paths:  # larger than a thumbnail
+        Image.open(path).resize((300, 300)).save(path)
+    model = dn2.fit(good, backbone=str(world / "tiny.onnx"))
+    paths[0].unlink()
+    shutil.copy(world / "other" / sorted(p.name for p in (world / "other").iterdir())[0], paths[1])
+    (tmp_path / "same").mkdir()
+    for number, path in enumerate(paths[2:]):
+        shutil.copy(path, tmp_path / "same" / f"{number}.png")
+    model.detector.set_params(n_neighbors=38)
+    model.score(tmp_path / "same").to_html(tmp_path / "page.html")
+    reference = data_in(tmp_path / "page.html")["reference"]
+    sizes = {reference["name"][int(place)]: pixels(one).shape[0] for place, one in reference["pictures"].items()}
+    kept = [sizes[path.name] for path in paths if path.name in sizes and path in paths[:2]]
+    assert set(kept) <= {96}
+    assert {sizes[path.name] for path in paths[2:] if path.name in sizes} == {192}
+    assert sizes.keys() & {paths[0].name, paths[1].name}
+
+
+def test_the_report_of_groups_shows_contact_sheets_and_members(
+    dn2_command, saved_lots: Path, lots: Path, tmp_path: Path
+) -> None:
+    page, results = tmp_path / "page.html", tmp_path / "r.csv"
+    assert dn2_command("score", saved_lots, lots / "bad", "-o", results, "--report", page).status == 0
+    data = data_in(page)
+    rows = dn2.load(saved_lots).score(lots / "bad").rows
+    assert data["words"]["many"] == "groups"
+    for shown, row in zip(data["items"]["members"], rows, strict=True):
+        assert [name for name, _, _ in shown] == [member.item for member in row.members or ()][:5]
+        for name, _, picture in shown:
+            original = np.asarray(Image.open(lots / "bad" / row.item / name).convert("L"), float)
+            assert np.abs(pixels(picture) - original).mean() < 4
+    assert pixels(data["items"]["pictures"]["0"]).shape == (192, 192)
+    again = tmp_path / "again.html"
+    assert dn2_command("report", results, "--model", saved_lots, "--root", lots / "bad", "-o", again).status == 0
+    assert again.read_bytes() == page.read_bytes()
+
+
+def test_results_of_another_model_are_refused(
+    dn2_command, saved: Path, saved_unsorted: Path, incoming: Path, tmp_path: Path
+) -> None:
+    dn2.load(saved_unsorted).score(incoming).to_csv(tmp_path / "r.csv")
+    done = dn2_command("report", tmp_path / "r.csv", "--model", saved, "-o", tmp_path / "page.html")
+    assert done.status == 2
+    assert "is not of this model, which has 40 calibrating items" in done.err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_rows_without_their_model_have_no_report(tmp_path: Path) -> None:
+    rows = dn2.Results([dn2.Row("a", 1.0, 0.5)], 0.1, 99)
+    with pytest.raises(dn2.InputError, match="needs the model that scored these rows"):
+        rows.to_html(tmp_path / "page.html")
+
+
+@pytest.mark.parametrize(("ending", "head"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
+def test_models_and_evaluations_are_drawn(
+    dn2_command, saved: Path, world: Path, tmp_path: Path, ending: str, head: bytes
+) -> None:
+    for number in range(2):
+        model, known = tmp_path / f"m{number}.{ending}", tmp_path / f"e{number}.{ending}"
+        assert dn2_command("inspect", saved, "--plot", model).status == 0
+        known_items = ["--normal", world / "more", "--anomalous", world / "other"]
+        done = dn2_command("evaluate", saved, *known_items, "--plot", known)
+        assert (done.status, done.err) == (0, f"written: {known}\n")
+        assert model.read_bytes().startswith(head)
+        assert known.read_bytes().startswith(head)
+    assert (tmp_path / f"m0.{ending}").read_bytes() == (tmp_path / f"m1.{ending}").read_bytes()
+    assert (tmp_path / f"e0.{ending}").read_bytes() == (tmp_path / f"e1.{ending}").read_bytes()
+
+
+def test_the_figure_of_an_evaluation_names_its_figures(dn2_command, saved: Path, world: Path, tmp_path: Path) -> None:
+    known_items = ["--normal", world / "more", "--anomalous", world / "other"]
+    done = dn2_command("evaluate", saved, *known_items, "--plot", tmp_path / "e.svg", "--json")
+    text = (tmp_path / "e.svg").read_text()
+    evaluation = dn2.load(saved).evaluate(world / "more", world / "other")[0]
+    assert done.status == 0
+    assert f"ROC, area {evaluation.roc_auc:.4f}" in text
+    assert f"average {evaluation.average_precision:.4f}" in text
+    for words in ("normal", "anomalous", "threshold", "at 1 in 41"):
+        assert words in text
+
+
+REFUSED = {
+    "score {saved} {more} --report {tmp}/page.pdf": "a report must end in .html",
+    "score {saved} {more} --report {tmp}/no/page.html": "there is no folder",
+    "report {tmp}/r.csv --model {saved} -o {tmp}/page.html": "cannot be read: No such file",
+    "report {tmp}/r.txt --model {saved} -o {tmp}/page.html": "a results file must end in",
+    "report {tmp}/r.csv --model {saved} -o {tmp}/page.pdf": "a report must end in .html",
+    "report {tmp}/r.csv -o {tmp}/page.html": "Missing option '--model'",
+    "inspect {saved} --plot {tmp}/m.pdf": "a figure must end in .png or .svg",
+    "evaluate {saved} --normal {more} --anomalous {more} --plot {tmp}/no/e.svg": "there is no folder",
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_what_cannot_be_done_is_refused_in_one_line(
+    dn2_command, saved: Path, world: Path, tmp_path: Path, command: str
+) -> None:
+    places = {"saved": saved, "more": world / "more", "tmp": tmp_path}
+    done = dn2_command(*(word.format(**places) for word in command.split()))
+    assert done.status == 2
+    assert REFUSED[command] in done.err
+    assert len(done.err.splitlines()) == 1 or "Usage" in done.err
+    assert [path for path in tmp_path.iterdir() if path.suffix in (".html", ".png", ".svg")] == []

@@ -1,0 +1,231 @@
+"""The pages in a browser, as a person meets them.  `make test-browser` installs what this needs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from dn2.cli.demo import run
+from dn2.report.results_page import alarms_in_words
+from dn2.store.results import Row
+from small_report import many_rows, row, written
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: `make test-browser`")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chromium: `make test-browser`")
+
+SIZES = [(1440, 900), (390, 844)]
+SCHEMES = ["light", "dark"]
+HOSTILE = "<b>bold</b>\"'&amp;\u202eright to left\u202c" + "x" * 260
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of the demo."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DN2_CACHE", str(folder / "cache"))
+        run(folder / "demo", Console(file=io.StringIO()))
+    return folder / "demo"
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Open]:
+    """Open a file; at the end no request may have left, and the page may have complained of nothing."""
+    contexts: list[Any] = []
+    requests: list[str] = []
+    complaints: list[str] = []
+
+    def opened(path: Path, width: int = 1440, height: int = 900, scheme: str = "light") -> Any:
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    assert complaints == []
+
+
+def results_of(demo: Path) -> list[dict[str, str]]:
+    with open(demo / "results.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def names_shown(page: Any) -> list[str]:
+    shown: list[str] = page.locator(".card .name").all_text_contents()
+    return shown
+
+
+def move_slider(page: Any, to: int) -> None:
+    page.locator("#rate").evaluate(
+        "(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')); }", to
+    )
+    page.wait_for_function(f"ranks[{to}] === state.rank")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def test_the_sentence_of_the_demo_agrees_with_its_results(demo: Path, open_page: Open) -> None:
+    found = results_of(demo)
+    flagged = sum(one["is_anomaly"] == "true" for one in found)
+    expected = f"{len(found):,} images, {flagged:,} anomalous at 1 false alarm in 20"
+    text = (demo / "report.html").read_text("utf-8")
+    assert f'<h1 id="sentence">{expected}</h1>' in text
+    page = open_page(demo / "report.html")
+    assert page.locator("h1").text_content() == page.title() == expected
+    assert page.locator("#found").text_content() == f"{flagged:,}"
+    assert page.locator("#expected").text_content() == f"{0.05 * len(found):.3g}"
+    by_score = sorted(found, key=lambda one: -float(one["anomaly_score"]))
+    assert names_shown(page) == [one["item"] for one in by_score[:48]]
+
+
+def test_the_slider_decides_everything_as_the_results_file_says(demo: Path, open_page: Open) -> None:
+    found = results_of(demo)
+    page = open_page(demo / "report.html")
+    size, ranks = page.evaluate("[calibration.size, ranks]")
+    assert ranks[0] == 1
+    for place in (0, len(ranks) // 2, len(ranks) - 1):
+        move_slider(page, place)
+        rate = ranks[place] / (size + 1)
+        flagged = {one["item"] for one in found if float(one["p_value"]) <= rate}
+        assert page.locator("#found").text_content() == f"{len(flagged):,}"
+        assert f"{len(flagged):,} anomalous at {alarms_in_words(rate)}" in page.locator("h1").text_content()
+        page.locator("#filter").select_option("anomalous")
+        shown = page.locator("#count").text_content()
+        assert shown == f"{len(flagged):,} of {len(found):,} shown"
+        assert set(names_shown(page)) <= flagged
+        assert page.locator(".card.anomalous").count() == page.locator(".card").count()
+        page.locator("#filter").select_option("normal")
+        assert set(names_shown(page)).isdisjoint(flagged)
+        marked = page.locator("#map .alarm-mark").count()
+        assert marked == len(flagged)  # the demo has fewer items than a map shows
+    page.get_by_role("button", name="Back to what was asked").click()
+    assert page.locator("#found").text_content() == f"{sum(one['is_anomaly'] == 'true' for one in found):,}"
+
+
+def test_an_item_is_found_opened_and_left_by_keyboard(demo: Path, open_page: Open) -> None:
+    page = open_page(demo / "report.html")
+    page.keyboard.press("/")
+    page.keyboard.type("4/0650")
+    page.wait_for_function("state.order.length === 1")
+    assert names_shown(page) == ["4/0650.png"]
+    page.locator("#search").fill("")
+    page.wait_for_function("state.order.length > 1")
+    page.locator(".card").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.dataset.place") == "1"
+    page.keyboard.press("Enter")
+    second = names_shown(page)[1]
+    assert page.locator("#large-name").text_content() == second
+    evidence = next(one for one in results_of(demo) if one["item"] == second)["neighbors"]
+    for near in json.loads(evidence):
+        assert f"{near['item']} ({near['distance']:.3g})" in page.locator("#large-body").text_content()
+    assert page.locator("#large-body img").count() == 3
+    assert page.locator("#large-body img").first.evaluate("image => image.naturalWidth") > 0
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#large-name").text_content() == names_shown(page)[2]
+    page.keyboard.press("Escape")
+    assert not page.locator("#large").is_visible()
+    assert page.evaluate("document.activeElement.dataset.place") == "2"
+
+
+def test_a_point_of_the_map_opens_its_item(demo: Path, open_page: Open) -> None:
+    page = open_page(demo / "report.html")
+    point = page.locator("#map [data-item]").last
+    name = point.locator("title").text_content()
+    point.dispatch_event("click")
+    assert page.locator("#large-name").text_content() == name
+
+
+def test_items_are_sorted_and_more_are_shown_on_request(tmp_path: Path, open_page: Open) -> None:
+    rows = many_rows(60)
+    written(tmp_path / "page.html", rows)
+    page = open_page(tmp_path / "page.html")
+    for order, key in (
+        ("score", lambda one: -one.anomaly_score),
+        ("least", lambda one: one.anomaly_score),
+        ("name", lambda one: one.item),
+        ("input", lambda one: 0),
+    ):
+        page.locator("#sort").select_option(order)
+        page.wait_for_function("state.shown === 48")
+        assert names_shown(page) == [one.item for one in sorted(rows, key=key)[:48]]
+    page.get_by_role("button", name="Show more (12 left)").click()
+    assert page.locator(".card").count() == 60
+    assert not page.locator("#more").is_visible()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_demo_is_accessible_and_fits_the_screen(
+    demo: Path, open_page: Open, width: int, height: int, scheme: str
+) -> None:
+    page = open_page(demo / "report.html", width, height, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    page.locator(".card").first.click()
+    assert page.locator("#large").is_visible()
+    assert violations(page) == []
+
+
+def violations(page: Any) -> list[tuple[str, Any]]:
+    found = axe.Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+def test_names_and_reasons_are_shown_as_text(tmp_path: Path, open_page: Open) -> None:
+    rows = [row(HOSTILE, 2, 0.01, f"near {HOSTILE}"), Row(f"lost {HOSTILE}", error=f"why {HOSTILE}")]
+    written(tmp_path / "page.html", rows, notes=[HOSTILE])
+    page = open_page(tmp_path / "page.html", 390, 844)
+    cut = f"{HOSTILE[:80]} … {HOSTILE[-77:]}"
+    assert page.locator(".card .name").text_content() == cut
+    assert page.locator("#error-rows td").all_text_contents()[1] == f"why {HOSTILE}"
+    assert page.locator("#sources").text_content().startswith(HOSTILE)
+    page.locator(".card").click()
+    assert page.locator("#large-name").text_content() == cut
+    assert page.locator("b:text-is('bold')").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_model_without_anomalies_nothing_readable_and_equal_scores_have_a_page(
+    tmp_path: Path, open_page: Open
+) -> None:
+    cases = {
+        "none": [Row("a", error="empty")],
+        "equal": [row(f"item {n}", 0.0, 1.0, "near") for n in range(3)],
+        "one": [row("item", 5.0, 0.01)],
+    }
+    for name, rows in cases.items():
+        written(tmp_path / f"{name}.html", rows)
+        page = open_page(tmp_path / f"{name}.html")
+        assert page.locator("html[data-ready]").count() == 1
+        assert violations(page) == []
+    assert page.locator("h1").text_content() == "1 image, 1 anomalous at 1 false alarm in 20"

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dn2.errors import InputError
+from dn2.report import results_page
+from dn2.report.results_page import LONGEST_NAME, MOST_REFERENCE_SCORES, Map, sentence, thinned
+from dn2.store.results import Member, Results, Row
+from small_report import M, data_in, many_rows, row, small_jpeg, surroundings, written
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u2028\u202e&lt;"
+
+
+def test_the_sentence_says_what_was_asked_and_what_came_out() -> None:
+    rows = [row("a", 2, 0.01), row("b", 1, 0.5), Row("c", error="broken")]
+    assert sentence(Results(rows, 0.01, M), "image", "images") == (
+        "2 images, 1 anomalous at 1 false alarm in 100; 1 could not be read"
+    )
+    assert sentence(Results(rows[:1], 0.05, M), "image", "images") == "1 image, 1 anomalous at 1 false alarm in 20"
+    assert sentence(Results(rows[:2], 0.3, M), "group", "groups") == "2 groups, 1 anomalous at 30 false alarms in 100"
+    assert sentence(Results(rows[:2], None, M), "image", "images") == "2 images, 1 anomalous"
+    assert sentence(Results([Row("c", error="broken")], 0.1, M), "image", "images") == (
+        "0 images, 0 anomalous at 1 false alarm in 10; 1 could not be read"
+    )
+
+
+def test_the_columns_hold_the_rows(tmp_path: Path) -> None:
+    rows = [row("x", 3.25, 0.01, "far", "near"), Row("y", error="cut off"), row("z", 0.5, 0.75, "near", "other")]
+    data = written(tmp_path / "page.html", rows)
+    items, reference = data["items"], data["reference"]
+    assert (items["name"], items["score"], items["rank"]) == (["x", "z"], [3.25, 0.5], [1, 75])
+    assert reference["name"] == ["far", "near", "other"]
+    assert (items["starts"], items["near"], items["distance"]) == ([0, 2, 4], [0, 1, 1, 2], [1.0, 2.0, 1.0, 2.0])
+    assert data["errors"] == [["y", "cut off"]]
+    assert data["calibration"] == {"size": M, "rate": 0.05, "rank": 5}
+    assert reference["scores"] == np.arange(101.0, 200.0).tolist()
+    assert items["members"] is None
+    assert data["map"] is None
+
+
+@given(st.lists(st.integers(1, M + 1), min_size=1), st.floats(1 / (M + 1), 0.999))
+def test_the_last_rank_decides_as_the_rate_does(ranks: list[int], rate: float) -> None:
+    last = results_page._last_rank(rate, M, [])
+    assert [rank <= last for rank in ranks] == [rank / (M + 1) <= rate for rank in ranks]
+
+
+def test_what_was_decided_together_is_shown_as_it_was_decided(tmp_path: Path) -> None:
+    rows = [row(str(rank), -rank, rank / (M + 1), rate=0.07) for rank in range(1, 20)]
+    assert written(tmp_path / "page.html", rows, None)["calibration"] == {"size": M, "rate": None, "rank": 7}
+    nothing = [row("a", 1, 0.5)]
+    assert written(tmp_path / "page.html", nothing, None)["calibration"]["rank"] == 0
+
+
+def test_names_are_text_in_the_page_and_the_data_ends_where_it_should(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    rows = [row(HOSTILE, 2, 0.01, HOSTILE), Row(f"2{HOSTILE}", error=HOSTILE)]
+    data = written(path, rows, notes=[HOSTILE], guarantee=[HOSTILE], many=HOSTILE)
+    assert data["items"]["name"] == data["reference"]["name"] == [HOSTILE]
+    assert data["errors"] == [[f"2{HOSTILE}", HOSTILE]]
+    assert "<img" not in path.read_text("utf-8")
+    assert "&lt;img src=x" in path.read_text("utf-8")
+
+
+def test_the_most_anomalous_have_pictures_and_the_page_says_who_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results_page, "MOST_PICTURES", 7)  # the two neighbours that all share, and five
+    asked: list[list[str]] = []
+
+    def pictures(names: list[str]) -> dict[str, bytes]:
+        asked.append(names)
+        return {name: small_jpeg() for name in names}
+
+    path = tmp_path / "page.html"
+    data = written(path, many_rows(20), pictures=pictures)
+    best = sorted(range(20), key=lambda place: -data["items"]["score"][place])[:5]
+    assert set(data["items"]["pictures"]) == {str(place) for place in best}
+    assert asked == [[data["items"]["name"][place] for place in best]]
+    assert set(data["reference"]["pictures"]) == {"0", "1"}
+    assert base64.b64decode(data["reference"]["pictures"]["0"]) == small_jpeg(40)
+    assert "Without a picture: 15 of 20 items" in path.read_text("utf-8")
+
+
+def test_an_item_whose_file_is_gone_has_no_picture(tmp_path: Path) -> None:
+    data = written(tmp_path / "page.html", many_rows(3), pictures=lambda names: {}, reference_pictures=lambda names: {})
+    assert data["items"]["pictures"] == data["reference"]["pictures"] == {}
+
+
+def test_long_names_are_cut_in_the_middle_and_the_page_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    name = "a" * 150 + "b" * 150
+    data = written(path, [row(name, 1, 0.5, "near"), row("a" * LONGEST_NAME, 0.5, 0.6)])
+    cut, whole = data["items"]["name"]
+    assert len(cut) == LONGEST_NAME
+    assert cut.startswith("a" * 80 + " … ")
+    assert cut.endswith("b" * 77)
+    assert whole == "a" * LONGEST_NAME
+    assert "Names shortened to 160 characters: 1." in path.read_text("utf-8")
+
+
+def test_members_that_pull_a_group_away_have_pictures_and_unreadable_ones_a_reason(tmp_path: Path) -> None:
+    members = (*(Member(f"m{n}", 0.5 - n / 10) for n in range(7)), Member("bad", error="empty"))
+    data = written(tmp_path / "page.html", [row("lot", 2, 0.01, "good", members=members)])
+    (shown,) = data["items"]["members"]
+    assert [name for name, _, _ in shown] == ["m0", "m1", "m2", "m3", "m4"]
+    assert [share for _, share, _ in shown] == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1])
+    assert all(base64.b64decode(picture) == small_jpeg() for _, _, picture in shown)
+    assert data["errors"] == [["lot/bad", "empty"]]
+
+
+def test_the_map_fills_its_square_and_names_places_among_the_readable(tmp_path: Path) -> None:
+    rows = [Row("broken", error="x"), row("a", 1, 0.5), row("b", 2, 0.1)]
+    drawn = Map(np.array([[0.0, 5.0], [4.0, 5.0]]), np.array([[2.0, 6.0], [1.0, 7.0]]), [1, 2], "Shown are some.")
+    found = written(tmp_path / "page.html", rows, map=drawn)["map"]
+    assert found == {
+        "reference": [[0, 0], [1000, 0]],
+        "queries": [[500, 500], [250, 1000]],
+        "items": [0, 1],
+        "note": "Shown are some.",
+    }
+
+
+def test_very_many_reference_scores_are_thinned_out_evenly() -> None:
+    scores = np.arange(3.0 * MOST_REFERENCE_SCORES)
+    few = thinned(scores)
+    assert len(few) == MOST_REFERENCE_SCORES
+    assert (few[0], few[-1]) == (scores[0], scores[-1])
+    assert set(np.diff(few)) <= {2.0, 3.0, 4.0}
+    assert thinned(scores[:10]) is not None
+    assert len(thinned(scores[:10])) == 10
+
+
+def test_a_page_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "page.html").mkdir()
+    with pytest.raises(InputError, match="cannot be written"):
+        results_page.write_results_page(tmp_path / "page.html", Results([row("a", 1, 0.5)], 0.05, M), surroundings())
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_page_names_no_address_and_forbids_every_request(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    written(path, many_rows(3))
+    text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
+    assert "http" not in text
+    assert "default-src 'none'" in text
+    assert data_in(path)["words"]["many"] == "images"

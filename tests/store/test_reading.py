@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dn2.errors import InputError
+from dn2.store.reading import read_rows
+from dn2.store.results import Member, Neighbor, Results, Row
+
+ROWS = [
+    Row("a, \"b\"\n'c'", 1.25, 1 / 3, False, (Neighbor("x;1", 0.5), Neighbor("ü", 1.5))),
+    Row("broken", error='not "read"'),
+    Row("odd", 2e-9, 0.01, True, (Neighbor("x", 0.0),)),
+]
+GROUPS = [
+    Row("lot", 1.0, 0.5, False, (Neighbor("g", 1.0),), members=(Member("m", 0.75), Member("n", error="empty"))),
+    Row("empty", error="a group without pictures", members=()),
+]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("rows", [ROWS, GROUPS])
+def test_reading_gives_back_what_was_written(tmp_path: Path, ending: str, rows: list[Row]) -> None:
+    path = tmp_path / f"results.{ending}"
+    Results(rows, 0.05, 99).save(path)
+    assert read_rows(path) == rows
+
+
+def test_evidence_longer_than_a_field_of_csv_usually_is_can_be_read(tmp_path: Path) -> None:
+    rows = [Row("a", 1.0, 0.5, False, tuple(Neighbor(f"{n:0100d}", float(n)) for n in range(2_000)))]
+    Results(rows, 0.05, 99).to_csv(tmp_path / "results.csv")
+    assert read_rows(tmp_path / "results.csv") == rows
+
+
+HEAD = "item,anomaly_score,p_value,is_anomaly,neighbors,error\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no rows"),
+        (HEAD, "holds no rows"),
+        ("item,score\na,1\n", "row 1: a results file has the columns item, anomaly_score"),
+        (HEAD + "a,1,0.5,false,[],\nb,nan,0.5,false,[],\n", r"row 2: not as dn2 writes it \(no finite number"),
+        (HEAD + "a,one,0.5,false,[],\n", r"row 1: not as dn2 writes it \(could not convert"),
+        (HEAD + "a,1,0.5,perhaps,[],\n", "is_anomaly must be true, false or empty, got 'perhaps'"),
+        (HEAD + "a,1,0.5,false,[,\n", "row 1: not as dn2 writes it"),
+        (HEAD + 'a,1,0.5,false,"[{""item"": 3, ""distance"": 1}]",\n', "a name that is no text: 3"),
+        (HEAD + "a,1,0.5,false,[1],\n", "row 1: not as dn2 writes it"),
+        (HEAD + 'a,1,0.5,false,[],"open\n', "row 1: unexpected end of data"),
+    ],
+)
+def test_a_file_that_holds_something_else_is_refused_by_its_row(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "results.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_rows(path)
+
+
+@pytest.mark.parametrize("text", ["[]\n", "3\n", "{\n", json.dumps({"item": "a"}) + "\n"])
+def test_json_lines_that_hold_something_else_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "results.jsonl").write_text(text)
+    with pytest.raises(InputError, match=r"results\.jsonl"):
+        read_rows(tmp_path / "results.jsonl")
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    for ending, words in (("csv", "row 1: .*codec"), ("jsonl", "row 1: .*codec"), ("parquet", "is no Parquet file")):
+        path = tmp_path / f"results.{ending}"
+        path.write_bytes(b"\xff\xfe\x00rubbish")
+        with pytest.raises(InputError, match=words):
+            read_rows(path)
+
+
+def test_a_missing_file_and_an_unknown_ending_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"results\.csv cannot be read: No such file"):
+        read_rows(tmp_path / "results.csv")
+    with pytest.raises(InputError, match="must end in"):
+        read_rows(tmp_path / "results.txt")
