@@ -52,9 +52,10 @@ def read_scored(
     evidence = Evidence(model, items, places_on_map(len(rows)), root)
     evidence.embed(progress)
     results = Results(rows, None, m, evidence)
-    asked = false_alarm_rate or model.false_alarm_rate
-    decided = results.at(model.calibration.rate(asked))
-    return decided if false_alarm_rate is not None or decided.rows == rows else results
+    if false_alarm_rate is not None:
+        return results.at(model.calibration.rate(false_alarm_rate))
+    decided = results.at(model.false_alarm_rate)
+    return decided if decided.rows == rows else results
 
 
 class Evidence:

@@ -118,24 +118,19 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(
 
 
 def test_a_reference_item_that_is_gone_or_changed_is_shown_by_its_thumbnail(world: Path, tmp_path: Path) -> None:
-    good = Path(shutil.copytree(world / "normal", tmp_path / "good"))
-    paths = sorted(good.iterdir())
-    for path in paths:  # larger than a thumbnail
-        Image.open(path).resize((300, 300)).save(path)
-    model = dn2.fit(good, backbone=str(world / "tiny.onnx"))
-    paths[0].unlink()
-    shutil.copy(world / "other" / sorted(p.name for p in (world / "other").iterdir())[0], paths[1])
-    (tmp_path / "same").mkdir()
-    for number, path in enumerate(paths[2:]):
-        shutil.copy(path, tmp_path / "same" / f"{number}.png")
-    model.detector.set_params(n_neighbors=38)
-    model.score(tmp_path / "same").to_html(tmp_path / "page.html")
+    good = tmp_path / "good"
+    good.mkdir()
+    for path in sorted((world / "normal").iterdir())[:4]:
+        Image.open(path).resize((300, 300)).save(good / path.name)  # larger than a thumbnail
+    model = dn2.fit(good, backbone=str(world / "tiny.onnx"), n_neighbors=3)
+    gone, changed, *same = sorted(good.iterdir())
+    gone.unlink()
+    shutil.copy(same[0], changed)
+    model.score(world / "normal").to_html(tmp_path / "page.html")  # the same four among them, each its own nearest
     reference = data_in(tmp_path / "page.html")["reference"]
-    sizes = {reference["name"][int(place)]: pixels(one).shape[0] for place, one in reference["pictures"].items()}
-    kept = [sizes[path.name] for path in paths if path.name in sizes and path in paths[:2]]
-    assert set(kept) <= {96}
-    assert {sizes[path.name] for path in paths[2:] if path.name in sizes} == {192}
-    assert sizes.keys() & {paths[0].name, paths[1].name}
+    shown = {reference["name"][int(place)]: pixels(one).shape for place, one in reference["pictures"].items()}
+    thumbnail, original = (96, 96), (192, 192)
+    assert shown == {gone.name: thumbnail, changed.name: thumbnail, same[0].name: original, same[1].name: original}
 
 
 def test_the_report_of_groups_shows_contact_sheets_and_members(
@@ -207,6 +202,7 @@ REFUSED = {
     "report {tmp}/r.csv --model {saved} -o {tmp}/page.html": "cannot be read: No such file",
     "report {tmp}/r.txt --model {saved} -o {tmp}/page.html": "a results file must end in",
     "report {tmp}/r.csv --model {saved} -o {tmp}/page.pdf": "a report must end in .html",
+    "report {results} --model {saved} --false-alarm-rate 0 -o {tmp}/page.html": "must lie between 0 and 1, got 0",
     "report {tmp}/r.csv -o {tmp}/page.html": "Missing option '--model'",
     "inspect {saved} --plot {tmp}/m.pdf": "a figure must end in .png or .svg",
     "evaluate {saved} --normal {more} --anomalous {more} --plot {tmp}/no/e.svg": "there is no folder",
@@ -217,7 +213,8 @@ REFUSED = {
 def test_what_cannot_be_done_is_refused_in_one_line(
     dn2_command, saved: Path, world: Path, tmp_path: Path, command: str
 ) -> None:
-    places = {"saved": saved, "more": world / "more", "tmp": tmp_path}
+    dn2.load(saved).score(world / "more").to_csv(tmp_path / "results.csv")
+    places = {"saved": saved, "more": world / "more", "tmp": tmp_path, "results": tmp_path / "results.csv"}
     done = dn2_command(*(word.format(**places) for word in command.split()))
     assert done.status == 2
     assert REFUSED[command] in done.err

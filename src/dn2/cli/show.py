@@ -21,7 +21,7 @@ def summary(results: Results) -> str:
     scored = len(results) - len(results.errors)
     how = "" if results.false_alarm_rate is None else f" at a false-alarm rate of {one_in(results.false_alarm_rate)}"
     words = f"{scored:,} items scored, {len(results.anomalies):,} anomalous{how}"
-    return words + (f"; {len(results.errors):,} could not be read" if results.errors else "")
+    return words + (f"; {len(results.unreadable):,} could not be read" if results.unreadable else "")
 
 
 def results_table(results: Results, console: Console) -> None:
