@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -16,11 +17,12 @@ from dn2.embedding import Progress, embed
 from dn2.errors import InputError
 from dn2.inputs import Item, find_again
 from dn2.neighbors.exact import Positions
+from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.leave_one_out import rows_at
 from dn2.report.results_page import Map, Surroundings, write_results_page
 from dn2.report.words import describe_model
 from dn2.store.reading import read_rows
-from dn2.store.results import Results
+from dn2.store.results import Results, Row
 
 if TYPE_CHECKING:
     from dn2.model import Model
@@ -39,26 +41,38 @@ def read_scored(
     root : the folder that the items' names start from, where their files are looked up.
     false_alarm_rate : decide at this rate; by default the file's decisions stand.
     Raises InputError for a file that is none, or whose p-values are not this model's."""
+    rate = None if false_alarm_rate is None else model.calibration.rate(false_alarm_rate)
     rows = read_rows(path)
-    m = model.calibration.sample_size
-    for row in rows:
-        rank = (row.p_value or 0) * (m + 1)
-        if abs(rank - round(rank)) > 1e-6:
-            raise InputError(
-                f"{path}: the p-value {row.p_value:g} of {row.item!r} is not of this model, which has {m:,} "
-                "calibrating items; give the model that scored the items, as it was then"
-            )
-    items = [find_again(root, row.item, SUFFIXES, group=model.pooling is not None) for row in rows]
-    evidence = Evidence(model, items, places_on_map(len(rows)), root)
-    evidence.embed(progress)
-    results = Results(rows, None, m, evidence)
-    if false_alarm_rate is not None:
-        return results.at(model.calibration.rate(false_alarm_rate))
+    _check_rows(model, path, rows)
+    group = model.pooling is not None
+    items = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
+    evidence = ScoredItems(model, items, places_on_map(len(rows)), root)
+    evidence.embed(rows, progress)
+    results = Results(rows, None, model.calibration.sample_size, evidence)
+    if rate is not None:
+        return results.at(rate)
     decided = results.at(model.false_alarm_rate)
     return decided if decided.rows == rows else results
 
 
-class Evidence:
+def _check_rows(model: Model, path: Path, rows: Sequence[Row]) -> None:
+    """Refuse p-values that are not the model's, and decisions that p-values did not make."""
+    scored = [row for row in rows if row.error is None]
+    p_values = model.calibration.p_value(np.array([row.anomaly_score for row in scored], float))
+    for row, p_value in zip(scored, p_values, strict=True):
+        if row.p_value != p_value:
+            raise InputError(
+                f"{path}: the score of {row.item!r} has a p-value of {p_value:g} in this model, not {row.p_value:g}; "
+                "give the model that scored the items, as it was then"
+            )
+    flagged = max((row.p_value or 0 for row in scored if row.is_anomaly), default=0)
+    if any((row.p_value or 0) <= flagged for row in scored if not row.is_anomaly):
+        raise InputError(
+            f"{path}: an item with the p-value {flagged:g} or less is no anomaly there, and another is one"
+        )
+
+
+class ScoredItems:
     """The items that a model scored: where their pictures are, and the embeddings of those that a map shows.
 
     items : in the order of the rows, None for one that was not found again below `root`.
@@ -66,8 +80,9 @@ class Evidence:
 
     def __init__(self, model: Model, items: Sequence[Item | None], on_map: Positions, root: Path | None = None) -> None:
         self._model = model
+        self._calibration = model.calibration
         self._root = root
-        self._items = items
+        self._items = list(items)
         self._on_map = set(on_map.tolist())
         self._vectors: dict[int, Vector] = {}
 
@@ -77,18 +92,29 @@ class Evidence:
             if vector is not None and place in self._on_map:
                 self._vectors[place] = vector
 
-    def embed(self, progress: Progress | None) -> None:
-        """Embed the items for the map: the cache has most of them."""
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # as a model is shared by its results
+
+    def embed(self, rows: Sequence[Row], progress: Progress | None) -> None:
+        """Embed the items for the map: the cache has most of them.  What scores otherwise is another file by now."""
         known = [(place, item) for place in sorted(self._on_map) if (item := self._items[place]) is not None]
         embedded = embed(self._model.embedder, [item for _, item in known], pooling=self._model.pooling)
         for done, ((place, _), one) in enumerate(zip(known, embedded, strict=True), 1):
-            self.keep(place, [one.vector])
+            score = rows[place].anomaly_score or 0
+            if one.vector is not None and np.isclose(
+                self._model.detector.anomaly_score(one.vector[None])[0], score, 0.05
+            ):
+                self.keep(place, [one.vector])
+            else:
+                self._items[place] = None
             if progress is not None:
                 progress(done, len(known))
 
     def write_html(self, results: Results, path: Path, progress: Progress | None = None) -> None:
         """Write the page of results: see `Results.to_html`."""
         model = self._model
+        if model.calibration is not self._calibration:
+            raise InputError("the model has changed since it scored these items; score them again")
         pictures = _Pictures(model, self._items, progress)
         grouped = model.pooling is not None
         about = model.describe()
@@ -101,6 +127,11 @@ class Evidence:
             map=self._map(results),
             one="group" if grouped else "image",
             many="groups" if grouped else "images",
+            neighbors=(
+                "Nearest centroids, each shown by the item nearest to it (distance of the centroid)"
+                if parse_index(model.detector.index) is not None
+                else f"Nearest normal {'groups' if grouped else 'images'} (distance)"
+            ),
             notes=self._gone(results),
         )
         write_results_page(path, results, around)
@@ -108,11 +139,8 @@ class Evidence:
     def _gone(self, results: Results) -> list[str]:
         pairs = zip(results, self._items, strict=True)
         gone = sum(item is None for row, item in pairs if row.error is None)
-        return (
-            [f"Not found below {self._root}, and so without a picture: {gone:,} of {len(results):,} items."]
-            if gone
-            else []
-        )
+        words = f"Not found below {self._root}, or another file by now: {gone:,} of {len(results):,} items."
+        return [words] if gone else []
 
     def _map(self, results: Results) -> Map | None:
         from sklearn.decomposition import PCA
@@ -127,16 +155,11 @@ class Evidence:
             reference = detector.learnt_.whitened(reference)
         rows = np.concatenate([reference, detector.as_compared(np.stack([self._vectors[place] for place in places]))])
         points = np.zeros((len(rows), 2))
-        found = PCA(min(2, *rows.shape), svd_solver="randomized", random_state=0).fit_transform(rows)
-        points[:, : found.shape[1]] = found
-        shown = [
-            f"{count:,} of {total:,} {what}"
-            for count, total, what in (
-                (len(reference), len(kept), "reference items"),
-                (len(places), len(results) - len(results.errors), "scored items"),
-            )
-            if count < total
-        ]
+        if np.ptp(rows, axis=0).any():
+            found = PCA(min(2, *rows.shape), svd_solver="randomized", random_state=0).fit_transform(rows)
+            points[:, : found.shape[1]] = found
+        numbers = ((len(reference), len(kept), "reference items"), (len(places), len(results), "scored items"))
+        shown = [f"{count:,} of {total:,} {what}" for count, total, what in numbers if total > MOST_ON_MAP]
         note = f"Shown are {' and '.join(shown)}, drawn at random." if shown else ""
         return Map(points[: len(reference)], points[len(reference) :], places, note)
 
@@ -175,19 +198,22 @@ class _Pictures:
     def _read(self, wanted: Mapping[str, T], read: Callable[[T], bytes | None]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         with ThreadPoolExecutor(cpu_count()) as pool:
-            for done, (name, picture) in enumerate(zip(wanted, pool.map(read, wanted.values()), strict=True), 1):
-                if picture is not None:
-                    found[name] = picture
-                if self._progress is not None:
-                    self._progress(done, len(wanted))
+            try:
+                for done, (name, picture) in enumerate(zip(wanted, pool.map(read, wanted.values()), strict=True), 1):
+                    if picture is not None:
+                        found[name] = picture
+                    if self._progress is not None:
+                        self._progress(done, len(wanted))
+            finally:
+                pool.shutdown(cancel_futures=True)  # an interrupted run does not wait for what is queued
         return found
 
 
 def _picture(item: Item) -> bytes | None:
     if item.members is None:
         return read_small(item.path, PICTURE_SIZE)
-    read = (read_small(member.path, PICTURE_SIZE) for member in item.members[:SHEET_CELLS])
-    sheet = [picture for picture in read if picture is not None]
+    read = (read_small(member.path, PICTURE_SIZE) for member in item.members)
+    sheet = list(islice((picture for picture in read if picture is not None), SHEET_CELLS))
     return to_contact_sheet(sheet, PICTURE_SIZE) if sheet else None
 
 

@@ -71,11 +71,10 @@ def find_again(root: Path, name: str, suffixes: frozenset[str], *, group: bool) 
     """Find an item, or a group, by its name below the folder that names start from.
 
     Returns None if it is not there, or if the name leads out of the folder."""
-    path = root / name
-    try:
-        path.resolve().relative_to(root.resolve())
-    except (ValueError, OSError):
+    parts = PurePath(name)
+    if parts.is_absolute() or ".." in parts.parts:
         return None
+    path = root / parts
     if group:
         return replace(_group(path, "", suffixes), name=name) if os.path.isdir(path) else None
     return Item(name, path) if os.path.isfile(path) else None

@@ -10,7 +10,7 @@ import numpy as np
 
 from dn2.embed.pipeline import Embedded
 from dn2.embedding import Progress, Vectors, embed, unreadable_members
-from dn2.evidence import Evidence, places_on_map
+from dn2.evidence import ScoredItems, places_on_map
 from dn2.inputs import Item
 from dn2.neighbors.conformal import false_discoveries, mean_squared_distance
 from dn2.neighbors.exact import Positions
@@ -26,7 +26,7 @@ MEMBERS_NAMED = 10
 
 def score_items(model: Model, items: Sequence[Item], progress: Progress | None) -> Results:
     """Score items, and decide nothing yet."""
-    evidence = Evidence(model, items, places_on_map(len(items)))
+    evidence = ScoredItems(model, items, places_on_map(len(items)))
     embedded = embed(model.embedder, items, pooling=model.pooling)
     pairs = zip(items, _watched(embedded, len(items), progress), strict=True)
     rows: list[Row] = []
@@ -41,7 +41,7 @@ def discover(results: Results, level: float) -> Results:
     readable = [row for row in results if row.p_value is not None]
     flagged = iter(false_discoveries(np.array([row.p_value for row in readable]), level))
     rows = [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in results]
-    return replace(results, rows=rows, false_alarm_rate=None)
+    return replace(results, rows=rows, false_discovery_rate=level)
 
 
 def _rows(model: Model, batch: Sequence[tuple[Item, Embedded]]) -> Iterator[Row]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
+import dataclasses
 import io
+import pickle
 import shutil
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from PIL import Image
 import dn2
 from small_models import write_digits
 from small_report import data_in
+
+FIGURES = ("anomaly_score", "p_value")
 
 
 @pytest.fixture
@@ -76,7 +81,8 @@ def test_a_report_decides_anew_on_request(dn2_command, saved: Path, incoming: Pa
     dn2.load(saved).score(incoming).to_csv(tmp_path / "r.csv")
     arguments = [tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", tmp_path / "page.html"]
     assert dn2_command("report", *arguments, "--false-alarm-rate", 0.3).status == 0
-    assert data_in(tmp_path / "page.html")["calibration"] == {"size": 40, "rate": 0.3, "rank": 12}
+    calibration = data_in(tmp_path / "page.html")["calibration"]
+    assert (calibration["size"], calibration["rate"], calibration["rank"]) == (40, 0.3, 12)
     assert "at 30 false alarms in 100" in (tmp_path / "page.html").read_text("utf-8")
 
 
@@ -100,7 +106,20 @@ def test_a_report_says_what_is_gone(dn2_command, saved: Path, incoming: Path, tm
     assert dn2_command("report", tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", page).status == 0
     data = data_in(page)
     assert sorted(map(int, data["items"]["pictures"])) == data["map"]["items"] == list(range(2, 12))
-    assert f"Not found below {incoming}, and so without a picture: 2 of 13 items." in page.read_text("utf-8")
+    assert f"Not found below {incoming}, or another file by now: 2 of 13 items." in page.read_text("utf-8")
+
+
+def test_a_file_that_is_another_one_by_now_is_not_shown(
+    dn2_command, saved: Path, incoming: Path, world: Path, tmp_path: Path
+) -> None:
+    dn2.load(saved).score(incoming).to_csv(tmp_path / "r.csv")
+    first, second = sorted(incoming.glob("0*.png"))[:2]
+    shutil.copy(next((world / "more").iterdir()), first)
+    second.write_text("no picture any more")
+    page = tmp_path / "page.html"
+    assert dn2_command("report", tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", page).status == 0
+    assert sorted(map(int, data_in(page)["items"]["pictures"])) == list(range(2, 12))
+    assert "or another file by now: 2 of 13 items." in page.read_text("utf-8")
 
 
 def test_a_name_that_leads_out_of_the_folder_is_not_followed(
@@ -108,10 +127,10 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(
 ) -> None:
     write_digits(tmp_path, [3])
     shutil.copy(tmp_path / "0003.png", tmp_path / "secret.png")
-    (incoming / "link.png").symlink_to(tmp_path / "secret.png")
     text = "item,anomaly_score,p_value,is_anomaly,neighbors,error\n"
-    text += "".join(f"{name},1,1,false,,\n" for name in ("../secret.png", str(tmp_path / "secret.png"), "link.png"))
-    (tmp_path / "r.csv").write_text(text)
+    score, p_value = (getattr(dn2.load(saved).score(tmp_path / "secret.png").rows[0], name) for name in FIGURES)
+    names = ("../secret.png", str(tmp_path / "secret.png"))
+    (tmp_path / "r.csv").write_text(text + "".join(f"{name},{score},{p_value},true,,\n" for name in names))
     page = tmp_path / "page.html"
     assert dn2_command("report", tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", page).status == 0
     assert data_in(page)["items"]["pictures"] == {}
@@ -142,7 +161,7 @@ def test_the_report_of_groups_shows_contact_sheets_and_members(
     rows = dn2.load(saved_lots).score(lots / "bad").rows
     assert data["words"]["many"] == "groups"
     for shown, row in zip(data["items"]["members"], rows, strict=True):
-        assert [name for name, _, _ in shown] == [member.item for member in row.members or ()][:5]
+        assert [name for name, _, _ in shown] == [one.item for one in row.members or () if one.share > 0][:5]
         for name, _, picture in shown:
             original = np.asarray(Image.open(lots / "bad" / row.item / name).convert("L"), float)
             assert np.abs(pixels(picture) - original).mean() < 4
@@ -158,8 +177,35 @@ def test_results_of_another_model_are_refused(
     dn2.load(saved_unsorted).score(incoming).to_csv(tmp_path / "r.csv")
     done = dn2_command("report", tmp_path / "r.csv", "--model", saved, "-o", tmp_path / "page.html")
     assert done.status == 2
-    assert "is not of this model, which has 40 calibrating items" in done.err
+    assert "give the model that scored the items, as it was then" in done.err
     assert not (tmp_path / "page.html").exists()
+
+
+def test_decisions_that_contradict_the_p_values_are_refused(
+    dn2_command, saved: Path, world: Path, tmp_path: Path
+) -> None:
+    rows = [dataclasses.replace(row, is_anomaly=bool(n)) for n, row in enumerate(dn2.load(saved).score(world / "more"))]
+    rows.sort(key=lambda row: (row.p_value, row.is_anomaly))
+    dn2.Results([dataclasses.replace(rows[0], is_anomaly=False), *rows[1:]], 0.1, 40).to_csv(tmp_path / "r.csv")
+    done = dn2_command("report", tmp_path / "r.csv", "--model", saved, "-o", tmp_path / "page.html")
+    assert done.status == 2
+    assert "is no anomaly there, and another is one" in done.err
+
+
+def test_a_model_that_has_changed_since_it_scored_has_no_report(folder: Path, world: Path, tmp_path: Path) -> None:
+    model = dn2.load(folder)
+    results = model.score(world / "other")
+    model.remove(model.items[0].name)
+    with pytest.raises(dn2.InputError, match="the model has changed since it scored these items"):
+        results.to_html(tmp_path / "page.html")
+
+
+def test_results_are_pickled_and_copied_without_their_model(saved: Path, world: Path) -> None:
+    results = dn2.load(saved).score(world / "other")
+    for again in (pickle.loads(pickle.dumps(results)), copy.deepcopy(results)):  # noqa: S301
+        assert again == results
+        assert again.evidence is None
+    assert len(dataclasses.asdict(results)["rows"]) == 12
 
 
 def test_rows_without_their_model_have_no_report(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dn2.errors import InputError
+from dn2.neighbors.conformal import Calibration, last_rank
 from dn2.report import results_page
 from dn2.report.results_page import LONGEST_NAME, MOST_REFERENCE_SCORES, Map, sentence, thinned
 from dn2.store.results import Member, Results, Row
@@ -24,7 +27,11 @@ def test_the_sentence_says_what_was_asked_and_what_came_out() -> None:
     )
     assert sentence(Results(rows[:1], 0.05, M), "image", "images") == "1 image, 1 anomalous at 1 false alarm in 20"
     assert sentence(Results(rows[:2], 0.3, M), "group", "groups") == "2 groups, 1 anomalous at 30 false alarms in 100"
-    assert sentence(Results(rows[:2], None, M), "image", "images") == "2 images, 1 anomalous"
+    assert sentence(Results(rows[:2], 0.005, M), "image", "images") == "2 images, 1 anomalous at 1 false alarm in 200"
+    assert sentence(Results(rows[:2], 0.03, M), "image", "images") == "2 images, 1 anomalous at 3 false alarms in 100"
+    unknown, together = Results(rows[:2], None, M), Results(rows[:2], None, M, false_discovery_rate=0.05)
+    assert sentence(unknown, "image", "images") == "2 images, 1 anomalous, as the results file has it"
+    assert sentence(together, "image", "images") == "2 images, 1 anomalous at a false-discovery rate of 5 %"
     assert sentence(Results([Row("c", error="broken")], 0.1, M), "image", "images") == (
         "0 images, 0 anomalous at 1 false alarm in 10; 1 could not be read"
     )
@@ -38,7 +45,12 @@ def test_the_columns_hold_the_rows(tmp_path: Path) -> None:
     assert reference["name"] == ["far", "near", "other"]
     assert (items["starts"], items["near"], items["distance"]) == ([0, 2, 4], [0, 1, 1, 2], [1.0, 2.0, 1.0, 2.0])
     assert data["errors"] == [["y", "cut off"]]
-    assert data["calibration"] == {"size": M, "rate": 0.05, "rank": 5}
+    calibration = data["calibration"]
+    assert (calibration["size"], calibration["rate"], calibration["rank"]) == (M, 0.05, 5)
+    assert {1, 2, 5, 50} <= set(calibration["ranks"])
+    assert calibration["ranks"] == sorted(set(calibration["ranks"]))
+    by_hand = Calibration(np.arange(101.0, 200.0), M)
+    assert calibration["thresholds"] == [by_hand.threshold(rank / (M + 1)) for rank in calibration["ranks"]]
     assert reference["scores"] == np.arange(101.0, 200.0).tolist()
     assert items["members"] is None
     assert data["map"] is None
@@ -46,15 +58,16 @@ def test_the_columns_hold_the_rows(tmp_path: Path) -> None:
 
 @given(st.lists(st.integers(1, M + 1), min_size=1), st.floats(1 / (M + 1), 0.999))
 def test_the_last_rank_decides_as_the_rate_does(ranks: list[int], rate: float) -> None:
-    last = results_page._last_rank(rate, M, [])
+    last = last_rank(rate, M)
     assert [rank <= last for rank in ranks] == [rank / (M + 1) <= rate for rank in ranks]
 
 
 def test_what_was_decided_together_is_shown_as_it_was_decided(tmp_path: Path) -> None:
     rows = [row(str(rank), -rank, rank / (M + 1), rate=0.07) for rank in range(1, 20)]
-    assert written(tmp_path / "page.html", rows, None)["calibration"] == {"size": M, "rate": None, "rank": 7}
-    nothing = [row("a", 1, 0.5)]
-    assert written(tmp_path / "page.html", nothing, None)["calibration"]["rank"] == 0
+    calibration = written(tmp_path / "page.html", rows, None)["calibration"]
+    assert (calibration["rate"], calibration["rank"]) == (None, 7)
+    calibration = written(tmp_path / "page.html", [row("a", 1, 0.5)], None)["calibration"]
+    assert (calibration["rank"], calibration["ranks"][:2], calibration["thresholds"][0]) == (0, [0, 1], None)
 
 
 def test_names_are_text_in_the_page_and_the_data_ends_where_it_should(tmp_path: Path) -> None:
@@ -105,11 +118,11 @@ def test_long_names_are_cut_in_the_middle_and_the_page_says_so(tmp_path: Path) -
 
 
 def test_members_that_pull_a_group_away_have_pictures_and_unreadable_ones_a_reason(tmp_path: Path) -> None:
-    members = (*(Member(f"m{n}", 0.5 - n / 10) for n in range(7)), Member("bad", error="empty"))
+    members = (*(Member(f"m{n}", 0.45 - n / 10) for n in range(7)), Member("bad", error="empty"))
     data = written(tmp_path / "page.html", [row("lot", 2, 0.01, "good", members=members)])
     (shown,) = data["items"]["members"]
     assert [name for name, _, _ in shown] == ["m0", "m1", "m2", "m3", "m4"]
-    assert [share for _, share, _ in shown] == pytest.approx([0.5, 0.4, 0.3, 0.2, 0.1])
+    assert [share for _, share, _ in shown] == pytest.approx([0.45, 0.35, 0.25, 0.15, 0.05])
     assert all(base64.b64decode(picture) == small_jpeg() for _, _, picture in shown)
     assert data["errors"] == [["lot/bad", "empty"]]
 
@@ -141,6 +154,26 @@ def test_a_page_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: 
     with pytest.raises(InputError, match="cannot be written"):
         results_page.write_results_page(tmp_path / "page.html", Results([row("a", 1, 0.5)], 0.05, M), surroundings())
     assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_very_many_errors_are_counted_and_the_first_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_page, "MOST_ERRORS", 2)
+    data = written(tmp_path / "page.html", [Row(f"item {n}", error="empty") for n in range(5)])
+    assert ([name for name, _ in data["errors"]], data["lost"]) == (["item 0", "item 1"], 5)
+    assert "Of what could not be read the first 2 are listed." in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_half_a_surrogate_in_a_name_does_not_stop_the_page(tmp_path: Path) -> None:
+    assert written(tmp_path / "page.html", [row("\ud800", 1, 0.5)])["items"]["name"] == ["\ud800"]
+
+
+def test_only_the_script_that_came_with_dn2_may_run(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    written(path, many_rows(3))
+    text = path.read_text("utf-8")
+    (allowed,) = re.findall(r"script-src 'sha256-([^']+)'", text)
+    code = text.rpartition("<script>")[2].partition("</script>")[0]
+    assert base64.b64decode(allowed) == hashlib.sha256(code.encode()).digest()
 
 
 def test_a_page_names_no_address_and_forbids_every_request(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ def test_reading_gives_back_what_was_written(tmp_path: Path, ending: str, rows: 
     assert read_rows(path) == rows
 
 
+def test_what_a_spreadsheet_saved_again_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    path.write_text("item,anomaly_score,p_value,is_anomaly,neighbors,error\na,1,0.5,FALSE,,\n", encoding="utf-8-sig")
+    assert read_rows(path) == [Row("a", 1.0, 0.5, False)]
+
+
 def test_evidence_longer_than_a_field_of_csv_usually_is_can_be_read(tmp_path: Path) -> None:
     rows = [Row("a", 1.0, 0.5, False, tuple(Neighbor(f"{n:0100d}", float(n)) for n in range(2_000)))]
     Results(rows, 0.05, 99).to_csv(tmp_path / "results.csv")
@@ -42,11 +48,19 @@ HEAD = "item,anomaly_score,p_value,is_anomaly,neighbors,error\n"
     [
         ("", "holds no rows"),
         (HEAD, "holds no rows"),
-        ("item,score\na,1\n", "row 1: a results file has the columns item, anomaly_score"),
+        ("item,score\na,1\n", "row 1: a results file has the columns item, .*; anomaly_score, p_value, .* is missing"),
         (HEAD + "a,1,0.5,false,[],\nb,nan,0.5,false,[],\n", r"row 2: not as dn2 writes it \(no finite number"),
         (HEAD + "a,one,0.5,false,[],\n", r"row 1: not as dn2 writes it \(could not convert"),
         (HEAD + "a,1,0.5,perhaps,[],\n", "is_anomaly must be true, false or empty, got 'perhaps'"),
         (HEAD + "a,1,0.5,false,[,\n", "row 1: not as dn2 writes it"),
+        (HEAD + "a,1\n", "either an error, or all of"),
+        (HEAD + "a,,,,,\n", "either an error, or all of"),
+        (HEAD + "a,1,0.5,false,[],broken\n", "either an error, or all of"),
+        (HEAD + "a,-1,0.5,false,[],\n", "a score of -1 with a p-value of 0.5"),
+        (HEAD + "a,1,0,false,[],\n", "a score of 1 with a p-value of 0"),
+        (HEAD + "a,1,7,false,[],\n", "a score of 1 with a p-value of 7"),
+        (HEAD + 'a,1,0.5,false,"[{""item"": ""x"", ""distance"": NaN}]",\n', "no finite number"),
+        (HEAD + 'a,1,0.5,false,"[{""item"": ""x"", ""distance"": null}]",\n', "a neighbor without a distance"),
         (HEAD + 'a,1,0.5,false,"[{""item"": 3, ""distance"": 1}]",\n', "a name that is no text: 3"),
         (HEAD + "a,1,0.5,false,[1],\n", "row 1: not as dn2 writes it"),
         (HEAD + 'a,1,0.5,false,[],"open\n', "row 1: unexpected end of data"),

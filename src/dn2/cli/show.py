@@ -79,9 +79,14 @@ def evaluation_table(evaluation: Evaluation, console: Console) -> None:
 
 def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]], console: Console) -> None:
     """Print what a model is and what its decisions are worth."""
-    pairs([*describe_model(about), ("near-duplicates", f"{about['calibration']['near_duplicates']:,}")], console)
+    calibration = about["calibration"]
+    rows = [
+        ("flagged above", f"anomaly score {calibration['threshold']:.4g}"),
+        ("near-duplicates", f"{calibration['near_duplicates']:,}"),
+    ]
+    pairs([*describe_model(about), *rows], console)
     console.print("\nWhat the rate means:")
-    for words in about["calibration"]["assumptions"]:
+    for words in calibration["assumptions"]:
         console.print(f"- {words}", highlight=False)
     if duplicates:
         console.print("\nNear-duplicates (item, its nearest):")

@@ -75,10 +75,7 @@ class Calibration:
 
     def threshold(self, rate: float) -> float:
         """Return the largest anomaly score that is no alarm: p_value <= rate exactly where score > threshold."""
-        allowed = math.floor(rate * (self.sample_size + 1)) + 1
-        while allowed / (self.sample_size + 1) > rate:
-            allowed -= 1
-        return float(self.scores[self.sample_size - allowed])
+        return float(self.scores[self.sample_size - last_rank(rate, self.sample_size)])
 
     def assumptions(self) -> list[str]:
         """Say in words what the guarantee rests on and what it does not say."""
@@ -138,6 +135,14 @@ def attainable_rate(asked: float | None, sample_size: int, n_reference: int | No
     if asked < smallest:
         raise ReferenceTooSmall.for_rate(asked, sample_size, n_reference)
     return asked
+
+
+def last_rank(rate: float, sample_size: int) -> int:
+    """Return the largest j whose p-value, j / (m + 1), is at most a rate."""
+    rank = math.floor(rate * (sample_size + 1)) + 1
+    while rank / (sample_size + 1) > rate:
+        rank -= 1
+    return rank
 
 
 def check_rate(rate: float) -> None:

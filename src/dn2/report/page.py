@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 import re
@@ -23,13 +25,15 @@ def write_page(
 
     body : HTML; script : the name of the part of this package that brings it to life, and data : what it reads.
     about : HTML for the end of the page.  Raises InputError if the file cannot be written."""
+    code = f"\n{read_part(script)}\n" if script else "\n"
     parts = {
         "title": html.escape(title),
+        "allowed": base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
         "style": read_part("style.css"),
         "body": body,
         "about": about,
         "data": _json(data or {}),
-        "script": read_part(script) if script else "",
+        "script": code,
     }
     write_file(path, partial(_write, fill(read_part("page.html"), parts)))
 
@@ -66,4 +70,4 @@ def _json(data: Mapping[str, Any]) -> str:
 
 
 def _write(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")

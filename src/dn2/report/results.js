@@ -13,9 +13,8 @@ const state = { rank: calibration.rank, order: [], shown: 0, open: -1 };
 const pValue = (item) => items.rank[item] / (calibration.size + 1);
 const isAnomalous = (item) => items.rank[item] <= state.rank;
 const rateOf = (rank) => rank / (calibration.size + 1);
-// Decided as the results file is: at a rate, or all items together at a false-discovery rate.
-const asked = () => state.rank === calibration.rank && calibration.rate !== null;
-const together = () => state.rank === calibration.rank && calibration.rate === null;
+// Decided as was asked: at a rate, or in another way, which no rate describes.
+const asked = () => state.rank === calibration.rank;
 
 function number(value, digits = 3) {
   return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits });
@@ -26,14 +25,10 @@ function whole(value) {
 }
 
 // A rate as a person says it: so many in so many.
-function oneIn(rate) {
+function soManyIn(rate) {
   const times = 1 / rate;
   const near = Math.abs(times - Math.round(times)) < 1e-9 * times;
-  return near || times >= 20 ? ["1", whole(Math.round(times))] : [number(100 * rate), "100"];
-}
-
-function rateInWords(rate) {
-  return rate ? oneIn(rate).join(" in ") : "none at all";
+  return near ? ["1", whole(Math.round(times))] : [number(100 * rate), "100"];
 }
 
 function make(name, attributes = {}, ...children) {
@@ -104,56 +99,55 @@ const SORTS = {
   name: (a, b) => (items.name[a] < items.name[b] ? -1 : items.name[a] > items.name[b] ? 1 : 0),
   input: () => 0,
 };
+const sorted = {};
+
+function inOrder(sort) {
+  const compare = SORTS[sort];
+  sorted[sort] ??= items.name.map((_, item) => item).sort((a, b) => compare(a, b) || a - b);
+  return sorted[sort];
+}
 
 function choose() {
   const wanted = at("search").value.trim().toLowerCase(), kind = at("filter").value;
-  state.order = items.name.map((_, item) => item).filter((item) =>
+  state.order = inOrder(at("sort").value).filter((item) =>
     (kind === "all" || (kind === "anomalous") === isAnomalous(item)) &&
     (!wanted || items.name[item].toLowerCase().includes(wanted)));
-  state.order.sort((a, b) => SORTS[at("sort").value](a, b) || a - b);
   state.shown = 0;
   at("gallery").replaceChildren();
-  at("count").textContent = `${whole(state.order.length)} of ${whole(items.name.length)} shown`;
+  at("count").textContent = `${whole(state.order.length)} of ${whole(items.name.length)} match`;
   showMore();
 }
 
-function sentence(found, rate) {
+function sentence(found, decided) {
   const scored = `${whole(items.name.length)} ${items.name.length === 1 ? words.one : words.many}`;
-  const [count, base] = oneIn(rate);
-  const how = rate && !together() ? ` at ${count} false alarm${count === "1" ? "" : "s"} in ${base}` : "";
-  const lost = data.errors.length ? `; ${whole(data.errors.length)} could not be read` : "";
-  return `${scored}, ${whole(found)} anomalous${how}${lost}`;
+  const lost = data.lost ? `; ${whole(data.lost)} could not be read` : "";
+  return `${scored}, ${whole(found)} anomalous${decided}${lost}`;
 }
 
-// Ranks that the slider stops at: every one at first, then in even steps of their logarithm, up to one half.
-function slots() {
-  const most = Math.max(1, Math.floor((calibration.size + 1) / 2)), found = new Set([calibration.rank]);
-  for (let i = 0; i <= 120; i++) found.add(Math.round(Math.exp((Math.log(most) * i) / 120)));
-  return [...found].sort((a, b) => a - b);
-}
-
-const ranks = slots();
+const ranks = calibration.ranks;
 
 function decide() {
-  const rate = asked() ? calibration.rate : rateOf(state.rank);
+  const known = !asked() || calibration.rate !== null;
+  const rate = asked() && known ? calibration.rate : rateOf(state.rank);
+  const [count, base] = soManyIn(rate);
   const found = items.rank.reduce((sum, rank) => sum + (rank <= state.rank), 0);
+  const inWords = known ? `${count} in ${base}` : "as it was decided";
   at("rate").value = ranks.indexOf(state.rank);
-  at("rate").setAttribute("aria-valuetext", rateInWords(rate));
-  at("rate-words").textContent = rateInWords(rate);
+  at("rate").setAttribute("aria-valuetext", inWords);
+  at("rate-words").textContent = inWords;
   at("found").textContent = whole(found);
-  at("expected").textContent = number(rate * items.name.length);
-  at("sentence").textContent = document.title = sentence(found, rate);
-  at("reset").disabled = state.rank === calibration.rank;
+  at("expected").textContent = known ? number(rate * items.name.length) : "–";
+  const how = asked() ? words.decided : ` at ${count} false alarm${count === "1" ? "" : "s"} in ${base}`;
+  at("sentence").textContent = document.title = sentence(found, how);
+  at("reset").disabled = asked();
   drawHistogram();
   for (const point of at("map").querySelectorAll("[data-item]")) markPoint(point);
   choose();
 }
 
-// Flagged is what scores more than this; reference scores are ascending, and thinned out if there are very many.
+// Flagged is what scores more than this.
 function threshold() {
-  const scores = reference.scores, place = (calibration.size - state.rank) / Math.max(1, calibration.size - 1);
-  if (state.rank < 1) return Infinity;
-  return scores[Math.max(0, Math.min(scores.length - 1, Math.round(place * (scores.length - 1))))];
+  return calibration.thresholds[ranks.indexOf(state.rank)] ?? Infinity;
 }
 
 function axis(low, high) {
@@ -265,13 +259,20 @@ function open(place) {
   at("large-body").replaceChildren(...body);
   at("previous").disabled = place === 0;
   at("next").disabled = place === state.order.length - 1;
-  if (!at("large").open) at("large").showModal();
-  at("large-name").focus();
+  if (!at("large").open) {
+    at("large").showModal();
+    at("large-name").focus();
+  }
 }
 
+// Back to the card, unless it is so far down that all before it would have to be made.
 function close() {
-  while (state.shown <= state.open) showMore();
-  focusCard(state.open);
+  if (state.open < state.shown + PER_PAGE) {
+    while (state.shown <= state.open) showMore();
+    focusCard(state.open);
+  } else {
+    at("map").focus();
+  }
 }
 
 function focusCard(place) {
@@ -300,21 +301,25 @@ function moveInGallery(event) {
 }
 
 function moveInLarge(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return;
   if (event.key === "ArrowLeft") open(state.open - 1);
   if (event.key === "ArrowRight") open(state.open + 1);
 }
 
 function listErrors() {
   at("errors").hidden = !data.errors.length;
-  at("error-rows").append(...data.errors.map(([name, reason]) =>
-    make("tr", {}, make("td", { class: "text" }, name), make("td", { class: "text" }, reason))));
+  for (const [name, reason] of data.errors) {
+    const cells = [name, reason].map((text) => make("td", { class: "text" }, text));
+    at("error-rows").append(make("tr", {}, ...cells));
+  }
 }
 
-let waiting = 0;
+const waiting = new Map();
 
+// Once before the next picture, however often it is asked for.
 function soon(work) {
-  cancelAnimationFrame(waiting);
-  waiting = requestAnimationFrame(work);
+  cancelAnimationFrame(waiting.get(work));
+  waiting.set(work, requestAnimationFrame(work));
 }
 
 at("rate").max = ranks.length - 1;
@@ -327,7 +332,11 @@ at("reset").addEventListener("click", () => {
   decide();
 });
 for (const id of ["search", "filter", "sort"]) at(id).addEventListener("input", () => soon(choose));
-at("more").addEventListener("click", showMore);
+at("more").addEventListener("click", () => {
+  const first = state.shown;
+  showMore();
+  focusCard(first);
+});
 at("gallery").addEventListener("keydown", moveInGallery);
 at("large").addEventListener("keydown", moveInLarge);
 at("large").addEventListener("close", close);
@@ -335,7 +344,8 @@ at("close").addEventListener("click", () => at("large").close());
 at("previous").addEventListener("click", () => open(state.open - 1));
 at("next").addEventListener("click", () => open(state.open + 1));
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !at("large").open && !/^(INPUT|SELECT)$/.test(event.target.tagName)) {
+  const writes = event.target.matches("select, input:not([type=range])");
+  if (event.key === "/" && !at("large").open && !writes) {
     event.preventDefault();
     at("search").focus();
   }

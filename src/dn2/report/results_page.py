@@ -6,21 +6,23 @@ import base64
 import html
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dn2.neighbors.conformal import Scores
+from dn2.neighbors.conformal import Scores, last_rank
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.store.results import Member, Results, Row
 
 # What keeps the file small: the most anomalous items and their neighbours have pictures.
 MOST_PICTURES = 2_000
 MOST_REFERENCE_SCORES = 20_000
+MOST_ERRORS = 1_000
 LONGEST_NAME = 160
 MEMBERS_SHOWN = 5
+STOPS = 120  # of the slider, at most
 
 # Small JPEGs of those among some names that have any.
 Pictures = Callable[[Sequence[str]], Mapping[str, bytes]]
@@ -42,10 +44,10 @@ class Map:
 class Surroundings:
     """What a page shows beside the rows.
 
-    reference_scores : (m,) the calibrating scores, ascending; sample_size : m, before any were thinned out.
+    reference_scores : (m,) the calibrating scores, ascending.
     model, guarantee : what the model is, by name, and what its rate means, in words.
     pictures : by name of an item, or of a group's member, `group/member`; reference_pictures : by name.
-    one, many : what items are called.  notes : what else is to be said."""
+    one, many, neighbors : what items and their neighbours are called.  notes : what else is to be said."""
 
     reference_scores: Scores
     model: Sequence[tuple[str, str]]
@@ -55,7 +57,8 @@ class Surroundings:
     map: Map | None = None
     one: str = "image"
     many: str = "images"
-    notes: Sequence[str] = field(default_factory=tuple)
+    neighbors: str = "Nearest normal images (distance)"
+    notes: Sequence[str] = ()
 
 
 def write_results_page(path: Path, results: Results, around: Surroundings) -> None:
@@ -75,18 +78,24 @@ def write_results_page(path: Path, results: Results, around: Surroundings) -> No
 def sentence(results: Results, one: str, many: str) -> str:
     """Say what was asked and what came out; the page's script says it alike."""
     scored, lost = len(results) - len(results.errors), len(results.unreadable)
-    rate = results.false_alarm_rate
-    how = "" if rate is None else f" at {alarms_in_words(rate)}"
-    words = f"{scored:,} {one if scored == 1 else many}, {len(results.anomalies):,} anomalous{how}"
+    words = f"{scored:,} {one if scored == 1 else many}, {len(results.anomalies):,} anomalous{decided(results)}"
     return words + (f"; {lost:,} could not be read" if lost else "")
 
 
-def alarms_in_words(rate: float) -> str:
-    """Write a rate as a person says it: 0.01 is `1 false alarm in 100`."""
+def decided(results: Results) -> str:
+    """Say how it was decided, to follow the number of anomalies."""
+    if results.false_alarm_rate is not None:
+        count, base = so_many_in(results.false_alarm_rate)
+        return f" at {count} false alarm{'' if count == '1' else 's'} in {base}"
+    if results.false_discovery_rate is not None:
+        return f" at a false-discovery rate of {100 * results.false_discovery_rate:.3g} %"
+    return ", as the results file has it"
+
+
+def so_many_in(rate: float) -> tuple[str, str]:
+    """Write a rate as a person says it, so many in so many: 0.01 is 1 in 100, 0.03 is 3 in 100."""
     times = 1 / rate
-    if math.isclose(times, round(times)) or times >= 20:
-        return f"1 false alarm in {round(times):,}"
-    return f"{100 * rate:.3g} false alarms in 100"
+    return ("1", f"{round(times):,}") if math.isclose(times, round(times)) else (f"{100 * rate:.3g}", "100")
 
 
 class _Columns:
@@ -97,19 +106,17 @@ class _Columns:
         self._rows = [row for row in results if row.error is None]
         self._reference: dict[str, int] = {}
         self._shortened = 0
+        self._without_picture = 0
 
     def data(self) -> dict[str, Any]:
         """Return what the script reads."""
-        m, rate = self._results.sample_size, self._results.false_alarm_rate
-        ranks = [round((row.p_value or 0) * (m + 1)) for row in self._rows]
-        flagged = [rank for rank, row in zip(ranks, self._rows, strict=True) if row.is_anomaly]
         near = [
             [(self._reference.setdefault(one.item, len(self._reference)), one.distance) for one in row.neighbors]
             for row in self._rows
         ]
         pictures, reference_pictures, members = self._pictures()
         return {
-            "calibration": {"size": m, "rate": rate, "rank": _last_rank(rate, m, flagged)},
+            "calibration": self._calibration(),
             "reference": {
                 "name": [self._short(name) for name in self._reference],
                 "scores": [_rounded(score) for score in thinned(self._around.reference_scores)],
@@ -118,23 +125,39 @@ class _Columns:
             "items": {
                 "name": [self._short(row.item) for row in self._rows],
                 "score": [_rounded(row.anomaly_score or 0) for row in self._rows],
-                "rank": ranks,
+                "rank": self._ranks(),
                 "starts": np.cumsum([0, *map(len, near)]).tolist(),
                 "near": [place for of_one in near for place, _ in of_one],
                 "distance": [_rounded(distance) for of_one in near for _, distance in of_one],
                 "pictures": pictures,
                 "members": members,
             },
-            "errors": [[self._short(row.item), row.error] for row in self._results.unreadable],
+            "errors": [[self._short(row.item), row.error] for row in self._results.unreadable[:MOST_ERRORS]],
+            "lost": len(self._results.unreadable),
             "map": self._map(),
             "words": {
                 "one": self._around.one,
                 "many": self._around.many,
                 "item": "scored",
-                "neighbors": f"Nearest normal {self._around.many} (distance)",
+                "neighbors": self._around.neighbors,
                 "gone": "no picture",
+                "decided": decided(self._results),
             },
         }
+
+    def _ranks(self) -> list[int]:
+        """Return p-values as whole numbers: times m + 1."""
+        return [round((row.p_value or 0) * (self._results.sample_size + 1)) for row in self._rows]
+
+    def _calibration(self) -> dict[str, Any]:
+        """Return what was asked, and at which ranks the slider stops: every one at first, then in even steps of their
+        logarithm, up to one half; with the score above which each flags."""
+        m, rate, scores = self._results.sample_size, self._results.false_alarm_rate, self._around.reference_scores
+        flagged = [rank for rank, row in zip(self._ranks(), self._rows, strict=True) if row.is_anomaly]
+        asked = max(flagged, default=0) if rate is None else last_rank(rate, m)
+        ranks = sorted({asked, *np.rint(np.geomspace(1, max(1, (m + 1) // 2), STOPS)).astype(int).tolist()})
+        thresholds = [_rounded(scores[m - rank]) if rank else None for rank in ranks]
+        return {"size": m, "rate": rate, "rank": asked, "ranks": ranks, "thresholds": thresholds}
 
     def left_out(self) -> list[str]:
         """Say what the page does not hold, once `data` is made."""
@@ -146,8 +169,10 @@ class _Columns:
             )
         if self._shortened:
             words.append(
-                f"Names shortened to {LONGEST_NAME} characters: {self._shortened:,}. The results file has them whole."
+                f"Names shortened to {LONGEST_NAME} characters: {self._shortened:,}. A results file has them whole."
             )
+        if len(self._results.unreadable) > MOST_ERRORS:
+            words.append(f"Of what could not be read the first {MOST_ERRORS:,} are listed.")
         return words
 
     def _choose(self) -> tuple[list[int], list[str]]:
@@ -216,19 +241,9 @@ def thinned(scores: Scores) -> Scores:
     return kept
 
 
-def _last_rank(rate: float | None, sample_size: int, flagged: Sequence[int]) -> int:
-    """Return the largest rank, p-value times m + 1, that is flagged: at a rate, or by what was flagged."""
-    if rate is None:
-        return max(flagged, default=0)
-    rank = math.floor(rate * (sample_size + 1)) + 1
-    while rank / (sample_size + 1) > rate:
-        rank -= 1
-    return rank
-
-
 def pulling(row: Row) -> list[Member]:
     """List the members of a group that pull it away most, those that are shown."""
-    return [one for one in row.members or () if one.share is not None][:MEMBERS_SHOWN]
+    return [one for one in row.members or () if one.share is not None and one.share > 0][:MEMBERS_SHOWN]
 
 
 def _path(row: Row, member: Member) -> str:

@@ -36,7 +36,6 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             "false-alarm rate",
             f"{one_in(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
         ),
-        ("flagged above", f"anomaly score {calibration['threshold']:.4g}"),
     ]
     if share := about["contamination"]:
         rows.append(

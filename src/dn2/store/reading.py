@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dn2.errors import InputError
-from dn2.store.results import COLUMNS, Member, Neighbor, Row, choose_writer, import_pyarrow
+from dn2.store.results import COLUMNS, Member, Neighbor, Row, choose_by_ending, import_pyarrow
 
 Record = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ def read_rows(path: Path) -> list[Row]:
         ".jsonl": _read_jsonl,
         ".parquet": _read_parquet,
     }
-    read = choose_writer(path, readers, "a results file")
+    read = choose_by_ending(path, readers, "a results file")
     rows = []
     try:
         for number, record in enumerate(read(path), 1):
@@ -43,12 +43,12 @@ def read_rows(path: Path) -> list[Row]:
 
 def _read_csv(path: Path) -> Iterator[Record]:
     csv.field_size_limit(LONGEST_FIELD)
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8-sig", newline="") as file:
         yield from csv.DictReader(file, strict=True)
 
 
 def _read_jsonl(path: Path) -> Iterator[Record]:
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         yield from (json.loads(line) for line in file if line.strip())
 
 
@@ -64,20 +64,30 @@ def _read_parquet(path: Path) -> Iterator[Record]:
 
 def _row(record: Any, where: str) -> Row:
     """Make a row of what a file holds of it: texts in CSV, values elsewhere."""
-    if not isinstance(record, Mapping) or not set(COLUMNS) <= set(record):
-        raise InputError(f"{where}: a results file has the columns {', '.join(COLUMNS)}")
-    try:
-        return Row(
-            _text(record["item"]),
-            _number(record["anomaly_score"]),
-            _number(record["p_value"]),
-            _flag(record["is_anomaly"]),
-            tuple(Neighbor(_text(one["item"]), float(one["distance"])) for one in _listed(record["neighbors"]) or ()),
-            record["error"] or None,
-            _members(record),
+    missing = [name for name in COLUMNS if not isinstance(record, Mapping) or name not in record]
+    if missing:
+        raise InputError(
+            f"{where}: a results file has the columns {', '.join(COLUMNS)}; {', '.join(missing)} is missing"
         )
+    try:
+        error = _text(record["error"]) if record["error"] else None
+        score, p_value, flag = _number(record["anomaly_score"]), _number(record["p_value"]), _flag(record["is_anomaly"])
+        given = [one is not None for one in (score, p_value, flag)]
+        if any(given) if error else not all(given):
+            raise ValueError("a row has either an error, or all of anomaly_score, p_value and is_anomaly")
+        if score is not None and p_value is not None and not (score >= 0 and 0 < p_value <= 1):
+            raise ValueError(f"a score of {score:g} with a p-value of {p_value:g}")
+        neighbors = tuple(_neighbor(one) for one in _listed(record["neighbors"]) or ())
+        return Row(_text(record["item"]), score, p_value, flag, neighbors, error, _members(record))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: not as dn2 writes it ({error})") from error
+
+
+def _neighbor(one: Any) -> Neighbor:
+    distance = _number(one["distance"])
+    if distance is None:
+        raise ValueError("a neighbor without a distance")
+    return Neighbor(_text(one["item"]), distance)
 
 
 def _members(record: Record) -> tuple[Member, ...] | None:
@@ -105,9 +115,10 @@ def _number(value: Any) -> float | None:
 
 def _flag(value: Any) -> bool | None:
     flags = {None: None, "": None, True: True, False: False, "true": True, "false": False}
-    if value not in flags:
+    text = value.lower() if isinstance(value, str) else value  # TRUE, as spreadsheets write it
+    if text not in flags:
         raise ValueError(f"is_anomaly must be true, false or empty, got {value!r}")
-    return flags[value]
+    return flags[text]
 
 
 def _listed(value: Any) -> Any:

@@ -85,14 +85,19 @@ class Evidence(Protocol):
 class Results:
     """Rows in the order of the input.
 
-    false_alarm_rate : the rate at which `is_anomaly` was decided, None when a false-discovery rate decided.
+    false_alarm_rate : the rate at which `is_anomaly` was decided; None where it was decided otherwise, or is not known.
     sample_size : number of reference items behind the p-values; 1 / (sample_size + 1) is the smallest rate.
-    evidence : what a report needs, None if the rows are all there is."""
+    evidence : what a report needs, None if the rows are all there is; it is not pickled.
+    false_discovery_rate : the rate at which all rows were decided together, if they were."""
 
     rows: Sequence[Row]
     false_alarm_rate: float | None
     sample_size: int
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
+    false_discovery_rate: float | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "evidence": None}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -139,7 +144,7 @@ class Results:
             row if row.p_value is None else replace(row, is_anomaly=row.p_value <= false_alarm_rate)
             for row in self.rows
         ]
-        return replace(self, rows=rows, false_alarm_rate=false_alarm_rate)
+        return replace(self, rows=rows, false_alarm_rate=false_alarm_rate, false_discovery_rate=None)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write CSV (UTF-8), `neighbors` as JSON, empty cells for what an unreadable item lacks."""
@@ -208,15 +213,23 @@ def choose_writer(path: str | os.PathLike[str], writers: Mapping[str, T], what: 
 
     writers : by ending; what : what the file is to hold, in words.
     Raises InputError for an unknown ending or a folder that does not exist, MissingExtra."""
+    writer = choose_by_ending(path, writers, what)
     target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix not in writers:
-        raise InputError(f"{what} must end in {' or '.join(writers)}, got {os.fspath(path)!r}")
     if not target.parent.is_dir():
         raise InputError(f"{target} cannot be written: there is no folder {target.parent}")
+    return writer
+
+
+def choose_by_ending(path: str | os.PathLike[str], choices: Mapping[str, T], what: str) -> T:
+    """Choose by the ending of a file's name; parameters as in `choose_writer`.
+
+    Raises InputError for an unknown ending, MissingExtra."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in choices:
+        raise InputError(f"{what} must end in {' or '.join(choices)}, got {os.fspath(path)!r}")
     if suffix == ".parquet":
         import_pyarrow()
-    return writers[suffix]
+    return choices[suffix]
 
 
 def import_pyarrow() -> Any:
@@ -225,7 +238,7 @@ def import_pyarrow() -> Any:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingExtra("writing Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
+        raise MissingExtra("Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
     return pyarrow
 
 
