@@ -14,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
 from common import Report, unpacked
@@ -22,9 +21,7 @@ from dn2.embed import lite
 from dn2.embed.network import Network
 from dn2.embed.pipeline import ImagePipeline
 from dn2.embed.registry import get_backbone
-from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.normalize import normalize
-from dn2.neighbors.whitening import MOST_DIRECTIONS
 
 REFERENCES, QUERIES = 1_000, 250
 NEIGHBORS = (1, 2, 5, 10, 20)
@@ -41,8 +38,6 @@ JOINS = (
     ("lite1", "lite2@192", "lite2", "lite2@320"),
 )
 POSTERIORS = [(temperature, share) for temperature in (1.0, 1.3, 1.6, 2.0) for share in (0.35, 0.7, 1.0)]
-VARIANCE_POWERS = (1 / 16, 1 / 8, 1 / 4, 3 / 8)
-NEAR = (5, 50)
 
 Vectors = np.ndarray
 
@@ -50,8 +45,7 @@ Vectors = np.ndarray
 def main() -> None:
     """Print a line for each lever."""
     report = Report("levers")
-    heads = "".join(f"{'k = ' + str(k):>9}" for k in NEIGHBORS) + f"{'nine, ' + str(NEIGHBORS_OF_SEVERAL):>10}"
-    report.say(f"{'':<62}{heads}")
+    say_heads(report)
     with unpacked("cifar10/cifar10_png_35k.zip") as folder:
         table = Table(report, [sorted(one.iterdir()) for one in sorted((folder / "train").iterdir())])
         features = {}
@@ -65,8 +59,13 @@ def main() -> None:
         table.say(f"{name}, root-unit", normalize(rows, "root-unit"))
     posteriors(table, features)
     joins(table, features)
-    whitening(table, features)
     report.save()
+
+
+def say_heads(report: Report) -> None:
+    """Print what the columns of a `Table` are."""
+    heads = "".join(f"{'k = ' + str(k):>9}" for k in NEIGHBORS) + f"{'nine, ' + str(NEIGHBORS_OF_SEVERAL):>10}"
+    report.say(f"{'':<62}{heads}")
 
 
 class Table:
@@ -177,33 +176,6 @@ def probabilities(features: dict[str, Vectors], name: str, temperature: float) -
     logits = features[name] @ weights["_fc.weight"].T + weights["_fc.bias"]
     powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def whitening(table: Table, features: dict[str, Vectors]) -> None:
-    """Partial whitening, learnt from half of the references, of the main directions in which they vary or in which
-    they differ from their neighbours."""
-    rows = joined(features, CHOSEN, lite.TEMPERATURE, lite.POSTERIOR_SHARE)
-    for near in (None, *NEAR):
-        for power in VARIANCE_POWERS:
-            what = "about their mean" if near is None else f"about {near} neighbours"
-            table.say(f"{' + '.join(CHOSEN)}, whitened {what}, power {power}", rows, whitener(near, power))
-
-
-def whitener(near: int | None, power: float) -> Callable[[Vectors], Callable[[Vectors], Vectors]]:
-    """Make a learner that weakens directions; near : number of neighbours, None for all."""
-
-    def learn(reference: Vectors) -> Callable[[Vectors], Vectors]:
-        half = np.random.default_rng(0).permutation(reference)[: len(reference) // 2]
-        if near is not None:
-            found = ExactIndex([half]).search(half, near, exclude=np.arange(len(half)))[1]
-            half = half - sum(half[places] for places in found.T) / near
-        pca = PCA(min(MOST_DIRECTIONS, len(half) - 1), svd_solver="randomized", random_state=0).fit(half)
-        relative = pca.explained_variance_ / half.var(axis=0, ddof=1).mean()
-        factors = np.maximum(relative, 1) ** -power
-        directions = pca.components_
-        return lambda rows: rows + (rows @ directions.T * (factors - 1)) @ directions
-
-    return learn
 
 
 def filters(table: Table) -> None:
