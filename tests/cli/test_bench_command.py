@@ -53,7 +53,7 @@ def test_a_page_holds_the_table_and_the_figure(dn2_command, arguments: list[obje
         for cell in line.strip("|- ").split(" | "):
             assert html.escape(cell.strip("* #:-")) in text
     assert text.count("<svg") == 1
-    assert "<script>\n\n</script>" in text
+    assert "<script>\n</script>" in text
 
 
 def test_the_second_run_reads_the_embeddings_from_the_cache(
