@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -170,6 +171,34 @@ def whitened(rows: Any, reference: Any, k: int, power: float) -> Any:
             for row in result:
                 row += ((mean / variance) ** power - 1) * float(row @ direction) * direction
     return result
+
+
+def scaled_columns(rows: Any, reference: Any) -> Any:
+    """Write each value as its z-score and as the normal value of its place among a reference column's values, the
+    middle one of equals, between two of them in proportion, both divided by the reference's standard deviation."""
+    columns = list(zip(*np.asarray(reference, np.float64).tolist(), strict=True))
+    spreads = [np.std([normal_value(own, one) for own in one]) or 1 for one in columns]
+    result = []
+    for row in np.asarray(rows, np.float64).tolist():
+        z_scores = [(value - np.mean(one)) / (np.std(one) or 1) for value, one in zip(row, columns, strict=True)]
+        normal = [normal_value(value, one) / spread for value, one, spread in zip(row, columns, spreads, strict=True)]
+        result.append(z_scores + normal)
+    return np.array(result)
+
+
+def normal_value(value: float, values: Any) -> float:
+    """Return the normal value of a value's place, in [0, 1], among others."""
+    ordered, last = sorted(values), len(values) - 1
+    equal = [place for place, one in enumerate(ordered) if one == value]
+    if equal:
+        place = (equal[0] + equal[-1]) / 2
+    elif value < ordered[0] or value > ordered[-1]:
+        place = 0 if value < ordered[0] else last
+    else:
+        below = max(place for place, one in enumerate(ordered) if one < value)
+        place = below + (value - ordered[below]) / (ordered[below + 1] - ordered[below])
+    edge = 0.5 / len(values)
+    return NormalDist().inv_cdf(min(1 - edge, max(edge, place / last)))
 
 
 def mean_row(rows: Any) -> list[float]:

@@ -216,7 +216,8 @@ def test_parameters_are_recorded_and_used(world: Path, tiny: str, tmp_path: Path
     for one in (model, again):
         about = one.describe()
         chosen = {"n_neighbors": 3, "false_alarm_rate": 0.25, "normalize": "unit"}
-        others = {"index": "auto", "whiten": False, "contaminated": False, "drop": None, "first_neighbors": None}
+        others = {"index": "auto", "scale_columns": False, "whiten": False}
+        others |= {"contaminated": False, "drop": None, "first_neighbors": None}
         assert about["detector"] == chosen | others
         assert about["embedder"]["precision"] == "f32"
         assert len(one.score(world / "other").rows[0].neighbors) == 3

@@ -152,7 +152,7 @@ class ScoredItems:
         kept = np.setdiff1d(np.arange(len(self._model.items)), detector.aside_)
         reference = rows_at(detector.blocks_, kept[places_on_map(len(kept))])
         if detector.learnt_ is not None:
-            reference = detector.learnt_.whitened(reference)
+            reference = detector.learnt_.compared(reference)
         rows = np.concatenate([reference, detector.as_compared(np.stack([self._vectors[place] for place in places]))])
         points = np.zeros((len(rows), 2))
         if np.ptp(rows, axis=0).any():

@@ -92,7 +92,8 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     blocks = files.mapped("reference", "embeddings")
     loo = LeaveOneOut(**files.arrays("reference-scores"))
     detector = KNNDetector(**files.manifest["detector"])
-    learnt = Learnt(**files.arrays("learnt")) if "learnt" in files.manifest["parts"] else None
+    unscaled = {"scaling": np.empty((0, embedder.dimension), np.float32)}  # which models had not at first
+    learnt = Learnt(**unscaled | files.arrays("learnt")) if "learnt" in files.manifest["parts"] else None
     _check_shapes(blocks, loo, len(items), embedder.dimension, detector.n_neighbors)
     if learnt is not None:
         _check_learnt(learnt, len(items), embedder.dimension, detector.n_neighbors)
@@ -164,6 +165,8 @@ def _check_learnt(learnt: Learnt, n: int, dimension: int, k: int) -> None:
         raise ValueError(f"centroids of {learnt.centroids.shape} for dimension {dimension}")
     if not np.isfinite(learnt.centroids).all():
         raise ValueError("centroids that are no numbers")
+    if learnt.scaling.shape != (0, dimension):
+        raise ValueError(f"columns scaled by {learnt.scaling.shape}, of pictures")
     factors, directions = learnt.factors, learnt.directions
     if factors.ndim != 1 or directions.shape != (len(factors), dimension):
         raise ValueError(f"directions of {directions.shape} and {factors.shape} factors for dimension {dimension}")

@@ -26,6 +26,8 @@ LEARNING = {
     "estimated": {"contaminated": True},
     "both": {"n_neighbors": 1, "index": "kmeans:5", "contaminated": True, "drop": 0.2},
     "whitened": {"whiten": True},
+    "scaled": {"scale_columns": True},
+    "scaled, contaminated": {"scale_columns": True, "contaminated": True, "drop": 0.2},
     "all": {"n_neighbors": 1, "index": "kmeans:5", "contaminated": True, "drop": 0.2, "whiten": True},
 }
 
@@ -44,7 +46,12 @@ def dirty(embeddings):
     return np.random.default_rng(5).permutation(rows)
 
 
-@parametrize_with_checks([KNNDetector(1, false_alarm_rate=0.3, index="kmeans:2", contaminated=True, drop=0.1)])
+@parametrize_with_checks(
+    [
+        KNNDetector(1, false_alarm_rate=0.3, index="kmeans:2", contaminated=True, drop=0.1),
+        KNNDetector(2, false_alarm_rate=0.2, scale_columns=True),
+    ]
+)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
 
@@ -117,6 +124,20 @@ def test_whitened_scores_are_distances_in_the_whitening_of_the_half_that_does_no
     queries = dirty[::3] + np.float32(0.5)
     expected = [naive.mean_squared_distance(query, rows, k) for query in rows[::3] + rows_of_shift(detector, 0.5)]
     np.testing.assert_allclose(detector.anomaly_score(queries), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("k", [1, 2, 7])
+def test_scaled_scores_are_distances_in_the_scaling_of_the_half_that_does_not_calibrate(dirty, k):
+    dirty[:, 3] = np.round(dirty[:, 3])  # ties
+    dirty[:, 4] = np.float32(1e4) * dirty[:, 4] ** 3
+    detector = KNNDetector(k, scale_columns=True).fit(dirty)
+    members, learning = parts(detector)
+    rows = naive.scaled_columns(dirty, dirty[learning])
+    calibration = naive.split_scores(rows, range(120), members, k)
+    np.testing.assert_allclose(detector.calibration_.scores, sorted(calibration), rtol=1e-4)
+    queries = dirty[::3] + np.float32(0.5)
+    expected = [naive.mean_squared_distance(query, rows, k) for query in naive.scaled_columns(queries, dirty[learning])]
+    np.testing.assert_allclose(detector.anomaly_score(queries), expected, rtol=1e-4)
 
 
 def rows_of_shift(detector, shift):

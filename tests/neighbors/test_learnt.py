@@ -19,10 +19,11 @@ def in_blocks(rows, size=7):
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def made(aside=(), centroids=0, share=(), directions=0):
+def made(aside=(), centroids=0, share=(), directions=0, scaled=False):
     return Learnt(
         np.array(aside, np.int64),
         NOTHING,
+        np.zeros((5 * scaled, 2), np.float32),
         np.eye(2, dtype=np.float32)[:directions],
         np.ones(directions, np.float32),
         np.arange(2 * centroids, dtype=np.float32).reshape(-1, 2),
@@ -152,6 +153,8 @@ def test_centroids_are_found_in_place_of_items_under_the_names_of_what_represent
         (made([1], 0, [0.1, 0, 0.2]), "what stands aside was"),
         (made([], 2), "the 2 centroids were"),
         (made(directions=2), "the whitening was"),
+        (made(scaled=True), "the scaling of columns was"),
+        (made(scaled=True, share=(0.1, 0.0, 0.2)), "what stands aside and the scaling of columns were"),
         (made(directions=2, centroids=2), "the whitening and the 2 centroids were"),
         (made([1], 1500, [0.1, 0, 0.2]), "what stands aside and the 1,500 centroids were"),
     ],

@@ -23,7 +23,7 @@ def whitened_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
     """Search as `nearest_distances` does, in the whitening that a random half of the reference rows teaches."""
     learning, _ = split([reference], 0)
     learnt = Plan(False, None, None, None, whiten=True).learn([reference], learning, np.empty(0, np.int64))
-    return learnt.index([reference]).search(learnt.whitened(queries), min(k, len(reference)))[0]
+    return learnt.index([reference]).search(learnt.compared(queries), min(k, len(reference)))[0]
 
 
 def merged(parts: list[Vectors], k: int) -> Vectors:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -11,7 +10,9 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
+from dn2.neighbors.checks import check_neighbors, check_values
 from dn2.neighbors.clean import check_share
+from dn2.neighbors.columns import split_over_columns
 from dn2.neighbors.conformal import (
     Calibration,
     Scores,
@@ -30,9 +31,6 @@ from dn2.neighbors.normalize import NORMALIZATIONS, normalize
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384
 
-# The square of a longer row overflows in float32, or nearly.
-LARGEST_LENGTH = 1e18
-
 
 class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Anomaly detection by the mean squared distance to the nearest reference items.
@@ -43,6 +41,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     normalize : `none` (the paper's), `unit` or `root-unit`; see `dn2.neighbors.normalize`.
     index : `exact` (`auto` is the same), or `kmeans:C`: C centroids take the place of the items, and n_neighbors
         must be 1.
+    scale_columns : whether the columns of a table, each of a scale of its own, are made alike: z-scores and normal
+        scores of each, joined (see `dn2.neighbors.columns`); learnt from a random half of the items, so that the other
+        half calibrates.
     whiten : whether directions in which near items differ much count for less (see `dn2.neighbors.whitening`); learnt
         from a random half of the items, so that the other half calibrates.
     contaminated : whether anomalies are among the reference items and are to be set aside (DN2's unsupervised mode).
@@ -61,6 +62,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         false_alarm_rate: float | None = None,
         normalize: str = "none",
         index: str = "auto",
+        scale_columns: bool = False,
         whiten: bool = False,
         contaminated: bool = False,
         drop: float | None = None,
@@ -70,6 +72,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.false_alarm_rate = false_alarm_rate
         self.normalize = normalize
         self.index = index
+        self.scale_columns = scale_columns
         self.whiten = whiten
         self.contaminated = contaminated
         self.drop = drop
@@ -77,7 +80,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def check_parameters(self) -> None:
         """Raise InputError for parameters that are out of range or do not go together."""
-        _check_neighbors(self.n_neighbors)
+        check_neighbors(self.n_neighbors)
         if self.false_alarm_rate is not None:
             check_rate(self.false_alarm_rate)
         if self.normalize not in NORMALIZATIONS:
@@ -90,7 +93,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if not self.contaminated and (self.drop is not None or self.first_neighbors is not None):
             raise InputError("drop and first_neighbors need a set that is contaminated; say so with contaminated=True")
         if self.first_neighbors is not None:
-            _check_neighbors(self.first_neighbors, "first_neighbors")
+            check_neighbors(self.first_neighbors, "first_neighbors")
 
     def fit(self, X: Any, y: None = None) -> Self:
         """Take X, of shape (n, d), as the reference set.
@@ -180,9 +183,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def _plan(self) -> Plan | None:
         centroids = parse_index(self.index)
-        if centroids is None and not self.contaminated and not self.whiten:
+        if centroids is None and not (self.contaminated or self.scale_columns or self.whiten):
             return None
-        return Plan(self.contaminated, self.drop, self.first_neighbors, centroids, self.whiten)
+        return Plan(self.contaminated, self.drop, self.first_neighbors, centroids, self.scale_columns, self.whiten)
 
     def _learn(self, blocks: Sequence[Vectors], readmitted: Positions | None = None) -> Self:
         """Learn from a random part of the set and calibrate with the rest of it."""
@@ -225,22 +228,22 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Return squared L2 distances and positions of the nearest reference items, (n, k), nearest first."""
         check_is_fitted(self)
         k = self.n_neighbors if n_neighbors is None else n_neighbors
-        _check_neighbors(k)
+        check_neighbors(k)
         if k > len(self._index):
             raise InputError(f"n_neighbors must lie in 1 ... {len(self._index)} reference items, got {k}")
         return self._index.search(self.as_compared(X), int(k))
 
     def as_compared(self, X: Any) -> Vectors:
-        """Return rows, (n, d), as the search compares them: normalised, and whitened if the detector whitens."""
+        """Return rows, (n, d), as the search compares them: normalised, scaled and whitened as the detector does."""
         rows = self._rows(X)
-        return rows if self._learnt is None else self._learnt.whitened(rows)
+        return rows if self._learnt is None else self._learnt.compared(rows)
 
     def compared_with(self, x: Vectors, positions: Positions) -> Vectors:
         """Return the rows, items or a centroid, that a query, (d,) and `as_compared`, lies near to, given the positions
         that `search` found for it: (k, d)."""
         if self._learnt is None or not len(self._learnt.centroids):
             rows = rows_at(self._blocks, positions)
-            return rows if self._learnt is None else self._learnt.whitened(rows)
+            return rows if self._learnt is None else self._learnt.compared(rows)
         _, (nearest,) = ExactIndex([self._learnt.centroids]).search(np.ascontiguousarray(x[None]), len(positions))
         return rows_at([self._learnt.centroids], nearest)
 
@@ -252,6 +255,16 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def anomaly_score(self, X: Any) -> Scores:
         """Return the mean squared L2 distance to the nearest reference items, (n,); higher is more anomalous."""
         return mean_squared_distance(self.search(X)[0])
+
+    def contributions(self, X: Any) -> Scores:
+        """Split anomaly scores over the columns of X, (n, d): what each adds to the mean squared distance.
+
+        The parts of a row add up to its score.  Raises InputError where rows are normalised or whitened: no distance
+        splits over columns then."""
+        if self.normalize != "none" or self.whiten:
+            raise InputError("scores split over columns only with normalize='none' and whiten=False")
+        near = zip(self.as_compared(X), self.search(X)[1], strict=True)
+        return split_over_columns(((row, self.compared_with(row, places)) for row, places in near), self.n_features_in_)
 
     def p_value(self, X: Any) -> Scores:
         """Return conformal p-values, (n,): a normal item gets one of at most `rate` with at most that probability."""
@@ -303,12 +316,5 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _rows(self, X: Any, reset: bool = False) -> Vectors:
         rows = validate_data(self, X, reset=reset, dtype="numeric")
-        largest, limit = max(float(rows.max()), -float(rows.min())), LARGEST_LENGTH / math.sqrt(rows.shape[1])
-        if largest > limit:
-            raise InputError(f"values must lie within +-{limit:.3g}, got {largest:.3g}; scale them down")
+        check_values(rows)
         return normalize(np.ascontiguousarray(rows, np.float32), self.normalize)
-
-
-def _check_neighbors(k: Any, name: str = "n_neighbors") -> None:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise InputError(f"{name} must be a whole number of at least 1, got {k!r}")

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
 from dn2.neighbors.clean import Judges, Share, estimate_share
+from dn2.neighbors.columns import find_scaling, scale_columns
 from dn2.neighbors.conformal import Calibration, Scores
 from dn2.neighbors.exact import Positions, SelectedIndex, Vectors
 from dn2.neighbors.kmeans import find_centroids
@@ -21,23 +23,35 @@ from dn2.neighbors.whitening import MOST_ROWS, find_whitening, whiten
 # Rows that judge which items belong to a contaminated set: more would cost and not judge better.
 MOST_JUDGES = 10_000
 
+# Rows that tell how columns are distributed: more would cost and not tell it better.
+MOST_SCALED = 100_000
+
 
 @dataclass(frozen=True)
 class Learnt:
     """Which items stand aside, how rows are seen, and what stands in place of items.
 
     aside : positions of the items set aside, ascending.  readmitted : those that a person took back.
-    directions, factors : (r, d) and (r,) float32, see `find_whitening`; empty without whitening.
-    centroids, representatives : (C, d) float32, whitened, and the positions that stand for them; empty without k-means.
+    scaling : (3 + q, d) float32, see `find_scaling`; empty where columns are taken as they are.
+    directions, factors : (r, d) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
+    centroids, representatives : (C, d) float32, as rows are compared, and the positions that stand for them; empty
+        without k-means.
     share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
 
     aside: Positions
     readmitted: Positions
+    scaling: Vectors
     directions: Vectors
     factors: Vectors
     centroids: Vectors
     representatives: Positions
     share: Scores
+
+    @classmethod
+    def nothing(cls, dimension: int, readmitted: Positions) -> Self:
+        """Start with nothing learnt."""
+        rows, numbers, positions = np.empty((0, dimension), np.float32), np.empty(0), np.empty(0, np.int64)
+        return cls(positions, readmitted, rows, rows, numbers.astype(np.float32), rows, positions, numbers)
 
     def index(self, blocks: Sequence[Vectors]) -> SelectedIndex:
         """Return the index that queries are compared with; blocks : the whole reference set."""
@@ -45,15 +59,15 @@ class Learnt:
             return SelectedIndex(self.centroids, self.representatives)
         n = sum(len(block) for block in blocks)
         kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
-        return SelectedIndex(self.whitened(rows_at(blocks, kept)), kept)
+        return SelectedIndex(self.compared(rows_at(blocks, kept)), kept)
 
-    def whitened(self, rows: Vectors) -> Vectors:
+    def compared(self, rows: Vectors) -> Vectors:
         """Return normalised rows, (n, d), as the index compares them."""
-        return whiten(rows, self.directions, self.factors)
+        return whiten(scale_columns(rows, self.scaling), self.directions, self.factors)
 
     def leave_one_out(self, blocks: Sequence[Vectors], index: SelectedIndex, members: Positions, k: int) -> LeaveOneOut:
         """Search for the neighbours of some items of the whole reference set."""
-        return LeaveOneOut(members, *index.search(self.whitened(rows_at(blocks, members)), k, exclude=members))
+        return LeaveOneOut(members, *index.search(self.compared(rows_at(blocks, members)), k, exclude=members))
 
     def calibrate(self, n: int, loo: LeaveOneOut) -> Calibration:
         """Calibrate with the leave-one-out scores of the items that were not learnt from; n : size of the set."""
@@ -71,6 +85,7 @@ class Learnt:
     def in_words(self) -> str:
         """Name what was learnt, as the subject of a sentence with its verb."""
         words = ["what stands aside"] if len(self.share) else []
+        words += ["the scaling of columns"] if len(self.scaling) else []
         words += ["the whitening"] if len(self.factors) else []
         words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
         return " and ".join(words) + (" were" if len(words) > 1 or len(self.centroids) else " was")
@@ -86,41 +101,41 @@ class Plan:
     """What to learn.
 
     clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
-    `Judges`.  centroids : how many centroids take the place of the items, None for none.  whiten : whether to whiten.
-    """
+    `Judges`.  centroids : how many centroids take the place of the items, None for none.
+    scale, whiten : whether to scale columns, and to whiten."""
 
     clean: bool
     drop: float | None
     first_neighbors: int | None
     centroids: int | None
+    scale: bool = False
     whiten: bool = False
 
     def learn(self, blocks: Sequence[Vectors], learning: Positions, readmitted: Positions) -> Learnt:
         """Learn from the rows at some positions of the reference set."""
-        nothing = np.empty(0, np.int64)
-        aside, share = nothing, np.empty(0)
+        learnt = Learnt.nothing(blocks[0].shape[1], readmitted)
+        if self.scale:
+            learnt = replace(learnt, scaling=find_scaling(rows_at(blocks, learning[:MOST_SCALED])))
         if self.clean:
-            aside, share = self._set_aside(blocks, learning)
-            aside = np.setdiff1d(aside, readmitted)
-        directions = centroids = np.empty((0, blocks[0].shape[1]), np.float32)
-        factors, representatives = np.empty(0, np.float32), nothing
-        kept = learning[~np.isin(learning, aside)]  # in the order of the draw: that of the set does not matter
+            aside, share = self._set_aside(blocks, learning, learnt)
+            learnt = replace(learnt, aside=np.setdiff1d(aside, readmitted), share=share)
+        kept = learning[~np.isin(learning, learnt.aside)]  # in the order of the draw: that of the set does not matter
         if self.whiten:
-            directions, factors = find_whitening(rows_at(blocks, kept[:MOST_ROWS]))
+            directions, factors = find_whitening(learnt.compared(rows_at(blocks, kept[:MOST_ROWS])))
+            learnt = replace(learnt, directions=directions, factors=factors)
         if self.centroids is not None:
-            rows = whiten(rows_at(blocks, kept), directions, factors)
-            centroids, nearest = find_centroids(rows, self.centroids)
-            representatives = kept[nearest]
-        return Learnt(aside, readmitted, directions, factors, centroids, representatives, share)
+            centroids, nearest = find_centroids(learnt.compared(rows_at(blocks, kept)), self.centroids)
+            learnt = replace(learnt, centroids=centroids, representatives=kept[nearest])
+        return learnt
 
-    def _set_aside(self, blocks: Sequence[Vectors], learning: Positions) -> tuple[Positions, Scores]:
+    def _set_aside(self, blocks: Sequence[Vectors], learning: Positions, learnt: Learnt) -> tuple[Positions, Scores]:
         judges = learning[:MOST_JUDGES]
-        rows = rows_at(blocks, judges)
+        rows = learnt.compared(rows_at(blocks, judges))
         share = estimate_share(rows)
         judged_by = Judges(rows, share.estimate if self.drop is None else self.drop, self.first_neighbors)
         n = sum(len(block) for block in blocks)
         others = np.setdiff1d(np.arange(n, dtype=np.int64), judges)
-        excluded = judged_by.exclude(rows_at(blocks, others))
+        excluded = judged_by.exclude(learnt.compared(rows_at(blocks, others)))
         aside = np.sort(np.concatenate([judges[judged_by.aside], others[excluded]]))
         return aside, np.array([share.estimate, share.low, share.high])
 
