@@ -144,7 +144,14 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
     assert done.status == 0
     assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"]
     about = dn2.load(tmp_path / "m.dn2").describe()
-    learnt = {"index": "exact", "whiten": False, "contaminated": False, "drop": None, "first_neighbors": None}
+    learnt = {
+        "index": "exact",
+        "scale_columns": False,
+        "whiten": False,
+        "contaminated": False,
+        "drop": None,
+        "first_neighbors": None,
+    }
     assert about["detector"] == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit", **learnt}
     assert about["embedder"]["precision"] == "f32"
     assert about["embedder"]["backbone"] == tiny

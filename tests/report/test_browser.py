@@ -87,13 +87,22 @@ def move_slider(page: Any, to: int) -> None:
     page.locator("#rate").evaluate(
         "(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')); }", to
     )
-    page.wait_for_function(f"ranks[{to}] === state.rank")
+    wait_until(page, f"ranks[{to}] === state.rank")
     settle(page)
 
 
 def choose(page: Any, control: str, option: str) -> None:
     page.locator(control).select_option(option)
     settle(page)
+
+
+def wait_until(page: Any, expression: str) -> None:
+    """Ask again and again until it is so; Playwright's own way evaluates texts in the page, which forbids that."""
+    for _ in range(200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {expression}")
 
 
 def settle(page: Any) -> None:
@@ -143,10 +152,10 @@ def test_an_item_is_found_opened_and_left_by_keyboard(demo: Path, open_page: Ope
     page = open_page(demo / "report.html")
     page.keyboard.press("/")
     page.keyboard.type("4/0650")
-    page.wait_for_function("state.order.length === 1")
+    wait_until(page, "state.order.length === 1")
     assert names_shown(page) == ["4/0650.png"]
     page.locator("#search").fill("")
-    page.wait_for_function("state.order.length > 1")
+    wait_until(page, "state.order.length > 1")
     page.locator(".card").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
