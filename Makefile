@@ -10,7 +10,7 @@ demo: .venv/core
 	$(BIN)/dn2 demo
 
 test: .venv/dev
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist loadgroup
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_ON_MAP = 2_500  # of either kind
 PICTURE_SIZE = 192
+SAME_SHARE = 0.05  # of its score, or of the threshold, that the score of the same file may differ by
 
 T = TypeVar("T")
 
@@ -100,15 +101,18 @@ class ScoredItems:
         known = [(place, item) for place in sorted(self._on_map) if (item := self._items[place]) is not None]
         embedded = embed(self._model.embedder, [item for _, item in known], pooling=self._model.pooling)
         for done, ((place, _), one) in enumerate(zip(known, embedded, strict=True), 1):
-            score = rows[place].anomaly_score or 0
-            if one.vector is not None and np.isclose(
-                self._model.detector.anomaly_score(one.vector[None])[0], score, 0.05
-            ):
+            if one.vector is not None and self._scores_alike(one.vector, rows[place].anomaly_score or 0):
                 self.keep(place, [one.vector])
             else:
                 self._items[place] = None
             if progress is not None:
                 progress(done, len(known))
+
+    def _scores_alike(self, vector: Vector, score: float) -> bool:
+        """Tell whether an item scores as it did, but for what another processor rounds otherwise."""
+        detector = self._model.detector
+        difference = abs(float(detector.anomaly_score(vector[None])[0]) - score)
+        return difference <= SAME_SHARE * max(score, -detector.offset_)
 
     def write_html(self, results: Results, path: Path, progress: Progress | None = None) -> None:
         """Write the page of results: see `Results.to_html`."""

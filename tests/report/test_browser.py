@@ -21,7 +21,10 @@ from small_report import many_rows, row, written
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: `make test-browser`")
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chromium: `make test-browser`")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chromium: `make test-browser`"),
+    pytest.mark.xdist_group("browser"),  # all in one process, which runs the demo once
+]
 
 SIZES = [(1440, 900), (390, 844)]
 SCHEMES = ["light", "dark"]
