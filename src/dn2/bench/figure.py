@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dn2.bench.result import Result
 from dn2.bench.table import AVERAGE
-from dn2.report.drawing import COLORS, DASHES, MARKERS, WIDTH, import_figure, save_figure
+from dn2.drawing import COLORS, DASHES, MARKERS, WIDTH, import_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,10 +21,10 @@ from dn2.bench.impurity import impurity
 from dn2.bench.result import Result
 from dn2.bench.rivals import find_rivals
 from dn2.bench.table import to_csv, to_markdown
+from dn2.drawing import import_figure
 from dn2.errors import InputError
 from dn2.neighbors.normalize import normalize
 from dn2.presets import WHITEN_FROM, get_preset
-from dn2.report.drawing import import_figure
 from dn2.store.cache import Cache
 from dn2.store.results import Row, write_file
 

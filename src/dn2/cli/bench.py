@@ -96,9 +96,9 @@ def bench(
 ) -> None:
     """Run one of the paper's protocols on folders of classes: CSV, a Markdown table, a figure."""
     from dn2.bench.data import find_classes
-    from dn2.bench.page import write_bench_page
     from dn2.bench.run import Settings, check, run, write
     from dn2.bench.table import to_markdown
+    from dn2.cli.bench_page import write_bench_page
     from dn2.cli.progress import progress
     from dn2.report.page import check_page
 

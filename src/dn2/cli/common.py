@@ -78,7 +78,7 @@ def open_cache(use: bool) -> Cache | None:
 def check_plot(plot: Path | None) -> None:
     """Refuse early a figure that could not be written.  Raises InputError, MissingExtra."""
     if plot is not None:
-        from dn2.report.drawing import check_figure
+        from dn2.drawing import check_figure
 
         check_figure(plot)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dn2.drawing import COLORS, WIDTH, check_figure, import_figure, save_figure
 from dn2.neighbors.conformal import Calibration, Scores
-from dn2.report.drawing import COLORS, WIDTH, check_figure, import_figure, save_figure
 from dn2.report.words import one_in
 from dn2.store.results import write_file
 
