@@ -11,7 +11,7 @@ import pytest
 
 from dn2.bench.context import Bench
 from dn2.bench.data import ClassFolders
-from dn2.inputs import Item
+from dn2.inputs.files import Item
 from small_models import places_of, write_backbone, write_digits
 
 DIGITS = (0, 1, 4)

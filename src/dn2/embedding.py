@@ -14,7 +14,7 @@ from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.images import SUFFIXES, to_contact_sheet
 from dn2.embed.pipeline import Embedded
 from dn2.errors import InputError
-from dn2.inputs import Inputs, Item, find_items
+from dn2.inputs.files import Inputs, Item, find_items
 from dn2.neighbors.groups import Pooling
 from dn2.neighbors.normalize import normalize
 from dn2.store.cache import Cache

@@ -15,7 +15,7 @@ from dn2.embed.images import SHEET_CELLS, SUFFIXES, read_small, to_contact_sheet
 from dn2.embed.network import Vector, cpu_count
 from dn2.embedding import Progress, embed
 from dn2.errors import InputError
-from dn2.inputs import Item, find_again
+from dn2.inputs.files import Item, find_again
 from dn2.neighbors.exact import Positions
 from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.leave_one_out import rows_at

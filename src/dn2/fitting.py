@@ -7,7 +7,7 @@ from dn2.embed.images import SUFFIXES
 from dn2.embed.registry import from_any_folder
 from dn2.embedding import Progress, embed_items
 from dn2.errors import InputError
-from dn2.inputs import Inputs, find_groups, find_items
+from dn2.inputs.files import Inputs, find_groups, find_items
 from dn2.model import Model, reference_items
 from dn2.neighbors.conformal import attainable_rate
 from dn2.neighbors.detector import KNNDetector

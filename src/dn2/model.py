@@ -14,7 +14,7 @@ from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.images import SUFFIXES
 from dn2.embedding import EmbeddedItems, Progress, embed_items
 from dn2.errors import InputError
-from dn2.inputs import Inputs, Item, find_groups, find_items
+from dn2.inputs.files import Inputs, Item, find_groups, find_items
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.groups import Pooling

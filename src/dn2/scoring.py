@@ -11,7 +11,7 @@ import numpy as np
 from dn2.embed.pipeline import Embedded
 from dn2.embedding import Progress, Vectors, embed, unreadable_members
 from dn2.evidence import ScoredItems, places_on_map
-from dn2.inputs import Item
+from dn2.inputs.files import Item
 from dn2.neighbors.conformal import false_discoveries, mean_squared_distance
 from dn2.neighbors.exact import Positions
 from dn2.neighbors.groups import Pooling

@@ -11,7 +11,7 @@ from PIL import Image
 
 import naive
 from dn2.bench.rivals import Rival, find_rivals
-from dn2.inputs import Item
+from dn2.inputs.files import Item
 from small_bench import make_bench, silent
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
-from dn2.inputs import Item, find_items
+from dn2.inputs.files import Item, find_items
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]

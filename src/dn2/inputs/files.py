@@ -1,4 +1,4 @@
-"""What the user names on the command line or in a call, turned into items."""
+"""Files and folders that the user names, turned into items."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
-from dn2.inputs import Item, find_groups, find_items
+from dn2.inputs.files import Item, find_groups, find_items
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 
