@@ -7,7 +7,7 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from dn2.neighbors import exact
-from dn2.neighbors.exact import ExactIndex, SelectedIndex
+from dn2.neighbors.exact import ExactIndex
 
 
 @pytest.fixture(autouse=True)
@@ -235,39 +235,22 @@ def test_the_bound_on_rounding_holds_for_expanded_and_direct_distances_together(
     direct = index.distances(queries, np.tile(np.arange(len(reference)), (n_queries, 1)))
     true = ((queries.astype(np.float64)[:, None] - reference.astype(np.float64)) ** 2).sum(axis=2)
     error = np.abs(expanded - true) + np.abs(direct - true)
-    assert (error <= index._rounding_error(queries)[:, None]).all()
+    assert (error <= index._rounding_error(queries, np.full(n_queries, np.inf, np.float32))[:, None]).all()
 
 
-# Some rows that stand for items
-
-
-@given(data=st.data())
-def test_selected_rows_are_found_under_the_positions_that_they_stand_for(data):
-    items = data.draw(arrays(np.float32, (12, 2), elements=st.integers(-2, 2)))
-    chosen = data.draw(st.lists(st.integers(0, 11), min_size=3, max_size=12, unique=True))
-    index = SelectedIndex(items[chosen], np.array(chosen))
-    assert len(index) == len(chosen)
-    distances, positions = index.search(items, 2)
-    expected, places = naive.search(items, items[chosen], 2)
-    assert distances.tolist() == expected.tolist()
-    assert positions.tolist() == np.array(chosen)[places].tolist()
-
-
-@given(data=st.data())
-def test_an_item_among_the_selected_is_excluded_and_any_other_excludes_nothing(data):
-    items = data.draw(arrays(np.float32, (12, 2), elements=st.integers(-2, 2)))
-    chosen = data.draw(st.lists(st.integers(0, 11), min_size=3, max_size=12, unique=True))
-    own = np.arange(12)
-    places = [chosen.index(one) if one in chosen else None for one in own]
-    distances, positions = SelectedIndex(items[chosen], np.array(chosen)).search(items, 2, own)
-    expected, near = naive.search(items, items[chosen], 2, places)
-    assert distances.tolist() == expected.tolist()
-    assert positions.tolist() == np.array(chosen)[near].tolist()
-    assert not (positions == own[:, None]).any()
-
-
-def test_two_rows_may_stand_for_one_item():
-    index = SelectedIndex(np.array([[0], [10], [4]], np.float32), np.array([7, 7, 3]))
-    distances, positions = index.search(np.array([[9], [1]], np.float32), 3)
-    assert distances.tolist() == [[1, 25, 81], [1, 9, 81]]
-    assert positions.tolist() == [[7, 3, 7], [7, 3, 7]]
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("d", [1, 3, 64])
+def test_a_row_far_out_makes_no_search_less_certain(d):
+    reference = np.concatenate([random(500, d), 1e6 * random(5, d, seed=1)])
+    queries = np.concatenate([random(40, d, seed=2), reference[-2:] * np.float32(1.001)])
+    index = ExactIndex([reference])
+    nearest = index.search(queries, 1)[0][:, 0]
+    bound = index._rounding_error(queries, nearest)
+    proposed, order = faiss.knn(queries, reference, len(reference))
+    expanded = np.empty_like(proposed)
+    np.put_along_axis(expanded, order, proposed, axis=1)
+    direct = index.distances(queries, np.tile(np.arange(len(reference)), (len(queries), 1)))
+    true = ((queries.astype(np.float64)[:, None] - reference.astype(np.float64)) ** 2).sum(axis=2)
+    off = np.abs(expanded - true) + np.abs(direct - true) > bound[:, None]
+    assert (bound[:40] < 1e-2).all()
+    assert (direct > nearest[:, None])[off].all()

@@ -22,11 +22,12 @@ from dn2.neighbors.conformal import (
     near_duplicates,
     required_sample,
 )
-from dn2.neighbors.exact import Distances, ExactIndex, Index, Positions, Vectors
+from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
 from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.learnt import Learnt, Plan, split
 from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, rows_at, sample_positions
 from dn2.neighbors.normalize import NORMALIZATIONS, normalize
+from dn2.neighbors.selected import Index
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384

@@ -19,6 +19,7 @@ QUERIES_AT_ONCE = 16_384  # for short rows faiss turns to matrix products, three
 SPARE_CANDIDATES = 8
 MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no slower
 DISTANCES_AT_ONCE = 1 << 22
+REACH_ROUNDED = 1.01  # a share by which no direct distance is off
 
 
 class ExactIndex:
@@ -62,7 +63,7 @@ class ExactIndex:
             some = queries if len(rows) == len(queries) else queries[rows]
             candidates, floor = self._propose(some, count)
             near = self._nearest(some, candidates, k, None if exclude is None else exclude[rows])
-            proven = near[0][:, -1] < floor - self._rounding_error(some)
+            proven = near[0][:, -1] < floor - self._rounding_error(some, near[0][:, -1])
             distances[rows[proven]], positions[rows[proven]] = near[0][proven], near[1][proven]
             rows, count = rows[~proven], 8 * count
         if len(rows):
@@ -90,7 +91,7 @@ class ExactIndex:
         distances = self.distances(queries, candidates)
         if exclude is not None:
             distances[candidates == exclude[:, None]] = np.inf
-        return _unpacked(np.sort(_keys(distances, candidates), axis=1)[:, :k])
+        return nearest_first(distances, candidates, k)
 
     def _compare_with_all(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
         """Search by direct distances alone, for queries with too many neighbours about equally near."""
@@ -121,43 +122,22 @@ class ExactIndex:
             distances[inside] = part[inside]
         return distances
 
-    def _rounding_error(self, queries: Vectors) -> Distances:
+    def _rounding_error(self, queries: Vectors, nearest: Distances) -> Distances:
         """Bound the error of an expanded distance, and of a direct one: d roundings each, of terms that sum to at
-        most (|q| + |x|)^2; and what underflows."""
+        most (|q| + |x|)^2; and what underflows.
+
+        nearest : (n,) the squared distance of each query's k-th neighbour; a row longer than it and |q| reach is
+        farther away."""
         dimension = queries.shape[1]
-        lengths = np.sqrt(_squared_lengths(queries)) + self._longest
+        own = np.sqrt(_squared_lengths(queries))
+        reach = np.float32(REACH_ROUNDED) * (own + np.sqrt(nearest))
+        lengths = own + np.minimum(reach, np.float32(self._longest))
         error: Distances = (dimension + 8) * np.float32(2.0**-23) * lengths**2 + np.finfo(np.float32).tiny
         return error
 
     @cached_property
     def _longest(self) -> float:
         return math.sqrt(max((_squared_lengths(block).max() for block in self.blocks), default=0.0))
-
-
-class SelectedIndex:
-    """The k nearest of some rows that stand for reference items.
-
-    rows : (m, d) float32; positions : (m,) the reference item that each row is or stands for."""
-
-    def __init__(self, rows: Vectors, positions: Positions) -> None:
-        self._index = ExactIndex([rows])
-        self._positions = positions
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
-        """Find the k nearest rows of each query: see `ExactIndex.search`; positions are those of reference items."""
-        if exclude is not None:
-            ascending = np.argsort(self._positions)
-            places = np.searchsorted(self._positions, exclude, sorter=ascending)
-            places = ascending[np.minimum(places, len(self) - 1)]
-            exclude = np.where(self._positions[places] == exclude, places, -1)
-        distances, places = self._index.search(queries, k, exclude)
-        return distances, self._positions[places]
-
-
-Index = ExactIndex | SelectedIndex
 
 
 def _direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
@@ -172,6 +152,12 @@ def _direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
         *ids.shape,
     )
     return distances
+
+
+def nearest_first(distances: Distances, positions: Positions, k: int) -> tuple[Distances, Positions]:
+    """Choose the k nearest of some candidates of each query, (n, m) distances and positions: both (n, k), ascending,
+    ties broken by position."""
+    return _unpacked(np.sort(_keys(distances, positions), axis=1)[:, :k])
 
 
 def _keys(distances: Distances, positions: Positions) -> Keys:

@@ -15,9 +15,10 @@ import numpy as np
 from dn2.neighbors.clean import Judges, Share, estimate_share
 from dn2.neighbors.columns import find_scaling, scale_columns
 from dn2.neighbors.conformal import Calibration, Scores
-from dn2.neighbors.exact import Positions, SelectedIndex, Vectors
+from dn2.neighbors.exact import Positions, Vectors
 from dn2.neighbors.kmeans import find_centroids
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, random_order, rows_at
+from dn2.neighbors.selected import SelectedIndex
 from dn2.neighbors.whitening import MOST_ROWS, find_whitening, whiten
 
 # Rows that judge which items belong to a contaminated set: more would cost and not judge better.

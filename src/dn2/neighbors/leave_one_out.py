@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dn2.neighbors.exact import Distances, ExactIndex, Index, Positions, Vectors
+from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
+from dn2.neighbors.selected import Index
 
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
 

@@ -1,0 +1,97 @@
+"""Some rows in place of the reference items, of which many may be alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors, nearest_first
+
+CANDIDATES_AT_ONCE = 1 << 22
+WORDS_AT_ONCE = 1 << 20
+
+
+class SelectedIndex:
+    """The k nearest of some rows that stand for reference items.
+
+    rows : (m, d) float32; positions : (m,) the reference item that each row is or stands for.
+
+    Copies of a row are searched as one: a table may hold one row a hundred thousand times."""
+
+    def __init__(self, rows: Vectors, positions: Positions) -> None:
+        self._positions = positions
+        self._order, self._starts = group_copies(rows)
+        firsts = self._order[self._starts[:-1]]
+        self._index = ExactIndex([rows if len(firsts) == len(rows) else rows[firsts]])
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+        """Find the k nearest rows of each query: see `ExactIndex.search`; positions are those of reference items, ties
+        broken by the order of the rows."""
+        own = None if exclude is None else self._places(exclude)
+        count = k + (own is not None)
+        # Of the nearest rows, each has a first copy that is nearer or comes earlier: so many distinct ones hold them.
+        distances, groups = self._index.search(queries, min(count, len(self._index)))
+        copies = min(count, int(np.diff(self._starts).max()))
+        step = max(1, CANDIDATES_AT_ONCE // (groups.shape[1] * copies))
+        parts = [
+            self._nearest(distances[part], groups[part], copies, k, None if own is None else own[part])
+            for part in (slice(start, start + step) for start in range(0, len(queries), step))
+        ]
+        near, places = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
+        return near, self._positions[places]
+
+    def _places(self, positions: Positions) -> Positions:
+        """Return which row stands for each of some reference items, -1 for none."""
+        ascending = np.argsort(self._positions)
+        places = np.searchsorted(self._positions, positions, sorter=ascending)
+        places = ascending[np.minimum(places, len(self) - 1)]
+        return np.where(self._positions[places] == positions, places, -1)
+
+    def _nearest(
+        self, distances: Distances, groups: Positions, copies: int, k: int, own: Positions | None
+    ) -> tuple[Distances, Positions]:
+        """Choose among the first copies of the nearest distinct rows."""
+        if copies == 1 and own is None:
+            return distances, self._order[self._starts[groups]]
+        at = self._starts[groups][:, :, None] + np.arange(copies)
+        there = at < self._starts[groups + 1][:, :, None]
+        places = self._order[np.where(there, at, 0)]
+        if own is not None:
+            there &= places != own[:, None, None]
+        far = np.where(there, distances[:, :, None], np.float32(np.inf))
+        return nearest_first(far.reshape(len(far), -1), places.reshape(len(far), -1), k)
+
+
+def group_copies(rows: Vectors) -> tuple[Positions, Positions]:
+    """Bring together rows, (m, d), that are equal bit for bit.
+
+    Returns (m,) places of the rows, group by group, ascending within each, and (g + 1,) where the groups start; groups
+    come in the order of their first rows."""
+    hashes = _hashes(rows)
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order][1:] == hashes[order][:-1]
+    apart = np.flatnonzero(same)  # neighbours in that order with one hash: nearly always copies, but that is checked
+    same[apart] = [rows[a].tobytes() == rows[b].tobytes() for a, b in zip(order[apart], order[apart + 1], strict=True)]
+    starts = np.flatnonzero(np.concatenate([[True], ~same]))
+    sizes = np.diff(np.append(starts, len(rows)))
+    by_first = np.argsort(order[starts], kind="stable")
+    members = np.repeat(starts[by_first] - np.cumsum(sizes[by_first]) + sizes[by_first], sizes[by_first])
+    return order[members + np.arange(len(rows))], np.concatenate([[0], np.cumsum(sizes[by_first])])
+
+
+def _hashes(rows: Vectors) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """Return a number for each row, equal for equal ones and rarely so for others."""
+    words = rows.view(np.uint32)
+    generator = np.random.default_rng(0)
+    factors = generator.integers(1 << 63, size=words.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    step = max(1, WORDS_AT_ONCE // words.shape[1])
+    parts = [words[start : start + step].astype(np.uint64) @ factors for start in range(0, len(words), step)]
+    hashes: np.ndarray[Any, np.dtype[np.uint64]] = np.concatenate(parts)
+    return hashes
+
+
+Index = ExactIndex | SelectedIndex
