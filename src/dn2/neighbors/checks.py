@@ -1,16 +1,43 @@
-"""What numbers of neighbours and values of rows may be."""
+"""What parameters of the detector and values of rows may be."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.neighbors.clean import check_share
+from dn2.neighbors.conformal import check_rate
+from dn2.neighbors.kmeans import parse_index
+from dn2.neighbors.normalize import NORMALIZATIONS
 
 # The square of a longer row overflows in float32, or nearly.
 LARGEST_LENGTH = 1e18
+
+
+def check_parameters(given: Mapping[str, Any]) -> None:
+    """Raise InputError for parameters of a `KNNDetector`, by name, that are out of range or do not go together."""
+    check_neighbors(given["n_neighbors"])
+    if given["false_alarm_rate"] is not None:
+        check_rate(given["false_alarm_rate"])
+    if given["normalize"] not in NORMALIZATIONS:
+        raise InputError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {given['normalize']!r}")
+    if given["scale_columns"] and given["normalize"] != "none":
+        raise InputError(f"scale_columns takes rows as they are: normalize must be 'none', got {given['normalize']!r}")
+    if len(given["categorical_columns"]) and not given["scale_columns"]:
+        raise InputError("categories are compared where columns are scaled; say so with scale_columns=True")
+    if parse_index(given["index"]) is not None and given["n_neighbors"] != 1:
+        raise InputError(
+            f"an item is compared with its nearest centroid: n_neighbors must be 1, got {given['n_neighbors']}"
+        )
+    check_share(given["drop"])
+    if not given["contaminated"] and (given["drop"] is not None or given["first_neighbors"] is not None):
+        raise InputError("drop and first_neighbors need a set that is contaminated; say so with contaminated=True")
+    if given["first_neighbors"] is not None:
+        check_neighbors(given["first_neighbors"], "first_neighbors")
 
 
 def check_neighbors(k: Any, name: str = "n_neighbors") -> None:
@@ -19,8 +46,16 @@ def check_neighbors(k: Any, name: str = "n_neighbors") -> None:
         raise InputError(f"{name} must be a whole number of at least 1, got {k!r}")
 
 
+def check_columns(categorical: Sequence[Any], n_columns: int) -> None:
+    """Raise InputError for columns of categories that are no positions of columns."""
+    for one in categorical:
+        if isinstance(one, bool) or not isinstance(one, (int, np.integer)) or not 0 <= one < n_columns:
+            raise InputError(f"categorical_columns must lie in 0 ... {n_columns - 1}, got {one!r}")
+
+
 def check_values(rows: np.ndarray[Any, Any]) -> None:
     """Raise InputError for rows, (n, d), so long that their squares overflow."""
-    largest, limit = max(float(rows.max()), -float(rows.min())), LARGEST_LENGTH / math.sqrt(rows.shape[1])
+    largest = max(float(np.fmax.reduce(rows, axis=None)), -float(np.fmin.reduce(rows, axis=None)))  # past what is NaN
+    limit = LARGEST_LENGTH / math.sqrt(rows.shape[1])
     if largest > limit:
         raise InputError(f"values must lie within +-{limit:.3g}, got {largest:.3g}; scale them down")

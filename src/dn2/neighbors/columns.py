@@ -2,54 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import ndtri
 
 from dn2.neighbors.conformal import Scores
-from dn2.neighbors.exact import Vectors
+from dn2.neighbors.exact import Positions, Vectors
 
 MOST_KNOTS = 1_000
 
+# What is rarer counts as so rare: a value missing where hardly any was, a category hardly ever seen.
+RAREST = 1e-3
+MOST_CATEGORIES = 50  # of a column that have a coordinate each; the rarer ones share one
 
-def find_scaling(rows: Vectors) -> Vectors:
-    """Learn how the columns of rows, (n, d), are distributed.
+# Each column has a z-score and a normal score, or categories, whose variances add up to this.
+VARIANCE = 2.0
 
-    Returns (3 + q, d) float32: means, standard deviations, and what normal scores are divided by (1 for a constant
-    column), then q quantiles, evenly placed from the smallest value to the largest."""
-    places = np.rint(np.linspace(0, len(rows) - 1, min(MOST_KNOTS, len(rows)))).astype(int)
-    quantiles = np.sort(rows, axis=0)[places]  # values as they are: between them, equal ones would fall apart
-    spreads = _normal_scores(rows, quantiles).std(axis=0)
-    deviations = rows.std(axis=0, dtype=np.float64)
-    means = rows.mean(axis=0, dtype=np.float64)
-    found = [means, np.where(deviations > 0, deviations, 1), np.where(spreads > 0, spreads, 1)]
-    scaling: Vectors = np.concatenate([np.stack(found), quantiles]).astype(np.float32)
-    return scaling
+# Where a value lies that leaves a constant column, or is missing from a full one.
+FAR_OUT = float(np.sqrt(VARIANCE / RAREST))
+
+FARTHEST = 1e9  # beyond which squares would overflow
+ROWS_AT_ONCE = 65_536
 
 
-def scale_columns(rows: Vectors, scaling: Vectors) -> Vectors:
-    """Put beside each other two views of rows, (n, d): z-scores, and normal scores, both of variance 1.
+@dataclass(frozen=True)
+class Scaling:
+    """How the columns of a table are distributed; all arrays are empty where rows are taken as they are.
 
-    Z-scores tell how far out a value is; normal scores, of the quantile that a value is, serve skewed and heavy-tailed
-    columns.  No single view serves all tables.  Returns (n, 2 d) float32; rows as they are, where nothing is scaled."""
-    if not len(scaling):
-        return rows
-    means, deviations, spreads = scaling[:3].astype(np.float64)
-    z_scores = (rows - means) / deviations
-    normal = _normal_scores(rows, scaling[3:]) / spreads
-    scaled: Vectors = np.concatenate([z_scores, normal], axis=1).astype(np.float32)
-    return scaled
+    numbers : (4 + q, d) float32: of each column of numbers the mean, the standard deviation (0 for a constant one),
+        what normal scores are divided by, the share of missing values, and q quantiles, evenly placed.
+    categories : (m, 3) float32: of each column of categories, those with a coordinate of their own in ascending order,
+        NaN for the missing, and last infinity for all others: column, category, and where it lies on its coordinate."""
+
+    numbers: Vectors
+    categories: Vectors
+
+    @classmethod
+    def none(cls, dimension: int) -> Self:
+        """Leave rows of so many columns as they are."""
+        return cls(np.empty((0, dimension), np.float32), np.empty((0, 3), np.float32))
+
+    @classmethod
+    def find(cls, rows: Vectors, categorical: Sequence[int] = ()) -> Self:
+        """Learn from rows, (n, d), NaN where a value is missing; categorical : the columns of categories."""
+        numbers = _distribution(rows)
+        numbers[:, list(categorical)] = 0
+        found = [_categories(column, rows[:, column]) for column in sorted(categorical)]
+        return cls(numbers, np.concatenate(found) if found else cls.none(0).categories)
+
+    def __bool__(self) -> bool:
+        return bool(len(self.numbers))
+
+    @property
+    def categorical(self) -> list[int]:
+        """The columns of categories, ascending."""
+        return sorted({int(column) for column in self.categories[:, 0]})
+
+    @property
+    def owners(self) -> Positions:
+        """The column that each coordinate of a scaled row comes from, (v,)."""
+        d = self.numbers.shape[1]
+        if not self:
+            return np.arange(d)
+        numeric = np.setdiff1d(np.arange(d), self.categorical)
+        incomplete = numeric[self._incomplete(numeric)]
+        return np.concatenate([numeric, numeric, incomplete, self.categories[:, 0].astype(np.int64)])
+
+    def apply(self, rows: Vectors) -> Vectors:
+        """Return rows, (n, d), in coordinates whose differences compare: (n, v) float32.
+
+        Of a number, its z-score, which tells how far out it is, and the normal score of the quantile that it is, which
+        serves skewed and heavy-tailed columns: no single view serves all tables.  Of a column with missing values,
+        whether it is missing.  Of a category, one coordinate for each, farther from the others the rarer it is (the
+        chi-squared distance of multiple correspondence analysis, Greenacre, 1984)."""
+        if not self:
+            return rows
+        scaled = np.empty((len(rows), len(self.owners)), np.float32)
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            scaled[part] = np.concatenate([*self._of_numbers(rows[part]), *self._of_categories(rows[part])], axis=1)
+        return scaled
+
+    def _of_numbers(self, rows: Vectors) -> list[Scores]:
+        numeric = np.setdiff1d(np.arange(rows.shape[1]), self.categorical)
+        means, deviations, spreads, shares = self.numbers[:4, numeric].astype(np.float64)
+        values = rows[:, numeric]
+        missing = np.isnan(values)
+        incomplete = self._incomplete(numeric)
+        away = values - means
+        z_scores = np.where(deviations > 0, away / np.where(deviations > 0, deviations, 1), FAR_OUT * np.sign(away))
+        z_scores = np.where(missing, np.where(incomplete, 0, -FAR_OUT), z_scores.clip(-FARTHEST, FARTHEST))
+        normal = np.where(missing, 0, _normal_scores(values, self.numbers[4:, numeric]) / spreads)
+        return [z_scores, normal, missing[:, incomplete] * np.sqrt(VARIANCE / _variance(shares[incomplete]))]
+
+    def _incomplete(self, columns: Positions) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Tell which of some columns of numbers have missing values, (c,)."""
+        incomplete: np.ndarray[Any, np.dtype[np.bool_]] = self.numbers[3, columns] > 0
+        return incomplete
+
+    def _of_categories(self, rows: Vectors) -> Iterator[Scores]:
+        for column in self.categorical:
+            _, known, coordinates = self.categories[self.categories[:, 0] == column].T.astype(np.float64)
+            values = rows[:, column]
+            places = np.searchsorted(known[:-1], values).clip(max=len(known) - 1)
+            found = (known[places] == values) | (np.isnan(known[places]) & np.isnan(values))
+            places = np.where(found, places, len(known) - 1)
+            one_hot = np.zeros((len(rows), len(known)))
+            one_hot[np.arange(len(rows)), places] = coordinates[places]
+            yield one_hot
 
 
-def split_over_columns(pairs: Iterable[tuple[Vectors, Vectors]], n_columns: int) -> Scores:
-    """Split mean squared distances over the columns of a table, (n, n_columns).
+def split_over_columns(pairs: Iterator[tuple[Vectors, Vectors]], owners: Positions, scores: Scores) -> Scores:
+    """Split mean squared distances over the columns of a table: (n, d), the parts of a row adding up to its score.
 
-    pairs : a row, (v,), and its nearest ones, (k, v), where v is n_columns once for each view of them."""
-    parts = [np.square(row - near.astype(np.float64)).mean(axis=0) for row, near in pairs]
-    split: Scores = np.stack(parts).reshape(len(parts), -1, n_columns).sum(axis=1)
-    return split
+    pairs : a row, (v,), and its nearest ones, (k, v); owners : (v,) the column of each coordinate.
+    scores : (n,) the distances, as the search rounds them."""
+    d = int(owners.max()) + 1
+    parts = [np.bincount(owners, np.square(row - near.astype(np.float64)).mean(axis=0), d) for row, near in pairs]
+    split = np.stack(parts) if parts else np.empty((0, d))
+    totals = split.sum(axis=1)
+    adjusted: Scores = split * (scores / np.where(totals > 0, totals, 1))[:, None]
+    return adjusted
+
+
+def _distribution(rows: Vectors) -> Vectors:
+    """Return what `Scaling.numbers` holds of rows, (n, d)."""
+    n = len(rows)
+    ascending = np.sort(rows, axis=0)  # what is missing comes last
+    present = n - np.isnan(ascending).sum(axis=0)
+    places = np.rint(np.linspace(0, np.maximum(present, 1) - 1, min(MOST_KNOTS, n))).astype(int)
+    quantiles = np.take_along_axis(ascending, places, axis=0)  # values as they are: between them, equal ones fall apart
+    quantiles = np.where(present > 0, quantiles, 0)
+    there = ~np.isnan(rows)
+    counts = np.maximum(present, 1)
+    means = np.where(there, rows, 0).sum(axis=0, dtype=np.float64) / counts
+    deviations = np.sqrt(np.square(np.where(there, rows - means, 0)).sum(axis=0) / counts)
+    constant = quantiles[0] == quantiles[-1]
+    means, deviations = np.where(constant, quantiles[0], means), np.where(constant, 0, deviations)
+    normal = np.where(there, _normal_scores(np.where(there, rows, quantiles[0]), quantiles), 0)
+    centred = np.where(there, normal - normal.sum(axis=0) / counts, 0)
+    spreads = np.sqrt(np.square(centred).sum(axis=0) / counts)
+    found = [means, deviations, np.where(constant | (spreads == 0), 1, spreads), 1 - present / n]
+    numbers: Vectors = np.concatenate([np.stack(found), quantiles]).astype(np.float32)
+    return numbers
+
+
+def _categories(column: int, values: Vectors) -> Vectors:
+    """Return what `Scaling.categories` holds of a column, (n,): the commoner a category, the nearer it lies to 0.
+
+    What was never seen is as rare as what was seen once (Good, 1953)."""
+    known, counts = np.unique(values, return_counts=True)
+    most = np.sort(np.argsort(-counts, kind="stable")[:MOST_CATEGORIES])
+    shares = counts[most] / len(values)
+    others = max(1 - shares.sum(), (counts == 1).sum() / len(values))
+    weights = VARIANCE / max(1, min(len(known), len(most) + 1) - 1)
+    coordinates = np.sqrt(weights / np.maximum(np.append(shares, others), RAREST))
+    categories = np.stack([np.full(len(most) + 1, column), np.append(known[most], np.inf), coordinates], axis=1)
+    return categories.astype(np.float32)
+
+
+def _variance(shares: Scores) -> Scores:
+    """Return the variance of what is true for a share of rows, and no less than for the rarest."""
+    bounded = shares.clip(RAREST, 1 - RAREST)
+    variance: Scores = bounded * (1 - bounded)
+    return variance
 
 
 def _normal_scores(rows: np.ndarray[Any, Any], quantiles: np.ndarray[Any, Any]) -> Scores:

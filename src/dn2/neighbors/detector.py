@@ -10,23 +10,20 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.checks import check_neighbors, check_values
-from dn2.neighbors.clean import check_share
-from dn2.neighbors.columns import split_over_columns
+from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_values
+from dn2.neighbors.columns import Scaling, split_over_columns
 from dn2.neighbors.conformal import (
     Calibration,
     Scores,
     attainable_rate,
-    check_rate,
     mean_squared_distance,
     near_duplicates,
     required_sample,
 )
 from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
-from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.learnt import Learnt, Plan, split
 from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, rows_at, sample_positions
-from dn2.neighbors.normalize import NORMALIZATIONS, normalize
+from dn2.neighbors.normalize import normalize
 from dn2.neighbors.selected import Index
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
@@ -43,8 +40,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     index : `exact` (`auto` is the same), or `kmeans:C`: C centroids take the place of the items, and n_neighbors
         must be 1.
     scale_columns : whether the columns of a table, each of a scale of its own, are made alike: z-scores and normal
-        scores of each, joined (see `dn2.neighbors.columns`); learnt from a random half of the items, so that the other
-        half calibrates.
+        scores of each, joined, and NaN is a value that is missing (see `dn2.neighbors.columns`); learnt from a random
+        half of the items, so that the other half calibrates.
+    categorical_columns : which of these columns hold categories: numbers that are equal or not.
     whiten : whether directions in which near items differ much count for less (see `dn2.neighbors.whitening`); learnt
         from a random half of the items, so that the other half calibrates.
     contaminated : whether anomalies are among the reference items and are to be set aside (DN2's unsupervised mode).
@@ -64,6 +62,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         normalize: str = "none",
         index: str = "auto",
         scale_columns: bool = False,
+        categorical_columns: Sequence[int] = (),
         whiten: bool = False,
         contaminated: bool = False,
         drop: float | None = None,
@@ -74,6 +73,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.normalize = normalize
         self.index = index
         self.scale_columns = scale_columns
+        self.categorical_columns = categorical_columns
         self.whiten = whiten
         self.contaminated = contaminated
         self.drop = drop
@@ -81,20 +81,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def check_parameters(self) -> None:
         """Raise InputError for parameters that are out of range or do not go together."""
-        check_neighbors(self.n_neighbors)
-        if self.false_alarm_rate is not None:
-            check_rate(self.false_alarm_rate)
-        if self.normalize not in NORMALIZATIONS:
-            raise InputError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {self.normalize!r}")
-        if parse_index(self.index) is not None and self.n_neighbors != 1:
-            raise InputError(
-                f"an item is compared with its nearest centroid: n_neighbors must be 1, got {self.n_neighbors}"
-            )
-        check_share(self.drop)
-        if not self.contaminated and (self.drop is not None or self.first_neighbors is not None):
-            raise InputError("drop and first_neighbors need a set that is contaminated; say so with contaminated=True")
-        if self.first_neighbors is not None:
-            check_neighbors(self.first_neighbors, "first_neighbors")
+        check_parameters(self.get_params())
 
     def fit(self, X: Any, y: None = None) -> Self:
         """Take X, of shape (n, d), as the reference set.
@@ -103,6 +90,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         n_neighbors + 1 items or a false-alarm rate that n items cannot support."""
         self.check_parameters()
         rows = self._rows(X, reset=True)
+        check_columns(self.categorical_columns, rows.shape[1])
         self._check_size(len(rows))
         blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
         if self._plan is not None:
@@ -183,10 +171,8 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def _plan(self) -> Plan | None:
-        centroids = parse_index(self.index)
-        if centroids is None and not (self.contaminated or self.scale_columns or self.whiten):
-            return None
-        return Plan(self.contaminated, self.drop, self.first_neighbors, centroids, self.scale_columns, self.whiten)
+        plan = Plan.of(self.get_params())
+        return plan if plan.learns else None
 
     def _learn(self, blocks: Sequence[Vectors], readmitted: Positions | None = None) -> Self:
         """Learn from a random part of the set and calibrate with the rest of it."""
@@ -264,8 +250,10 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         splits over columns then."""
         if self.normalize != "none" or self.whiten:
             raise InputError("scores split over columns only with normalize='none' and whiten=False")
-        near = zip(self.as_compared(X), self.search(X)[1], strict=True)
-        return split_over_columns(((row, self.compared_with(row, places)) for row, places in near), self.n_features_in_)
+        rows, (distances, positions) = self.as_compared(X), self.search(X)
+        pairs = ((row, self.compared_with(row, near)) for row, near in zip(rows, positions, strict=True))
+        scaling = Scaling.none(self.n_features_in_) if self._learnt is None else self._learnt.columns
+        return split_over_columns(pairs, scaling.owners, mean_squared_distance(distances))
 
     def p_value(self, X: Any) -> Scores:
         """Return conformal p-values, (n,): a normal item gets one of at most `rate` with at most that probability."""
@@ -301,12 +289,17 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """List (item, nearest other item), by position, of calibrating items that have a near copy."""
-        if self._learnt is not None and len(self._learnt.representatives):
-            return []  # centroids have no copies
+        if self._learnt is not None and not self._learnt.tells_copies:
+            return []
         copies = near_duplicates(self._loo.distances[:, 0])
         return [
             (int(a), int(b)) for a, b in zip(self._loo.members[copies], self._loo.neighbors[copies, 0], strict=True)
         ]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.scale_columns
+        return tags
 
     def _check_size(self, n: int) -> None:
         if n <= self.n_neighbors:
@@ -316,6 +309,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _rows(self, X: Any, reset: bool = False) -> Vectors:
-        rows = validate_data(self, X, reset=reset, dtype="numeric")
+        finite = "allow-nan" if self.scale_columns else True
+        rows = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=finite)
         check_values(rows)
         return normalize(np.ascontiguousarray(rows, np.float32), self.normalize)

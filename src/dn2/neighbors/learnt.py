@@ -6,17 +6,17 @@ leave-one-out holds for them as it stands; both parts stay in the reference set.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from dn2.neighbors.clean import Judges, Share, estimate_share
-from dn2.neighbors.columns import find_scaling, scale_columns
+from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Calibration, Scores
 from dn2.neighbors.exact import Positions, Vectors
-from dn2.neighbors.kmeans import find_centroids
+from dn2.neighbors.kmeans import find_centroids, parse_index
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, random_order, rows_at
 from dn2.neighbors.selected import SelectedIndex
 from dn2.neighbors.whitening import MOST_ROWS, find_whitening, whiten
@@ -33,15 +33,16 @@ class Learnt:
     """Which items stand aside, how rows are seen, and what stands in place of items.
 
     aside : positions of the items set aside, ascending.  readmitted : those that a person took back.
-    scaling : (3 + q, d) float32, see `find_scaling`; empty where columns are taken as they are.
-    directions, factors : (r, d) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
-    centroids, representatives : (C, d) float32, as rows are compared, and the positions that stand for them; empty
+    scaling, categories : (4 + q, d) and (m, 3) float32, see `Scaling`; empty where columns are taken as they are.
+    directions, factors : (r, v) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
+    centroids, representatives : (C, v) float32, as rows are compared, and the positions that stand for them; empty
         without k-means.
     share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
 
     aside: Positions
     readmitted: Positions
     scaling: Vectors
+    categories: Vectors
     directions: Vectors
     factors: Vectors
     centroids: Vectors
@@ -52,7 +53,23 @@ class Learnt:
     def nothing(cls, dimension: int, readmitted: Positions) -> Self:
         """Start with nothing learnt."""
         rows, numbers, positions = np.empty((0, dimension), np.float32), np.empty(0), np.empty(0, np.int64)
-        return cls(positions, readmitted, rows, rows, numbers.astype(np.float32), rows, positions, numbers)
+        plain = Scaling.none(dimension)
+        return cls(
+            aside=positions,
+            readmitted=readmitted,
+            scaling=plain.numbers,
+            categories=plain.categories,
+            directions=rows,
+            factors=numbers.astype(np.float32),
+            centroids=rows,
+            representatives=positions,
+            share=numbers,
+        )
+
+    @property
+    def columns(self) -> Scaling:
+        """How the columns of a table are made alike."""
+        return Scaling(self.scaling, self.categories)
 
     def index(self, blocks: Sequence[Vectors]) -> SelectedIndex:
         """Return the index that queries are compared with; blocks : the whole reference set."""
@@ -64,7 +81,7 @@ class Learnt:
 
     def compared(self, rows: Vectors) -> Vectors:
         """Return normalised rows, (n, d), as the index compares them."""
-        return whiten(scale_columns(rows, self.scaling), self.directions, self.factors)
+        return whiten(self.columns.apply(rows), self.directions, self.factors)
 
     def leave_one_out(self, blocks: Sequence[Vectors], index: SelectedIndex, members: Positions, k: int) -> LeaveOneOut:
         """Search for the neighbours of some items of the whole reference set."""
@@ -78,10 +95,15 @@ class Learnt:
         return replace(
             calibration,
             scores=calibration.scores[: m - trimmed],
-            n_near_duplicates=0 if len(self.representatives) else calibration.n_near_duplicates,
+            n_near_duplicates=calibration.n_near_duplicates if self.tells_copies else 0,
             learnt=self.in_words(),
             n_trimmed=trimmed,
         )
+
+    @property
+    def tells_copies(self) -> bool:
+        """Whether a near copy is suspicious: centroids have none, and rows of a table may be alike by nature."""
+        return not (len(self.representatives) or self.columns)
 
     def in_words(self) -> str:
         """Name what was learnt, as the subject of a sentence with its verb."""
@@ -103,7 +125,7 @@ class Plan:
 
     clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
     `Judges`.  centroids : how many centroids take the place of the items, None for none.
-    scale, whiten : whether to scale columns, and to whiten."""
+    scale, whiten : whether to scale columns, and to whiten; categorical : the columns of categories."""
 
     clean: bool
     drop: float | None
@@ -111,12 +133,31 @@ class Plan:
     centroids: int | None
     scale: bool = False
     whiten: bool = False
+    categorical: Sequence[int] = ()
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> Self:
+        """Plan what a `KNNDetector` of these parameters, by name, learns."""
+        same = {name: parameters[name] for name in ("drop", "first_neighbors", "whiten")}
+        return cls(
+            clean=parameters["contaminated"],
+            centroids=parse_index(parameters["index"]),
+            scale=parameters["scale_columns"],
+            categorical=parameters["categorical_columns"],
+            **same,
+        )
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to learn."""
+        return self.clean or self.scale or self.whiten or self.centroids is not None
 
     def learn(self, blocks: Sequence[Vectors], learning: Positions, readmitted: Positions) -> Learnt:
         """Learn from the rows at some positions of the reference set."""
         learnt = Learnt.nothing(blocks[0].shape[1], readmitted)
         if self.scale:
-            learnt = replace(learnt, scaling=find_scaling(rows_at(blocks, learning[:MOST_SCALED])))
+            found = Scaling.find(rows_at(blocks, learning[:MOST_SCALED]), self.categorical)
+            learnt = replace(learnt, scaling=found.numbers, categories=found.categories)
         if self.clean:
             aside, share = self._set_aside(blocks, learning, learnt)
             learnt = replace(learnt, aside=np.setdiff1d(aside, readmitted), share=share)
