@@ -186,6 +186,49 @@ def scaled_columns(rows: Any, reference: Any) -> Any:
     return np.array(result)
 
 
+def column_distance(one: float, other: float, values: Any, categorical: bool = False) -> float:
+    """Return the squared distance of two values of a column whose values elsewhere are known; NaN is a missing one."""
+    if categorical:
+        return category_distance(one, other, values)
+    present = [value for value in values if value == value]
+    missing = len(values) - len(present)
+    rare, far_out = 1 / 1000, math.sqrt(2000)
+
+    def views(value: float) -> list[float]:
+        share = min(max(missing / len(values), rare), 1 - rare)
+        marked = math.sqrt(2 / (share * (1 - share)))
+        if value != value:
+            return [0, 0, marked] if missing else [-far_out, 0, 0]
+        normal = [normal_value(single, present) for single in present] or [0.0]
+        place = normal_value(value, present) / (np.std(normal) or 1) if present else 0.0
+        if len(set(present)) < 2:
+            constant = present[0] if present else 0
+            return [far_out * float(np.sign(value - constant)), place, 0]
+        return [(value - np.mean(present)) / np.std(present), place, 0]
+
+    return sum((a - b) ** 2 for a, b in zip(views(one), views(other), strict=True))
+
+
+def category_distance(one: float, other: float, values: Any) -> float:
+    """Return the squared distance of two categories, NaN among them: 0 for the same, else the sum of 1 / share of each,
+    but 1,000 at most, scaled so that two values of two categories are as far apart as z-scores twice would be.
+
+    A category not among the values, as any beyond the 50 most frequent, is one of the others."""
+    names = ["missing" if value != value else value for value in values]
+    counts = {name: names.count(name) for name in names}
+    ascending = sorted(counts, key=lambda name: (name == "missing", name))
+    common = sorted(ascending, key=lambda name: -counts[name])[:50]
+    shares = {name: counts[name] / len(names) for name in common}
+    once = sum(count == 1 for count in counts.values())
+    shares["others"] = max(1 - sum(shares.values()), once / len(names))
+    first, second = ("missing" if value != value else value for value in (one, other))
+    first, second = (name if name in common else "others" for name in (first, second))
+    if first == second:
+        return 0.0
+    weight = 2 / max(1, min(len(counts), len(common) + 1) - 1)
+    return weight * (1 / max(shares[first], 1 / 1000) + 1 / max(shares[second], 1 / 1000))
+
+
 def normal_value(value: float, values: Any) -> float:
     """Return the normal value of a value's place, in [0, 1], among others."""
     ordered, last = sorted(values), len(values) - 1
@@ -198,7 +241,7 @@ def normal_value(value: float, values: Any) -> float:
         below = max(place for place, one in enumerate(ordered) if one < value)
         place = below + (value - ordered[below]) / (ordered[below + 1] - ordered[below])
     edge = 0.5 / len(values)
-    return NormalDist().inv_cdf(min(1 - edge, max(edge, place / last)))
+    return NormalDist().inv_cdf(min(1 - edge, max(edge, place / max(last, 1))))
 
 
 def mean_row(rows: Any) -> list[float]:

@@ -21,14 +21,15 @@ def in_blocks(rows, size=7):
 
 def made(aside=(), centroids=0, share=(), directions=0, scaled=False):
     return Learnt(
-        np.array(aside, np.int64),
-        NOTHING,
-        np.zeros((5 * scaled, 2), np.float32),
-        np.eye(2, dtype=np.float32)[:directions],
-        np.ones(directions, np.float32),
-        np.arange(2 * centroids, dtype=np.float32).reshape(-1, 2),
-        np.arange(centroids, dtype=np.int64),
-        np.array(share, np.float64),
+        aside=np.array(aside, np.int64),
+        readmitted=NOTHING,
+        scaling=np.zeros((5 * scaled, 2), np.float32),
+        categories=np.empty((0, 3), np.float32),
+        directions=np.eye(2, dtype=np.float32)[:directions],
+        factors=np.ones(directions, np.float32),
+        centroids=np.arange(2 * centroids, dtype=np.float32).reshape(-1, 2),
+        representatives=np.arange(centroids, dtype=np.int64),
+        share=np.array(share, np.float64),
     )
 
 

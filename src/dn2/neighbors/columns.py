@@ -33,7 +33,7 @@ class Scaling:
     """How the columns of a table are distributed; all arrays are empty where rows are taken as they are.
 
     numbers : (4 + q, d) float32: of each column of numbers the mean, the standard deviation (0 for a constant one),
-        what normal scores are divided by, the share of missing values, and q quantiles, evenly placed.
+        what normal scores are divided by, the share of missing values, and up to q quantiles, evenly placed, then NaN.
     categories : (m, 3) float32: of each column of categories, those with a coordinate of their own in ascending order,
         NaN for the missing, and last infinity for all others: column, category, and where it lies on its coordinate."""
 
@@ -130,24 +130,27 @@ def split_over_columns(pairs: Iterator[tuple[Vectors, Vectors]], owners: Positio
 
 def _distribution(rows: Vectors) -> Vectors:
     """Return what `Scaling.numbers` holds of rows, (n, d)."""
-    n = len(rows)
-    ascending = np.sort(rows, axis=0)  # what is missing comes last
-    present = n - np.isnan(ascending).sum(axis=0)
-    places = np.rint(np.linspace(0, np.maximum(present, 1) - 1, min(MOST_KNOTS, n))).astype(int)
-    quantiles = np.take_along_axis(ascending, places, axis=0)  # values as they are: between them, equal ones fall apart
-    quantiles = np.where(present > 0, quantiles, 0)
     there = ~np.isnan(rows)
-    counts = np.maximum(present, 1)
-    means = np.where(there, rows, 0).sum(axis=0, dtype=np.float64) / counts
-    deviations = np.sqrt(np.square(np.where(there, rows - means, 0)).sum(axis=0) / counts)
-    constant = quantiles[0] == quantiles[-1]
-    means, deviations = np.where(constant, quantiles[0], means), np.where(constant, 0, deviations)
-    normal = np.where(there, _normal_scores(np.where(there, rows, quantiles[0]), quantiles), 0)
-    centred = np.where(there, normal - normal.sum(axis=0) / counts, 0)
-    spreads = np.sqrt(np.square(centred).sum(axis=0) / counts)
-    found = [means, deviations, np.where(constant | (spreads == 0), 1, spreads), 1 - present / n]
+    present = there.sum(axis=0)
+    quantiles = np.full((min(MOST_KNOTS, len(rows)), rows.shape[1]), np.nan, np.float32)
+    for column, (values, count) in enumerate(zip(np.sort(rows, axis=0).T, present, strict=True)):
+        knots = min(MOST_KNOTS, count)  # values as they are: between them, equal ones would fall apart
+        quantiles[:knots, column] = values[np.rint(np.linspace(0, count - 1, knots)).astype(int)]
+    means, deviations = _mean_and_deviation(rows.astype(np.float64), there)
+    _, spreads = _mean_and_deviation(_normal_scores(rows, quantiles), there)
+    constant = np.fmax.reduce(rows, axis=0) == np.fmin.reduce(rows, axis=0)
+    means[constant], deviations[constant] = rows[there.argmax(axis=0)[constant], constant], 0
+    found = [means, deviations, np.where(spreads > 0, spreads, 1), 1 - present / len(rows)]
     numbers: Vectors = np.concatenate([np.stack(found), quantiles]).astype(np.float32)
     return numbers
+
+
+def _mean_and_deviation(values: Scores, there: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Scores, Scores]:
+    """Return the mean and the standard deviation of what is there of each column of values, (n, d); 0 of nothing."""
+    counts = np.maximum(there.sum(axis=0), 1)
+    means = np.where(there, values, 0).sum(axis=0) / counts
+    deviations = np.sqrt(np.square(np.where(there, values - means, 0)).sum(axis=0) / counts)
+    return means, deviations
 
 
 def _categories(column: int, values: Vectors) -> Vectors:
@@ -173,13 +176,12 @@ def _variance(shares: Scores) -> Scores:
 
 def _normal_scores(rows: np.ndarray[Any, Any], quantiles: np.ndarray[Any, Any]) -> Scores:
     """Return the standard normal value of the quantile that each value is, (n, d); of equal ones the middle."""
-    n = len(quantiles)
-    places = np.linspace(0, 1, n)
-    shares = np.empty(rows.shape)
-    for column, knots in enumerate(quantiles.T):
-        values = rows[:, column]
-        upper = np.interp(values, knots, places)
-        lower = np.interp(-values, -knots[::-1], -places[::-1])
-        shares[:, column] = (upper - lower) / 2
-    scores: Scores = ndtri(np.clip(shares, 0.5 / n, 1 - 0.5 / n))
+    scores = np.zeros(rows.shape)
+    for column, padded in enumerate(quantiles.T):
+        values, knots = rows[:, column], padded[~np.isnan(padded)]
+        if n := len(knots):
+            places = np.linspace(0, 1, n)
+            upper = np.interp(values, knots, places)
+            lower = np.interp(-values, -knots[::-1], -places[::-1])
+            scores[:, column] = ndtri(np.clip((upper - lower) / 2, 0.5 / n, 1 - 0.5 / n))
     return scores
