@@ -1,0 +1,299 @@
+"""The columns of a table: what kind each is, and the numbers that its values become."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dn2.errors import InputError
+
+# (n,): float64 with NaN where a value is missing, datetime64 with NaT, or object of str and None.
+Cells = np.ndarray[Any, Any]
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+
+# A column is of a kind that at least so many of its values are of; the rows of the others cannot be read.
+MOST = 0.95
+
+# From so many rows on it shows what is an identifier, or the clock.
+MANY = 20
+DENSE = 1.25  # whole numbers of which so few are left out are a count of rows
+CALLED_IDENTIFIER = re.compile(r"(^|[^a-z])(id|uuid|guid|index|key)$", re.IGNORECASE)
+
+FARTHEST = 1e12  # quartile distances from the median; beyond, a value is cut off, as float32 would overflow
+DAY = 86_400.0
+TYPES = {"number": "numbers", "category": "text", "date": "dates"}
+OTHER_DATES = ("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S")
+UNKNOWN = -1.0  # the code of a category that is not known
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """Numbers; taken relative to offset and scale, so that float32 holds their differences."""
+
+    kind: ClassVar[str] = "number"
+    name: str
+    offset: float
+    scale: float
+
+    @property
+    def categorical(self) -> list[bool]:
+        """Whether each feature holds categories."""
+        return [False]
+
+    def features(self, values: Numbers) -> list[Numbers]:
+        """Turn values as `read` gives them, (n,), into features, (n,) each."""
+        return [((values - self.offset) / self.scale).clip(-FARTHEST, FARTHEST)]
+
+    def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
+        """Return the values of cells, (n,), NaN for what is missing, and by place what is wrong with others."""
+        values, wrong = to_numbers(cells)
+        errors = {place: f"{self.name} holds numbers, got {_shown(cells[place])}" for place in wrong}
+        errors |= {int(place): f"{self.name} is infinite" for place in np.flatnonzero(np.isinf(values))}
+        return np.where(np.isinf(values), np.nan, values), errors
+
+    def show(self, value: float) -> Any:
+        """Return a value as evidence shows it."""
+        return _plain(value)
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """Texts that are equal or not; known : by code."""
+
+    kind: ClassVar[str] = "category"
+    name: str
+    known: tuple[str, ...]
+
+    @property
+    def categorical(self) -> list[bool]:
+        """See `NumberColumn`."""
+        return [True]
+
+    def features(self, values: Numbers) -> list[Numbers]:
+        """See `NumberColumn`."""
+        return [values]
+
+    def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
+        """See `NumberColumn`; nothing is wrong with any text."""
+        codes = {text: float(code) for code, text in enumerate(self.known)}
+        values = [math.nan if text is None else codes.get(text, UNKNOWN) for text in to_texts(cells)]
+        return np.array(values, np.float64), {}
+
+    def show(self, value: float) -> Any:
+        """See `NumberColumn`."""
+        return None if math.isnan(value) else self.known[int(value)]
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """Points in time: the moment, unless rows come in its order and it is but the clock; the day of the week and the
+    time of day, where they vary.  Values are microseconds since 1970 in UTC."""
+
+    kind: ClassVar[str] = "date"
+    name: str
+    offset: float
+    scale: float
+    clock: bool
+    weekday: bool
+    time: bool
+
+    @property
+    def categorical(self) -> list[bool]:
+        """See `NumberColumn`."""
+        return [False] * (not self.clock) + [True] * self.weekday + [False] * (2 * self.time)
+
+    def features(self, values: Numbers) -> list[Numbers]:
+        """See `NumberColumn`."""
+        days = np.floor(values / (1e6 * DAY))
+        turn = 2 * np.pi * (values / (1e6 * DAY) - days)
+        features = [] if self.clock else [((values - self.offset) / self.scale).clip(-FARTHEST, FARTHEST)]
+        features += [(days + 3) % 7] if self.weekday else []  # 1970 began on a Thursday; 0 is Monday
+        return features + ([np.sin(turn), np.cos(turn)] if self.time else [])
+
+    def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
+        """See `NumberColumn`."""
+        values, wrong = to_moments(cells)
+        return values, {place: f"{self.name} holds dates, got {_shown(cells[place])}" for place in wrong}
+
+    def show(self, value: float) -> Any:
+        """See `NumberColumn`."""
+        return None if math.isnan(value) else str(np.datetime64(int(value), "us").astype("datetime64[s]"))
+
+
+Column = NumberColumn | CategoryColumn | DateColumn
+
+
+def find_column(name: str, cells: Cells) -> Column | str:
+    """Tell what kind of column it is from its cells, (n,); or, in words, why it is left out."""
+    if cells.dtype.kind == "M":
+        return _date_or_reason(name, to_moments(cells)[0])
+    numbers, wrong = to_numbers(cells)
+    present = len(wrong) + int((~np.isnan(numbers)).sum())
+    if not present:
+        return "empty"
+    if len(wrong) <= (1 - MOST) * present:
+        return _number_or_reason(name, numbers[np.isfinite(numbers)], present)
+    moments, wrong = to_moments(cells)
+    if len(wrong) <= (1 - MOST) * present:
+        return _date_or_reason(name, moments)
+    return _category_or_reason(name, to_texts(cells))
+
+
+def _number_or_reason(name: str, values: Numbers, present: int) -> Column | str:
+    if not len(values):
+        return "nothing but infinite values"
+    low, high = float(values.min()), float(values.max())
+    if low == high and present == len(values):
+        return f"constant: {_plain(low)}"
+    whole = bool((values == np.rint(values)).all())
+    if whole and len(values) >= MANY and len(np.unique(values)) == len(values):
+        steps = np.sign(np.diff(values))
+        counts = high - low < DENSE * len(values) or abs(steps.sum()) == len(steps)
+        if counts or CALLED_IDENTIFIER.search(name):
+            return f"an identifier: {len(values):,} different whole numbers"
+    return NumberColumn(name, *_offset_and_scale(values))
+
+
+def _category_or_reason(name: str, texts: Sequence[str | None]) -> Column | str:
+    counts = Counter(text for text in texts if text is not None)
+    present = counts.total()
+    if len(counts) == 1 and present == len(texts):
+        return f"constant: {_shown(next(iter(counts)))}"
+    if len(counts) >= MANY and len(counts) > present / 2:
+        return f"an identifier or free text: {len(counts):,} different ones in {present:,} rows"
+    return CategoryColumn(name, tuple(counts))
+
+
+def _date_or_reason(name: str, values: Numbers) -> Column | str:
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return "empty"
+    if present.min() == present.max() and len(present) == len(values):
+        return f"constant: {DateColumn(name, 0, 1, False, False, False).show(float(present[0]))}"
+    steps = np.diff(present)
+    clock = len(present) >= MANY and (bool((steps >= 0).all()) or bool((steps <= 0).all()))
+    days = np.floor(present / (1e6 * DAY))
+    weekday, time = bool(np.ptp(days)), bool(np.ptp(present / (1e6 * DAY) - days))
+    if clock and not (weekday or time):
+        return "the clock: rows come in its order"
+    return DateColumn(name, *_offset_and_scale(present), clock=clock, weekday=weekday, time=time)
+
+
+def _offset_and_scale(values: Numbers) -> tuple[float, float]:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    with np.errstate(over="ignore"):
+        spreads = (high - low, values.max() - middle, middle - values.min(), 1.0)
+    return float(middle), float(next(spread for spread in spreads if 0 < spread < np.inf))
+
+
+def to_numbers(cells: Cells) -> tuple[Numbers, list[int]]:
+    """Return cells as numbers, NaN for those that are missing or none, and the places of those that are none."""
+    if cells.dtype.kind == "f":
+        return cells, []
+    if cells.dtype.kind == "M":
+        return np.full(len(cells), np.nan), np.flatnonzero(~np.isnat(cells)).tolist()
+    values, wrong = np.full(len(cells), np.nan), []
+    for place, text in enumerate(cells):
+        if text is not None:
+            with contextlib.suppress(ValueError):
+                values[place] = math.nan if "_" in text else float(text)
+            if np.isnan(values[place]):
+                wrong.append(place)
+    return values, wrong
+
+
+def to_moments(cells: Cells) -> tuple[Numbers, list[int]]:
+    """Return cells as microseconds since 1970 in UTC, as `to_numbers` does.  Numbers are no dates."""
+    if cells.dtype.kind == "M":
+        moments = cells.astype("datetime64[us]")
+        return np.where(np.isnat(moments), np.nan, moments.astype(np.int64)), []
+    if cells.dtype.kind == "f":
+        return np.full(len(cells), np.nan), np.flatnonzero(~np.isnan(cells)).tolist()
+    known: dict[str, float] = {}
+    values, wrong = np.full(len(cells), np.nan), []
+    for place, text in enumerate(cells):
+        if text is not None:
+            values[place] = known[text] if text in known else known.setdefault(text, _moment(text))
+            if np.isnan(values[place]):
+                wrong.append(place)
+    return values, wrong
+
+
+def to_texts(cells: Cells) -> list[str | None]:
+    """Return cells as texts, None for those that are missing; truth values are written alike."""
+    if cells.dtype.kind == "f":
+        return [None if math.isnan(value) else str(_plain(value)) for value in cells.tolist()]
+    if cells.dtype.kind == "M":
+        return [None if text == "NaT" else text for text in np.datetime_as_string(cells).tolist()]
+    return [text.lower() if text is not None and text.lower() in ("true", "false") else text for text in cells]
+
+
+def _moment(text: str) -> float:
+    readers: list[Callable[[str], datetime]] = [datetime.fromisoformat, *map(_by_format, OTHER_DATES)]
+    for read in readers:
+        try:
+            moment = read(text.strip())
+        except ValueError:
+            continue
+        since: timedelta = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+        return since.total_seconds() * 1e6
+    return math.nan
+
+
+def _by_format(form: str) -> Callable[[str], datetime]:
+    return lambda text: datetime.strptime(text, form)
+
+
+def _plain(value: float) -> float | int | None:
+    """Write a whole number as one, and what is missing as None."""
+    if math.isnan(value):
+        return None
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
+
+
+def _shown(value: Any, longest: int = 40) -> str:
+    text = str(value)
+    return repr(text if len(text) <= longest else text[: longest - 2] + " …")
+
+
+def as_record(column: Column) -> dict[str, Any]:
+    """Return a column as a model keeps it."""
+    return {"kind": column.kind, **asdict(column)}
+
+
+def from_record(record: Mapping[str, Any]) -> Column:
+    """Return the column of a record.  Raises ValueError for what is none."""
+    fields = dict(record)
+    kind = fields.pop("kind")
+    if kind == "category":
+        known = tuple(fields.pop("known"))
+        if not all(isinstance(text, str) for text in known):
+            raise ValueError(f"categories that are no texts: {known[:3]}")
+        return CategoryColumn(known=known, **fields)
+    numbers = (fields["offset"], fields["scale"])
+    if not all(isinstance(one, (int, float)) and math.isfinite(one) for one in numbers) or not fields["scale"] > 0:
+        raise ValueError(f"a column scaled by {numbers}")
+    if kind == "number":
+        return NumberColumn(**fields)
+    if kind == "date":
+        return DateColumn(**fields)
+    raise ValueError(f"a column of the kind {kind!r}")
+
+
+def check_kind(column: Column, cells: Cells, wrong: Mapping[int, str]) -> None:
+    """Raise InputError where hardly any cell, (n,), is of the column's kind: it has changed as a whole."""
+    present = len(cells) - sum(cell is None for cell in cells) if cells.dtype.kind == "O" else len(cells)
+    if len(wrong) > 1 and len(wrong) > MOST * present:
+        example = cells[next(iter(wrong))]
+        raise InputError(
+            f"the column {column.name!r} holds {TYPES[column.kind]} in the model, and here it does not: "
+            f"{_shown(example)}; give it as it was at fit, or fit again"
+        )

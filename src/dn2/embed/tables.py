@@ -1,0 +1,127 @@
+"""Rows of a table to vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from dn2.embed.columns import (
+    CategoryColumn,
+    Cells,
+    Column,
+    Numbers,
+    as_record,
+    check_kind,
+    find_column,
+    from_record,
+    to_texts,
+)
+from dn2.errors import InputError
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class TableEmbedder:
+    """Turns the rows of a table into features; what kind its columns are is read from the reference rows.
+
+    columns : those that are compared.  left_out : the others, with the reason.
+
+    Nothing else is learnt: what a difference in a column is worth is for the detector to find."""
+
+    columns: tuple[Column, ...]
+    left_out: Mapping[str, str]
+
+    @classmethod
+    def learn(cls, table: Mapping[str, Cells]) -> Self:
+        """Find the kind of each column, given by name as (n,) cells.  Raises InputError if none can be compared."""
+        found = {name: find_column(name, cells) for name, cells in table.items()}
+        left_out = {name: reason for name, reason in found.items() if isinstance(reason, str)}
+        columns = tuple(column for column in found.values() if not isinstance(column, str))
+        if not columns:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:5])
+            raise InputError(f"no column is left to compare rows by: {reasons or 'there is none'}")
+        return cls(columns, left_out)
+
+    @property
+    def owners(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The column that each feature comes from, (d,)."""
+        return np.repeat(np.arange(len(self.columns)), [len(column.categorical) for column in self.columns])
+
+    @property
+    def categorical(self) -> list[int]:
+        """Which features hold categories."""
+        flags = [flag for column in self.columns for flag in column.categorical]
+        return [place for place, flag in enumerate(flags) if flag]
+
+    @property
+    def dimension(self) -> int:
+        """The number d of features."""
+        return len(self.owners)
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns whose cells are wanted as they are written."""
+        return [column.name for column in self.columns if column.kind != "number"]
+
+    def read(self, table: Mapping[str, Cells]) -> tuple[Numbers, dict[int, str]]:
+        """Return the values of a table's columns, (n, c) with NaN for what is missing, and by row what is wrong.
+
+        Columns that the model does not have are passed over.  Raises InputError for one that is missing, or that is of
+        another kind as a whole."""
+        if missing := [column.name for column in self.columns if column.name not in table]:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise InputError(
+                f"the table lacks columns that the model compares: {', '.join(map(repr, missing[:3]))}{more}; "
+                f"it has {', '.join(map(repr, list(table)[:5]))}{' …' if len(table) > 5 else ''}"
+            )
+        values, errors = [], {}
+        for column in self.columns:
+            of_one, wrong = column.read(table[column.name])
+            check_kind(column, table[column.name], wrong)
+            values.append(of_one)
+            errors.update({place: error for place, error in wrong.items() if place not in errors})
+        return np.stack(values, axis=1), errors
+
+    def embed(self, values: Numbers) -> Vectors:
+        """Turn values, (n, c), into features: (n, d) float32, NaN for what is missing, codes for categories."""
+        of_columns = zip(self.columns, values.T, strict=True)
+        features = np.stack([one for column, own in of_columns for one in column.features(own)], axis=1)
+        return np.ascontiguousarray(features, np.float32)
+
+    def with_categories(self, table: Mapping[str, Cells]) -> Self:
+        """Know the categories of a table's rows, too; codes stay what they are."""
+        return replace(self, columns=tuple(_extended(column, table[column.name]) for column in self.columns))
+
+    def show(self, values: Numbers, column: int) -> list[Any]:
+        """Return the values of one column as evidence shows them."""
+        return [self.columns[column].show(float(value)) for value in values]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Say what is compared and what is left out, as `model.json` has it."""
+        kinds = [column.kind for column in self.columns]
+        return {
+            "columns": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+            "left_out": dict(self.left_out),
+            "dimension": self.dimension,
+        }
+
+    def as_records(self) -> list[dict[str, Any]]:
+        """Return the columns as a model keeps them, one a line."""
+        return [as_record(column) for column in self.columns]
+
+    @classmethod
+    def from_records(cls, records: list[dict[str, Any]], left_out: Mapping[str, str]) -> Self:
+        """Restore what `as_records` gave.  Raises ValueError, KeyError, TypeError for anything else."""
+        return cls(tuple(from_record(record) for record in records), dict(left_out))
+
+
+def _extended(column: Column, cells: Cells) -> Column:
+    if not isinstance(column, CategoryColumn):
+        return column
+    known = dict.fromkeys(column.known)
+    new = dict.fromkeys(text for text in to_texts(cells) if text is not None and text not in known)
+    return replace(column, known=(*column.known, *new))
