@@ -83,7 +83,7 @@ def _as_array(values: Any, name: str) -> Column:
     if isinstance(values, (list, tuple)):
         return _objects(values)
     if isinstance(values, np.ma.MaskedArray):
-        return _objects(np.ma.filled(values.astype(object), None).tolist())
+        return _objects(values.tolist())  # None where masked
     if hasattr(values, "null_count"):  # polars, which makes floats of integers where one is missing
         if values.dtype.is_nested():
             raise _nested(name, values.dtype)

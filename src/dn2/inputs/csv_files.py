@@ -20,7 +20,7 @@ from dn2.inputs.names import check_names
 DELIMITERS = ",;\t|"
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 LONGEST_CELL = 1 << 20
-MOST_ROWS, MOST_CELLS = 50_000, 2_000_000  # of one piece
+MOST_ROWS, MOST_CELLS = 5_000, 200_000  # of one piece; larger ones leave the processor's cache
 
 # float() takes both: digits in groups, and integers of which float64 would merge some.
 NO_NUMBER = re.compile(r"_|^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)

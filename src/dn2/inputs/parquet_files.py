@@ -87,10 +87,12 @@ def from_arrow(values: Any, name: str) -> Column:
     if types.is_integer(kind) and _too_large(values):
         return texts(values.to_pylist())
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
-        return np.array(values.cast(pyarrow.float64(), safe=False))
+        return np.asarray(values.cast(pyarrow.float64(), safe=False)).astype(
+            np.float64
+        )  # a copy: pyarrow's is read-only
     if types.is_timestamp(kind) or types.is_date(kind):
         moments = values.cast(pyarrow.timestamp("us", getattr(kind, "tz", None)), safe=False)
-        return np.array(moments).astype("datetime64[us]")
+        return np.asarray(moments).astype("datetime64[us]")
     return to_column(values.to_pylist(), name)
 
 
