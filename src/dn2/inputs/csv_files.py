@@ -1,0 +1,240 @@
+"""CSV files, read in pieces: columns of numbers where every cell is one, of texts elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import re
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from dn2.errors import InputError
+from dn2.inputs.columns import Column, joined
+from dn2.inputs.names import check_names
+
+DELIMITERS = ",;\t|"
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
+LONGEST_CELL = 1 << 20
+MOST_ROWS, MOST_CELLS = 5_000, 200_000  # of one piece; larger ones leave the processor's cache
+
+# float() takes both: digits in groups, and integers of which float64 would merge some.
+NO_NUMBER = re.compile(r"_|^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)
+LONGEST_INTEGER = 15
+
+Record = list[str] | str
+Errors = dict[int, str]
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file whose header has been read: the names of its columns in order, and how to read on."""
+
+    path: Path
+    names: list[str]
+    encoding: str
+    delimiter: str
+
+    def read(self, names: Collection[str], text: Collection[str]) -> tuple[dict[str, Column | None], int, Errors]:
+        """Read the columns asked for; those in `text` as text.
+
+        Returns the columns, None for one that turned out to be text after it had been read as numbers, the number of
+        rows, and by row why it cannot be read; its cells are missing then.
+        Raises InputError if the file cannot be read, has no rows, or none that fits its header."""
+        marks = frozenset(".,") if self.delimiter == ";" else frozenset(".")
+        growing = {name: _Growing(frozenset() if name in text else marks) for name in self.names if name in names}
+        places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
+        n_rows, errors = 0, {}
+        for rows, failed in self._pieces():
+            errors.update({n_rows + row: reason for row, reason in failed.items()})
+            n_rows += len(rows)
+            for place, column in places:
+                column.add([row[place] for row in rows])
+        if not n_rows:
+            raise InputError(f"{self.path} has a header and no rows below it")
+        if len(errors) == n_rows:
+            raise InputError(f"{self.path}: no row can be read; of the first, {errors[0]}")
+        return {name: growing.pop(name).column() for name in list(growing)}, n_rows, errors
+
+    def _pieces(self) -> Iterator[tuple[list[list[str]], Errors]]:
+        records = _records(self.path, self.encoding, self.delimiter)
+        next(records)
+        most, width = min(MOST_ROWS, MOST_CELLS // len(self.names)), len(self.names)
+        while piece := list(islice(records, most)):
+            failed = {row: reason for row, one in enumerate(piece) if (reason := _reason(one, width))}
+            for row in failed:
+                piece[row] = [""] * width
+            yield piece, failed  # type: ignore[misc]  # every record left is a list
+
+
+def open_csv(path: Path) -> CsvFile:
+    """Read the header of a CSV file: UTF-8, or UTF-16 by its byte order mark.
+
+    The delimiter is the one that the header has most of; a tab in a .tsv file.  A column without a name is called
+    by its place, `column 1` for the first.
+    Raises InputError if the file cannot be read, is empty, or its first line names no columns."""
+    with _reading(path):
+        with open(path, "rb") as file:
+            encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(_first_line(path, encoding))
+    with contextlib.closing(_records(path, encoding, delimiter)) as records:
+        header = next(records, None)
+    if header is None:
+        raise InputError(f"{path} is empty; its first line must name the columns, rows come below")
+    if isinstance(header, str):
+        raise InputError(f"{path}: the header cannot be read: {header}")
+    if _only_numbers(header):
+        shown = ", ".join(header[:3]) + (", ..." if len(header) > 3 else "")
+        raise InputError(f"{path}: the first line must name the columns, got numbers ({shown}); add a header line")
+    names = [name.strip() or f"column {place}" for place, name in enumerate(header, 1)]
+    check_names(names, f"the header of {path}")
+    return CsvFile(path, names, encoding, delimiter)
+
+
+@dataclass
+class _Growing:
+    """One column, piece by piece.
+
+    marks : the decimal marks with which all cells so far are numbers; without any left, the column is text."""
+
+    marks: frozenset[str]
+    pieces: list[Column] = field(default_factory=list)
+    lost: bool = False
+
+    def add(self, cells: Sequence[str]) -> None:
+        read = {mark: numbers for mark in self.marks if (numbers := _numbers(cells, mark)) is not None}
+        if self.marks and not read and self.pieces:
+            self.lost = True
+            self.pieces.clear()
+        self.marks = frozenset(read)
+        if not self.lost:
+            self.pieces.append(next(iter(read.values())) if read else _texts(cells))
+
+    def column(self) -> Column | None:
+        return None if self.lost else joined(self.pieces)
+
+
+def _numbers(cells: Sequence[str], mark: str) -> Column | None:
+    """Read cells as float64, NaN where missing; None if one is neither."""
+    if mark != ".":
+        if any("." in cell for cell in cells):
+            return None
+        cells = [cell.replace(mark, ".") for cell in cells]
+    try:
+        numbers = np.array(list(map(float, cells)))
+    except ValueError:
+        filled = ["nan" if cell.strip().lower() in MISSING else cell for cell in cells]
+        try:
+            numbers = np.array(list(map(float, filled)))
+        except ValueError:
+            return None
+    together = "\n".join(cells)
+    doubtful = "_" in together or max(map(len, cells)) > LONGEST_INTEGER
+    return None if doubtful and NO_NUMBER.search(together) else numbers
+
+
+def _texts(cells: Sequence[str]) -> Column:
+    known: dict[str, str] = {}  # categories repeat: one object for each
+    kept = [None if cell.strip().lower() in MISSING else known.setdefault(cell, cell) for cell in cells]
+    return np.array(kept, dtype=object)
+
+
+def _records(path: Path, encoding: str, delimiter: str) -> Generator[Record, None, None]:
+    """Give the cells of each line that is not empty, the header's first, or the reason why a line has none."""
+    with _reading(path), _long_cells(), open(path, encoding=encoding, newline="") as file:
+        broken: list[int] = []
+        reader = csv.reader(_lines(file, broken), delimiter=delimiter, strict=True)
+        while True:
+            line = reader.line_num + 1
+            try:
+                record: Record | None = next(reader, None)
+            except csv.Error as error:
+                record = f"line {line:,}: {error}"
+                if reader.line_num > line:  # rows may have gone into one long cell
+                    raise InputError(f"{path}, from {record}; is a quote opened there and never closed?") from error
+            if record is None:
+                return
+            if broken:
+                record = f"line {broken[0]:,}: it holds a NUL byte"
+                broken.clear()
+            if record:
+                yield record
+
+
+def _lines(file: Iterable[str], broken: list[int]) -> Iterator[str]:
+    for number, line in enumerate(file, 1):
+        if "\0" in line:
+            broken.append(number)
+        yield line
+
+
+def _reason(record: Record, width: int) -> str | None:
+    if isinstance(record, str):
+        return record
+    if len(record) == width:
+        return None
+    return f"it has {len(record)} cells, the header has {width} columns"
+
+
+@contextlib.contextmanager
+def _long_cells() -> Iterator[None]:
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise InputError(f"{path}{_bad_byte(path)}; save the file as UTF-8") from error
+
+
+def _bad_byte(path: Path) -> str:
+    """Say where a file is no UTF-8, reading it anew: the decoder knows only the place in its buffer."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                break
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f", line {number:,}: byte {error.start + 1:,} (0x{line[error.start]:02x}) is no UTF-8"
+    return " begins as UTF-16 and does not go on as such"
+
+
+def _first_line(path: Path, encoding: str) -> str:
+    """Read the first line that is not empty; the end of a line within quotes is not its end."""
+    with open(path, encoding=encoding, newline="") as file:
+        text = ""
+        while line := file.readline(LONGEST_CELL):
+            text += line
+            if (text.strip() and text.count('"') % 2 == 0) or len(text) > LONGEST_CELL:
+                break
+    return text
+
+
+def _delimiter(header: str) -> str:
+    outside = "".join(header.split('"')[::2])
+    return max(DELIMITERS, key=outside.count)
+
+
+def _only_numbers(header: Sequence[str]) -> bool:
+    given = [cell for cell in header if cell.strip()]
+    return bool(given) and all(map(_is_number, given))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return math.isfinite(float(cell.replace(",", ".")))
+    except ValueError:
+        return False

@@ -1,0 +1,73 @@
+"""Frames: tables that are in memory, known by how they behave, so that no library is imported for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dn2.errors import InputError
+from dn2.inputs.columns import Column, as_texts, to_column
+from dn2.inputs.names import check_names, choose_names, writable
+from dn2.inputs.parquet_files import from_arrow
+
+
+def is_frame(value: object) -> bool:
+    """Tell whether a value is a table: a DataFrame of pandas or polars, a pyarrow Table, or a mapping of columns."""
+    if isinstance(value, (str, os.PathLike)):
+        return False
+    named = hasattr(value, "columns") or hasattr(value, "column_names")
+    return isinstance(value, Mapping) or (named and hasattr(value, "__getitem__"))
+
+
+def read_frame(
+    frame: Any, id_column: str | None, text: Collection[str], drop: Collection[str]
+) -> tuple[dict[str, Column], list[str]]:
+    """Turn a frame into its columns, those in `text` as text, and the default names of its n rows.
+
+    Raises InputError for a column that is none, a name given twice, or a frame without rows."""
+    given = _columns(frame)
+    names = [writable(str(label)) for label, _ in given]
+    check_names(names, "the table")
+    chosen = set(choose_names(names, id_column, drop))
+    columns = {
+        name: _column(values(), name, name in text)
+        for name, (_, values) in zip(names, given, strict=True)
+        if name in chosen
+    }
+    lengths = {name: len(column) for name, column in columns.items()}
+    (first, n_rows), *others = lengths.items()
+    for name, length in others:
+        if length != n_rows:
+            raise InputError(f"the column {name!r} has {length:,} rows and {first!r} has {n_rows:,}")
+    if not n_rows:
+        raise InputError("the table has no rows")
+    return columns, _row_names(frame, n_rows)
+
+
+def _columns(frame: Any) -> list[tuple[Any, Any]]:
+    """List the labels of a frame's columns, each with a way to its values."""
+    if isinstance(frame, Mapping):
+        return [(label, lambda label=label: frame[label]) for label in frame]
+    if hasattr(frame, "column_names"):  # pyarrow, where a name may stand for two columns
+        return [(name, lambda place=place: frame.column(place)) for place, name in enumerate(frame.column_names)]
+    return [(label, lambda label=label: frame[label]) for label in frame.columns]
+
+
+def _column(values: Any, name: str, as_text: bool) -> Column:
+    column = from_arrow(values, name) if hasattr(values, "to_pylist") else to_column(values, name)
+    return as_texts(column) if as_text else column
+
+
+def _row_names(frame: Any, n_rows: int) -> list[str]:
+    """Name rows by the labels of pandas where they tell rows apart, and by their number elsewhere."""
+    index = getattr(frame, "index", None)
+    by_number = [f"row {row}" for row in range(1, n_rows + 1)]
+    if isinstance(frame, Mapping) or index is None or _is_default(index):
+        return by_number
+    names = [writable(str(label)) for label in index]
+    return names if len(set(names)) == n_rows else by_number
+
+
+def _is_default(index: Any) -> bool:
+    return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1

@@ -1,0 +1,157 @@
+"""Tables: CSV and Parquet files, or frames, to named rows and columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dn2.errors import InputError
+from dn2.inputs.columns import Column, as_texts, joined
+from dn2.inputs.csv_files import CsvFile, open_csv
+from dn2.inputs.digests import sha256_of
+from dn2.inputs.files import Inputs, Item, find_items
+from dn2.inputs.frames import is_frame, read_frame
+from dn2.inputs.names import choose_names, name_rows
+from dn2.inputs.parquet_files import ParquetFile, open_table
+
+Files = Sequence[CsvFile | ParquetFile]
+
+OPENERS: dict[str, Callable[[Path], CsvFile | ParquetFile]] = {
+    ".csv": open_csv,
+    ".tsv": open_csv,
+    ".parquet": open_table,
+}
+TABLE_SUFFIXES = frozenset(OPENERS)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of a table, column by column.
+
+    names : the item name of each of n rows.
+    columns : by name, (n,) each: float64 with NaN where missing, datetime64[us] with NaT, or object of str and None.
+    errors : by row position, why a row cannot be read; its cells are missing everywhere.
+    paths, digests : of each row the file it came from and the SHA-256 of that file's bytes; empty for a frame."""
+
+    names: list[str]
+    columns: dict[str, Column]
+    errors: dict[int, str]
+    paths: list[str]
+    digests: list[str]
+
+
+def read_table(
+    inputs: Inputs | Mapping[Any, Any] | Any,
+    *,
+    id_column: str | None = None,
+    text: Collection[str] = (),
+    drop: Collection[str] = (),
+) -> Table:
+    """Read a table from files, as `find_items` finds them, or from one frame of pandas, polars, pyarrow or a mapping.
+
+    id_column : names the rows, and is no column then.  Without it, rows are named by their file and number, or by the
+        labels of a frame of pandas where they tell rows apart.
+    text : columns to keep as text, whatever they hold; names of no column are passed over.
+    drop : columns to leave out.
+
+    Files must have the same columns, in any order; a column that is text in one of them is text in all.
+    Raises InputError for files that are no tables or do not fit each other, and for a column that is not there."""
+    as_text = {*text, *([] if id_column is None else [id_column])}
+    if is_frame(inputs):
+        columns, defaults = read_frame(inputs, id_column, as_text, drop)
+        nowhere = [""] * len(defaults)
+        table = Table(defaults, columns, {}, nowhere, nowhere)
+    else:
+        table = _read_files(find_items(inputs, TABLE_SUFFIXES), id_column, as_text, drop)
+    return table if id_column is None else _named_by(table, id_column)
+
+
+def _read_files(items: list[Item], id_column: str | None, text: set[str], drop: Collection[str]) -> Table:
+    files = [_open(item) for item in items]
+    known = list(dict.fromkeys(name for file in files for name in file.names))
+    chosen = choose_names(known, id_column, drop)
+    _check_same_columns(files, set(chosen))
+    digests = [sha256_of(file.path) for file in files]
+    parts: list[dict[str, Column | None]] = []
+    names: list[str] = []
+    errors: dict[int, str] = {}
+    counts: list[int] = []
+    for item, file in zip(items, files, strict=True):
+        columns, n_rows, failed = file.read(chosen, text)
+        text = text | {name for name, column in columns.items() if column is None or column.dtype == object}
+        errors.update({len(names) + row: reason for row, reason in failed.items()})
+        names += [f"{item.name}:{row}" for row in range(1, n_rows + 1)]
+        parts.append(columns)
+        counts.append(n_rows)
+    _settle(files, parts, counts, text)
+    return Table(
+        names,
+        _merged(parts, chosen),
+        errors,
+        [path for file, n in zip(files, counts, strict=True) for path in [str(file.path)] * n],
+        [digest for one, n in zip(digests, counts, strict=True) for digest in [one] * n],
+    )
+
+
+def _open(item: Item) -> CsvFile | ParquetFile:
+    suffix = os.path.splitext(item.path)[1].lower()
+    if suffix not in OPENERS:
+        raise InputError(f"{item.path} is no table; files ending in {', '.join(sorted(TABLE_SUFFIXES))} are read")
+    return OPENERS[suffix](item.path)
+
+
+def _check_same_columns(files: Files, chosen: set[str]) -> None:
+    first = files[0]
+    wanted = chosen & set(first.names)
+    for file in files[1:]:
+        missing = [name for name in first.names if name in wanted and name not in set(file.names)]
+        extra = [name for name in file.names if name in chosen - wanted]
+        told = [f"it lacks {_listed(missing)}"] * bool(missing) + [f"it also has {_listed(extra)}"] * bool(extra)
+        if told:
+            raise InputError(f"{file.path} must have the columns of {first.path}: {' and '.join(told)}")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _settle(files: Files, parts: list[dict[str, Column | None]], counts: list[int], text: set[str]) -> None:
+    """Read those columns again, as text, that were numbers in one place and are text in another."""
+    kinds: dict[str, set[str]] = {}
+    for part in parts:
+        for name, column in part.items():
+            kinds.setdefault(name, set()).add("O" if column is None else column.dtype.kind)
+    mixed = text | {name for name, found in kinds.items() if len(found) > 1}
+    for file, part, n_rows in zip(files, parts, counts, strict=True):
+        again = {name for name in mixed & part.keys() if (column := part[name]) is None or column.dtype != object}
+        if not again:
+            continue
+        columns, n_again, _ = file.read(again, again)
+        if n_again != n_rows:
+            raise InputError(f"{file.path} was changed while it was read; read it again")
+        part.update(columns)
+
+
+def _merged(parts: list[dict[str, Column | None]], names: list[str]) -> dict[str, Column]:
+    """Put the rows of all files below each other, taking each column out of the parts, so that none is held twice."""
+    found = ((name, [part.pop(name) for part in parts]) for name in names)
+    return {name: joined([column for column in columns if column is not None]) for name, columns in found}
+
+
+def _named_by(table: Table, id_column: str) -> Table:
+    columns = dict(table.columns)
+    ids = as_texts(columns.pop(id_column)).tolist()
+    names, unnamed = name_rows(ids, table.names)
+    errors = {**unnamed, **table.errors}  # a row that cannot be read has no id either
+    _blank(columns.values(), np.array(sorted(errors), dtype=int))
+    return replace(table, names=names, columns=columns, errors=errors)
+
+
+def _blank(columns: Iterable[Column], rows: np.ndarray[Any, np.dtype[Any]]) -> None:
+    for column in columns:
+        column[rows] = None  # NaN, NaT or None

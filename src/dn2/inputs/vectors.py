@@ -1,0 +1,214 @@
+"""Arrays that are vectors already, one a row, in files or in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from dn2.errors import InputError
+from dn2.inputs.digests import sha256_of
+from dn2.inputs.files import Inputs, find_items
+from dn2.inputs.names import name_rows
+from dn2.inputs.parquet_files import import_pyarrow, open_parquet
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+Array = np.ndarray[Any, np.dtype[Any]]
+Content = tuple[Array, list[str | None] | None]  # (n, d), and the names of its rows if the file has them
+
+VECTOR_SUFFIXES = frozenset({".npy", ".npz", ".safetensors"})
+EMBEDDINGS, ITEMS = "embeddings", "items"  # in .npz, as `dn2 embed` writes it
+EMBEDDING, ITEM = "embedding", "item"  # in Parquet
+BLOCK = 1 << 22  # numbers converted at a time
+
+
+@dataclass(frozen=True)
+class VectorRows:
+    """Rows that are vectors.
+
+    names : the item name of each of n rows.
+    vectors : (n, d) float32.
+    errors : by row position, why a row cannot be used; its vector is zeros.
+    paths, digests : of each row the file it came from and the SHA-256 of that file's bytes; empty for an array."""
+
+    names: list[str]
+    vectors: Vectors
+    errors: dict[int, str]
+    paths: list[str]
+    digests: list[str]
+
+
+def read_vectors(inputs: Inputs | Array) -> VectorRows:
+    """Read vectors from an array, (n, d), or from files as `find_items` finds them.
+
+    A file is .npy; .npz or .safetensors, of which `embeddings` or else the only 2-d array is taken; or .parquet with
+    lists of numbers in the column `embedding`.  Rows are named by `items` in .npz and `item` in Parquet, as `dn2 embed`
+    writes them, and elsewhere by their file and number.
+    Raises InputError for what is no such file, holds no real numbers, or differs in width from the first."""
+    if isinstance(inputs, np.ndarray):
+        _check(inputs, "the array")
+        vectors, errors = _convert(inputs)
+        nowhere = [""] * len(vectors)
+        return VectorRows([f"row {row}" for row in range(1, len(vectors) + 1)], vectors, errors, nowhere, nowhere)
+    return _read_files(inputs)
+
+
+def has_vectors(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file holds vectors: by its ending, and for .parquet by a column `embedding` of lists.
+
+    Raises InputError if a Parquet file cannot be read, MissingExtra without pyarrow."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix != ".parquet":
+        return suffix in VECTOR_SUFFIXES
+    with open_parquet(Path(path)) as file:
+        return _is_list(file.schema_arrow, EMBEDDING)
+
+
+def _read_files(inputs: Inputs) -> VectorRows:
+    names: list[str] = []
+    ids: list[str | None] = []
+    parts: list[Vectors] = []
+    errors: dict[int, str] = {}
+    paths: list[str] = []
+    digests: list[str] = []
+    for item in find_items(inputs, VECTOR_SUFFIXES | {".parquet"}):
+        digest = sha256_of(item.path)
+        array, given = _read(item.path)
+        if parts and array.shape[1] != parts[0].shape[1]:
+            raise InputError(
+                f"vectors must be of one length: {item.path} has {array.shape[1]} columns, "
+                f"{paths[0]} has {parts[0].shape[1]}"
+            )
+        part, failed = _convert(array)
+        errors.update({len(names) + row: reason for row, reason in failed.items()})
+        defaults = [f"{item.name}:{row}" for row in range(1, len(part) + 1)]
+        names += defaults
+        ids += defaults if given is None else given
+        parts.append(part)
+        paths += [str(item.path)] * len(part)
+        digests += [digest] * len(part)
+    vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    names, unnamed = name_rows(ids, names)
+    errors.update(unnamed)
+    vectors[sorted(unnamed)] = 0
+    return VectorRows(names, vectors, errors, paths, digests)
+
+
+def _read(path: Path) -> Content:
+    readers: dict[str, Callable[[Path], Content]] = {
+        ".npy": _read_npy,
+        ".npz": _read_npz,
+        ".safetensors": _read_safetensors,
+        ".parquet": _read_parquet,
+    }
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in readers:
+        raise InputError(f"{path} is no file of vectors; files ending in {', '.join(readers)} are read")
+    with _reading(path):
+        array, names = readers[suffix](path)
+    _check(array, str(path))
+    if names is not None and len(names) != len(array):
+        raise InputError(f"{path} has {len(array):,} vectors and {len(names):,} names for them")
+    return array, names
+
+
+def _read_npy(path: Path) -> Content:
+    return np.lib.format.open_memmap(path, mode="r"), None
+
+
+def _read_npz(path: Path) -> Content:
+    with np.load(path) as arrays:
+        if not isinstance(arrays, np.lib.npyio.NpzFile):
+            raise ValueError("it is no archive of arrays")
+        chosen = _choose({name: arrays[name].shape for name in arrays.files if name != ITEMS})
+        if chosen != EMBEDDINGS or ITEMS not in arrays.files:
+            return arrays[chosen], None
+        return arrays[chosen], [str(name) for name in arrays[ITEMS].ravel().tolist()]
+
+
+def _read_safetensors(path: Path) -> Content:
+    with safe_open(path, framework="numpy") as arrays:
+        chosen = _choose({name: tuple(arrays.get_slice(name).get_shape()) for name in arrays.keys()})  # noqa: SIM118
+        kind = arrays.get_slice(chosen).get_dtype()
+        if kind.startswith(("BF", "F8", "F6", "F4")):
+            raise ValueError(f"numpy has no {kind}; save it as float32")
+        return arrays.get_tensor(chosen), None
+
+
+def _read_parquet(path: Path) -> Content:
+    """Read rows of lists, all of the first one's length; another length, or none at all, makes a row of NaN."""
+    with open_parquet(path) as file:
+        if not _is_list(file.schema_arrow, EMBEDDING):
+            raise ValueError(f"it has no column {EMBEDDING!r} of lists")
+        named = ITEM in file.schema_arrow.names
+        table = file.read(columns=[EMBEDDING, ITEM] if named else [EMBEDDING])
+    compute = import_pyarrow().compute
+    lists = table.column(EMBEDDING)
+    lengths = compute.list_value_length(lists)
+    width = next((length for length in lengths.to_pylist() if length), 0)
+    whole = compute.fill_null(compute.equal(lengths, width), False)
+    numbers = compute.list_flatten(lists.filter(whole)).to_numpy()
+    array = np.full((len(lists), width), np.nan, numbers.dtype if numbers.dtype.kind == "f" else np.float64)
+    array[np.asarray(whole)] = numbers.reshape(-1, width)
+    return array, [name and str(name) for name in table.column(ITEM).to_pylist()] if named else None
+
+
+def _is_list(schema: Any, name: str) -> bool:
+    types = import_pyarrow().types
+    if schema.names.count(name) != 1:
+        return False
+    kind = schema.field(name).type
+    return any(check(kind) for check in (types.is_list, types.is_large_list, types.is_fixed_size_list))
+
+
+def _choose(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    if EMBEDDINGS in shapes:
+        return EMBEDDINGS
+    flat = [name for name, shape in shapes.items() if len(shape) == 2]
+    if len(flat) != 1:
+        listed = ", ".join(f"{name!r} of shape {shape}" for name, shape in list(shapes.items())[:5]) or "none"
+        raise ValueError(f"it must have an array {EMBEDDINGS!r} or a single 2-d one, has {listed}")
+    return flat[0]
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, TypeError, EOFError, SafetensorError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path} is no file of vectors: {error}") from error
+
+
+def _check(array: Array, where: str) -> None:
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{where} must hold real numbers, got {array.dtype}")
+    if array.ndim != 2 or 0 in array.shape:
+        raise InputError(f"{where} must be a table of numbers, (rows, columns), got the shape {array.shape}")
+
+
+def _convert(array: Array) -> tuple[Vectors, dict[int, str]]:
+    """Convert (n, d) to float32 in blocks; a row that is not finite then becomes zeros, with the reason."""
+    vectors = np.empty(array.shape, np.float32)
+    errors: dict[int, str] = {}
+    rows = max(1, BLOCK // array.shape[1])
+    for start in range(0, len(array), rows):
+        block = np.asarray(array[start : start + rows])
+        with np.errstate(over="ignore"):
+            vectors[start : start + rows] = block
+        for row in np.flatnonzero(~np.isfinite(vectors[start : start + rows]).all(axis=1)).tolist():
+            within = np.isfinite(block[row]).all()
+            errors[start + row] = "a number is beyond float32" if within else "it holds NaN or infinity"
+            vectors[start + row] = 0
+    return vectors, errors
