@@ -18,7 +18,9 @@ import numpy as np
 
 from common import Report
 from dn2 import ImageEmbedder, KNNDetector
-from dn2.model import Model, ReferenceItem
+from dn2.kinds.images import Images
+from dn2.kinds.kind import ReferenceItem
+from dn2.model import Model
 from dn2.store.packed import PackedBytes
 
 ITEMS = 100_000
@@ -48,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "large.dn2")
         start = time.perf_counter()
-        Model(ImageEmbedder(), detector, items, thumbnails).save(path)
+        Model(Images(ImageEmbedder(), None, thumbnails), detector, items).save(path)
         report.say(f"save {time.perf_counter() - start:.1f} s")
         runs = [
             subprocess.run(

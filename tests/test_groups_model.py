@@ -63,7 +63,7 @@ def test_a_group_is_the_mean_of_its_normalized_pictures(model: Model, lots: Path
 
 
 def test_a_group_has_a_digest_of_its_pictures_and_a_sheet_of_their_thumbnails(model: Model, lots: Path) -> None:
-    for item, thumbnail in zip(model.items, model.thumbnails, strict=True):
+    for item, thumbnail in zip(model.items, model.kind.thumbnails, strict=True):
         assert item.path == str(lots / "good" / item.name)
         digests = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in Path(item.path).iterdir())
         assert item.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -255,7 +255,7 @@ def test_a_saved_and_loaded_model_of_groups_is_the_same(model: Model, lots: Path
     made = dn2.fit(lots / "good", backbone=tiny, groups=True, normalize="unit")
     assert made.describe() == model.describe()
     assert made.score(lots / "bad").rows == model.score(lots / "bad").rows
-    assert made.pooling == model.pooling == Pooling("unit", "mean")
+    assert made.kind.pooling == model.kind.pooling == Pooling("unit", "mean")
 
 
 def test_groups_are_measured_like_items(model: Model, lots: Path) -> None:
@@ -301,7 +301,7 @@ def test_features_that_are_not_negative_are_pooled_by_their_geometric_mean(
     model = dn2.fit(lots / "good", backbone=tiny, groups=True, normalize="root-unit", n_neighbors=2)
     assert model.describe()["groups"] == {"pooling": "geometric", "members": "root-unit"}
     model.save(tmp_path / "m.dn2")
-    assert dn2.load(tmp_path / "m.dn2").pooling == model.pooling
+    assert dn2.load(tmp_path / "m.dn2").kind.pooling == model.kind.pooling
 
     def members(folder: Path) -> np.ndarray:
         files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -23,6 +23,7 @@ import naive
 from dn2 import Cache, InputError, KNNDetector, Model, ModelError, NotReproducible, ReferenceTooSmall
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embedding import embed_inputs
+from dn2.kinds.images import Images
 from dn2.store.packed import PackedBytes
 from small_models import (
     contents,
@@ -55,7 +56,7 @@ def state(model: Model) -> tuple[Any, ...]:
     """Everything that must not change when a change is refused."""
     return (
         list(model.items),
-        [bytes(thumbnail) for thumbnail in model.thumbnails],
+        [bytes(thumbnail) for thumbnail in model.kind.thumbnails],
         [block.tobytes() for block in model.detector.blocks_],
         [array.tobytes() for array in vars(model.detector.leave_one_out_).values()],
         model.calibration.scores.tobytes(),
@@ -177,7 +178,7 @@ def test_progress_counts_to_the_end(model: Model, world: Path, tiny: str) -> Non
 def test_a_fit_keeps_name_place_digest_and_thumbnail_of_every_item(model: Model, world: Path) -> None:
     files = sorted((world / "normal").iterdir())
     assert [item.name for item in model.items] == [file.name for file in files]
-    for item, file, thumbnail in zip(model.items, files, model.thumbnails, strict=True):
+    for item, file, thumbnail in zip(model.items, files, model.kind.thumbnails, strict=True):
         assert item.path == str(file)
         assert item.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
         assert max(Image.open(io.BytesIO(thumbnail)).size) <= 96
@@ -186,7 +187,7 @@ def test_a_fit_keeps_name_place_digest_and_thumbnail_of_every_item(model: Model,
 def test_the_default_rate_is_one_in_a_hundred_or_the_smallest_attainable(world: Path, tiny: str) -> None:
     assert dn2.fit(world / "normal", backbone=tiny).false_alarm_rate == 1 / 41
     vectors = np.random.default_rng(0).gamma(1.0, size=(150, 192)).astype(np.float32)
-    assert Model(ImageEmbedder(tiny), KNNDetector().fit(vectors), [], PackedBytes.of([])).false_alarm_rate == 0.01
+    assert Model(Images(ImageEmbedder(tiny)), KNNDetector().fit(vectors), []).false_alarm_rate == 0.01
 
 
 def test_a_rate_that_the_items_cannot_support_is_refused_before_the_work(
@@ -296,8 +297,8 @@ def test_a_cache_saves_the_network_the_work(
 def fresh(model: Model, keep: list[int]) -> Model:
     """Fit anew on the embeddings of some of a model's items."""
     detector = KNNDetector(**model.detector.get_params()).fit(reference_of(model)[keep])
-    thumbnails = PackedBytes.of(model.thumbnails[place] for place in keep)
-    return Model(model.embedder, detector, [model.items[place] for place in keep], thumbnails)
+    thumbnails = PackedBytes.of(model.kind.thumbnails[place] for place in keep)
+    return Model(Images(model.embedder, None, thumbnails), detector, [model.items[place] for place in keep])
 
 
 def test_adding_and_removing_the_same_items_changes_no_bit(
@@ -471,7 +472,7 @@ def test_an_evaluation_without_one_readable_item_of_a_class_is_refused(
 def test_a_saved_and_loaded_model_is_the_same_model(saved: Path, world: Path, tiny: str) -> None:
     model, again = dn2.fit(world / "normal", backbone=tiny), dn2.load(saved)
     assert again.items == model.items
-    assert list(again.thumbnails) == list(model.thumbnails)
+    assert list(again.kind.thumbnails) == list(model.kind.thumbnails)
     assert again.describe() == model.describe()
     assert reference_of(again).tobytes() == reference_of(model).tobytes()
     assert again.score(world / "other").rows == model.score(world / "other").rows

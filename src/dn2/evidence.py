@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from dn2 import __version__
-from dn2.embed.images import SHEET_CELLS, SUFFIXES, read_small, to_contact_sheet
+from dn2.embed.images import SHEET_CELLS, read_small, to_contact_sheet
 from dn2.embed.network import Vector, cpu_count
 from dn2.embedding import Progress, embed
 from dn2.errors import InputError
-from dn2.inputs.files import Item, find_again
-from dn2.neighbors.exact import Positions
+from dn2.inputs.files import Item
+from dn2.kinds.images import Images
+from dn2.kinds.kind import Kind, ReferenceItem
+from dn2.neighbors.exact import Positions, Vectors
 from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.leave_one_out import rows_at
 from dn2.report.results_page import Map, Surroundings, write_results_page
@@ -45,9 +47,7 @@ def read_scored(
     rate = None if false_alarm_rate is None else model.calibration.rate(false_alarm_rate)
     rows = read_rows(path)
     _check_rows(model, path, rows)
-    group = model.pooling is not None
-    items = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
-    evidence = ScoredItems(model, items, places_on_map(len(rows)), root)
+    evidence = ScoredItems(model, model.kind.files_again(root, rows), places_on_map(len(rows)), root)
     evidence.embed(rows, progress)
     results = Results(rows, None, model.calibration.sample_size, evidence)
     if rate is not None:
@@ -76,21 +76,24 @@ def _check_rows(model: Model, path: Path, rows: Sequence[Row]) -> None:
 class ScoredItems:
     """The items that a model scored: where their pictures are, and the embeddings of those that a map shows.
 
-    items : in the order of the rows, None for one that was not found again below `root`.
+    items : in the order of the rows, None for one that was not found again below `root`; None where items have no
+        pictures.
     on_map : places of the items to show on the map."""
 
-    def __init__(self, model: Model, items: Sequence[Item | None], on_map: Positions, root: Path | None = None) -> None:
+    def __init__(
+        self, model: Model, items: Sequence[Item | None] | None, on_map: Positions, root: Path | None = None
+    ) -> None:
         self._model = model
         self._calibration = model.calibration
         self._root = root
-        self._items = list(items)
+        self._items = None if items is None else list(items)
         self._on_map = set(on_map.tolist())
         self._vectors: dict[int, Vector] = {}
 
-    def keep(self, first: int, vectors: Sequence[Vector | None]) -> None:
-        """Keep the embeddings that the map shows, of items from the place `first` on; None for an unreadable one."""
-        for place, vector in enumerate(vectors, first):
-            if vector is not None and place in self._on_map:
+    def keep(self, places: Positions, vectors: Vectors) -> None:
+        """Keep the embeddings that the map shows, of items at some places."""
+        for place, vector in zip(places.tolist(), vectors, strict=True):
+            if place in self._on_map:
                 self._vectors[place] = vector
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -98,11 +101,13 @@ class ScoredItems:
 
     def embed(self, rows: Sequence[Row], progress: Progress | None) -> None:
         """Embed the items for the map: the cache has most of them.  What scores otherwise is another file by now."""
+        if self._items is None or not isinstance(self._model.kind, Images):
+            return
         known = [(place, item) for place in sorted(self._on_map) if (item := self._items[place]) is not None]
-        embedded = embed(self._model.embedder, [item for _, item in known], pooling=self._model.pooling)
+        embedded = embed(self._model.embedder, [item for _, item in known], pooling=self._model.kind.pooling)
         for done, ((place, _), one) in enumerate(zip(known, embedded, strict=True), 1):
             if one.vector is not None and self._scores_alike(one.vector, rows[place].anomaly_score or 0):
-                self.keep(place, [one.vector])
+                self._vectors[place] = one.vector
             else:
                 self._items[place] = None
             if progress is not None:
@@ -119,8 +124,7 @@ class ScoredItems:
         model = self._model
         if model.calibration is not self._calibration:
             raise InputError("the model has changed since it scored these items; score them again")
-        pictures = _Pictures(model, self._items, progress)
-        grouped = model.pooling is not None
+        pictures = _Pictures(model.kind, model.items, self._items or (), progress)
         about = model.describe()
         around = Surroundings(
             reference_scores=model.calibration.scores,
@@ -129,18 +133,20 @@ class ScoredItems:
             pictures=pictures.of_items,
             reference_pictures=pictures.of_reference,
             map=self._map(results),
-            one="group" if grouped else "image",
-            many="groups" if grouped else "images",
+            one=model.kind.one,
+            many=model.kind.many,
             neighbors=(
                 "Nearest centroids, each shown by the item nearest to it (distance of the centroid)"
                 if parse_index(model.detector.index) is not None
-                else f"Nearest normal {'groups' if grouped else 'images'} (distance)"
+                else f"Nearest normal {model.kind.many} (distance)"
             ),
             notes=self._gone(results),
         )
         write_results_page(path, results, around)
 
     def _gone(self, results: Results) -> list[str]:
+        if self._items is None:
+            return []
         pairs = zip(results, self._items, strict=True)
         gone = sum(item is None for row, item in pairs if row.error is None)
         words = f"Not found below {self._root}, or another file by now: {gone:,} of {len(results):,} items."
@@ -171,8 +177,15 @@ class ScoredItems:
 class _Pictures:
     """Small pictures of items, of groups' members and of reference items, by name."""
 
-    def __init__(self, model: Model, items: Sequence[Item | None], progress: Progress | None) -> None:
-        self._model = model
+    def __init__(
+        self,
+        kind: Kind,
+        reference: Sequence[ReferenceItem],
+        items: Sequence[Item | None],
+        progress: Progress | None,
+    ) -> None:
+        self._kind = kind
+        self._reference = reference
         self._items = {item.name: item for item in items if item is not None}
         self._progress = progress
 
@@ -189,13 +202,16 @@ class _Pictures:
         return self._read({item.name: item for item in (*items, *members)}, _picture)
 
     def of_reference(self, names: Sequence[str]) -> dict[str, bytes]:
-        places = {item.name: place for place, item in enumerate(self._model.items)}  # less those removed since
+        kind = self._kind
+        if not isinstance(kind, Images):
+            return {}
+        places = {item.name: place for place, item in enumerate(self._reference)}  # less those removed since
 
         def original(place: int) -> bytes:
             """Return the original made small, if it is there unchanged; else the thumbnail that the model keeps."""
-            item = self._model.items[place]
-            picture = read_small(item.path, PICTURE_SIZE, item.sha256) if self._model.pooling is None else None
-            return picture or bytes(self._model.thumbnails[place])
+            item = self._reference[place]
+            picture = read_small(item.path, PICTURE_SIZE, item.sha256) if kind.pooling is None else None
+            return picture or bytes(kind.thumbnails[place])
 
         return self._read({name: places[name] for name in names if name in places}, original)
 

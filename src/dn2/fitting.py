@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.images import SUFFIXES
 from dn2.embed.registry import from_any_folder
-from dn2.embedding import Progress, embed_items
+from dn2.embedding import Progress
 from dn2.errors import InputError
-from dn2.inputs.files import Inputs, find_groups, find_items
-from dn2.model import Model, reference_items
+from dn2.inputs.tables import read_table
+from dn2.inputs.vectors import read_vectors
+from dn2.kinds.guess import KINDS, guess_kind
+from dn2.kinds.images import Images
+from dn2.kinds.kind import Found, Kind
+from dn2.kinds.tables import Tables
+from dn2.kinds.vectors import Vectors
+from dn2.model import Model
 from dn2.neighbors.conformal import attainable_rate
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.groups import Pooling
 from dn2.neighbors.kmeans import parse_index
-from dn2.presets import NEIGHBORS_IF_CONTAMINATED, get_preset
+from dn2.neighbors.learnt import Plan
+from dn2.presets import NEIGHBORS_IF_CONTAMINATED, Preset, get_preset
 from dn2.store.cache import Cache
-from dn2.store.packed import PackedBytes
 
 
 def fit(
-    inputs: Inputs,
+    inputs: Any,
     *,
+    kind: str | None = None,
     preset: str = "default",
     backbone: str | None = None,
     n_neighbors: int | None = None,
@@ -33,12 +42,16 @@ def fit(
     drop: float | None = None,
     first_neighbors: int | None = None,
     groups: bool = False,
+    id_column: str | None = None,
+    drop_columns: Collection[str] = (),
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Learn what normal looks like from normal items.
 
-    inputs : a folder, files, a glob, `@list.txt`, or several of these.
+    inputs : a folder, files, a glob, `@list.txt`, or several of these; a table also as a frame of pandas or polars,
+        vectors also as an array, (n, d).
+    kind : `image`, `table` or `vector`; by default it is guessed from the inputs.
     preset : `fast`, `default` or `accurate`: a backbone and a number of neighbours, unless these are given.
     backbone : `lite0`, `lite1`, `lite2`, `timm/NAME`, the path of an ONNX file, or several joined by +;
         precision : `auto`, `f32` or `bf16`.
@@ -46,47 +59,88 @@ def fit(
         no more than a tenth of the items (and 2 at least); 10 if the items are contaminated, 1 with centroids.
     false_alarm_rate : share of normal items that may be flagged; by default 0.01, or the smallest that the items
         support, 1 / (n + 1), if that is larger.
-    normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone.
+    normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone, none for vectors.  At
+        unit length distances rank as cosines do.  Not for tables.
     index : `auto`, `exact`, or `kmeans:C` for C centroids in place of the items.
     whiten : see `KNNDetector`; by default the preset's choice where there are 10,000 pictures or more, none of them
-        contaminated, and half of them support the rate.  Not for groups.
+        contaminated, and half of them support the rate.  Not for groups, nor for tables.
     contaminated : whether anomalies are among the items and are to be set aside; drop : their share, by default
         estimated; first_neighbors : see `KNNDetector`.
     groups : whether each subfolder is one item, a group of pictures without order.
+    id_column, drop_columns : of a table, the column that names its rows, and those that are not to be compared.
     cache : where embeddings are kept by content, None for nowhere; progress : called with (done, total).
     Items that cannot be read are left out; `Model.unreadable` lists them.
-    Raises InputError if nothing is found or readable, ReferenceTooSmall, BackboneError."""
-    if groups and whiten:
-        raise InputError("groups are not whitened: leave out whiten, or groups")
-    chosen = get_preset(preset).for_groups() if groups else get_preset(preset)
-    items = find_groups(inputs, SUFFIXES) if groups else find_items(inputs, SUFFIXES)
-    # From one half of the items; the other half calibrates.
-    learns = contaminated or bool(whiten) or parse_index(index) is not None
-    # If a rate is not attainable even with all of them, it is refused before the work.
-    attainable_rate(false_alarm_rate, *((max(1, len(items) // 2), len(items)) if learns else (len(items),)))
-    embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
-    if n_neighbors is None:
-        n_neighbors = chosen.neighbors_among(len(items)) if not contaminated else NEIGHBORS_IF_CONTAMINATED
-        n_neighbors = n_neighbors if parse_index(index) is None else 1
-    method = normalize or embedder.normalize
+    Raises InputError if nothing is found or readable, or for options that do not go with the kind of items;
+    ReferenceTooSmall, BackboneError."""
+    kind = guess_kind(inputs) if kind is None else kind
+    of_images = {"backbone": backbone is not None, "precision": precision != "auto", "groups": groups}
+    of_tables = {"id_column": id_column is not None, "drop_columns": len(drop_columns) > 0}
+    of_vectors = {"normalize": normalize is not None, "whiten": bool(whiten)}
     detector = KNNDetector(
-        n_neighbors,
+        2 if n_neighbors is None else n_neighbors,
         false_alarm_rate=false_alarm_rate,
-        normalize=method,
+        normalize=normalize or "none",
         index=index,
         whiten=bool(whiten),
         contaminated=contaminated,
         drop=drop,
         first_neighbors=first_neighbors,
     )
-    detector.check_parameters()  # before the work
-    pooling = Pooling.of(method) if groups else None
-    if groups:
-        detector.set_params(normalize="none")  # members are normalised before they are pooled
-    embedded = embed_items(embedder, items, progress, reference=True, pooling=pooling)
-    if whiten is None and not contaminated and not groups:
-        detector.set_params(whiten=chosen.whitens_among(len(embedded.items), false_alarm_rate))
-    detector.fit(embedded.vectors)
-    model = Model(embedder, detector, reference_items(embedded), PackedBytes.of(embedded.thumbnails), pooling)
-    model.unreadable = embedded.unreadable
+    chosen = get_preset(preset).for_groups() if groups else get_preset(preset)
+    if kind == "image":
+        _refuse(kind, of_tables)
+        if groups and whiten:
+            raise InputError("groups are not whitened: leave out whiten, or groups")
+        embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
+        method = normalize or embedder.normalize
+        images = Images(embedder, Pooling.of(method) if groups else None)
+        # The members of groups are normalised before they are pooled.
+        detector.set_params(normalize="none" if groups else method)
+        by_preset = whiten is None and not contaminated and not groups
+        return _fit(images, images.find(inputs), detector, chosen, n_neighbors, by_preset, progress)
+    if kind == "table":
+        _refuse(kind, {"preset": preset != "default", **of_images, **of_vectors})
+        table = read_table(inputs, id_column=id_column, drop=drop_columns)
+        tables = Tables.learn(table, id_column)
+        detector.set_params(scale_columns=True, categorical_columns=tables.embedder.categorical)
+        return _fit(tables, table, detector, chosen, n_neighbors, False, progress)
+    if kind == "vector":
+        _refuse(kind, {"preset": preset != "default", **of_images, **of_tables})
+        vectors = read_vectors(inputs)
+        return _fit(Vectors(vectors.vectors.shape[1]), vectors, detector, chosen, n_neighbors, False, progress)
+    raise InputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def _refuse(kind: str, given: Mapping[str, bool]) -> None:
+    """Raise InputError for an option that is given and has no meaning for the kind of items."""
+    if wrong := [name for name, is_given in given.items() if is_given]:
+        raise InputError(f"{wrong[0]} has no meaning where items are of the kind {kind}: leave it out")
+
+
+def _fit(
+    kind: Kind,
+    found: Found,
+    detector: KNNDetector,
+    chosen: Preset,
+    n_neighbors: int | None,
+    whiten_by_preset: bool,
+    progress: Progress | None,
+) -> Model:
+    """Embed what was found and fit the detector, whose number of neighbours is the preset's if none is given."""
+    n = len(found.names)
+    parameters = detector.get_params()
+    # From one half of the items; the other half calibrates.  If a rate is not attainable even with all of them, it is
+    # refused before the work.
+    learns = Plan.of(parameters).learns
+    attainable_rate(parameters["false_alarm_rate"], *((max(1, n // 2), n) if learns else (n,)))
+    if n_neighbors is None:
+        k = NEIGHBORS_IF_CONTAMINATED if parameters["contaminated"] else chosen.neighbors_among(n)
+        detector.set_params(n_neighbors=k if parse_index(parameters["index"]) is None else 1)
+    detector.check_parameters()
+    reference = kind.reference(found, progress)
+    if whiten_by_preset:
+        whiten = chosen.whitens_among(len(reference.items), parameters["false_alarm_rate"])
+        detector.set_params(whiten=whiten)
+    model = Model(reference.kind, detector.fit(reference.vectors), reference.items)
+    model.unreadable = reference.unreadable
     return model

@@ -10,27 +10,15 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.images import SUFFIXES
-from dn2.embedding import EmbeddedItems, Progress, embed_items
+from dn2.embedding import Progress
 from dn2.errors import InputError
-from dn2.inputs.files import Inputs, Item, find_groups, find_items
+from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.groups import Pooling
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.scoring import discover, score_items
 from dn2.store.cache import Cache
-from dn2.store.packed import PackedBytes
 from dn2.store.results import Results, Row
-
-
-class ReferenceItem(NamedTuple):
-    """A normal item: its name, where its file was, and the SHA-256 of the file's bytes."""
-
-    name: str
-    path: str
-    sha256: str
 
 
 class KnownScores(NamedTuple):
@@ -57,26 +45,22 @@ class Origin:
 class Model:
     """What normal looks like; made by `dn2.fit` or `dn2.load`.
 
-    embedder, detector : the parts; items, thumbnails : the reference set in the detector's order, and a small JPEG
-        of each item.  pooling : how groups become items, None where items are pictures.
+    kind : how items become vectors and evidence; detector : what scores them; items : the reference set, in the
+        detector's order.
     unreadable : rows with the error of each item that the last fit or add could not read.
     origin : the saved model that this one was loaded from or saved as."""
 
-    def __init__(
-        self,
-        embedder: ImageEmbedder,
-        detector: KNNDetector,
-        items: Sequence[ReferenceItem],
-        thumbnails: PackedBytes,
-        pooling: Pooling | None = None,
-    ) -> None:
-        self.embedder = embedder
+    def __init__(self, kind: Kind, detector: KNNDetector, items: Sequence[ReferenceItem]) -> None:
+        self.kind = kind
         self.detector = detector
         self.items = list(items)
-        self.thumbnails = thumbnails
-        self.pooling = pooling
         self.unreadable: list[Row] = []
         self.origin: Origin | None = None
+
+    @property
+    def embedder(self) -> Any:
+        """What turns items into vectors: an `ImageEmbedder` for pictures; None where they are vectors."""
+        return self.kind.embedder
 
     @property
     def calibration(self) -> Calibration:
@@ -90,7 +74,7 @@ class Model:
 
     def score(
         self,
-        inputs: Inputs,
+        inputs: Any,
         *,
         false_alarm_rate: float | None = None,
         fdr: float | None = None,
@@ -98,7 +82,8 @@ class Model:
     ) -> Results:
         """Score items: an anomaly score, a p-value, a decision and the nearest reference items for each.
 
-        inputs : a folder, files, a glob, `@list.txt`, or several of these.
+        inputs : a folder, files, a glob, `@list.txt`, or several of these; a table also as a frame of pandas or polars,
+        vectors also as an array.
         false_alarm_rate : decide at this rate instead of the model's; fdr : decide the batch by Benjamini-Hochberg
         at this false-discovery rate instead.
         An item that cannot be read gets a row with its error.
@@ -111,14 +96,10 @@ class Model:
                 )
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
-        results = score_items(self, self.find(inputs), progress)
+        results = score_items(self, self.kind.find(inputs), progress)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
-    def find(self, inputs: Inputs) -> list[Item]:
-        """List the items, or the groups, that inputs name.  Raises InputError if there are none."""
-        return find_items(inputs, SUFFIXES) if self.pooling is None else find_groups(inputs, SUFFIXES)
-
-    def score_known(self, normal: Inputs, anomalous: Inputs, *, progress: Progress | None = None) -> KnownScores:
+    def score_known(self, normal: Any, anomalous: Any, *, progress: Progress | None = None) -> KnownScores:
         """Score items known to be normal and anomalous.  Raises InputError if nothing is found."""
         results = [self.score(inputs, progress=progress) for inputs in (normal, anomalous)]
         rows = [[row for row in one if row.error is None] for one in results]
@@ -128,7 +109,7 @@ class Model:
         return KnownScores(scores, p_values, truth, [row for one in results for row in one.unreadable])
 
     def evaluate(
-        self, normal: Inputs, anomalous: Inputs, *, progress: Progress | None = None
+        self, normal: Any, anomalous: Any, *, progress: Progress | None = None
     ) -> tuple[Evaluation, list[Row]]:
         """Score items known to be normal and anomalous, and compare.
 
@@ -137,22 +118,20 @@ class Model:
         known = self.score_known(normal, anomalous, progress=progress)
         return known.evaluate(self.false_alarm_rate), known.unreadable
 
-    def add(self, inputs: Inputs, *, progress: Progress | None = None) -> Self:
+    def add(self, inputs: Any, *, progress: Progress | None = None) -> Self:
         """Add items to the reference set.
 
         Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
-        items = self.find(inputs)
+        found = self.kind.find(inputs)
         known = {item.name for item in self.items}
-        if taken := [item.name for item in items if item.name in known]:
+        if taken := [name for name in found.names if name in known]:
             raise InputError(
                 f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
-                "remove it first or give the file another name"
+                "remove it first or give the new one another name"
             )
-        new = embed_items(self.embedder, items, progress, reference=True, pooling=self.pooling)
-        reference = self.items + reference_items(new)
-        thumbnails = PackedBytes.of([*self.thumbnails, *new.thumbnails])
+        new = self.kind.reference(found, progress)
         self.detector.add(new.vectors)  # the last that may fail, and it changes nothing then
-        self.items, self.thumbnails, self.unreadable = reference, thumbnails, new.unreadable
+        self.kind, self.items, self.unreadable = new.kind, self.items + new.items, new.unreadable
         return self
 
     def remove(self, names: str | Iterable[str]) -> Self:
@@ -161,11 +140,10 @@ class Model:
         Raises InputError, and changes nothing, for a name that the model does not have; ReferenceTooSmall if too few
         items would remain."""
         unwanted = self._known(names)
-        kept = [place for place, item in enumerate(self.items) if item.name not in unwanted]
-        reference = [self.items[place] for place in kept]
-        thumbnails = PackedBytes.of(self.thumbnails[place] for place in kept)
+        places = [place for place, item in enumerate(self.items) if item.name not in unwanted]
+        kept = self.kind.only(places)
         self.detector.remove([place for place, item in enumerate(self.items) if item.name in unwanted])
-        self.items, self.thumbnails = reference, thumbnails
+        self.kind, self.items = kept, [self.items[place] for place in places]
         return self
 
     @property
@@ -198,9 +176,7 @@ class Model:
         """Say what the model is: embedder, detector, calibration; the values are those of `model.json`."""
         share = self.detector.contamination_
         return {
-            "kind": "image",
-            "groups": None if self.pooling is None else self.pooling.as_dict(),
-            "embedder": self.embedder.as_dict(),
+            **self.kind.describe(),
             "detector": self.detector.get_params(),
             "calibration": self.calibration.as_dict(self.false_alarm_rate),
             "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside_)},
@@ -223,11 +199,3 @@ def load(path: str | os.PathLike[str], *, cache: Cache | None = None) -> Model:
     from dn2.saved import read
 
     return read(Path(path), cache)
-
-
-def reference_items(embedded: EmbeddedItems) -> list[ReferenceItem]:
-    """Make reference items of embedded ones."""
-    return [
-        ReferenceItem(item.name, os.path.abspath(item.path), digest)
-        for item, digest in zip(embedded.items, embedded.digests, strict=True)
-    ]

@@ -61,7 +61,7 @@ class NumberColumn:
 
     def show(self, value: float) -> Any:
         """Return a value as evidence shows it."""
-        return _plain(value)
+        return plain_number(value)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _number_or_reason(name: str, values: Numbers, present: int) -> Column | str:
         return "nothing but infinite values"
     low, high = float(values.min()), float(values.max())
     if low == high and present == len(values):
-        return f"constant: {_plain(low)}"
+        return f"constant: {plain_number(low)}"
     whole = bool((values == np.rint(values)).all())
     if whole and len(values) >= MANY and len(np.unique(values)) == len(values):
         steps = np.sign(np.diff(values))
@@ -230,7 +230,7 @@ def to_moments(cells: Cells) -> tuple[Numbers, list[int]]:
 def to_texts(cells: Cells) -> list[str | None]:
     """Return cells as texts, None for those that are missing; truth values are written alike."""
     if cells.dtype.kind == "f":
-        return [None if math.isnan(value) else str(_plain(value)) for value in cells.tolist()]
+        return [None if math.isnan(value) else str(plain_number(value)) for value in cells.tolist()]
     if cells.dtype.kind == "M":
         return [None if text == "NaT" else text for text in np.datetime_as_string(cells).tolist()]
     return [text.lower() if text is not None and text.lower() in ("true", "false") else text for text in cells]
@@ -252,7 +252,7 @@ def _by_format(form: str) -> Callable[[str], datetime]:
     return lambda text: datetime.strptime(text, form)
 
 
-def _plain(value: float) -> float | int | None:
+def plain_number(value: float) -> float | int | None:
     """Write a whole number as one, and what is missing as None."""
     if math.isnan(value):
         return None

@@ -100,6 +100,13 @@ class TableEmbedder:
         """Return the values of one column as evidence shows them."""
         return [self.columns[column].show(float(value)) for value in values]
 
+    def check(self, values: Numbers) -> None:
+        """Raise ValueError for values, (n, c), that `read` would not give."""
+        for column, own in zip(self.columns, values.T, strict=True):
+            most = len(column.known) if isinstance(column, CategoryColumn) else 2.0**63
+            if np.isinf(own).any() or (column.kind != "number" and (np.abs(own) >= most).any()):
+                raise ValueError(f"values of the column {column.name} that are none")
+
     def as_dict(self) -> dict[str, Any]:
         """Say what is compared and what is left out, as `model.json` has it."""
         kinds = [column.kind for column in self.columns]

@@ -53,6 +53,23 @@ class Scaling:
         found = [_categories(column, rows[:, column]) for column in sorted(categorical)]
         return cls(numbers, np.concatenate(found) if found else cls.none(0).categories)
 
+    def check(self, dimension: int) -> None:
+        """Raise ValueError for what rows of some dimension do not teach."""
+        numbers, categories = self.numbers, self.categories
+        if numbers.dtype != np.float32 or categories.dtype != np.float32:
+            raise ValueError("a scaling that is no float32")
+        if numbers.ndim != 2 or numbers.shape[1] != dimension or 0 < len(numbers) <= 4:
+            raise ValueError(f"columns scaled by {numbers.shape} for {dimension} of them")
+        if not np.isfinite(numbers[:4]).all() or (numbers[1:4] < 0).any() or (numbers[2:3] == 0).any():
+            raise ValueError("columns scaled by what are no means and deviations")
+        if (np.diff(numbers[4:], axis=0) < 0).any() or np.isinf(numbers[4:]).any():
+            raise ValueError("quantiles that do not ascend")
+        if categories.shape != (len(categories), 3) or not np.isfinite(categories[:, [0, 2]]).all():
+            raise ValueError(f"categories of {categories.shape}")
+        columns = categories[:, 0]
+        if not np.isin(columns, np.arange(dimension)).all() or (np.diff(columns) < 0).any():
+            raise ValueError("categories of columns that are not there")
+
     def __bool__(self) -> bool:
         return bool(len(self.numbers))
 
@@ -86,6 +103,16 @@ class Scaling:
             scaled[part] = np.concatenate([*self._of_numbers(rows[part]), *self._of_categories(rows[part])], axis=1)
         return scaled
 
+    def by_column(self, parts: Scores, scores: Scores) -> Scores:
+        """Add up the parts of scores by coordinate, (n, v), over the columns that these come from.
+
+        scores : (n,) what the parts of each row add up to but for rounding.  Returns (n, d), which adds up to it."""
+        split = np.zeros((self.numbers.shape[1], len(parts)))
+        np.add.at(split, self.owners, parts.T)
+        totals = split.sum(axis=0)
+        by_column: Scores = (split * (scores / np.where(totals > 0, totals, 1))).T
+        return by_column
+
     def _of_numbers(self, rows: Vectors) -> list[Scores]:
         numeric = np.setdiff1d(np.arange(rows.shape[1]), self.categorical)
         means, deviations, spreads, shares = self.numbers[:4, numeric].astype(np.float64)
@@ -113,19 +140,6 @@ class Scaling:
             one_hot = np.zeros((len(rows), len(known)))
             one_hot[np.arange(len(rows)), places] = coordinates[places]
             yield one_hot
-
-
-def split_over_columns(pairs: Iterator[tuple[Vectors, Vectors]], owners: Positions, scores: Scores) -> Scores:
-    """Split mean squared distances over the columns of a table: (n, d), the parts of a row adding up to its score.
-
-    pairs : a row, (v,), and its nearest ones, (k, v); owners : (v,) the column of each coordinate.
-    scores : (n,) the distances, as the search rounds them."""
-    d = int(owners.max()) + 1
-    parts = [np.bincount(owners, np.square(row - near.astype(np.float64)).mean(axis=0), d) for row, near in pairs]
-    split = np.stack(parts) if parts else np.empty((0, d))
-    totals = split.sum(axis=1)
-    adjusted: Scores = split * (scores / np.where(totals > 0, totals, 1))[:, None]
-    return adjusted
 
 
 def _distribution(rows: Vectors) -> Vectors:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_values
-from dn2.neighbors.columns import Scaling, split_over_columns
+from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import (
     Calibration,
     Scores,
@@ -28,6 +28,7 @@ from dn2.neighbors.selected import Index
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384
+SPLIT_AT_ONCE = 1 << 22  # numbers
 
 
 class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -225,14 +226,16 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._rows(X)
         return rows if self._learnt is None else self._learnt.compared(rows)
 
-    def compared_with(self, x: Vectors, positions: Positions) -> Vectors:
-        """Return the rows, items or a centroid, that a query, (d,) and `as_compared`, lies near to, given the positions
-        that `search` found for it: (k, d)."""
+    def compared_with(self, rows: Vectors, positions: Positions) -> Vectors:
+        """Return what queries, (n, d) and `as_compared`, lie near to, items or centroids, given the positions that
+        `search` found for them, (n, k): (n, k, d)."""
+        n, k = positions.shape
         if self._learnt is None or not len(self._learnt.centroids):
-            rows = rows_at(self._blocks, positions)
-            return rows if self._learnt is None else self._learnt.compared(rows)
-        _, (nearest,) = ExactIndex([self._learnt.centroids]).search(np.ascontiguousarray(x[None]), len(positions))
-        return rows_at([self._learnt.centroids], nearest)
+            near = rows_at(self._blocks, positions.ravel())
+            near = near if self._learnt is None else self._learnt.compared(near)
+        else:
+            near = self._learnt.centroids[ExactIndex([self._learnt.centroids]).search(rows, k)[1].ravel()]
+        return near.reshape(n, k, -1)
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
         """Return L2 distances (not squared) and positions of the nearest reference items, (n, k), nearest first."""
@@ -248,12 +251,21 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         The parts of a row add up to its score.  Raises InputError where rows are normalised or whitened: no distance
         splits over columns then."""
+        return self.split(X, *self.search(X))
+
+    def split(self, X: Any, distances: Distances, positions: Positions) -> Scores:
+        """Do what `contributions` does with what `search` found for X."""
         if self.normalize != "none" or self.whiten:
             raise InputError("scores split over columns only with normalize='none' and whiten=False")
-        rows, (distances, positions) = self.as_compared(X), self.search(X)
-        pairs = ((row, self.compared_with(row, near)) for row, near in zip(rows, positions, strict=True))
+        rows = self.as_compared(X)
         scaling = Scaling.none(self.n_features_in_) if self._learnt is None else self._learnt.columns
-        return split_over_columns(pairs, scaling.owners, mean_squared_distance(distances))
+        step = max(1, SPLIT_AT_ONCE // (rows.shape[1] * distances.shape[1]))
+        parts = [np.empty((0, rows.shape[1]))]
+        for start in range(0, len(rows), step):
+            some = slice(start, start + step)
+            near = self.compared_with(rows[some], positions[some])
+            parts.append(np.square(rows[some, None] - near.astype(np.float64)).mean(axis=1))
+        return scaling.by_column(np.concatenate(parts), mean_squared_distance(distances))
 
     def p_value(self, X: Any) -> Scores:
         """Return conformal p-values, (n,): a normal item gets one of at most `rate` with at most that probability."""

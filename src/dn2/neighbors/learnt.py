@@ -50,13 +50,13 @@ class Learnt:
     share: Scores
 
     @classmethod
-    def nothing(cls, dimension: int, readmitted: Positions) -> Self:
+    def nothing(cls, dimension: int, readmitted: Positions | None = None) -> Self:
         """Start with nothing learnt."""
         rows, numbers, positions = np.empty((0, dimension), np.float32), np.empty(0), np.empty(0, np.int64)
         plain = Scaling.none(dimension)
         return cls(
             aside=positions,
-            readmitted=readmitted,
+            readmitted=positions if readmitted is None else readmitted,
             scaling=plain.numbers,
             categories=plain.categories,
             directions=rows,
@@ -112,6 +112,31 @@ class Learnt:
         words += ["the whitening"] if len(self.factors) else []
         words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
         return " and ".join(words) + (" were" if len(words) > 1 or len(self.centroids) else " was")
+
+    def check(self, n: int, dimension: int, k: int) -> None:
+        """Raise ValueError for what no set of n items of some dimension, compared with k neighbours, teaches."""
+        self.columns.check(dimension)
+        wide = len(self.columns.owners)
+        if self.centroids.dtype != np.float32 or self.centroids.shape != (len(self.representatives), wide):
+            raise ValueError(f"centroids of {self.centroids.shape} for dimension {wide}")
+        if not np.isfinite(self.centroids).all():
+            raise ValueError("centroids that are no numbers")
+        factors, directions = self.factors, self.directions
+        if factors.ndim != 1 or directions.shape[0] != len(factors) or (len(factors) and directions.shape[1] != wide):
+            raise ValueError(f"directions of {directions.shape} and {factors.shape} factors for dimension {wide}")
+        if not {factors.dtype, directions.dtype} == {np.dtype(np.float32)} or not np.isfinite(directions).all():
+            raise ValueError("directions that are no numbers")
+        if not ((factors > 0) & (factors <= 1)).all():
+            raise ValueError("factors outside of 0 ... 1")
+        if self.share.shape not in ((0,), (3,)) or not ((self.share >= 0) & (self.share <= 1)).all():
+            raise ValueError(f"a share of anomalies of {self.share}")
+        for positions in (self.aside, self.readmitted, self.representatives):
+            if positions.dtype != np.int64 or positions.ndim != 1:
+                raise ValueError("positions that are no whole numbers")
+            if len(positions) and not (positions.min() >= 0 and positions.max() < n):
+                raise ValueError(f"positions outside of 0 ... {n - 1}")
+        if n - len(self.aside) <= (0 if len(self.centroids) else k):
+            raise ValueError(f"{len(self.aside)} of {n} items set aside")
 
     @property
     def contamination(self) -> Share | None:

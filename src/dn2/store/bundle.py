@@ -33,7 +33,7 @@ logger = logging.getLogger("dn2")
 FORMAT = 1
 MANIFEST = "model.json"
 MANIFEST_LIMIT = 64 << 20
-DTYPES = {"F32": "<f4", "U8": "u1", "I64": "<i8"}
+DTYPES = {"F32": "<f4", "F64": "<f8", "U8": "u1", "I64": "<i8"}
 CHECKED_AT_LOAD = 1 << 30  # of reference embeddings, in bytes; more are left to `verify`
 FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dn2.errors import InputError
-from dn2.store.results import COLUMNS, Member, Neighbor, Row, choose_by_ending, import_pyarrow
+from dn2.store.results import COLUMNS, Contribution, Member, Neighbor, Row, choose_by_ending, import_pyarrow
 
 Record = Mapping[str, Any]
 
@@ -78,7 +78,7 @@ def _row(record: Any, where: str) -> Row:
         if score is not None and p_value is not None and not (score >= 0 and 0 < p_value <= 1):
             raise ValueError(f"a score of {score:g} with a p-value of {p_value:g}")
         neighbors = tuple(_neighbor(one) for one in _listed(record["neighbors"]) or ())
-        return Row(_text(record["item"]), score, p_value, flag, neighbors, error, _members(record))
+        return Row(_text(record["item"]), score, p_value, flag, neighbors, error, _members(record), _columns(record))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: not as dn2 writes it ({error})") from error
 
@@ -96,6 +96,31 @@ def _members(record: Record) -> tuple[Member, ...] | None:
     return tuple(
         Member(_text(one["item"]), _number(one["share"]), one["error"]) for one in _listed(record["members"]) or ()
     )
+
+
+def _columns(record: Record) -> tuple[Contribution, ...] | None:
+    if "columns" not in record:
+        return None
+    found = _listed(record["columns"]) or ()
+    return tuple(
+        Contribution(
+            _text(one["column"]), _share(one["share"]), _cell(one["value"]), tuple(map(_cell, one["neighbors"]))
+        )
+        for one in found
+    )
+
+
+def _share(value: Any) -> float:
+    share = _number(value)
+    if share is None:
+        raise ValueError("a column without a share")
+    return share
+
+
+def _cell(value: Any) -> Any:
+    if value is not None and not isinstance(value, (str, int, float)):
+        raise ValueError(f"a value that is neither number nor text: {value!r}")
+    return value
 
 
 def _text(value: Any) -> str:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
+MORE_COLUMNS = ("members", "columns")  # where items are groups, or rows of a table
+EVIDENCE = ("neighbors", *MORE_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,27 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """A column of a table: its share of the row's anomaly score.
+
+    value : of the row, and neighbors : of its neighbors, in their order; None for one that is missing.
+    The shares of all columns add up to 1."""
+
+    column: str
+    share: float
+    value: Any
+    neighbors: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """The verdict on one item.
 
     anomaly_score : higher is more anomalous; p_value : in (0, 1]; both None, and no neighbors, with `error` set.
     neighbors : nearest first.
     members : of a group, those that pull it away most, first; then those that could not be read.  None for a single
-        item."""
+        item.
+    columns : of a row of a table, those that make it most anomalous, first.  None for anything else."""
 
     item: str
     anomaly_score: float | None = None
@@ -57,9 +73,10 @@ class Row:
     neighbors: tuple[Neighbor, ...] = ()
     error: str | None = None
     members: tuple[Member, ...] | None = None
+    columns: tuple[Contribution, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the columns of the results file, `neighbors` and `members` as lists of dictionaries."""
+        """Return the columns of the results file, evidence as lists of dictionaries."""
         neighbors = [{"item": one.item, "distance": one.distance} for one in self.neighbors]
         record = {
             "item": self.item,
@@ -69,8 +86,9 @@ class Row:
             "neighbors": neighbors,
             "error": self.error,
         }
-        if self.members is not None:
-            record["members"] = [asdict(one) for one in self.members]
+        for name in MORE_COLUMNS:
+            if (evidence := getattr(self, name)) is not None:
+                record[name] = [asdict(one) for one in evidence]
         return record
 
 
@@ -101,8 +119,9 @@ class Results:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the results file; those of groups have one more, `members`."""
-        return (*COLUMNS, "members") if any(row.members is not None for row in self.rows) else COLUMNS
+        """The columns of the results file; those of groups have `members`, too, those of tables `columns`."""
+        more = (name for name in MORE_COLUMNS if any(getattr(row, name) is not None for row in self.rows))
+        return (*COLUMNS, *more)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -147,7 +166,7 @@ class Results:
         return replace(self, rows=rows, false_alarm_rate=false_alarm_rate, false_discovery_rate=None)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write CSV (UTF-8), `neighbors` as JSON, empty cells for what an unreadable item lacks."""
+        """Write CSV (UTF-8), evidence as JSON, empty cells for what an unreadable item lacks."""
         _write_text(path, self._write_csv)
 
     def to_jsonl(self, path: str | os.PathLike[str]) -> None:
@@ -155,11 +174,15 @@ class Results:
         _write_text(path, self.write_jsonl)
 
     def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write Parquet, `neighbors` as JSON text.  Raises MissingExtra without the `parquet` extra."""
+        """Write Parquet, evidence as JSON text.  Raises MissingExtra without the `parquet` extra."""
         pyarrow = import_pyarrow()
         text, number = pyarrow.string(), pyarrow.float64()
         columns = self.columns
-        types = dict(zip(columns, (text, number, number, pyarrow.bool_(), text, text, text), strict=False))
+        types = dict.fromkeys(columns, text) | {
+            "anomaly_score": number,
+            "p_value": number,
+            "is_anomaly": pyarrow.bool_(),
+        }
         records = [_flat(row, columns) for row in self.rows]
         table = pyarrow.table(
             {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
@@ -180,7 +203,7 @@ class Results:
         writer_for(path)(self, path)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return a DataFrame with the columns of the results file, `neighbors` as lists of dictionaries."""
+        """Return a DataFrame with the columns of the results file, evidence as lists of dictionaries."""
         try:
             import pandas
         except ImportError as error:
@@ -244,8 +267,8 @@ def import_pyarrow() -> Any:
 
 def _flat(row: Row, columns: Sequence[str]) -> dict[str, Any]:
     record = row.as_dict()
-    record["neighbors"] = json.dumps(record["neighbors"], ensure_ascii=False) if row.neighbors else None
-    record["members"] = json.dumps(record["members"], ensure_ascii=False) if row.members else None
+    for name in EVIDENCE:
+        record[name] = json.dumps(record[name], ensure_ascii=False) if record.get(name) else None
     return {name: record[name] for name in columns}
 
 

@@ -1,0 +1,202 @@
+"""Pictures, and groups of pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from dn2.embed.embedder import ImageEmbedder
+from dn2.embed.golden import TOLERANCE, largest_error, make_pictures
+from dn2.embed.images import SUFFIXES
+from dn2.embed.pipeline import Embedded
+from dn2.embedding import Progress, embed, embed_items, unreadable_members
+from dn2.errors import NotReproducible
+from dn2.inputs.files import Inputs, Item, find_again, find_groups, find_items
+from dn2.kinds.kind import Batch, Reference, ReferenceItem
+from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.exact import Distances, Positions
+from dn2.neighbors.groups import Pooling
+from dn2.store.bundle import Bundle, Part
+from dn2.store.cache import Cache
+from dn2.store.packed import PackedBytes
+from dn2.store.results import Member, Row
+
+QUERIES_AT_ONCE = 1024
+MEMBERS_NAMED = 10
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """Image files, or groups of them."""
+
+    items: list[Item]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all, in order."""
+        return [item.name for item in self.items]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Pictures seen by a network; see `Kind`.
+
+    pooling : how groups become items, None where items are pictures.  thumbnails : a small JPEG of each."""
+
+    name: ClassVar[str] = "image"
+    embedder: ImageEmbedder
+    pooling: Pooling | None = None
+    thumbnails: PackedBytes = PackedBytes.of([])  # noqa: RUF009  which nothing changes
+
+    @property
+    def one(self) -> str:
+        """What an item is called."""
+        return "image" if self.pooling is None else "group"
+
+    @property
+    def many(self) -> str:
+        """What items are called."""
+        return f"{self.one}s"
+
+    @property
+    def dimension(self) -> int:
+        """The length of an embedding."""
+        return self.embedder.dimension
+
+    def find(self, inputs: Inputs) -> FoundImages:
+        """Find image files, or the subfolders that are groups.  Raises InputError if there are none."""
+        return FoundImages(find_items(inputs, SUFFIXES) if self.pooling is None else find_groups(inputs, SUFFIXES))
+
+    def embed(self, found: FoundImages, progress: Progress | None) -> Iterator[Batch]:
+        """Embed pictures in order, so many at a time, or groups with so many pictures together."""
+        embedded = embed(self.embedder, found.items, pooling=self.pooling)
+        pairs: list[tuple[Item, Embedded]] = []
+        files = 0
+        for done, pair in enumerate(zip(found.items, embedded, strict=True), 1):
+            pairs.append(pair)
+            files += max(1, len(pair[1].members))
+            if files >= QUERIES_AT_ONCE or done == len(found.items):
+                yield self._batch(pairs)
+                pairs, files = [], 0
+            if progress is not None:
+                progress(done, len(found.items))
+
+    def _batch(self, pairs: Sequence[tuple[Item, Embedded]]) -> Batch:
+        readable = [(place, one.vector) for place, (_, one) in enumerate(pairs) if one.vector is not None]
+        vectors = [vector for _, vector in readable]
+        return Batch(
+            [item.name for item, _ in pairs],
+            {place: one.error for place, (_, one) in enumerate(pairs) if one.error is not None},
+            np.array([place for place, _ in readable], np.int64),
+            np.stack(vectors) if vectors else np.empty((0, self.dimension), np.float32),
+            pairs,
+        )
+
+    def reference(self, found: FoundImages, progress: Progress | None) -> Reference:
+        """Embed pictures that are to join the reference set, and keep thumbnails."""
+        new = embed_items(self.embedder, found.items, progress, reference=True, pooling=self.pooling)
+        items = [
+            ReferenceItem(item.name, os.path.abspath(item.path), digest)
+            for item, digest in zip(new.items, new.digests, strict=True)
+        ]
+        kept = replace(self, thumbnails=PackedBytes.of([*self.thumbnails, *new.thumbnails]))
+        return Reference(items, new.vectors, new.unreadable, kept)
+
+    def explain(
+        self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
+    ) -> Iterator[Mapping[str, Any]]:
+        """Name the members of groups that pull them away most, then those that could not be read."""
+        near = dict(zip(batch.places.tolist(), positions, strict=True))
+        for place, (item, one) in enumerate(batch.source):
+            if self.pooling is None:
+                yield {}
+            else:
+                members = self._members(detector, self.pooling, item, one, near[place]) if place in near else ()
+                yield {"members": (*members, *unreadable_members(item, one))}
+
+    def _members(
+        self, detector: KNNDetector, pooling: Pooling, item: Item, one: Embedded, positions: Positions
+    ) -> list[Member]:
+        readable = [
+            (member.name, embedded.vector)
+            for member, embedded in zip(item.members or (), one.members, strict=True)
+            if embedded.vector is not None
+        ]
+        members = np.stack([vector for _, vector in readable])
+        (near,) = detector.compared_with(pooling.pool(members)[None], positions[None])
+        shares = pooling.shares(members, near)
+        most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
+        return [Member(readable[place][0], float(shares[place])) for place in most]
+
+    def files(self, found: FoundImages) -> Sequence[Item | None]:
+        """Return the files of found pictures."""
+        return found.items
+
+    def files_again(self, root: Path, rows: Sequence[Row]) -> Sequence[Item | None]:
+        """Find the files of scored pictures below a folder."""
+        group = self.pooling is not None
+        return [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
+
+    def only(self, places: Sequence[int]) -> Self:
+        """Keep only the thumbnails at some places."""
+        return replace(self, thumbnails=PackedBytes.of(self.thumbnails[place] for place in places))
+
+    def describe(self) -> dict[str, Any]:
+        """Say how pictures become vectors."""
+        embedder = self.embedder.as_dict()
+        return {
+            "kind": self.name,
+            "groups": None if self.pooling is None else self.pooling.as_dict(),
+            "embedder": embedder,
+            "golden_tolerance": max(TOLERANCE[one] for one in embedder["precision"].split("+")),
+        }
+
+    def parts(self, sizes: Sequence[int]) -> dict[str, Sequence[Part]]:
+        """Return thumbnails, and pictures whose embeddings tell whether another machine embeds alike."""
+        pictures = make_pictures()
+        golden = asdict(PackedBytes.of(pictures)) | {"embeddings": self.embedder.embed_pictures(pictures)}
+        return {"thumbnails": [asdict(self.thumbnails)], "golden": [golden]}
+
+    @classmethod
+    def restore(cls, files: Bundle, n: int, cache: Cache | None) -> Self:
+        """Restore the network, which must embed here as it did, and the thumbnails."""
+        recorded = files.manifest["embedder"]
+        embedder = ImageEmbedder(recorded["backbone"], precision=recorded["precision"], cache=cache)
+        _check_embedder(embedder, files.manifest, files.arrays("golden"))
+        (data,), (ends,) = files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends")
+        thumbnails = PackedBytes(data, ends)
+        if len(thumbnails) != n:
+            raise ValueError(f"{len(thumbnails)} thumbnails for {n} items")
+        groups = files.manifest.get("groups")
+        return cls(embedder, None if groups is None else Pooling(**groups), thumbnails)
+
+
+def _check_embedder(
+    embedder: ImageEmbedder, manifest: Mapping[str, Any], golden: Mapping[str, np.ndarray[Any, Any]]
+) -> None:
+    """Refuse a backbone that is not the recorded one, or that embeds the golden pictures otherwise here."""
+    recorded = manifest["embedder"]
+    here = embedder.as_dict()
+    if here["digest"] != recorded["digest"]:
+        raise NotReproducible(
+            f"the backbone {embedder.backbone} is not the one that the model was made with: its digest must be "
+            f"{recorded['digest']}, got {here['digest']}; restore that version or fit again"
+        )
+    if here["preprocessing"] != recorded["preprocessing"]:
+        raise NotReproducible(
+            f"this dn2 prepares pictures as {here['preprocessing']}, the model was made with "
+            f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
+        )
+    embeddings = embedder.embed_pictures(PackedBytes(golden["data"], golden["ends"]))
+    error = largest_error(embeddings, golden["embeddings"])
+    if not error <= manifest["golden_tolerance"]:
+        raise NotReproducible(
+            f"this machine does not reproduce the model's embeddings: its golden pictures differ by {error:.2g}, "
+            f"at most {manifest['golden_tolerance']:g} is accepted in {recorded['precision']}; "
+            "fit again here, or fit with --precision f32 for a model that moves between machines"
+        )

@@ -1,0 +1,184 @@
+"""Rows of tables."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from dn2.embed.columns import Numbers, plain_number
+from dn2.embed.tables import TableEmbedder
+from dn2.embedding import Progress
+from dn2.errors import InputError
+from dn2.inputs.tables import Table, read_table
+from dn2.inputs.vectors import VectorRows
+from dn2.kinds.kind import Batch, Reference, ReferenceItem, in_blocks
+from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.exact import Distances, Positions
+from dn2.store.bundle import Bundle, Part
+from dn2.store.cache import Cache
+from dn2.store.results import Contribution, Row
+
+logger = logging.getLogger("dn2")
+
+ROWS_AT_ONCE = 8_192
+CONTRIBUTIONS_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Rows of a table, compared column by column; see `Kind`.
+
+    id_column : the column that names rows, None where they are numbered.
+    values : (n, c) float64, the values of the reference rows as `TableEmbedder.read` gives them."""
+
+    name: ClassVar[str] = "table"
+    one: ClassVar[str] = "row"
+    many: ClassVar[str] = "rows"
+    embedder: TableEmbedder
+    id_column: str | None
+    values: Numbers
+
+    @classmethod
+    def learn(cls, table: Table, id_column: str | None) -> Self:
+        """Find out what the columns of a table are.  Raises InputError if none can be compared."""
+        embedder = TableEmbedder.learn(_readable(table))
+        return cls(embedder, id_column, np.empty((0, len(embedder.columns))))
+
+    @property
+    def dimension(self) -> int:
+        """The number of features that the columns become."""
+        return self.embedder.dimension
+
+    def find(self, inputs: Any) -> Table:
+        """Read a table from files or from a frame.  Raises InputError if there is none, or no row in it."""
+        table = read_table(inputs, id_column=self.id_column, text=self.embedder.texts)
+        known = {column.name for column in self.embedder.columns} | set(self.embedder.left_out)
+        if strange := [repr(name) for name in table.columns if name not in known]:
+            shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
+            logger.info("columns that the model does not have are passed over: %s", shown)
+        return table
+
+    def embed(self, found: Table, progress: Progress | None) -> Iterator[Batch]:
+        """Embed rows in order, so many at a time."""
+        values, errors = self.embedder.read(found.columns)
+        errors = errors | found.errors
+        n = len(found.names)
+        for start in range(0, n, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, n)
+            places = np.array([row for row in range(start, stop) if row not in errors], np.int64)
+            yield Batch(
+                found.names[start:stop],
+                {row - start: errors[row] for row in range(start, stop) if row in errors},
+                places - start,
+                self.embedder.embed(values[places]),
+                {column.name: found.columns[column.name][places] for column in self.embedder.columns},
+            )
+            if progress is not None:
+                progress(stop, n)
+
+    def reference(self, found: Table, progress: Progress | None) -> Reference:
+        """Embed rows that are to join the reference set, and keep their values."""
+        embedder = self.embedder.with_categories(found.columns)
+        values, errors = embedder.read(found.columns)
+        items, unreadable, places = split_rows(found, errors | found.errors)
+        kept = replace(self, embedder=embedder, values=np.concatenate([self.values, values[places]]))
+        return Reference(items, embedder.embed(values[places]), unreadable, kept)
+
+    def explain(
+        self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
+    ) -> Iterator[Mapping[str, Any]]:
+        """Name the columns that make each row strange, with its value and those of its neighbours."""
+        parts = self._by_column(detector.split(batch.vectors, distances, positions))
+        readable = dict(zip(batch.places.tolist(), range(len(parts)), strict=True))
+        for place in range(len(batch.names)):
+            own = readable.get(place)
+            yield {} if own is None else {"columns": self._contributions(batch.source, own, parts[own], positions[own])}
+
+    def _by_column(self, parts: Numbers) -> Numbers:
+        """Add up what features contribute, (m, d), over the columns that they come from: (m, c)."""
+        starts = np.flatnonzero(np.diff(self.embedder.owners, prepend=-1))
+        by_column: Numbers = np.add.reduceat(parts, starts, axis=1)
+        return by_column
+
+    def _contributions(
+        self, cells: Mapping[str, Any], own: int, parts: Numbers, positions: Positions
+    ) -> tuple[Contribution, ...]:
+        total = parts.sum()
+        most = [column for column in np.argsort(-parts, kind="stable")[:CONTRIBUTIONS_NAMED] if parts[column] > 0]
+        return tuple(
+            Contribution(
+                column=self.embedder.columns[column].name,
+                share=float(parts[column] / total),
+                value=plain(cells[self.embedder.columns[column].name][own]),
+                neighbors=tuple(self.embedder.show(self.values[positions, column], column)),
+            )
+            for column in most
+        )
+
+    def files(self, found: Table) -> None:
+        """Return None: rows have no pictures."""
+
+    def files_again(self, root: Any, rows: Sequence[Row]) -> None:
+        """Return None: rows have no pictures."""
+
+    def only(self, places: Sequence[int]) -> Self:
+        """Keep only the values at some places."""
+        return replace(self, values=self.values[list(places)])
+
+    def describe(self) -> dict[str, Any]:
+        """Say what is compared."""
+        return {"kind": self.name, "embedder": self.embedder.as_dict(), "id_column": self.id_column}
+
+    def parts(self, sizes: Sequence[int]) -> dict[str, Sequence[Part]]:
+        """Return the columns and the values."""
+        values = [{"values": block} for block in in_blocks(self.values, sizes)]
+        return {"columns": [self.embedder.as_records()], "values": values}
+
+    @classmethod
+    def restore(cls, files: Bundle, n: int, cache: Cache | None) -> Self:
+        """Restore the columns and the values."""
+        manifest = files.manifest
+        embedder = TableEmbedder.from_records(files.rows("columns"), manifest["embedder"]["left_out"])
+        values = np.concatenate(files.mapped("values", "values"))
+        if values.dtype != np.float64 or values.shape != (n, len(embedder.columns)):
+            raise ValueError(f"values of {values.shape} for {n} rows of {len(embedder.columns)} columns")
+        embedder.check(values)
+        return cls(embedder, manifest["id_column"], values)
+
+
+def plain(cell: Any) -> Any:
+    """Return a cell of a table as JSON has it: a number, a text, or None."""
+    if isinstance(cell, np.datetime64):
+        return None if np.isnat(cell) else str(cell.astype("datetime64[s]"))
+    return None if cell is None else cell if isinstance(cell, str) else plain_number(float(cell))
+
+
+def split_rows(
+    found: Table | VectorRows, errors: Mapping[int, str]
+) -> tuple[list[ReferenceItem], list[Row], Positions]:
+    """Tell rows that can be read from those that cannot.
+
+    Returns the reference items, rows with the errors of the others, and the places of the former.
+    Raises InputError if there are none."""
+    n = len(found.names)
+    places = np.array([row for row in range(n) if row not in errors], np.int64)
+    unreadable = [Row(found.names[row], error=errors[row]) for row in sorted(errors)]
+    if not len(places):
+        raise InputError(f"none of the {n:,} rows can be read; {unreadable[0].item!r}: {unreadable[0].error}")
+    paths = {path: os.path.abspath(path) if path else "" for path in set(found.paths)}
+    items = [ReferenceItem(found.names[row], paths[found.paths[row]], found.digests[row]) for row in places.tolist()]
+    return items, unreadable, places
+
+
+def _readable(table: Table) -> dict[str, Any]:
+    """Return the columns of a table without the rows that cannot be read."""
+    if not table.errors:
+        return table.columns
+    kept = np.ones(len(table.names), bool)
+    kept[list(table.errors)] = False
+    return {name: column[kept] for name, column in table.columns.items()}

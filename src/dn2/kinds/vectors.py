@@ -1,0 +1,86 @@
+"""Vectors as they come: embeddings made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from dn2.embedding import Progress
+from dn2.errors import InputError
+from dn2.inputs.vectors import VectorRows, read_vectors
+from dn2.kinds.kind import Batch, Reference
+from dn2.kinds.tables import ROWS_AT_ONCE, split_rows
+from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.exact import Distances, Positions
+from dn2.store.bundle import Bundle, Part
+from dn2.store.cache import Cache
+from dn2.store.results import Row
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Rows that are vectors already; see `Kind`."""
+
+    name: ClassVar[str] = "vector"
+    one: ClassVar[str] = "vector"
+    many: ClassVar[str] = "vectors"
+    dimension: int
+    embedder: ClassVar[None] = None
+
+    def find(self, inputs: Any) -> VectorRows:
+        """Read vectors from files or an array.  Raises InputError if there are none, or of another length."""
+        found = read_vectors(inputs)
+        if found.vectors.shape[1] != self.dimension:
+            raise InputError(f"the model has vectors of {self.dimension} numbers, got {found.vectors.shape[1]}")
+        return found
+
+    def embed(self, found: VectorRows, progress: Progress | None) -> Iterator[Batch]:
+        """Pass vectors on, so many at a time."""
+        n = len(found.names)
+        for start in range(0, n, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, n)
+            places = np.array([row for row in range(start, stop) if row not in found.errors], np.int64)
+            errors = {row - start: found.errors[row] for row in range(start, stop) if row in found.errors}
+            yield Batch(found.names[start:stop], errors, places - start, found.vectors[places], None)
+            if progress is not None:
+                progress(stop, n)
+
+    def reference(self, found: VectorRows, progress: Progress | None) -> Reference:
+        """Take vectors for the reference set."""
+        items, unreadable, places = split_rows(found, found.errors)
+        return Reference(items, found.vectors[places], unreadable, self)
+
+    def explain(
+        self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
+    ) -> Iterator[Mapping[str, Any]]:
+        """Say nothing: the numbers of a vector have no names."""
+        return ({} for _ in batch.names)
+
+    def files(self, found: VectorRows) -> None:
+        """Return None: vectors have no pictures."""
+
+    def files_again(self, root: Any, rows: Sequence[Row]) -> None:
+        """Return None: vectors have no pictures."""
+
+    def only(self, places: Sequence[int]) -> Self:
+        """Keep nothing, as ever."""
+        return self
+
+    def describe(self) -> dict[str, Any]:
+        """Say how long the vectors are."""
+        return {"kind": self.name, "embedder": None, "dimension": self.dimension}
+
+    def parts(self, sizes: Sequence[int]) -> dict[str, Sequence[Part]]:
+        """Return nothing: the reference set has the vectors."""
+        return {}
+
+    @classmethod
+    def restore(cls, files: Bundle, n: int, cache: Cache | None) -> Self:
+        """Restore the length of the vectors."""
+        dimension = files.manifest["dimension"]
+        if not isinstance(dimension, int):
+            raise ValueError(f"vectors of {dimension!r} numbers")
+        return cls(dimension)
