@@ -131,7 +131,7 @@ def test_what_is_whitened_follows_from_the_preset_unless_it_is_said(
 def test_a_rate_that_a_half_cannot_support_is_refused_before_the_work_if_whitening_is_asked_for(
     world: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dn2.fitting.embed_items", lambda *_, **__: pytest.fail("embedded"))
+    monkeypatch.setattr("dn2.kinds.images.embed_items", lambda *_, **__: pytest.fail("embedded"))
     with pytest.raises(ReferenceTooSmall, match=r"0\.02 needs at least 49 items that calibrate, got 20 of 40"):
         dn2.fit(world / "normal", backbone=tiny, whiten=True, false_alarm_rate=0.02)
 
@@ -276,7 +276,7 @@ def test_centroids_take_the_place_of_items_and_one_stands_for_each(world: Path, 
 def test_options_that_cannot_be_are_refused_before_the_work(
     world: Path, tiny: str, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], words: str
 ) -> None:
-    monkeypatch.setattr("dn2.fitting.embed_items", lambda *_, **__: pytest.fail("worked"))
+    monkeypatch.setattr("dn2.kinds.images.embed_items", lambda *_, **__: pytest.fail("worked"))
     folder = world if options.get("groups") else world / "normal"
     with pytest.raises(InputError, match=words):
         dn2.fit(folder, backbone=tiny, **options)

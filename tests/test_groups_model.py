@@ -160,7 +160,7 @@ def test_groups_beyond_one_batch_are_scored_like_the_others(
 ) -> None:
     expected = model.score(incoming).rows
     for size in (1, 6, 7):
-        monkeypatch.setattr("dn2.scoring.QUERIES_AT_ONCE", size)
+        monkeypatch.setattr("dn2.kinds.images.QUERIES_AT_ONCE", size)
         assert model.score(incoming).rows == expected
 
 

@@ -127,7 +127,7 @@ def test_queries_beyond_one_batch_are_scored_like_the_others(
     model: Model, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = model.score(world / "other").rows
-    monkeypatch.setattr("dn2.scoring.QUERIES_AT_ONCE", 5)
+    monkeypatch.setattr("dn2.kinds.images.QUERIES_AT_ONCE", 5)
     assert model.score(world / "other").rows == whole
 
 
@@ -193,7 +193,7 @@ def test_the_default_rate_is_one_in_a_hundred_or_the_smallest_attainable(world: 
 def test_a_rate_that_the_items_cannot_support_is_refused_before_the_work(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dn2.fitting.ImageEmbedder", None)
+    monkeypatch.setattr("dn2.kinds.images.embed_items", None)
     with pytest.raises(ReferenceTooSmall, match="needs at least 99 reference items, got 40"):
         dn2.fit(world / "normal", false_alarm_rate=0.01)
     for learning in ({"contaminated": True}, {"index": "kmeans:3"}):
@@ -217,7 +217,7 @@ def test_parameters_are_recorded_and_used(world: Path, tiny: str, tmp_path: Path
     for one in (model, again):
         about = one.describe()
         chosen = {"n_neighbors": 3, "false_alarm_rate": 0.25, "normalize": "unit"}
-        others = {"index": "auto", "scale_columns": False, "whiten": False}
+        others = {"index": "auto", "scale_columns": False, "categorical_columns": None, "whiten": False}
         others |= {"contaminated": False, "drop": None, "first_neighbors": None}
         assert about["detector"] == chosen | others
         assert about["embedder"]["precision"] == "f32"

@@ -17,6 +17,7 @@ from dn2.kinds.kind import Found, Kind
 from dn2.kinds.tables import Tables
 from dn2.kinds.vectors import Vectors
 from dn2.model import Model
+from dn2.neighbors.checks import check_normalization
 from dn2.neighbors.conformal import attainable_rate
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.groups import Pooling
@@ -93,6 +94,7 @@ def fit(
             raise InputError("groups are not whitened: leave out whiten, or groups")
         embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
         method = normalize or embedder.normalize
+        check_normalization(method)
         images = Images(embedder, Pooling.of(method) if groups else None)
         # The members of groups are normalised before they are pooled.
         detector.set_params(normalize="none" if groups else method)

@@ -18,6 +18,7 @@ from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import ReferenceItem
 from dn2.model import Model, Origin
+from dn2.neighbors.columns import Scaling
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Vectors
 from dn2.neighbors.learnt import Learnt
@@ -81,7 +82,8 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     detector = KNNDetector(**files.manifest["detector"])
     learnt = None
     if "learnt" in files.manifest["parts"]:
-        learnt = Learnt(**asdict(Learnt.nothing(kind.dimension)) | files.arrays("learnt"))  # which once were fewer
+        plain = Scaling.none(kind.dimension)  # which models had not at first
+        learnt = Learnt(**{"scaling": plain.numbers, "categories": plain.categories} | files.arrays("learnt"))
         learnt.check(len(items), kind.dimension, detector.n_neighbors)
     _check_shapes(blocks, loo, len(items), kind.dimension, detector.n_neighbors)
     return Model(kind, detector.from_saved(blocks, loo, learnt), items)

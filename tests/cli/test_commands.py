@@ -147,6 +147,7 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
     learnt = {
         "index": "exact",
         "scale_columns": False,
+        "categorical_columns": None,
         "whiten": False,
         "contaminated": False,
         "drop": None,

@@ -29,6 +29,14 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class KindName(StrEnum):
+    """Kinds of items."""
+
+    image = "image"
+    table = "table"
+    vector = "vector"
+
+
 class PresetName(StrEnum):
     """Named choices of backbone and number of neighbours."""
 
@@ -45,7 +53,10 @@ class Normalize(StrEnum):
     root_unit = "root-unit"
 
 
-INPUTS = "A folder (searched recursively), files, a glob, or @list.txt; several are allowed."
+INPUTS = (
+    "A folder (searched recursively), files, a glob, or @list.txt; several are allowed. Pictures, or the rows of .csv, "
+    ".tsv and .parquet, or vectors in .npy, .npz and .safetensors."
+)
 InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)]
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model's folder, made by fit.", show_default=False)
@@ -104,13 +115,15 @@ def note(words: str) -> None:
 
 def report_reference(model: Model, path: Path) -> None:
     """Say what the reference set now is, what rate it holds, and what speaks against trusting it."""
-    from dn2.report.words import one_in
+    from dn2.report.words import list_left_out, one_in
 
     calibration = model.calibration
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
     kept = len(model.items) - len(model.set_aside)
     note(f"{path}: {kept:,} reference items, false-alarm rate {one_in(model.false_alarm_rate)}{smallest}")
     report_aside(model)
+    if left_out := (model.describe()["embedder"] or {}).get("left_out"):
+        note(f"columns left out: {list_left_out(left_out)}")
     if calibration.n_near_duplicates:
         logger.warning(
             "%d of %d reference items have a near copy in the set; copies cause more false alarms than asked for: "

@@ -11,6 +11,7 @@ from dn2.cli.common import (
     BACKBONES,
     CacheOption,
     InputsArgument,
+    KindName,
     ModelArgument,
     Normalize,
     Precision,
@@ -30,6 +31,9 @@ def fit(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="MODEL", help="The model's folder.", show_default=False)
     ],
+    kind: Annotated[
+        KindName | None, typer.Option(help="What the items are. Default: guessed from the inputs.", show_default=False)
+    ] = None,
     preset: Annotated[
         PresetName, typer.Option(help="Backbone and number of neighbours, where they are not given.")
     ] = PresetName.default,
@@ -74,6 +78,13 @@ def fit(
         ),
     ] = None,
     groups: Annotated[bool, typer.Option("--groups", help="Each subfolder is one item: a group of pictures.")] = False,
+    id_column: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="The column that names rows.", show_default=False)
+    ] = None,
+    drop_column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column not to compare; repeat for several.", show_default=False),
+    ] = None,
     cache: CacheOption = True,
 ) -> None:
     """Learn what normal looks like from normal items."""
@@ -85,6 +96,7 @@ def fit(
     with progress("embedding") as show:
         model = dn2.fit(
             inputs,
+            kind=kind,
             preset=preset,
             backbone=backbone,
             n_neighbors=neighbors,
@@ -97,6 +109,8 @@ def fit(
             drop=drop,
             first_neighbors=first_neighbors,
             groups=groups,
+            id_column=id_column,
+            drop_columns=drop_column or (),
             cache=open_cache(cache),
             progress=show,
         )

@@ -10,10 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from dn2.neighbors.metrics import Evaluation
-from dn2.report.words import describe_model, one_in
+from dn2.report.words import describe_model, explain, one_in
 from dn2.store.results import Results, Row
 
 ROWS_SHOWN = 20
+COLUMNS_SHOWN = 3
 
 
 def summary(results: Results) -> str:
@@ -55,6 +56,8 @@ def _evidence(row: Row) -> str:
     if row.members:
         pulled = ", ".join(f"{escape(one.item)} ({one.share:.0%})" for one in row.members[:3] if one.share is not None)
         return f"{_neighbors(row)}; pulled away by {pulled}"
+    if row.columns:
+        return f"{'; '.join(escape(explain(one)) for one in row.columns[:COLUMNS_SHOWN])}; {_neighbors(row)}"
     return _neighbors(row)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from dn2.errors import InputError
 from dn2.neighbors.clean import check_share
 from dn2.neighbors.conformal import check_rate
+from dn2.neighbors.exact import Positions
 from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.normalize import NORMALIZATIONS
 
@@ -23,11 +24,10 @@ def check_parameters(given: Mapping[str, Any]) -> None:
     check_neighbors(given["n_neighbors"])
     if given["false_alarm_rate"] is not None:
         check_rate(given["false_alarm_rate"])
-    if given["normalize"] not in NORMALIZATIONS:
-        raise InputError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {given['normalize']!r}")
+    check_normalization(given["normalize"])
     if given["scale_columns"] and given["normalize"] != "none":
         raise InputError(f"scale_columns takes rows as they are: normalize must be 'none', got {given['normalize']!r}")
-    if len(given["categorical_columns"]) and not given["scale_columns"]:
+    if given["categorical_columns"] and not given["scale_columns"]:
         raise InputError("categories are compared where columns are scaled; say so with scale_columns=True")
     if parse_index(given["index"]) is not None and given["n_neighbors"] != 1:
         raise InputError(
@@ -38,6 +38,12 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError("drop and first_neighbors need a set that is contaminated; say so with contaminated=True")
     if given["first_neighbors"] is not None:
         check_neighbors(given["first_neighbors"], "first_neighbors")
+
+
+def check_normalization(method: Any) -> None:
+    """Raise InputError for what is no normalisation."""
+    if method not in NORMALIZATIONS:
+        raise InputError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got {method!r}")
 
 
 def check_neighbors(k: Any, name: str = "n_neighbors") -> None:
@@ -51,6 +57,16 @@ def check_columns(categorical: Sequence[Any], n_columns: int) -> None:
     for one in categorical:
         if isinstance(one, bool) or not isinstance(one, (int, np.integer)) or not 0 <= one < n_columns:
             raise InputError(f"categorical_columns must lie in 0 ... {n_columns - 1}, got {one!r}")
+
+
+def check_positions(positions: Any, n: int) -> Positions:
+    """Return positions among n reference items sorted, each once.  Raises InputError for what is none."""
+    unique = np.unique(positions)
+    if len(unique) and unique.dtype.kind not in "iu":
+        raise InputError(f"positions must be whole numbers in 0 ... {n - 1}, got {unique.dtype}")
+    if len(unique) and not (unique[0] >= 0 and unique[-1] < n):
+        raise InputError(f"positions must lie in 0 ... {n - 1}, got {unique[0]} ... {unique[-1]}")
+    return unique.astype(np.int64)
 
 
 def check_values(rows: np.ndarray[Any, Any]) -> None:

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_values
+from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_positions, check_values
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import (
     Calibration,
@@ -63,7 +63,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         normalize: str = "none",
         index: str = "auto",
         scale_columns: bool = False,
-        categorical_columns: Sequence[int] = (),
+        categorical_columns: Sequence[int] | None = None,
         whiten: bool = False,
         contaminated: bool = False,
         drop: float | None = None,
@@ -91,7 +91,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         n_neighbors + 1 items or a false-alarm rate that n items cannot support."""
         self.check_parameters()
         rows = self._rows(X, reset=True)
-        check_columns(self.categorical_columns, rows.shape[1])
+        check_columns(self.categorical_columns or (), rows.shape[1])
         self._check_size(len(rows))
         blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
         if self._plan is not None:
@@ -131,7 +131,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises InputError for a position that does not exist, ReferenceTooSmall if too few would remain."""
         check_is_fitted(self)
-        removed = self._positions(positions)
+        removed = check_positions(positions, self._size)
         self._check_size(self._size - len(removed))
         keep = np.ones(self._size, bool)
         keep[removed] = False
@@ -153,22 +153,13 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises InputError for an item that is not set aside."""
         check_is_fitted(self)
-        wanted = self._positions(positions)
+        wanted = check_positions(positions, self._size)
         if len(strangers := np.setdiff1d(wanted, self.aside_)):
             raise InputError(f"the item at position {strangers[0]} is not set aside")
         if not len(wanted):
             return self
         readmitted = np.empty(0, np.int64) if self._learnt is None else self._learnt.readmitted
         return self._learn(self._blocks, np.union1d(readmitted, wanted))
-
-    def _positions(self, positions: Any) -> Positions:
-        """Check positions of reference items: sorted, each once."""
-        unique, n = np.unique(positions), self._size
-        if len(unique) and unique.dtype.kind not in "iu":
-            raise InputError(f"positions must be whole numbers in 0 ... {n - 1}, got {unique.dtype}")
-        if len(unique) and not (unique[0] >= 0 and unique[-1] < n):
-            raise InputError(f"positions must lie in 0 ... {n - 1}, got {unique[0]} ... {unique[-1]}")
-        return unique.astype(np.int64)
 
     @property
     def _plan(self) -> Plan | None:

@@ -168,7 +168,7 @@ class Plan:
             clean=parameters["contaminated"],
             centroids=parse_index(parameters["index"]),
             scale=parameters["scale_columns"],
-            categorical=parameters["categorical_columns"],
+            categorical=parameters["categorical_columns"] or (),
             **same,
         )
 

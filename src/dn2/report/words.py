@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dn2.neighbors.groups import GEOMETRIC, MEAN
+from dn2.store.results import Contribution
 
 POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric mean"}
+KINDS_OF_COLUMNS = {"number": "numbers", "category": "categories", "date": "dates"}
 
 
 def one_in(rate: float) -> str:
@@ -18,17 +20,10 @@ def one_in(rate: float) -> str:
 
 def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name what a model is made of; about : what `Model.describe` returns."""
-    embedder, calibration, detector = about["embedder"], about["calibration"], about["detector"]
-    sizes = embedder["preprocessing"]
-    sizes = sizes if isinstance(sizes, list) else [sizes]
-    groups = f", groups of them, {POOLED[about['groups']['pooling']]}" if about["groups"] else ""
+    calibration, detector = about["calibration"], about["detector"]
+    seen = {"image": _images, "table": _table, "vector": _vectors}[about["kind"]]
     rows = [
-        ("kind", about["kind"] + groups),
-        ("reference items", f"{calibration['n_reference']:,}"),
-        ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
-        ("pictures", " and ".join(map(_preparation, sizes))),
-        ("normalisation", about["groups"]["members"] if about["groups"] else detector["normalize"]),
-        ("whitening", "partial, learnt" if detector["whiten"] else "none"),
+        *seen(about),
         ("neighbours", str(detector["n_neighbors"])),
         ("index", _index(detector["index"])),
         ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} items"),
@@ -43,6 +38,61 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         rows.append(("set aside", f"{share['aside']:,} (--aside lists them)"))
     return rows
+
+
+def _images(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    embedder, detector = about["embedder"], about["detector"]
+    sizes = embedder["preprocessing"]
+    sizes = sizes if isinstance(sizes, list) else [sizes]
+    groups = f", groups of them, {POOLED[about['groups']['pooling']]}" if about["groups"] else ""
+    return [
+        ("kind", about["kind"] + groups),
+        ("reference items", f"{about['calibration']['n_reference']:,}"),
+        ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
+        ("pictures", " and ".join(map(_preparation, sizes))),
+        ("normalisation", about["groups"]["members"] if about["groups"] else detector["normalize"]),
+        ("whitening", "partial, learnt" if detector["whiten"] else "none"),
+    ]
+
+
+def _table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    counts, left_out = about["embedder"]["columns"], about["embedder"]["left_out"]
+    compared = ", ".join(f"{count:,} of {KINDS_OF_COLUMNS[kind]}" for kind, count in counts.items())
+    rows = [
+        ("kind", "rows of a table" + (f", named by {about['id_column']}" if about["id_column"] is not None else "")),
+        ("reference items", f"{about['calibration']['n_reference']:,}"),
+        ("columns compared", compared),
+    ]
+    return rows + [("columns left out", list_left_out(left_out))] * bool(left_out)
+
+
+def _vectors(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    detector = about["detector"]
+    return [
+        ("kind", f"vectors of {about['dimension']:,} numbers"),
+        ("reference items", f"{about['calibration']['n_reference']:,}"),
+        ("normalisation", detector["normalize"]),
+        ("whitening", "partial, learnt" if detector["whiten"] else "none"),
+    ]
+
+
+def list_left_out(left_out: Mapping[str, str]) -> str:
+    """Name columns that are not compared, with the reasons; the first ten of very many."""
+    named = "; ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:10])
+    return named + (f"; and {len(left_out) - 10:,} more" if len(left_out) > 10 else "")
+
+
+def explain(one: Contribution) -> str:
+    """Say what a column of a row adds to its strangeness: its value, those of its neighbours, its share."""
+    near = ", ".join(map(cell_in_words, dict.fromkeys(one.neighbors)))
+    return f"{one.column} {cell_in_words(one.value)} beside {near} ({one.share:.0%})"
+
+
+def cell_in_words(value: Any) -> str:
+    """Write a cell of a table for a person."""
+    if value is None:
+        return "missing"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _preparation(preprocessing: Mapping[str, Any]) -> str:
