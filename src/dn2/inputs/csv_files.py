@@ -20,7 +20,7 @@ from dn2.inputs.names import check_names
 DELIMITERS = ",;\t|"
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 LONGEST_CELL = 1 << 20
-MOST_ROWS, MOST_CELLS = 5_000, 200_000  # of one piece; larger ones leave the processor's cache
+MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of one piece; longer ones leave the processor's cache
 
 # Of longer ones float64 would merge some.
 LONGEST_INTEGER = 15
