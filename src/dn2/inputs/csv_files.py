@@ -20,11 +20,11 @@ from dn2.inputs.names import check_names
 DELIMITERS = ",;\t|"
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 LONGEST_CELL = 1 << 20
-MOST_ROWS, MOST_CELLS = 5_000, 200_000  # of one piece; larger ones leave the processor's cache
+MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of one piece; longer ones leave the processor's cache
 
-# float() takes both: digits in groups, and integers of which float64 would merge some.
-NO_NUMBER = re.compile(r"_|^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)
+# Of longer ones float64 would merge some.
 LONGEST_INTEGER = 15
+LONGER_INTEGER = re.compile(r"^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)
 
 Record = list[str] | str
 Errors = dict[int, str]
@@ -52,8 +52,9 @@ class CsvFile:
         for rows, failed in self._pieces():
             errors.update({n_rows + row: reason for row, reason in failed.items()})
             n_rows += len(rows)
+            cells = list(zip(*rows, strict=True))
             for place, column in places:
-                column.add([row[place] for row in rows])
+                column.add(cells[place])
         if not n_rows:
             raise InputError(f"{self.path} has a header and no rows below it")
         if len(errors) == n_rows:
@@ -125,16 +126,18 @@ def _numbers(cells: Sequence[str], mark: str) -> Column | None:
             return None
         cells = [cell.replace(mark, ".") for cell in cells]
     try:
-        numbers = np.array(list(map(float, cells)))
+        numbers = np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
         filled = ["nan" if cell.strip().lower() in MISSING else cell for cell in cells]
         try:
-            numbers = np.array(list(map(float, filled)))
+            numbers = np.fromiter(map(float, filled), np.float64, len(filled))
         except ValueError:
             return None
     together = "\n".join(cells)
-    doubtful = "_" in together or max(map(len, cells)) > LONGEST_INTEGER
-    return None if doubtful and NO_NUMBER.search(together) else numbers
+    if "_" in together:  # float() takes 1_000
+        return None
+    longer = len(max(cells, key=len)) > LONGEST_INTEGER and LONGER_INTEGER.search(together)
+    return None if longer else numbers
 
 
 def _texts(cells: Sequence[str]) -> Column:

@@ -125,7 +125,8 @@ def _read_npy(path: Path) -> Content:
 
 
 def _read_npz(path: Path) -> Content:
-    with np.load(path) as arrays:
+    with open(path, "rb") as file:
+        arrays = np.load(file)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
             raise ValueError("it is no archive of arrays")
         chosen = _choose({name: arrays[name].shape for name in arrays.files if name != ITEMS})
@@ -156,8 +157,10 @@ def _read_parquet(path: Path) -> Content:
     width = next((length for length in lengths.to_pylist() if length), 0)
     whole = compute.fill_null(compute.equal(lengths, width), False)
     numbers = compute.list_flatten(lists.filter(whole)).to_numpy()
+    if numbers.dtype.kind not in "biuf":
+        raise ValueError(f"the column {EMBEDDING!r} must hold lists of numbers, got {lists.type}")
     array = np.full((len(lists), width), np.nan, numbers.dtype if numbers.dtype.kind == "f" else np.float64)
-    array[np.asarray(whole)] = numbers.reshape(-1, width)
+    array[np.asarray(whole)] = numbers.reshape(-1, width) if width else 0
     return array, [name and str(name) for name in table.column(ITEM).to_pylist()] if named else None
 
 
