@@ -97,6 +97,25 @@ def fpr_at_tpr(scores: Sequence[float], truth: Sequence[bool], share: float) -> 
     return sum(score >= threshold for score in normal) / len(normal)
 
 
+def average_precision(scores: Sequence[float], truth: Sequence[bool]) -> float:
+    """Return the mean, over the anomalies, of the precision where all that score no lower are flagged."""
+    precisions = []
+    for own, anomalous in zip(scores, truth, strict=True):
+        if anomalous:
+            flagged = [other for score, other in zip(scores, truth, strict=True) if score >= own]
+            precisions.append(sum(flagged) / len(flagged))
+    return sum(precisions) / len(precisions)
+
+
+def f1_of_as_many(scores: Sequence[float], truth: Sequence[bool]) -> float:
+    """Return the F1 of flagging as many as there are anomalies, of equal scores the normal ones first."""
+    ranked = sorted(zip(scores, truth, strict=True), key=lambda one: (-one[0], one[1]))
+    count = sum(truth)
+    hits = sum(anomalous for _, anomalous in ranked[:count])
+    misses, false_alarms = count - hits, count - hits
+    return 2 * hits / (2 * hits + misses + false_alarms)
+
+
 def mean_distance(query: Any, reference: Any, chosen: Sequence[bool], k: int, own: int | None = None) -> float:
     """Return the mean squared distance to the k nearest chosen rows other than the query's own, or to all of them."""
     others = [row for place, row in enumerate(reference) if chosen[place] and place != own]

@@ -38,6 +38,16 @@ def make_bench(
     return Bench(data, "tiny", vectors, options.get("n_neighbors", 2), options.get("seeds", 3), silent)
 
 
+def write_set(path: Path, *, n_normal: int = 40, n_anomalies: int = 10, distance: float = 100) -> None:
+    """Write a table of four columns, the last constant, as `.npz`; anomalies lie away by a distance in each other."""
+    rng = np.random.default_rng(3)
+    truth = rng.permutation(np.arange(n_normal + n_anomalies) < n_anomalies)
+    rows = rng.normal(size=(len(truth), 4)) + distance * truth[:, None]
+    rows[:, 3] = 5
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, X=rows, y=truth.astype(np.int8))
+
+
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of `train/<digit>/` and `test/<digit>/` for three digits, with `tiny.onnx`; not to be changed."""

@@ -58,6 +58,10 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / folder).mkdir(parents=True)
         for name, pixels in pictures:
             Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "tables").mkdir()
+    for number in (4, 8):
+        np.savez(tmp_path / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)
+    np.savez(tmp_path / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
     (tmp_path / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
     tensor = onnx.helper.make_tensor_value_info
     picture = tensor("picture", onnx.TensorProto.FLOAT, [1, 3, 224, 224])

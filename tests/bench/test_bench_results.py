@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dn2.bench import paper
-from dn2.bench.figure import draw
+from dn2.bench.figure import _style, draw
 from dn2.bench.result import Mean, Measurement, Reported, Result, mean_over_seeds
 from dn2.bench.run import write
 from dn2.bench.table import AVERAGE, to_csv, to_markdown
@@ -139,9 +139,17 @@ def test_a_figure_is_drawn_and_the_same_one_twice(tmp_path: Path, positions: dic
         assert words in text
 
 
-def test_a_figure_does_without_the_global_state_of_pyplot(tmp_path: Path) -> None:
+def test_a_figure_does_without_the_global_state_of_pyplot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)  # PyOD, of another test, imports it
     draw(make_result(), "png", tmp_path / "f.png")
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_sixteen_methods_look_different_without_colour() -> None:
+    looks = {
+        (style["marker"], style["markerfacecolor"] == "white") for style in (_style("", n, False) for n in range(16))
+    }
+    assert len(looks) == 16
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

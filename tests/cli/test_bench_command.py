@@ -12,7 +12,7 @@ import pytest
 from dn2.bench.run import PROTOCOLS
 from dn2.cli.bench import Protocol
 from dn2.embed.network import Network
-from small_bench import digits
+from small_bench import digits, write_set
 
 __all__ = ["digits"]
 
@@ -28,10 +28,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_command_knows_the_protocols() -> None:
-    assert set(Protocol) == {*PROTOCOLS, "backbones"}
+    assert set(Protocol) == {*PROTOCOLS, "backbones", "tabular"}
 
 
-@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, "backbones"])
 def test_every_protocol_gives_a_table_and_a_figure(
     dn2_command, arguments: list[object], tmp_path: Path, protocol: str
 ) -> None:
@@ -126,8 +126,15 @@ REFUSED = {
     "bench one-class {digits} --backbone {digits}/tiny.onnx --neighbors 81": "need at least 81 reference items",
     "bench one-class {digits} --seeds 0": "'--seeds'",
     "bench one-class {digits} --figure pdf": "'--figure'",
-    "bench groups {digits} --rivals": "--rivals goes with one-class, multimodal, few-shot",
+    "bench groups {digits} --rivals": "--rivals goes with one-class, multimodal, few-shot, tabular",
     "bench multimodal {digits} --normal 0": "use one-class",
+    "bench tabular {tmp}": "holds no .npz files; each is to hold X, (n, d), and y, (n,), where 1 is an anomaly",
+    "bench tabular {tmp}/nothing.npz": "nothing.npz cannot be read: No such file or directory",
+    "bench tabular {file}": "file.txt is no .npz file; give one that holds X and y, or a folder of such files",
+    "bench tabular {tmp} --classes a --preset fast --no-cache": "--classes, --preset, --cache can only be given for",
+    "bench tabular {tmp} --normal a --backbone lite0": "tabular works on tables: --normal, --backbone can only be",
+    "bench tabular {tmp} --normalize unit --precision f32": "--normalize, --precision can only be given for pictures",
+    "bench tabular {tmp} -o {file}": "is no folder that takes files; give another with -o",
     "bench one-class {digits} -o {file}/below": "is no folder that takes files",
     "bench one-class {digits} -o {file}": "is no folder that takes files; give another with -o",
 }
@@ -141,6 +148,50 @@ def test_what_cannot_be_done_is_refused_in_one_line(dn2_command, digits: Path, t
     assert (done.status, done.out) == (2, "")
     assert len(done.err.splitlines()) == 1, done.err
     assert REFUSED[command] in done.err
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Path:
+    write_set(tmp_path / "tables" / "easy.npz")
+    write_set(tmp_path / "tables" / "hard.npz", distance=1)
+    return tmp_path / "tables"
+
+
+def test_tables_give_a_table_a_figure_and_a_page(dn2_command, tables: Path, tmp_path: Path) -> None:
+    options = ["--seeds", 3, "-o", tmp_path / "out", "--report", tmp_path / "page.html"]
+    done = dn2_command("bench", "tabular", tables, *options)
+    assert done.status == 0, done.err
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == ["tabular.csv", "tabular.md", "tabular.png"]
+    assert done.out == (tmp_path / "out" / "tabular.md").read_text() + "\n"
+    assert "| set | dn2, k = 2 | kNN on z-scores, k = 2 |" in done.out
+    starts = [line.split(" | ")[0] for line in done.out.splitlines()[4:10]]
+    below = ["average precision, all rows", "F1, all rows", "fit and search, all rows"]
+    assert starts == [f"| {name}" for name in ["easy", "hard", "**average**", *below]]
+    found = rows(tmp_path / "out" / "tabular.csv")
+    assert len(found) == 2 * 2 * 3
+    assert [row["n_reference"] for row in found] == ["20"] * 12
+    assert {row["F1"] for row in found if row["set"] == "easy"} == {"1"}
+    assert "average precision, all rows" in (tmp_path / "page.html").read_text("utf-8")
+
+
+def test_one_table_with_another_number_of_neighbors(dn2_command, tables: Path, tmp_path: Path) -> None:
+    done = dn2_command("bench", "tabular", tables / "hard.npz", "--neighbors", 19, "-o", tmp_path, "--figure", "svg")
+    assert done.status == 0, done.err
+    assert {row["method"] for row in rows(tmp_path / "tabular.csv")} == {"dn2, k = 19", "kNN on z-scores, k = 19"}
+    assert (tmp_path / "tabular.svg").exists()
+    refused = dn2_command("bench", "tabular", tables, "--neighbors", 20)
+    assert (refused.status, refused.out) == (2, "")
+    assert "easy.npz: 20 neighbours need at least 21 reference rows" in refused.err
+
+
+def test_tables_have_rivals_of_pyod(dn2_command, tables: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyod", reason="pyod is not installed; pip install 'dn2[bench]'")
+    done = dn2_command("bench", "tabular", tables, "--rivals", "--seeds", 1, "-o", tmp_path)
+    assert done.status == 0, done.err
+    names = {row["method"] for row in rows(tmp_path / "tabular.csv")}
+    assert {f"PyOD {name}" for name in ("KNN", "LOF", "OCSVM", "IForest", "ECOD", "COPOD")} <= names
+    assert ("DeepSVDD is left out" in done.out) == ("PyOD DeepSVDD" not in names)
 
 
 def test_without_matplotlib_nothing_is_embedded(

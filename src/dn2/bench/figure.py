@@ -85,10 +85,11 @@ def _series(result: Result) -> list[tuple[str, dict[str, tuple[float, float]]]]:
 
 def _style(name: str, number: int, dashed: bool) -> dict[str, Any]:
     place = number % len(COLORS)
+    turn = number // len(COLORS)  # colours come again, with other markers
     return {
         "label": name,
         "color": COLORS[place],
-        "marker": MARKERS[place],
+        "marker": MARKERS[(number + turn) % len(MARKERS)],
         "linestyle": DASHES[place] if dashed else "none",
         "markersize": 5,
         "linewidth": 1.4,

@@ -53,7 +53,9 @@ class Result:
 
     setting : what the rows of the table are.
     positions : where each setting stands on the x axis; empty if it is a name.  scale : of that axis.
-    seconds : wall time of fitting and searching by method.  notes : sentences for below the table."""
+    seconds : wall time of fitting and searching by method.  notes : sentences for below the table.
+    others_below : whether the further figures of all methods stand in rows below the table, averaged over its rows, and
+        not in columns of their own."""
 
     title: str
     setting: str
@@ -63,6 +65,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
+    others_below: bool = False
 
     @property
     def methods(self) -> list[str]:

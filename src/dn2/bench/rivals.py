@@ -57,29 +57,35 @@ def find_rivals(vectors: Vectors, plain: Vectors, data: ClassFolders, watch: Wat
         Rival("Mahalanobis, Ledoit-Wolf", False, vectors, _mahalanobis),
         Rival(f"pixels, k = {PIXEL_NEIGHBORS}", False, pixels, _pixel_neighbors),
     ]
+    if without := without_deep_svdd():
+        return rivals, without
+    return [*rivals, Rival("DeepSVDD", True, normalize(plain, "unit"), deep_svdd)], []
+
+
+def without_deep_svdd() -> list[str]:
+    """Say that DeepSVDD is left out, and why, in a line; nothing where it is installed."""
     if missing := [name for name in ("pyod", "torch") if importlib.util.find_spec(name) is None]:
-        words = f"DeepSVDD is left out: {' and '.join(missing)} not installed; run: pip install 'dn2[bench,torch]'."
-        return rivals, [words]
-    return [*rivals, Rival("DeepSVDD", True, normalize(plain, "unit"), _deep_svdd)], []
+        return [f"DeepSVDD is left out: {' and '.join(missing)} not installed; run: pip install 'dn2[bench,torch]'."]
+    return []
 
 
 def _one_class_svm(reference: Vectors, queries: Vectors, seed: int) -> Scores:
     from sklearn.svm import OneClassSVM
 
-    return -_flat(OneClassSVM().fit(reference).score_samples(queries))
+    return -flat(OneClassSVM().fit(reference).score_samples(queries))
 
 
 def _isolation_forest(reference: Vectors, queries: Vectors, seed: int) -> Scores:
     from sklearn.ensemble import IsolationForest
 
-    return -_flat(IsolationForest(random_state=seed).fit(reference).score_samples(queries))
+    return -flat(IsolationForest(random_state=seed).fit(reference).score_samples(queries))
 
 
 def _local_outlier_factor(reference: Vectors, queries: Vectors, seed: int) -> Scores:
     from sklearn.neighbors import LocalOutlierFactor
 
     fitted = LocalOutlierFactor(min(20, len(reference) - 1), novelty=True).fit(reference)  # 20 is the default
-    return -_flat(fitted.score_samples(queries))
+    return -flat(fitted.score_samples(queries))
 
 
 def _mahalanobis(reference: Vectors, queries: Vectors, seed: int) -> Scores:
@@ -87,24 +93,26 @@ def _mahalanobis(reference: Vectors, queries: Vectors, seed: int) -> Scores:
 
     fitted = LedoitWolf().fit(reference.astype(np.float64))
     away = queries - fitted.location_
-    return _flat(((away @ fitted.precision_) * away).sum(axis=1))  # its own mahalanobis() is many times slower
+    return flat(((away @ fitted.precision_) * away).sum(axis=1))  # its own mahalanobis() is many times slower
 
 
 def _pixel_neighbors(reference: Vectors, queries: Vectors, seed: int) -> Scores:
     return mean_squared_distance(nearest_distances(reference, queries, PIXEL_NEIGHBORS))
 
 
-def _deep_svdd(reference: Vectors, queries: Vectors, seed: int) -> Scores:
+def deep_svdd(reference: np.ndarray[Any, Any], queries: np.ndarray[Any, Any], seed: int) -> Scores:
+    """Fit PyOD's DeepSVDD on the reference rows, (n, d), and score the query rows, (m, d)."""
     from pyod.models.deep_svdd import DeepSVDD
 
     detector = DeepSVDD(n_features=reference.shape[1], random_state=seed, verbose=0)
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002  PyOD shuffles by the global generator
     try:
-        return _flat(detector.fit(reference).decision_function(queries))
+        return flat(detector.fit(reference).decision_function(queries))
     finally:
         np.random.set_state(before)  # noqa: NPY002
 
 
-def _flat(scores: Sequence[float]) -> Scores:
+def flat(scores: Sequence[float]) -> Scores:
+    """Return the scores that a library gives, of any shape and number type, as (n,) float64."""
     return np.asarray(scores, np.float64).reshape(-1)

@@ -80,11 +80,16 @@ def check(protocol: str, settings: Settings, rivals: bool, output: Path) -> None
     """Refuse before the work what could not be done.
 
     Raises InputError for several backbones or rivals where they have no place or a bad output, MissingExtra."""
-    import_figure()
+    check_output(output)
     if protocol != BACKBONES and len(settings.backbones) > 1:
         raise InputError(f"{protocol} takes one backbone, got {len(settings.backbones)}; use the protocol {BACKBONES}")
     if rivals and protocol not in WITH_RIVALS:
-        raise InputError(f"{protocol} has no rivals to run; --rivals goes with {', '.join(WITH_RIVALS)}")
+        raise InputError(f"{protocol} has no rivals to run; --rivals goes with {', '.join(WITH_RIVALS)}, tabular")
+
+
+def check_output(output: Path) -> None:
+    """Refuse a folder that cannot be written, and any without what draws figures.  Raises InputError, MissingExtra."""
+    import_figure()
     there = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise InputError(f"{output} cannot be written: {there} is no folder that takes files; give another with -o")

@@ -1,4 +1,4 @@
-"""Scores and their ROC AUC, without the p-values that a bench does not need."""
+"""Scores and how well they tell anomalies apart, without the p-values that a bench does not need."""
 
 from __future__ import annotations
 
@@ -38,6 +38,25 @@ def roc_auc(scores: Scores, truth: Flags) -> float:
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(truth, scores))
+
+
+def average_precision(scores: Scores, truth: Flags) -> float:
+    """Return the area under the precision-recall curve as steps, in [0, 1]; truth : (n,) bool, anomalous."""
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(truth, scores))
+
+
+def f1_of_as_many(scores: Scores, truth: Flags) -> float:
+    """Return the F1, in [0, 1], where as many are flagged as there are anomalies, the highest scores first.
+
+    Of equal scores the normal ones are flagged first: scores that tell nothing apart earn nothing.
+    truth : (n,) bool, anomalous."""
+    from sklearn.metrics import f1_score
+
+    flagged = np.zeros(len(truth), bool)
+    flagged[np.lexsort((truth, -scores))[: truth.sum()]] = True
+    return float(f1_score(truth, flagged))
 
 
 def check_neighbors(k: int, n: int, what: str) -> None:

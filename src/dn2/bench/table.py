@@ -41,7 +41,8 @@ def to_markdown(result: Result) -> str:
 def grid(result: Result) -> list[list[str]]:
     """Lay the means out as a table, ROC AUC in per cent, with what is reported elsewhere: a header, then rows."""
     shown = _shown(result)
-    columns = [(method, other) for method in result.methods for other in (None, *result.others)]
+    beside = () if result.others_below else result.others
+    columns = [(method, other) for method in result.methods for other in (None, *beside)]
     columns = [(method, other) for method, other in columns if result.mean(method, None, other)]
     header = [result.setting, *(method if other is None else other for method, other in columns)]
     rows = [[*header, *(known.method for known in shown)]]
@@ -51,6 +52,9 @@ def grid(result: Result) -> list[list[str]]:
     if result.has_average:
         cells = [_cell(result.mean(method, None, other)) for method, other in columns]
         rows.append([AVERAGE, *cells, *(_reported(known, AVERAGE) for known in shown)])
+    for name in result.others if result.others_below else ():
+        cells = [_cell(result.mean(method, None, name)) for method, _ in columns]
+        rows.append([f"{name}, all rows", *cells, *[""] * len(shown)])
     if result.seconds:
         seconds = [result.seconds.get(method) if other is None else None for method, other in columns]
         times = ["" if one is None else f"{one:.1f} s" for one in seconds]

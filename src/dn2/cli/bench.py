@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,13 @@ from dn2.cli.common import (
     warn_unreadable,
 )
 
+if TYPE_CHECKING:
+    from dn2.bench.result import Result
+    from dn2.store.results import Row
+
+# What a table has no use for.
+OF_PICTURES = ("classes", "normal", "preset", "backbone", "normalize", "precision", "cache")
+
 
 class Protocol(StrEnum):
     """The paper's settings and experiments."""
@@ -33,6 +41,7 @@ class Protocol(StrEnum):
     centroids = "centroids"
     neighbors = "neighbors"
     backbones = "backbones"
+    tabular = "tabular"
 
 
 class Figure(StrEnum):
@@ -43,12 +52,14 @@ class Figure(StrEnum):
 
 
 def bench(
+    context: typer.Context,
     protocol: Annotated[Protocol, typer.Argument(metavar="PROTOCOL", help="What to run.", show_default=False)],
     data: Annotated[
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A folder of train/CLASS/ and test/CLASS/, or of CLASS/, or of good/ and defects.",
+            help="A folder of train/CLASS/ and test/CLASS/, or of CLASS/, or of good/ and defects. For tabular, a "
+            "folder of .npz files or one: X, and y that is 1 for an anomaly.",
             show_default=False,
         ),
     ],
@@ -78,7 +89,8 @@ def bench(
         int | None,
         typer.Option(
             min=1,
-            help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items.",
+            help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items; "
+            "2 for tables.",
             show_default=False,
         ),
     ] = None,
@@ -94,22 +106,28 @@ def bench(
     ] = None,
     cache: CacheOption = True,
 ) -> None:
-    """Run one of the paper's protocols on folders of classes: CSV, a Markdown table, a figure."""
+    """Run one of the paper's protocols on folders of classes, or on tables: CSV, a Markdown table, a figure."""
     from dn2.bench.data import find_classes
-    from dn2.bench.run import Settings, check, run, write
+    from dn2.bench.run import Settings, check, check_output, run, write
     from dn2.bench.table import to_markdown
     from dn2.cli.bench_page import write_bench_page
     from dn2.cli.progress import progress
     from dn2.report.page import check_page
 
-    settings = Settings.of(protocol, preset, backbone or (), neighbors, normalize, precision)
-    check(protocol, settings, rivals, output)
+    unreadable: list[Row] = []
     if report is not None:
         check_page(report)
-    found = find_classes(data, classes or (), normal or ())
-    result, unreadable = run(
-        protocol, found, settings, seeds=seeds, rivals=rivals, cache=open_cache(cache), watch=progress
-    )
+    if protocol == Protocol.tabular:
+        _refuse(context, OF_PICTURES)
+        check_output(output)
+        result = _run_tabular(data, neighbors, seeds, rivals)
+    else:
+        settings = Settings.of(protocol, preset, backbone or (), neighbors, normalize, precision)
+        check(protocol, settings, rivals, output)
+        found = find_classes(data, classes or (), normal or ())
+        result, unreadable = run(
+            protocol, found, settings, seeds=seeds, rivals=rivals, cache=open_cache(cache), watch=progress
+        )
     files = write(result, output, protocol, figure)
     if report is not None:
         write_bench_page(result, report)
@@ -118,3 +136,25 @@ def bench(
     note(f"written: {', '.join(map(str, files))}")
     warn_unreadable(unreadable)
     finish(unreadable)
+
+
+def _run_tabular(data: Path, neighbors: int | None, seeds: int, rivals: bool) -> Result:
+    from dn2.bench.tabular import find_methods, tabular
+    from dn2.bench.tabular_data import read_sets
+    from dn2.bench.tabular_methods import N_NEIGHBORS
+    from dn2.cli.progress import progress
+
+    k = N_NEIGHBORS if neighbors is None else neighbors
+    methods, notes = find_methods(k, rivals)
+    return tabular(read_sets(data, k), methods, notes, seeds=seeds, watch=progress)
+
+
+def _refuse(context: typer.Context, names: Sequence[str]) -> None:
+    """Raise InputError for options of pictures that the user gave for a table; names : of the parameters."""
+    from dn2.errors import InputError
+
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if given:
+        options = [parameter.opts[0] for parameter in context.command.params if parameter.name in given]
+        raise InputError(f"{Protocol.tabular} works on tables: {', '.join(options)} can only be given for pictures")
