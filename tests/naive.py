@@ -211,7 +211,8 @@ def column_distance(one: float, other: float, values: Any, categorical: bool = F
         return category_distance(one, other, values)
     present = [value for value in values if value == value]
     missing = len(values) - len(present)
-    rare, far_out = 1 / 1000, math.sqrt(2000)
+    rare = max(1 / 1000, 1 / (len(values) + 1))
+    far_out = math.sqrt(2 / rare)
 
     def views(value: float) -> list[float]:
         share = min(max(missing / len(values), rare), 1 - rare)
@@ -230,7 +231,7 @@ def column_distance(one: float, other: float, values: Any, categorical: bool = F
 
 def category_distance(one: float, other: float, values: Any) -> float:
     """Return the squared distance of two categories, NaN among them: 0 for the same, else the sum of 1 / share of each,
-    but 1,000 at most, scaled so that two values of two categories are as far apart as z-scores twice would be.
+    but 1,000 or n + 1 at most, scaled so that two values of two categories are as far apart as z-scores twice would be.
 
     A category not among the values, as any beyond the 50 most frequent, is one of the others."""
     names = ["missing" if value != value else value for value in values]
@@ -244,8 +245,8 @@ def category_distance(one: float, other: float, values: Any) -> float:
     first, second = (name if name in common else "others" for name in (first, second))
     if first == second:
         return 0.0
-    weight = 2 / max(1, min(len(counts), len(common) + 1) - 1)
-    return weight * (1 / max(shares[first], 1 / 1000) + 1 / max(shares[second], 1 / 1000))
+    weight, rare = 2 / max(1, min(len(counts), len(common) + 1) - 1), max(1 / 1000, 1 / (len(names) + 1))
+    return weight * (1 / max(shares[first], rare) + 1 / max(shares[second], rare))
 
 
 def normal_value(value: float, values: Any) -> float:

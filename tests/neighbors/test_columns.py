@@ -86,8 +86,8 @@ def test_a_value_missing_where_none_was_and_one_that_leaves_a_constant_column_li
     queries[2] = np.nan
     got = distances(queries, rows)
     np.testing.assert_allclose(got, by_hand(queries, rows), rtol=1e-3, atol=1e-3)
-    assert (got[0, :, 0] > 1_000).all()
-    assert (got[1, :, 5] > 1_000).all()
+    assert (got[0, :, 0] > 30).all()
+    assert (got[1, :, 5] > 80).all()
 
 
 def test_beyond_fifty_categories_the_rare_ones_are_one(monkeypatch):
@@ -108,7 +108,7 @@ def test_more_rows_than_knots_are_told_by_evenly_placed_ones(monkeypatch):
     exact = Scaling.find(rows).apply(rows[:20])[:, 7:10]  # normal scores of columns without ties
     monkeypatch.setattr(columns, "MOST_KNOTS", 50)
     scaling = Scaling.find(rows)
-    assert len(scaling.numbers) == 4 + 50
+    assert len(scaling.numbers) == 5 + 50
     middle = np.abs(exact) < 1.5  # what is farther out is told more coarsely
     np.testing.assert_allclose(scaling.apply(rows[:20])[:, 7:10][middle], exact[middle], atol=0.1)
 

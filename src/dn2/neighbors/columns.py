@@ -14,15 +14,13 @@ from dn2.neighbors.exact import Positions, Vectors
 
 MOST_KNOTS = 1_000
 
-# What is rarer counts as so rare: a value missing where hardly any was, a category hardly ever seen.
+# What is rarer counts as so rare: a value missing where hardly any was, a category hardly ever seen.  Nor is anything
+# rarer than 1 in n + 1 where n rows tell it.
 RAREST = 1e-3
 MOST_CATEGORIES = 50  # of a column that have a coordinate each; the rarer ones share one
 
 # Each column has a z-score and a normal score, or categories, whose variances add up to this.
 VARIANCE = 2.0
-
-# Where a value lies that leaves a constant column, or is missing from a full one.
-FAR_OUT = float(np.sqrt(VARIANCE / RAREST))
 
 FARTHEST = 1e9  # beyond which squares would overflow
 ROWS_AT_ONCE = 65_536
@@ -32,8 +30,10 @@ ROWS_AT_ONCE = 65_536
 class Scaling:
     """How the columns of a table are distributed; all arrays are empty where rows are taken as they are.
 
-    numbers : (4 + q, d) float32: of each column of numbers the mean, the standard deviation (0 for a constant one),
-        what normal scores are divided by, the share of missing values, and up to q quantiles, evenly placed, then NaN.
+    numbers : (5 + q, d) float32: of each column of numbers the mean, the standard deviation (0 for a constant one),
+        what normal scores are divided by, where missing values lie on a coordinate of their own (0 for none, if none
+        are missing), how far out a value lies that leaves a constant column, or that is missing from a full one, and up
+        to q quantiles, evenly placed, then NaN.
     categories : (m, 3) float32: of each column of categories, those with a coordinate of their own in ascending order,
         NaN for the missing, and last infinity for all others: column, category, and where it lies on its coordinate."""
 
@@ -58,11 +58,11 @@ class Scaling:
         numbers, categories = self.numbers, self.categories
         if numbers.dtype != np.float32 or categories.dtype != np.float32:
             raise ValueError("a scaling that is no float32")
-        if numbers.ndim != 2 or numbers.shape[1] != dimension or 0 < len(numbers) <= 4:
+        if numbers.ndim != 2 or numbers.shape[1] != dimension or 0 < len(numbers) <= 5:
             raise ValueError(f"columns scaled by {numbers.shape} for {dimension} of them")
-        if not np.isfinite(numbers[:4]).all() or (numbers[1:4] < 0).any() or (numbers[2:3] == 0).any():
+        if not np.isfinite(numbers[:5]).all() or (numbers[1:5] < 0).any():
             raise ValueError("columns scaled by what are no means and deviations")
-        if (np.diff(numbers[4:], axis=0) < 0).any() or np.isinf(numbers[4:]).any():
+        if (np.diff(numbers[5:], axis=0) < 0).any() or np.isinf(numbers[5:]).any():
             raise ValueError("quantiles that do not ascend")
         if categories.shape != (len(categories), 3) or not np.isfinite(categories[:, [0, 2]]).all():
             raise ValueError(f"categories of {categories.shape}")
@@ -115,15 +115,15 @@ class Scaling:
 
     def _of_numbers(self, rows: Vectors) -> list[Scores]:
         numeric = np.setdiff1d(np.arange(rows.shape[1]), self.categorical)
-        means, deviations, spreads, shares = self.numbers[:4, numeric].astype(np.float64)
+        means, deviations, spreads, missing_at, far_out = self.numbers[:5, numeric].astype(np.float64)
         values = rows[:, numeric]
         missing = np.isnan(values)
         incomplete = self._incomplete(numeric)
         away = values - means
-        z_scores = np.where(deviations > 0, away / np.where(deviations > 0, deviations, 1), FAR_OUT * np.sign(away))
-        z_scores = np.where(missing, np.where(incomplete, 0, -FAR_OUT), z_scores.clip(-FARTHEST, FARTHEST))
-        normal = np.where(missing, 0, _normal_scores(values, self.numbers[4:, numeric]) / spreads)
-        return [z_scores, normal, missing[:, incomplete] * np.sqrt(VARIANCE / _variance(shares[incomplete]))]
+        z_scores = np.where(deviations > 0, away / np.where(deviations > 0, deviations, 1), far_out * np.sign(away))
+        z_scores = np.where(missing, np.where(incomplete, 0, -far_out), z_scores.clip(-FARTHEST, FARTHEST))
+        normal = np.where(missing, 0, _normal_scores(values, self.numbers[5:, numeric]) / spreads)
+        return [z_scores, normal, missing[:, incomplete] * missing_at[incomplete]]
 
     def _incomplete(self, columns: Positions) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Tell which of some columns of numbers have missing values, (c,)."""
@@ -154,7 +154,11 @@ def _distribution(rows: Vectors) -> Vectors:
     _, spreads = _mean_and_deviation(_normal_scores(rows, quantiles), there)
     constant = np.fmax.reduce(rows, axis=0) == np.fmin.reduce(rows, axis=0)
     means[constant], deviations[constant] = rows[there.argmax(axis=0)[constant], constant], 0
-    found = [means, deviations, np.where(spreads > 0, spreads, 1), 1 - present / len(rows)]
+    rarest = _rarest(len(rows))
+    shares = np.clip(1 - present / len(rows), rarest, 1 - rarest)
+    missing_at = np.where(present < len(rows), np.sqrt(VARIANCE / (shares * (1 - shares))), 0)
+    far_out = np.full(rows.shape[1], np.sqrt(VARIANCE / rarest))
+    found = [means, deviations, np.where(spreads > 0, spreads, 1), missing_at, far_out]
     numbers: Vectors = np.concatenate([np.stack(found), quantiles]).astype(np.float32)
     return numbers
 
@@ -176,16 +180,14 @@ def _categories(column: int, values: Vectors) -> Vectors:
     shares = counts[most] / len(values)
     others = max(1 - shares.sum(), (counts == 1).sum() / len(values))
     weights = VARIANCE / max(1, min(len(known), len(most) + 1) - 1)
-    coordinates = np.sqrt(weights / np.maximum(np.append(shares, others), RAREST))
+    coordinates = np.sqrt(weights / np.maximum(np.append(shares, others), _rarest(len(values))))
     categories = np.stack([np.full(len(most) + 1, column), np.append(known[most], np.inf), coordinates], axis=1)
     return categories.astype(np.float32)
 
 
-def _variance(shares: Scores) -> Scores:
-    """Return the variance of what is true for a share of rows, and no less than for the rarest."""
-    bounded = shares.clip(RAREST, 1 - RAREST)
-    variance: Scores = bounded * (1 - bounded)
-    return variance
+def _rarest(n: int) -> float:
+    """Return the smallest share that n rows tell."""
+    return max(RAREST, 1 / (n + 1))
 
 
 def _normal_scores(rows: np.ndarray[Any, Any], quantiles: np.ndarray[Any, Any]) -> Scores:

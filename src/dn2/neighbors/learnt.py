@@ -33,7 +33,7 @@ class Learnt:
     """Which items stand aside, how rows are seen, and what stands in place of items.
 
     aside : positions of the items set aside, ascending.  readmitted : those that a person took back.
-    scaling, categories : (4 + q, d) and (m, 3) float32, see `Scaling`; empty where columns are taken as they are.
+    scaling, categories : (5 + q, d) and (m, 3) float32, see `Scaling`; empty where columns are taken as they are.
     directions, factors : (r, v) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
     centroids, representatives : (C, v) float32, as rows are compared, and the positions that stand for them; empty
         without k-means.
