@@ -15,6 +15,7 @@ from dn2.store.results import Results, Row
 
 ROWS_SHOWN = 20
 COLUMNS_SHOWN = 3
+SHARE_SHOWN = 0.05
 
 
 def summary(results: Results) -> str:
@@ -57,7 +58,8 @@ def _evidence(row: Row) -> str:
         pulled = ", ".join(f"{escape(one.item)} ({one.share:.0%})" for one in row.members[:3] if one.share is not None)
         return f"{_neighbors(row)}; pulled away by {pulled}"
     if row.columns:
-        return f"{'; '.join(escape(explain(one)) for one in row.columns[:COLUMNS_SHOWN])}; {_neighbors(row)}"
+        strange = [one for one in row.columns[:COLUMNS_SHOWN] if one.share >= SHARE_SHOWN]
+        return f"{'; '.join(escape(explain(one)) for one in strange)}; {_neighbors(row)}"
     return _neighbors(row)
 
 

@@ -96,9 +96,14 @@ class TableEmbedder:
         """Know the categories of a table's rows, too; codes stay what they are."""
         return replace(self, columns=tuple(_extended(column, table[column.name]) for column in self.columns))
 
-    def show(self, values: Numbers, column: int) -> list[Any]:
-        """Return the values of one column as evidence shows them."""
-        return [self.columns[column].show(float(value)) for value in values]
+    def show(self, table: Mapping[str, Cells], values: Numbers, rows: Any) -> list[list[Any]]:
+        """Return what some rows of a table hold, by column, as evidence shows it; values : what `read` gave for it."""
+        return [
+            to_texts(table[column.name][rows])  # an unknown category has no code
+            if isinstance(column, CategoryColumn)
+            else [column.show(value) for value in own[rows].tolist()]
+            for column, own in zip(self.columns, values.T, strict=True)
+        ]
 
     def check(self, values: Numbers) -> None:
         """Raise ValueError for values, (n, c), that `read` would not give."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from dn2.embed.columns import Numbers, plain_number
+from dn2.embed.columns import Numbers
 from dn2.embed.tables import TableEmbedder
 from dn2.embedding import Progress
 from dn2.errors import InputError
@@ -76,7 +76,7 @@ class Tables:
                 {row - start: errors[row] for row in range(start, stop) if row in errors},
                 places - start,
                 self.embedder.embed(values[places]),
-                {column.name: found.columns[column.name][places] for column in self.embedder.columns},
+                self.embedder.show(found.columns, values, places),
             )
             if progress is not None:
                 progress(stop, n)
@@ -106,7 +106,7 @@ class Tables:
         return by_column
 
     def _contributions(
-        self, cells: Mapping[str, Any], own: int, parts: Numbers, positions: Positions
+        self, shown: Sequence[Sequence[Any]], own: int, parts: Numbers, positions: Positions
     ) -> tuple[Contribution, ...]:
         total = parts.sum()
         most = [column for column in np.argsort(-parts, kind="stable")[:CONTRIBUTIONS_NAMED] if parts[column] > 0]
@@ -114,8 +114,8 @@ class Tables:
             Contribution(
                 column=self.embedder.columns[column].name,
                 share=float(parts[column] / total),
-                value=plain(cells[self.embedder.columns[column].name][own]),
-                neighbors=tuple(self.embedder.show(self.values[positions, column], column)),
+                value=shown[column][own],
+                neighbors=tuple(map(self.embedder.columns[column].show, self.values[positions, column].tolist())),
             )
             for column in most
         )
@@ -149,13 +149,6 @@ class Tables:
             raise ValueError(f"values of {values.shape} for {n} rows of {len(embedder.columns)} columns")
         embedder.check(values)
         return cls(embedder, manifest["id_column"], values)
-
-
-def plain(cell: Any) -> Any:
-    """Return a cell of a table as JSON has it: a number, a text, or None."""
-    if isinstance(cell, np.datetime64):
-        return None if np.isnat(cell) else str(cell.astype("datetime64[s]"))
-    return None if cell is None else cell if isinstance(cell, str) else plain_number(float(cell))
 
 
 def split_rows(

@@ -117,12 +117,12 @@ class Learnt:
         """Raise ValueError for what no set of n items of some dimension, compared with k neighbours, teaches."""
         self.columns.check(dimension)
         wide = len(self.columns.owners)
-        if self.centroids.dtype != np.float32 or self.centroids.shape != (len(self.representatives), wide):
-            raise ValueError(f"centroids of {self.centroids.shape} for dimension {wide}")
-        if not np.isfinite(self.centroids).all():
+        centroids, factors, directions = self.centroids, self.factors, self.directions
+        if len(centroids) != len(self.representatives) or (len(centroids) and centroids.shape[1:] != (wide,)):
+            raise ValueError(f"centroids of {centroids.shape} for dimension {wide}")
+        if centroids.dtype != np.float32 or not np.isfinite(centroids).all():
             raise ValueError("centroids that are no numbers")
-        factors, directions = self.factors, self.directions
-        if factors.ndim != 1 or directions.shape[0] != len(factors) or (len(factors) and directions.shape[1] != wide):
+        if factors.ndim != 1 or len(directions) != len(factors) or (len(factors) and directions.shape[1:] != (wide,)):
             raise ValueError(f"directions of {directions.shape} and {factors.shape} factors for dimension {wide}")
         if not {factors.dtype, directions.dtype} == {np.dtype(np.float32)} or not np.isfinite(directions).all():
             raise ValueError("directions that are no numbers")
@@ -135,7 +135,7 @@ class Learnt:
                 raise ValueError("positions that are no whole numbers")
             if len(positions) and not (positions.min() >= 0 and positions.max() < n):
                 raise ValueError(f"positions outside of 0 ... {n - 1}")
-        if n - len(self.aside) <= (0 if len(self.centroids) else k):
+        if n - len(self.aside) <= (0 if len(centroids) else k):
             raise ValueError(f"{len(self.aside)} of {n} items set aside")
 
     @property
