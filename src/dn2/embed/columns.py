@@ -83,9 +83,9 @@ class CategoryColumn:
 
     def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
         """See `NumberColumn`; nothing is wrong with any text."""
-        codes = {text: float(code) for code, text in enumerate(self.known)}
-        values = [math.nan if text is None else codes.get(text, UNKNOWN) for text in to_texts(cells)]
-        return np.array(values, np.float64), {}
+        codes: dict[str | None, float] = {text: float(code) for code, text in enumerate(self.known)}
+        codes[None] = math.nan
+        return np.array([codes.get(text, UNKNOWN) for text in to_texts(cells)], np.float64), {}
 
     def show(self, value: float) -> Any:
         """See `NumberColumn`."""
@@ -200,14 +200,7 @@ def to_numbers(cells: Cells) -> tuple[Numbers, list[int]]:
         return cells, []
     if cells.dtype.kind == "M":
         return np.full(len(cells), np.nan), np.flatnonzero(~np.isnat(cells)).tolist()
-    values, wrong = np.full(len(cells), np.nan), []
-    for place, text in enumerate(cells):
-        if text is not None:
-            with contextlib.suppress(ValueError):
-                values[place] = math.nan if "_" in text else float(text)
-            if np.isnan(values[place]):
-                wrong.append(place)
-    return values, wrong
+    return _convert(cells, _number)
 
 
 def to_moments(cells: Cells) -> tuple[Numbers, list[int]]:
@@ -217,14 +210,7 @@ def to_moments(cells: Cells) -> tuple[Numbers, list[int]]:
         return np.where(np.isnat(moments), np.nan, moments.astype(np.int64)), []
     if cells.dtype.kind == "f":
         return np.full(len(cells), np.nan), np.flatnonzero(~np.isnan(cells)).tolist()
-    known: dict[str, float] = {}
-    values, wrong = np.full(len(cells), np.nan), []
-    for place, text in enumerate(cells):
-        if text is not None:
-            values[place] = known[text] if text in known else known.setdefault(text, _moment(text))
-            if np.isnan(values[place]):
-                wrong.append(place)
-    return values, wrong
+    return _convert(cells, _moment)
 
 
 def to_texts(cells: Cells) -> list[str | None]:
@@ -234,6 +220,21 @@ def to_texts(cells: Cells) -> list[str | None]:
     if cells.dtype.kind == "M":
         return [None if text == "NaT" else text for text in np.datetime_as_string(cells).tolist()]
     return [text.lower() if text is not None and text.lower() in ("true", "false") else text for text in cells]
+
+
+def _convert(cells: Cells, convert: Callable[[str], float]) -> tuple[Numbers, list[int]]:
+    """Convert texts, each different one once; what cannot be converted gives NaN."""
+    places: dict[str | None, int] = {}
+    codes = np.array([places.setdefault(text, len(places)) for text in cells], np.int64)
+    values = np.array([math.nan if text is None else convert(text) for text in places], np.float64)
+    wrong = np.isnan(values) & np.array([text is not None for text in places], bool)
+    return values[codes], np.flatnonzero(wrong[codes]).tolist()
+
+
+def _number(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        return math.nan if "_" in text else float(text)
+    return math.nan
 
 
 def _moment(text: str) -> float:
