@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from dn2.bench.data import Positions
 from dn2.bench.rivals import deep_svdd, flat, without_deep_svdd
 from dn2.bench.scoring import nearest_distances
 from dn2.bench.tabular_data import Rows
+from dn2.embed.tables import TableEmbedder
 from dn2.embedding import Vectors
 from dn2.errors import MissingExtra
 from dn2.neighbors.conformal import Scores, mean_squared_distance
@@ -60,10 +61,20 @@ def own_methods(n_neighbors: int) -> list[TabularMethod]:
 
 
 def dn2_distances(reference: Rows, queries: Rows, k: int) -> Vectors:
-    """Search as dn2 does by default among the rows of a table.
+    """Search as dn2 does by default among the rows of a table, as `dn2.fit` would read them.
 
     Returns squared distances between scaled rows, (n_queries, k), ascending."""
-    return KNNDetector(k, scale_columns=True).fit(reference).search(queries)[0]
+    known, asked = (dict(enumerate_columns(rows)) for rows in (reference, queries))
+    embedder = TableEmbedder.learn(known)
+    detector = KNNDetector(k, scale_columns=True, categorical_columns=embedder.categorical)
+    detector.fit(embedder.embed(embedder.read(known)[0]))
+    return detector.search(embedder.embed(embedder.read(asked)[0]))[0]
+
+
+def enumerate_columns(rows: Rows) -> Iterator[tuple[str, Rows]]:
+    """Give the columns of rows, (n, d), as (n,) float64 with names."""
+    for number, column in enumerate(rows.T):
+        yield f"column {number}", column.astype(np.float64)
 
 
 def z_scores(reference: Rows, queries: Rows) -> tuple[Rows, Rows]:
