@@ -13,8 +13,8 @@ import argparse
 import time
 
 import numpy as np
-from sklearn.preprocessing import OneHotEncoder
 
+import dn2
 from common import Report, need
 from dn2.bench.scoring import f1_of_as_many, roc_auc
 from dn2.bench.tabular_data import TabularSet, read_sets
@@ -88,17 +88,10 @@ def read_kdd(n_rows: int | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def score_rows(columns: dict[str, np.ndarray], reference: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Score the query rows of a table against its reference rows, both by position: (n_queries,).
-
-    Words become a column for each word that the reference has: 1 or 0."""
-    numbers = np.column_stack([column for column in columns.values() if column.dtype.kind != "U"])
-    words = np.column_stack([column for column in columns.values() if column.dtype.kind == "U"])
-    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32).fit(words[reference])
-    known, asked = (
-        np.concatenate([numbers[places].astype(np.float32), encoder.transform(words[places])], axis=1)
-        for places in (reference, queries)
-    )
-    return mean_of(dn2_distances(known, asked, N_NEIGHBORS))
+    """Score the query rows of a table against its reference rows, both by position, as a user would: (n_queries,)."""
+    model = dn2.fit({name: column[reference] for name, column in columns.items()})
+    results = model.score({name: column[queries] for name, column in columns.items()})
+    return np.array([row.anomaly_score for row in results])
 
 
 def mean_of(distances: np.ndarray) -> np.ndarray:

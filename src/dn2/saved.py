@@ -18,7 +18,6 @@ from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import ReferenceItem
 from dn2.model import Model, Origin
-from dn2.neighbors.columns import Scaling
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Vectors
 from dn2.neighbors.learnt import Learnt
@@ -82,8 +81,11 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     detector = KNNDetector(**files.manifest["detector"])
     learnt = None
     if "learnt" in files.manifest["parts"]:
-        plain = Scaling.none(kind.dimension)  # which models had not at first
-        learnt = Learnt(**{"scaling": plain.numbers, "categories": plain.categories} | files.arrays("learnt"))
+        nothing = asdict(Learnt.nothing(kind.dimension))
+        later = {
+            name: nothing[name] for name in ("scaling", "categories", "cells", "probing")
+        }  # not in models at first
+        learnt = Learnt(**later | files.arrays("learnt"))
         learnt.check(len(items), kind.dimension, detector.n_neighbors)
     _check_shapes(blocks, loo, len(items), kind.dimension, detector.n_neighbors)
     return Model(kind, detector.from_saved(blocks, loo, learnt), items)

@@ -29,6 +29,8 @@ def made(aside=(), centroids=0, share=(), directions=0, scaled=False):
         factors=np.ones(directions, np.float32),
         centroids=np.arange(2 * centroids, dtype=np.float32).reshape(-1, 2),
         representatives=np.arange(centroids, dtype=np.int64),
+        cells=np.empty((0, 2), np.float32),
+        probing=np.empty(0),
         share=np.array(share, np.float64),
     )
 

@@ -38,8 +38,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     false_alarm_rate : share of normal items that may be flagged, in (0, 1); by default 0.01, or the smallest that
         the reference set supports, 1 / (n + 1), if that is larger.
     normalize : `none` (the paper's), `unit` or `root-unit`; see `dn2.neighbors.normalize`.
-    index : `exact` (`auto` is the same), or `kmeans:C`: C centroids take the place of the items, and n_neighbors
-        must be 1.
+    index : `exact`; `approximate`: only near cells of the set are searched, as many as find 999 of 1,000 neighbours
+        among the items learnt from; `auto`: exact, but for tables of 200,000 rows or more; or `kmeans:C`: C centroids
+        take the place of the items, and n_neighbors must be 1.
     scale_columns : whether the columns of a table, each of a scale of its own, are made alike: z-scores and normal
         scores of each, joined, and NaN is a value that is missing (see `dn2.neighbors.columns`); learnt from a random
         half of the items, so that the other half calibrates.

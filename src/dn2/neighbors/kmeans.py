@@ -37,9 +37,11 @@ def find_centroids(rows: Vectors, count: int) -> tuple[Vectors, Positions]:
 
 
 def parse_index(index: str) -> int | None:
-    """Return the number of centroids of `kmeans:C`, None for `auto` and `exact`.  Raises InputError otherwise."""
-    if index in ("auto", "exact"):
+    """Return the number of centroids of `kmeans:C`, None for what searches all items.  Raises InputError otherwise."""
+    if index in ("auto", "exact", "approximate"):
         return None
     if isinstance(index, str) and (found := re.fullmatch("kmeans:0*([1-9][0-9]{0,8})", index)):
         return int(found[1])
-    raise InputError(f"the index must be auto, exact or kmeans:C with C centroids, such as kmeans:100, got {index!r}")
+    raise InputError(
+        f"the index must be auto, exact, approximate or kmeans:C with C centroids, such as kmeans:100, got {index!r}"
+    )

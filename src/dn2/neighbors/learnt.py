@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from dn2.neighbors.cells import find_cells
 from dn2.neighbors.clean import Judges, Share, estimate_share
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Calibration, Scores
@@ -27,6 +28,9 @@ MOST_JUDGES = 10_000
 # Rows that tell how columns are distributed: more would cost and not tell it better.
 MOST_SCALED = 100_000
 
+# Rows of a table from which on its search is approximate by default: an exact one takes minutes.
+APPROXIMATE_FROM = 200_000
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -37,6 +41,7 @@ class Learnt:
     directions, factors : (r, v) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
     centroids, representatives : (C, v) float32, as rows are compared, and the positions that stand for them; empty
         without k-means.
+    cells, probing : (C, v) float32 and (2,), see `find_cells`; empty where the search is exact.
     share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
 
     aside: Positions
@@ -47,6 +52,8 @@ class Learnt:
     factors: Vectors
     centroids: Vectors
     representatives: Positions
+    cells: Vectors
+    probing: Scores
     share: Scores
 
     @classmethod
@@ -63,6 +70,8 @@ class Learnt:
             factors=numbers.astype(np.float32),
             centroids=rows,
             representatives=positions,
+            cells=rows,
+            probing=numbers,
             share=numbers,
         )
 
@@ -77,7 +86,10 @@ class Learnt:
             return SelectedIndex(self.centroids, self.representatives)
         n = sum(len(block) for block in blocks)
         kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
-        return SelectedIndex(self.compared(rows_at(blocks, kept)), kept)
+        rows = self.compared(rows_at(blocks, kept))
+        if not len(self.cells):
+            return SelectedIndex(rows, kept)
+        return SelectedIndex(rows, kept, self.cells, int(self.probing[0]))
 
     def compared(self, rows: Vectors) -> Vectors:
         """Return normalised rows, (n, d), as the index compares them."""
@@ -111,7 +123,9 @@ class Learnt:
         words += ["the scaling of columns"] if len(self.scaling) else []
         words += ["the whitening"] if len(self.factors) else []
         words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
-        return " and ".join(words) + (" were" if len(words) > 1 or len(self.centroids) else " was")
+        words += [f"the {len(self.cells):,} cells of the search"] if len(self.cells) else []
+        several = len(words) > 1 or len(self.centroids) or len(self.cells)
+        return " and ".join(words) + (" were" if several else " was")
 
     def check(self, n: int, dimension: int, k: int) -> None:
         """Raise ValueError for what no set of n items of some dimension, compared with k neighbours, teaches."""
@@ -122,6 +136,11 @@ class Learnt:
             raise ValueError(f"centroids of {centroids.shape} for dimension {wide}")
         if centroids.dtype != np.float32 or not np.isfinite(centroids).all():
             raise ValueError("centroids that are no numbers")
+        cells, probing = self.cells, self.probing
+        if cells.dtype != np.float32 or not np.isfinite(cells).all() or (len(cells) and cells.shape[1:] != (wide,)):
+            raise ValueError(f"cells of {cells.shape} for dimension {wide}")
+        if probing.shape != ((2,) if len(cells) else (0,)) or (len(cells) and not 1 <= probing[0] <= len(cells)):
+            raise ValueError(f"{probing} of {len(cells)} cells searched")
         if factors.ndim != 1 or len(directions) != len(factors) or (len(factors) and directions.shape[1:] != (wide,)):
             raise ValueError(f"directions of {directions.shape} and {factors.shape} factors for dimension {wide}")
         if not {factors.dtype, directions.dtype} == {np.dtype(np.float32)} or not np.isfinite(directions).all():
@@ -150,7 +169,8 @@ class Plan:
 
     clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
     `Judges`.  centroids : how many centroids take the place of the items, None for none.
-    scale, whiten : whether to scale columns, and to whiten; categorical : the columns of categories."""
+    scale, whiten : whether to scale columns, and to whiten; categorical : the columns of categories.
+    n_neighbors, approximate : for which k the search may be approximate; None where the size of the set decides."""
 
     clean: bool
     drop: float | None
@@ -159,23 +179,26 @@ class Plan:
     scale: bool = False
     whiten: bool = False
     categorical: Sequence[int] = ()
+    n_neighbors: int = 1
+    approximate: bool | None = False
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Self:
         """Plan what a `KNNDetector` of these parameters, by name, learns."""
-        same = {name: parameters[name] for name in ("drop", "first_neighbors", "whiten")}
+        same = {name: parameters[name] for name in ("drop", "first_neighbors", "whiten", "n_neighbors")}
         return cls(
             clean=parameters["contaminated"],
             centroids=parse_index(parameters["index"]),
             scale=parameters["scale_columns"],
             categorical=parameters["categorical_columns"] or (),
+            approximate={"approximate": True, "auto": None}.get(parameters["index"], False),
             **same,
         )
 
     @property
     def learns(self) -> bool:
         """Whether there is anything to learn."""
-        return self.clean or self.scale or self.whiten or self.centroids is not None
+        return self.clean or self.scale or self.whiten or bool(self.approximate) or self.centroids is not None
 
     def learn(self, blocks: Sequence[Vectors], learning: Positions, readmitted: Positions) -> Learnt:
         """Learn from the rows at some positions of the reference set."""
@@ -193,6 +216,10 @@ class Plan:
         if self.centroids is not None:
             centroids, nearest = find_centroids(learnt.compared(rows_at(blocks, kept)), self.centroids)
             learnt = replace(learnt, centroids=centroids, representatives=kept[nearest])
+        large = self.scale and sum(len(block) for block in blocks) >= APPROXIMATE_FROM
+        if self.approximate or (self.approximate is None and large):
+            cells, probing = find_cells(learnt.compared(rows_at(blocks, kept)), self.n_neighbors)
+            learnt = replace(learnt, cells=cells, probing=probing)
         return learnt
 
     def _set_aside(self, blocks: Sequence[Vectors], learning: Positions, learnt: Learnt) -> tuple[Positions, Scores]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dn2.neighbors.cells import CellIndex
 from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors, nearest_first
 
 CANDIDATES_AT_ONCE = 1 << 22
@@ -16,14 +17,16 @@ class SelectedIndex:
     """The k nearest of some rows that stand for reference items.
 
     rows : (m, d) float32; positions : (m,) the reference item that each row is or stands for.
+    cells, n_searched : see `CellIndex`; by default the search is exact.
 
     Copies of a row are searched as one: a table may hold one row a hundred thousand times."""
 
-    def __init__(self, rows: Vectors, positions: Positions) -> None:
+    def __init__(self, rows: Vectors, positions: Positions, cells: Vectors | None = None, n_searched: int = 0) -> None:
         self._positions = positions
         self._order, self._starts = group_copies(rows)
         firsts = self._order[self._starts[:-1]]
-        self._index = ExactIndex([rows if len(firsts) == len(rows) else rows[firsts]])
+        distinct = rows if len(firsts) == len(rows) else rows[firsts]
+        self._index = ExactIndex([distinct]) if cells is None else CellIndex(distinct, cells, n_searched)
 
     def __len__(self) -> int:
         return len(self._positions)
