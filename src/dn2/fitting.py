@@ -62,7 +62,7 @@ def fit(
         support, 1 / (n + 1), if that is larger.
     normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone, none for vectors.  At
         unit length distances rank as cosines do.  Not for tables.
-    index : `auto`, `exact`, or `kmeans:C` for C centroids in place of the items.
+    index : `auto`, `exact`, `approximate`, or `kmeans:C` for C centroids in place of the items; see `KNNDetector`.
     whiten : see `KNNDetector`; by default the preset's choice where there are 10,000 pictures or more, none of them
         contaminated, and half of them support the rate.  Not for groups, nor for tables.
     contaminated : whether anomalies are among the items and are to be set aside; drop : their share, by default

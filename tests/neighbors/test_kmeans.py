@@ -141,5 +141,7 @@ def test_an_index_names_its_centroids(index, count):
     ],
 )
 def test_an_index_that_is_none_is_refused(index):
-    with pytest.raises(InputError, match=r"the index must be auto, exact or kmeans:C .* such as kmeans:100, got"):
+    with pytest.raises(
+        InputError, match=r"the index must be auto, exact, approximate or kmeans:C .* such as kmeans:100, got"
+    ):
         parse_index(index)

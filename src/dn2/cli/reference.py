@@ -55,7 +55,11 @@ def fit(
     ] = None,
     precision: PrecisionOption = Precision.auto,
     index: Annotated[
-        str, typer.Option(help="auto, exact, or kmeans:C for C centroids in place of the items.")
+        str,
+        typer.Option(
+            help="exact, approximate, kmeans:C for C centroids in place of the items, or auto: exact, but "
+            "approximate for tables from 200,000 rows on."
+        ),
     ] = "auto",
     whiten: Annotated[
         bool | None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, Positions, Vectors, nearest_first
 
-# What is asked of the search: this share of the neighbours found, among so many rows of those learnt from.
+# What is asked of the search: this share of the neighbours found, of so many rows of those learnt from, or a quarter.
 RECALL = 0.999
 TRIED = 1_000
 
@@ -56,14 +56,14 @@ def find_cells(rows: Vectors, k: int) -> tuple[Vectors, Any]:
 
     Returns the centres, (C, d), and (2,): that number, and the share of the k nearest that it finds of a part of the
     rows among the others.  No centres where half of the cells do not find enough."""
+    queries, others = np.split(rows, [min(TRIED, len(rows) // 4)])
+    if not (len(queries) and len(others) > k):
+        return np.empty((0, rows.shape[1]), np.float32), np.empty(0)
     count = min(len(rows) // 2, 1 << round(np.log2(2 * np.sqrt(len(rows)))))
     learnt = faiss.Kmeans(
         rows.shape[1], count, niter=ITERATIONS, seed=0, max_points_per_centroid=CELL_ROWS, min_points_per_centroid=1
     )
     learnt.train(rows)
-    queries, others = rows[:TRIED], rows[TRIED:]
-    if len(others) <= k:
-        return np.empty((0, rows.shape[1]), np.float32), np.empty(0)
     exact = ExactIndex([others]).search(queries, k)[0][:, -1:]
     index = CellIndex(others, learnt.centroids, 1)
     while 2 * index.n_searched <= count:

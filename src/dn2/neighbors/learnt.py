@@ -113,6 +113,14 @@ class Learnt:
         )
 
     @property
+    def search(self) -> dict[str, Any]:
+        """How queries are searched for, as `model.json` has it; recall : among the items learnt from."""
+        if not len(self.cells):
+            return {"method": "exact"}
+        searched, recall = self.probing.tolist()
+        return {"method": "approximate", "cells": len(self.cells), "searched": int(searched), "recall": recall}
+
+    @property
     def tells_copies(self) -> bool:
         """Whether a near copy is suspicious: centroids have none, and rows of a table may be alike by nature."""
         return not (len(self.representatives) or self.columns)

@@ -25,7 +25,7 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         *seen(about),
         ("neighbours", str(detector["n_neighbors"])),
-        ("index", _index(detector["index"])),
+        ("index", _index(detector["index"], about["search"])),
         ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} items"),
         (
             "false-alarm rate",
@@ -101,8 +101,13 @@ def _preparation(preprocessing: Mapping[str, Any]) -> str:
     return f"{preprocessing['shape']} to {preprocessing['width']} x {preprocessing['height']}{middle}"
 
 
-def _index(name: str) -> str:
+def _index(name: str, search: Mapping[str, Any]) -> str:
     kind, _, count = name.partition(":")
     if kind == "kmeans":
         return f"{count} centroids; an item's neighbour is the one nearest to its centroid, at the centroid's distance"
-    return "exact"
+    if search["method"] == "exact":
+        return "exact"
+    return (
+        f"approximate: {search['searched']:,} of {search['cells']:,} cells searched, which finds "
+        f"{search['recall']:.2%} of the neighbours; their distances are exact"
+    )
