@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from dn2.neighbors.conformal import Calibration
     from dn2.neighbors.detector import KNNDetector
     from dn2.store.cache import Cache
-    from dn2.store.results import Member, Neighbor, Results, Row
+    from dn2.store.results import Contribution, Member, Neighbor, Results, Row
 
 # Loaded at first use, so that `import dn2` and `dn2 --help` do not wait for scikit-learn.
 _HOMES = {
     "BackboneError": "dn2.errors",
     "Cache": "dn2.store.cache",
     "Calibration": "dn2.neighbors.conformal",
+    "Contribution": "dn2.store.results",
     "Dn2Error": "dn2.errors",
     "ImageEmbedder": "dn2.embed.embedder",
     "InputError": "dn2.errors",
@@ -55,6 +56,7 @@ __all__ = [
     "BackboneError",
     "Cache",
     "Calibration",
+    "Contribution",
     "Dn2Error",
     "ImageEmbedder",
     "InputError",

@@ -102,7 +102,7 @@ def fit(
         return _fit(images, images.find(inputs), detector, chosen, n_neighbors, by_preset, progress)
     if kind == "table":
         _refuse(kind, {"preset": preset != "default", **of_images, **of_vectors})
-        table = read_table(inputs, id_column=id_column, drop=drop_columns)
+        table = read_table(inputs, id_column=id_column, drop=drop_columns, progress=progress)
         tables = Tables.learn(table, id_column)
         detector.set_params(scale_columns=True, categorical_columns=tables.embedder.categorical)
         return _fit(tables, table, detector, chosen, n_neighbors, False, progress)

@@ -96,7 +96,7 @@ class Model:
                 )
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
-        results = score_items(self, self.kind.find(inputs), progress)
+        results = score_items(self, self.kind.find(inputs, progress), progress)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
     def score_known(self, normal: Any, anomalous: Any, *, progress: Progress | None = None) -> KnownScores:
@@ -122,7 +122,7 @@ class Model:
         """Add items to the reference set.
 
         Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
-        found = self.kind.find(inputs)
+        found = self.kind.find(inputs, progress)
         known = {item.name for item in self.items}
         if taken := [name for name in found.names if name in known]:
             raise InputError(

@@ -97,7 +97,7 @@ def fit(
     from dn2.store.bundle import check_target
 
     check_target(output)
-    with progress("embedding") as show:
+    with progress("fitting") as show:
         model = dn2.fit(
             inputs,
             kind=kind,
@@ -129,7 +129,7 @@ def add(model: ModelArgument, inputs: InputsArgument, cache: CacheOption = True)
 
     loaded = load(model, cache=cache)
     before = len(loaded.items)
-    with progress("embedding") as show:
+    with progress("adding") as show:
         loaded.add(inputs, progress=show)
     loaded.save(model)
     note(f"{len(loaded.items) - before:,} items added")

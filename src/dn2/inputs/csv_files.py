@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import math
+import os
 import re
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,7 @@ LONGER_INTEGER = re.compile(r"^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)
 
 Record = list[str] | str
 Errors = dict[int, str]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -39,37 +41,44 @@ class CsvFile:
     encoding: str
     delimiter: str
 
-    def read(self, names: Collection[str], text: Collection[str]) -> tuple[dict[str, Column | None], int, Errors]:
+    def read(
+        self, names: Collection[str], text: Collection[str], progress: Progress | None = None
+    ) -> tuple[dict[str, Column | None], int, Errors]:
         """Read the columns asked for; those in `text` as text.
 
+        progress : called with the rows read and how many there will be, by the bytes read so far.
         Returns the columns, None for one that turned out to be text after it had been read as numbers, the number of
         rows, and by row why it cannot be read; its cells are missing then.
         Raises InputError if the file cannot be read, has no rows, or none that fits its header."""
         marks = frozenset(".,") if self.delimiter == ";" else frozenset(".")
         growing = {name: _Growing(frozenset() if name in text else marks) for name in self.names if name in names}
         places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
-        n_rows, errors = 0, {}
-        for rows, failed in self._pieces():
+        n_rows, errors, size = 0, {}, self.path.stat().st_size
+        for rows, failed, position in self._pieces():
             errors.update({n_rows + row: reason for row, reason in failed.items()})
             n_rows += len(rows)
             cells = list(zip(*rows, strict=True))
             for place, column in places:
                 column.add(cells[place])
+            if progress is not None:
+                progress(n_rows, max(n_rows, round(n_rows * size / position)))
         if not n_rows:
             raise InputError(f"{self.path} has a header and no rows below it")
         if len(errors) == n_rows:
             raise InputError(f"{self.path}: no row can be read; of the first, {errors[0]}")
         return {name: growing.pop(name).column() for name in list(growing)}, n_rows, errors
 
-    def _pieces(self) -> Iterator[tuple[list[list[str]], Errors]]:
-        records = _records(self.path, self.encoding, self.delimiter)
+    def _pieces(self) -> Iterator[tuple[list[list[str]], Errors, int]]:
+        """Give rows, by row why one cannot be read, and the bytes of the file that are read so far."""
+        position: list[int] = [1]
+        records = _records(self.path, self.encoding, self.delimiter, position)
         next(records)
         most, width = min(MOST_ROWS, MOST_CELLS // len(self.names)), len(self.names)
         while piece := list(islice(records, most)):
             failed = {row: reason for row, one in enumerate(piece) if (reason := _reason(one, width))}
             for row in failed:
                 piece[row] = [""] * width
-            yield piece, failed  # type: ignore[misc]  # every record left is a list
+            yield piece, failed, position[0]  # type: ignore[misc]  # every record left is a list
 
 
 def open_csv(path: Path) -> CsvFile:
@@ -146,8 +155,12 @@ def _texts(cells: Sequence[str]) -> Column:
     return np.array(kept, dtype=object)
 
 
-def _records(path: Path, encoding: str, delimiter: str) -> Generator[Record, None, None]:
-    """Give the cells of each line that is not empty, the header's first, or the reason why a line has none."""
+def _records(
+    path: Path, encoding: str, delimiter: str, position: list[int] | None = None
+) -> Generator[Record, None, None]:
+    """Give the cells of each line that is not empty, the header's first, or the reason why a line has none.
+
+    position : its one number becomes how many bytes are read, as reading goes on."""
     with _reading(path), _long_cells(), open(path, encoding=encoding, newline="") as file:
         broken: list[int] = []
         reader = csv.reader(_lines(file, broken), delimiter=delimiter, strict=True)
@@ -164,6 +177,8 @@ def _records(path: Path, encoding: str, delimiter: str) -> Generator[Record, Non
             if broken:
                 record = f"line {broken[0]:,}: it holds a NUL byte"
                 broken.clear()
+            if position is not None:
+                position[0] = os.lseek(file.fileno(), 0, os.SEEK_CUR)
             if record:
                 yield record
 

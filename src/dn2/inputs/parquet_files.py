@@ -26,11 +26,12 @@ class ParquetFile:
     names: list[str]
 
     def read(
-        self, names: Collection[str], text: Collection[str]
+        self, names: Collection[str], text: Collection[str], progress: object = None
     ) -> tuple[dict[str, Column | None], int, dict[int, str]]:
         """Read the columns asked for; those in `text` as text.
 
-        Returns the columns, the number of rows, and no errors: a row of Parquet is whole.
+        Returns the columns, the number of rows, and no errors: a row of Parquet is whole.  It takes no time worth a
+        progress.
         Raises InputError if the file is damaged or has no rows, or if a column is nested."""
         columns: dict[str, Column | None] = {}
         places = [place for place, name in enumerate(self.names) if name in names]

@@ -12,7 +12,7 @@ import numpy as np
 
 from dn2.errors import InputError
 from dn2.inputs.columns import Column, as_texts, joined
-from dn2.inputs.csv_files import CsvFile, open_csv
+from dn2.inputs.csv_files import CsvFile, Progress, open_csv
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, Item, find_items
 from dn2.inputs.frames import is_frame, read_frame
@@ -51,6 +51,7 @@ def read_table(
     id_column: str | None = None,
     text: Collection[str] = (),
     drop: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> Table:
     """Read a table from files, as `find_items` finds them, or from one frame of pandas, polars, pyarrow or a mapping.
 
@@ -58,6 +59,7 @@ def read_table(
         labels of a frame of pandas where they tell rows apart.
     text : columns to keep as text, whatever they hold; names of no column are passed over.
     drop : columns to leave out.
+    progress : called with the rows of a CSV file that are read, and how many there are, about.
 
     Files must have the same columns, in any order; a column that is text in one of them is text in all.
     Raises InputError for files that are no tables or do not fit each other, and for a column that is not there."""
@@ -67,11 +69,13 @@ def read_table(
         nowhere = [""] * len(defaults)
         table = Table(defaults, columns, {}, nowhere, nowhere)
     else:
-        table = _read_files(find_items(inputs, TABLE_SUFFIXES), id_column, as_text, drop)
+        table = _read_files(find_items(inputs, TABLE_SUFFIXES), id_column, as_text, drop, progress)
     return table if id_column is None else _named_by(table, id_column)
 
 
-def _read_files(items: list[Item], id_column: str | None, text: set[str], drop: Collection[str]) -> Table:
+def _read_files(
+    items: list[Item], id_column: str | None, text: set[str], drop: Collection[str], progress: Progress | None
+) -> Table:
     files = [_open(item) for item in items]
     known = list(dict.fromkeys(name for file in files for name in file.names))
     chosen = choose_names(known, id_column, drop)
@@ -82,7 +86,7 @@ def _read_files(items: list[Item], id_column: str | None, text: set[str], drop: 
     errors: dict[int, str] = {}
     counts: list[int] = []
     for item, file in zip(items, files, strict=True):
-        columns, n_rows, failed = file.read(chosen, text)
+        columns, n_rows, failed = file.read(chosen, text, progress)
         text = text | {name for name, column in columns.items() if column is None or column.dtype == object}
         errors.update({len(names) + row: reason for row, reason in failed.items()})
         names += [f"{item.name}:{row}" for row in range(1, n_rows + 1)]

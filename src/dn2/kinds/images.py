@@ -68,7 +68,7 @@ class Images:
         """The length of an embedding."""
         return self.embedder.dimension
 
-    def find(self, inputs: Inputs) -> FoundImages:
+    def find(self, inputs: Inputs, progress: Progress | None = None) -> FoundImages:
         """Find image files, or the subfolders that are groups.  Raises InputError if there are none."""
         return FoundImages(find_items(inputs, SUFFIXES) if self.pooling is None else find_groups(inputs, SUFFIXES))
 

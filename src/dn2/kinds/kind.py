@@ -83,8 +83,8 @@ class Kind(Protocol):
     def dimension(self) -> int:
         """The length d of the vectors."""
 
-    def find(self, inputs: Any) -> Found:
-        """Find the items that inputs name.  Raises InputError if there are none."""
+    def find(self, inputs: Any, progress: Progress | None = None) -> Found:
+        """Find the items that inputs name; progress : of reading a large file.  Raises InputError if there are none."""
 
     def embed(self, found: Any, progress: Progress | None) -> Iterator[Batch]:
         """Embed items in order."""

@@ -54,9 +54,9 @@ class Tables:
         """The number of features that the columns become."""
         return self.embedder.dimension
 
-    def find(self, inputs: Any) -> Table:
+    def find(self, inputs: Any, progress: Progress | None = None) -> Table:
         """Read a table from files or from a frame.  Raises InputError if there is none, or no row in it."""
-        table = read_table(inputs, id_column=self.id_column, text=self.embedder.texts)
+        table = read_table(inputs, id_column=self.id_column, text=self.embedder.texts, progress=progress)
         known = {column.name for column in self.embedder.columns} | set(self.embedder.left_out)
         if strange := [repr(name) for name in table.columns if name not in known]:
             shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")

@@ -30,7 +30,7 @@ class Vectors:
     dimension: int
     embedder: ClassVar[None] = None
 
-    def find(self, inputs: Any) -> VectorRows:
+    def find(self, inputs: Any, progress: Progress | None = None) -> VectorRows:
         """Read vectors from files or an array.  Raises InputError if there are none, or of another length."""
         found = read_vectors(inputs)
         if found.vectors.shape[1] != self.dimension:
