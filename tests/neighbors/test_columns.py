@@ -158,7 +158,7 @@ def test_many_rows_are_scaled_in_parts(monkeypatch):
     rows = messy(100)
     scaling = Scaling.find(rows, (3, 4))
     whole = scaling.apply(rows)
-    monkeypatch.setattr(columns, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(columns, "VALUES_AT_ONCE", 70)
     assert scaling.apply(rows).tobytes() == whole.tobytes()
 
 

@@ -96,14 +96,13 @@ class TableEmbedder:
         """Know the categories of a table's rows, too; codes stay what they are."""
         return replace(self, columns=tuple(_extended(column, table[column.name]) for column in self.columns))
 
-    def show(self, table: Mapping[str, Cells], values: Numbers, rows: Any) -> list[list[Any]]:
-        """Return what some rows of a table hold, by column, as evidence shows it; values : what `read` gave for it."""
-        return [
-            to_texts(table[column.name][rows])  # an unknown category has no code
+    def texts_of(self, table: Mapping[str, Cells], rows: Any) -> dict[int, list[str | None]]:
+        """Return the texts of some rows, by the place of each column of categories: an unknown one has no code."""
+        return {
+            place: to_texts(table[column.name][rows])
+            for place, column in enumerate(self.columns)
             if isinstance(column, CategoryColumn)
-            else [column.show(value) for value in own[rows].tolist()]
-            for column, own in zip(self.columns, values.T, strict=True)
-        ]
+        }
 
     def check(self, values: Numbers) -> None:
         """Raise ValueError for values, (n, c), that `read` would not give."""

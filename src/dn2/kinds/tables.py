@@ -76,7 +76,7 @@ class Tables:
                 {row - start: errors[row] for row in range(start, stop) if row in errors},
                 places - start,
                 self.embedder.embed(values[places]),
-                self.embedder.show(found.columns, values, places),
+                (values[places], self.embedder.texts_of(found.columns, places)),
             )
             if progress is not None:
                 progress(stop, n)
@@ -97,7 +97,10 @@ class Tables:
         readable = dict(zip(batch.places.tolist(), range(len(parts)), strict=True))
         for place in range(len(batch.names)):
             own = readable.get(place)
-            yield {} if own is None else {"columns": self._contributions(batch.source, own, parts[own], positions[own])}
+            if own is None:
+                yield {}
+            else:
+                yield {"columns": tuple(self._contributions(batch.source, own, parts[own], positions[own]))}
 
     def _by_column(self, parts: Numbers) -> Numbers:
         """Add up what features contribute, (m, d), over the columns that they come from: (m, c)."""
@@ -106,19 +109,19 @@ class Tables:
         return by_column
 
     def _contributions(
-        self, shown: Sequence[Sequence[Any]], own: int, parts: Numbers, positions: Positions
-    ) -> tuple[Contribution, ...]:
+        self, source: tuple[Numbers, Mapping[int, Sequence[Any]]], own: int, parts: Numbers, positions: Positions
+    ) -> Iterator[Contribution]:
+        values, texts = source
         total = parts.sum()
-        most = [column for column in np.argsort(-parts, kind="stable")[:CONTRIBUTIONS_NAMED] if parts[column] > 0]
-        return tuple(
-            Contribution(
-                column=self.embedder.columns[column].name,
-                share=float(parts[column] / total),
-                value=shown[column][own],
-                neighbors=tuple(map(self.embedder.columns[column].show, self.values[positions, column].tolist())),
-            )
-            for column in most
-        )
+        for place in np.argsort(-parts, kind="stable")[:CONTRIBUTIONS_NAMED].tolist():
+            column = self.embedder.columns[place]
+            if parts[place] > 0:
+                yield Contribution(
+                    column=column.name,
+                    share=float(parts[place] / total),
+                    value=texts[place][own] if place in texts else column.show(float(values[own, place])),
+                    neighbors=tuple(map(column.show, self.values[positions, place].tolist())),
+                )
 
     def files(self, found: Table) -> None:
         """Return None: rows have no pictures."""

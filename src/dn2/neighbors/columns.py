@@ -23,7 +23,7 @@ MOST_CATEGORIES = 50  # of a column that have a coordinate each; the rarer ones 
 VARIANCE = 2.0
 
 FARTHEST = 1e9  # beyond which squares would overflow
-ROWS_AT_ONCE = 65_536
+VALUES_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ class Scaling:
         if not self:
             return rows
         scaled = np.empty((len(rows), len(self.owners)), np.float32)
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
+        step = max(1, VALUES_AT_ONCE // scaled.shape[1])
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
             scaled[part] = np.concatenate([*self._of_numbers(rows[part]), *self._of_categories(rows[part])], axis=1)
         return scaled
 

@@ -25,8 +25,9 @@ from dn2.neighbors.whitening import MOST_ROWS, find_whitening, whiten
 # Rows that judge which items belong to a contaminated set: more would cost and not judge better.
 MOST_JUDGES = 10_000
 
-# Rows that tell how columns are distributed: more would cost and not tell it better.
+# Rows that tell how columns are distributed, and values in them: more would cost and not tell it better.
 MOST_SCALED = 100_000
+MOST_SCALED_VALUES = 1 << 25
 
 # Rows of a table from which on its search is approximate by default: an exact one takes minutes.
 APPROXIMATE_FROM = 200_000
@@ -212,7 +213,8 @@ class Plan:
         """Learn from the rows at some positions of the reference set."""
         learnt = Learnt.nothing(blocks[0].shape[1], readmitted)
         if self.scale:
-            found = Scaling.find(rows_at(blocks, learning[:MOST_SCALED]), self.categorical)
+            most = min(MOST_SCALED, max(1_000, MOST_SCALED_VALUES // blocks[0].shape[1]))
+            found = Scaling.find(rows_at(blocks, learning[:most]), self.categorical)
             learnt = replace(learnt, scaling=found.numbers, categories=found.categories)
         if self.clean:
             aside, share = self._set_aside(blocks, learning, learnt)
