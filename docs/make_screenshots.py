@@ -36,14 +36,19 @@ def main() -> None:
             if name == "report":
                 page.locator(".card").first.click()
                 take(page, IMAGES / "report-large.png")
-        with tempfile.TemporaryDirectory() as folder:
-            write_table_report(Path(folder, "report.html"))
-            page = opened(browser, Path(folder, "report.html"), 1280, 900)
-            page.locator("#items-title").evaluate("title => title.scrollIntoView()")
-            take(page, IMAGES / "table_report.png")
-            page.locator(".card", has_text="inv-2018").click()
-            take(page, IMAGES / "table_report-large.png")
+        take_table_report(browser)
         browser.close()
+
+
+def take_table_report(browser: Browser) -> None:
+    """Take pictures of the report of invoices, and of one of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_table_report(Path(folder, "report.html"))
+        page = opened(browser, Path(folder, "report.html"), 1280, 900)
+        page.locator("#items-title").evaluate("title => title.scrollIntoView()")
+        take(page, IMAGES / "table_report.png")
+        page.locator(".card", has_text="inv-2018").click()
+        take(page, IMAGES / "table_report-large.png")
 
 
 def opened(browser: Browser, path: Path, width: int, height: int, scheme: str = "light") -> Page:
