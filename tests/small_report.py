@@ -13,9 +13,16 @@ import numpy as np
 from PIL import Image
 
 from dn2.report.results_page import Surroundings, write_results_page
-from dn2.store.results import Neighbor, Results, Row
+from dn2.store.results import Contribution, Neighbor, Results, Row
 
 M = 99
+ROWS = {  # what is said of rows of a table, which have no pictures
+    "pictures": None,
+    "reference_pictures": None,
+    "one": "row",
+    "many": "rows",
+    "neighbors": "Nearest normal rows (distance)",
+}
 
 
 def small_jpeg(shade: int = 128) -> bytes:
@@ -29,6 +36,11 @@ def row(name: str, score: float, p_value: float, *neighbors: str, rate: float = 
     """Make a decided row, whose neighbours lie at distance 1, 2, ..."""
     near = tuple(Neighbor(one, float(n)) for n, one in enumerate(neighbors, 1))
     return Row(name, score, p_value, p_value <= rate, near, **others)
+
+
+def explained(name: str, score: float, *columns: Contribution) -> Row:
+    """Make a row of a table with two neighbours."""
+    return row(name, score, 0.01, "near 1", "near 2", columns=columns)
 
 
 def many_rows(n: int) -> list[Row]:

@@ -77,6 +77,29 @@ def test_a_report_of_a_results_file_is_that_of_the_scoring(
     assert later.read_bytes() == at_once.read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["table", "vector"])
+def test_a_report_of_rows_takes_nothing_but_the_results_file(dn2_command, tmp_path: Path, kind: str) -> None:
+    rng = np.random.default_rng(0)
+    for name, count, mean in (("normal", 120, 0), ("new", 12, 2)):
+        values = rng.normal(mean, 1, (count, 7))
+        if kind == "table":
+            lines = [",".join("abcdefg"), *(",".join(map(str, row)) for row in values)]
+            (tmp_path / f"{name}.csv").write_text("\n".join(lines))
+        else:
+            np.save(tmp_path / f"{name}.npy", values)
+    ending = "csv" if kind == "table" else "npy"
+    model, at_once, later = tmp_path / "model.dn2", tmp_path / "at_once.html", tmp_path / "later.html"
+    assert dn2_command("fit", tmp_path / f"normal.{ending}", "-o", model).status == 0
+    results = tmp_path / "results.csv"
+    assert dn2_command("score", model, tmp_path / f"new.{ending}", "-o", results, "--report", at_once).status == 0
+    (tmp_path / f"new.{ending}").unlink()
+    assert dn2_command("report", results, "--model", model, "--root", tmp_path / "no", "-o", later).status == 0
+    assert data_in(at_once)["map"]["items"] == list(range(12))
+    assert data_in(later) == data_in(at_once) | {"map": None}
+    assert (data_in(later)["columns"] is None) == (kind == "vector")
+    assert "Not found" not in later.read_text("utf-8")
+
+
 def test_a_report_decides_anew_on_request(dn2_command, saved: Path, incoming: Path, tmp_path: Path) -> None:
     dn2.load(saved).score(incoming).to_csv(tmp_path / "r.csv")
     arguments = [tmp_path / "r.csv", "--model", saved, "--root", incoming, "-o", tmp_path / "page.html"]

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas
 import pytest
 from rich.console import Console
 
+import dn2
 from dn2.cli.demo import run
 from dn2.report.results_page import decided
-from dn2.store.results import Results, Row
-from small_report import many_rows, row, written
+from dn2.store.results import Contribution, Results, Row
+from small_report import ROWS, explained, many_rows, row, written
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: `make test-browser`")
@@ -49,6 +53,25 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("DN2_CACHE", str(folder / "cache"))
         run(folder / "demo", Console(file=io.StringIO()))
     return folder / "demo"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """The page and the results of 15 rows, one of them made strange."""
+    rng = np.random.default_rng(0)
+
+    def orders(count: int, first: int) -> pandas.DataFrame:
+        numbers = {name: rng.normal(size=count).round(3) for name in ("a", "b", "c", "d", "e")}
+        names = [f"order {number}" for number in range(first, first + count)]
+        kinds = rng.choice(["x", "y"], count)
+        return pandas.DataFrame({"name": names, "kind": kinds, "weight": rng.normal(50, 2, count).round(2), **numbers})
+
+    new = orders(15, 1_000)
+    new.loc[7, ["weight", "kind"]] = [91.25, None]
+    path = tmp_path_factory.mktemp("table") / "page.html"
+    results = dn2.fit(orders(200, 0), id_column="name").score(new)
+    results.to_html(path)
+    return path, results
 
 
 @pytest.fixture
@@ -252,3 +275,89 @@ def test_a_model_without_anomalies_nothing_readable_and_equal_scores_have_a_page
         assert page.locator("html[data-ready]").count() == 1
         assert violations(page) == []
     assert page.locator("h1").text_content() == "1 image, 1 anomalous at 1 false alarm in 20"
+
+
+def test_a_row_of_a_table_shows_its_columns_beside_those_of_its_neighbors(
+    table: tuple[Path, Results], open_page: Open
+) -> None:
+    path, results = table
+    worst = results.anomalies[0]
+    assert worst.item == "order 1007"
+    assert worst.columns is not None
+    page = open_page(path)
+    card = page.locator(".card").first
+    assert page.locator(".picture, .gone, img").count() == 0
+    assert card.locator(".column").all_text_contents() == [one.column for one in worst.columns[:3] if one.share >= 0.05]
+    weight = next(one for one in worst.columns if one.column == "weight")
+    assert f"91.25 beside {', '.join(map(str, weight.neighbors))}" in card.text_content()
+    assert "missing beside" in card.text_content()
+    card.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#large-name").text_content() == "order 1007"
+    heads = page.locator("#large-body thead tr").last.locator("th").all_text_contents()
+    assert [one.strip() for one in heads] == [f"{one.item} ({one.distance:.3g})" for one in worst.neighbors]
+    shown = [line.locator("th, td").all_text_contents() for line in page.locator("#large-body tbody tr").all()]
+    for (column, share, own, *near), one in zip(shown, worst.columns, strict=False):
+        assert (column, own) == (one.column, "missing" if one.value is None else str(one.value))
+        assert near == list(map(str, one.neighbors))
+        assert share.strip() == ("< 1 %" if one.share < 0.01 else f"{one.share:.0%}".replace("%", " %"))
+    page.keyboard.press("ArrowRight")
+    second = sorted(results, key=lambda one: -(one.anomaly_score or 0))[1]
+    assert page.locator("#large-name").text_content() == second.item
+    rest = 1 - sum(one.share for one in second.columns or ())
+    assert rest > 0.01  # of the 7 columns five are listed
+    others = page.locator("#large-body tbody tr").last.locator("th, td").all_text_contents()
+    assert (others[0], others[1].strip()) == ("others", f"{rest:.0%}".replace("%", " %"))
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.place") == "1"
+    assert page.locator("#map [data-item]").count() == 15
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
+def test_the_page_of_a_table_is_accessible_speaks_of_rows_and_fits_the_screen(
+    table: tuple[Path, Results], open_page: Open, width: int, height: int, scheme: str
+) -> None:
+    page = open_page(table[0], width, height, scheme)
+    assert violations(page) == []
+    page.locator(".card").first.click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    text = page.locator("body").inner_text()
+    assert "Nearest normal rows (distance)" in text
+    assert not re.search("image|picture", text)
+
+
+def test_values_are_shown_as_text_and_rows_beyond_those_explained_by_their_neighbors(
+    tmp_path: Path, open_page: Open
+) -> None:
+    rows = [
+        explained("a", 9, Contribution(HOSTILE, 1.0, f"1{HOSTILE}", (f"2{HOSTILE}", None))),
+        explained("copy", 0),
+    ]
+    written(tmp_path / "page.html", rows, **ROWS)
+    page = open_page(tmp_path / "page.html", 390, 844)
+    near = page.locator(".card").last.locator(".near").all_text_contents()
+    assert [one.strip() for one in near] == ["near 1 (1)", "near 2 (2)"]
+    page.locator(".card").first.click()
+    cells = page.locator("#large-body tbody tr").locator("th, td").all_text_contents()
+    cut = [f"{one[:40]} … {one[-37:]}" for one in (HOSTILE, f"1{HOSTILE}", f"2{HOSTILE}")]
+    assert [cells[0], *cells[2:]] == [*cut, "missing"]
+    assert page.locator("b:text-is('bold')").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.keyboard.press("ArrowRight")
+    assert "It differs from them in no column." in page.locator("#large-body").text_content()
+
+
+def test_vectors_show_their_nearest_by_name_and_distance(tmp_path: Path, open_page: Open) -> None:
+    rng = np.random.default_rng(0)
+    results = dn2.fit(rng.normal(size=(200, 4))).score(rng.normal(size=(20, 4)) + 1)
+    results.to_html(tmp_path / "page.html")
+    page = open_page(tmp_path / "page.html")
+    worst = max(results, key=lambda one: one.anomaly_score or 0)
+    near = page.locator(".card").first.locator(".near").all_text_contents()
+    assert [one.strip() for one in near] == [f"{one.item} ({one.distance:.3g})" for one in worst.neighbors]
+    page.locator(".card").first.click()
+    assert page.locator("#large-body tbody td.text").all_text_contents() == [one.item for one in worst.neighbors]
+    assert not re.search("image|picture|column", page.locator("body").inner_text())
+    assert page.locator("#map [data-item]").count() == 20

@@ -69,6 +69,55 @@ function neighborPicture([place, distance], caption) {
   return picture(reference.pictures[place], caption, `normal item ${reference.name[place]}, distance ${number(distance)}`);
 }
 
+const explained = new Map((data.columns?.items ?? []).map((item, i) => [item, i]));
+
+// The columns that make an item strangest, first of all; none where the page does not have them.
+function contributions(item) {
+  const place = explained.get(item);
+  if (place === undefined) return [];
+  const { name, starts, column, share, value, near } = data.columns, from = starts[place];
+  return share.slice(from, starts[place + 1]).map((one, i) => (
+    { column: name[column[from + i]], share: one, value: value[from + i], near: near[from + i] }));
+}
+
+function cell(value, name = "span") {
+  return value === null ? make(name, { class: "missing" }, "missing") : make(name, { class: "text" }, String(value ?? ""));
+}
+
+function percent(share) {
+  return share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`;
+}
+
+function shareBar(share) {
+  return make("span", { class: "share" }, make("span", { class: "track" },
+    make("span", { class: "part", style: `width: ${(100 * share).toFixed(1)}%` })), " ",
+    make("span", { class: "percent" }, percent(share)), " ");
+}
+
+// A line of a card: a column, its share, its value beside those of the neighbours, each once.
+function reason({ column, share, value, near }) {
+  const different = [...new Set(near)], shown = different.slice(0, 3).flatMap((one, i) => [i ? ", " : "", cell(one)]);
+  return make("span", { class: "reason" }, make("span", { class: "column text" }, column), " ", shareBar(share),
+    make("span", { class: "values" }, make("b", {}, cell(value)), " beside ", ...shown, different.length > 3 ? ", …" : ""));
+}
+
+function nearest(one) {
+  return make("span", { class: "near" }, make("span", { class: "text" }, reference.name[one[0]]), ` (${number(one[1])}) `);
+}
+
+// What a card shows: pictures, or the columns that make a row strange, or else what is nearest.
+function evidence(item) {
+  const near = neighbors(item).slice(0, 3);
+  if (items.pictures) {
+    const beside = near.map((one) => neighborPicture(one, number(one[1])));
+    return make("span", { class: "strip" }, itemPicture(item, words.item), ...beside);
+  }
+  const strange = contributions(item).slice(0, 3).filter(({ share }, i) => !i || share >= 0.05);
+  return strange.length
+    ? make("span", { class: "reasons" }, ...strange.map(reason))
+    : make("span", { class: "reasons" }, make("span", { class: "column" }, "nearest "), ...near.map(nearest));
+}
+
 function verdict(item) {
   const word = isAnomalous(item) ? "anomalous" : "normal";
   return make("span", { class: `verdict ${word}` }, make("b", {}, word),
@@ -76,11 +125,9 @@ function verdict(item) {
 }
 
 function card(item, place) {
-  const near = neighbors(item).slice(0, 3).map((one) => neighborPicture(one, number(one[1])));
   const button = make("button", {
     type: "button", class: "card", "data-place": place, tabindex: place ? "-1" : "0", onclick: () => open(place),
-  }, make("span", { class: "name" }, items.name[item]), verdict(item),
-    make("span", { class: "strip" }, itemPicture(item, words.item), ...near));
+  }, make("span", { class: "name" }, items.name[item]), verdict(item), evidence(item));
   button.classList.toggle("anomalous", isAnomalous(item));
   return make("li", {}, button);
 }
@@ -241,14 +288,50 @@ function openItem(item) {
   open(state.order.indexOf(item));
 }
 
+function besidePictures(item) {
+  const near = neighbors(item).map((one) => neighborPicture(one, `${reference.name[one[0]]} (${number(one[1])})`));
+  return [make("div", { class: "beside" },
+    make("div", {}, make("h3", {}, words.item), make("div", { class: "strip" }, itemPicture(item, items.name[item]))),
+    make("div", {}, make("h3", {}, words.neighbors), make("div", { class: "strip" }, ...near)))];
+}
+
+function tableOf(label, head, rows) {
+  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+    make("table", {}, make("thead", {}, ...head), make("tbody", {}, ...rows)));
+}
+
+function besideColumns(item, listed) {
+  const near = neighbors(item), heading = (text, more) => make("th", { scope: "col", ...more }, text);
+  const head = [make("tr", {}, heading("column", { rowspan: 2 }), heading("share", { rowspan: 2 }),
+    heading(`this ${words.one}`, { rowspan: 2 }), heading(words.neighbors, { scope: "colgroup", colspan: near.length || 1 })),
+  make("tr", {}, ...near.map((one) => heading(nearest(one), {})))];
+  const rows = listed.map(({ column, share, value, near: values }) => make("tr", {},
+    make("th", { scope: "row", class: "text" }, column), make("td", {}, shareBar(share)), make("td", { class: "own" }, cell(value)),
+    ...near.map((_, i) => cell(values[i], "td"))));
+  const others = 1 - listed.reduce((sum, { share }) => sum + share, 0);
+  if (others >= 0.01) {
+    rows.push(make("tr", {}, make("th", { scope: "row" }, "others"), make("td", {}, shareBar(others)),
+      make("td", { colspan: near.length + 1 })));
+  }
+  return [tableOf("Columns", head, rows), make("p", { class: "quiet" }, `Shares are of the squared distance to the nearest ${words.many}, `
+    + "which is the anomaly score. Those of all columns add up to 100 %; up to five are listed.")];
+}
+
+function besideNames(item) {
+  const rows = neighbors(item).map(([place, distance]) => make("tr", {},
+    make("td", { class: "text" }, reference.name[place]), make("td", { class: "number" }, number(distance, 4))));
+  const head = make("tr", {}, make("th", { scope: "col" }, "name"), make("th", { scope: "col", class: "number" }, "distance"));
+  const why = items.score[item] ? "The columns that make it strange are in the results file." : "It differs from them in no column.";
+  return [...data.columns ? [make("p", { class: "quiet" }, why)] : [], make("h3", {}, words.neighbors), tableOf(words.neighbors, [head], rows)];
+}
+
 function open(place) {
   const item = state.order[place];
   if (item === undefined) return;
   state.open = place;
-  const near = neighbors(item).map((one) => neighborPicture(one, `${reference.name[one[0]]} (${number(one[1])})`));
-  const body = [make("p", {}, verdict(item)), make("div", { class: "beside" },
-    make("div", {}, make("h3", {}, words.item), make("div", { class: "strip" }, itemPicture(item, items.name[item]))),
-    make("div", {}, make("h3", {}, words.neighbors), make("div", { class: "strip" }, ...near)))];
+  const listed = contributions(item);
+  const beside = items.pictures ? besidePictures(item) : listed.length ? besideColumns(item, listed) : besideNames(item);
+  const body = [make("p", {}, verdict(item)), ...beside];
   const members = items.members ? items.members[item] : [];
   if (members.length) {
     body.push(make("h3", {}, "Pictures that pull it away, with their share of the score"),
@@ -257,6 +340,7 @@ function open(place) {
   }
   at("large-name").textContent = items.name[item];
   at("large-body").replaceChildren(...body);
+  at("large-body").classList.toggle("anomalous", isAnomalous(item));
   at("previous").disabled = place === 0;
   at("next").disabled = place === state.order.length - 1;
   if (!at("large").open) {

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dn2.neighbors.conformal import Scores, last_rank
+from dn2.report.contributions import Contributions, shortened
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.store.results import Member, Results, Row
 
@@ -46,14 +47,15 @@ class Surroundings:
 
     reference_scores : (m,) the calibrating scores, ascending.
     model, guarantee : what the model is, by name, and what its rate means, in words.
-    pictures : by name of an item, or of a group's member, `group/member`; reference_pictures : by name.
+    pictures : by name of an item, or of a group's member, `group/member`; reference_pictures : by name.  None, both,
+        where items have none.
     one, many, neighbors : what items and their neighbours are called.  notes : what else is to be said."""
 
     reference_scores: Scores
     model: Sequence[tuple[str, str]]
     guarantee: Sequence[str]
-    pictures: Pictures
-    reference_pictures: Pictures
+    pictures: Pictures | None
+    reference_pictures: Pictures | None
     map: Map | None = None
     one: str = "image"
     many: str = "images"
@@ -105,6 +107,7 @@ class _Columns:
         self._results, self._around = results, around
         self._rows = [row for row in results if row.error is None]
         self._reference: dict[str, int] = {}
+        self._contributions = Contributions(self._rows)
         self._shortened = 0
         self._without_picture = 0
 
@@ -132,6 +135,7 @@ class _Columns:
                 "pictures": pictures,
                 "members": members,
             },
+            "columns": self._contributions.data(),
             "errors": [[self._short(row.item), row.error] for row in self._results.unreadable[:MOST_ERRORS]],
             "lost": len(self._results.unreadable),
             "map": self._map(),
@@ -173,7 +177,7 @@ class _Columns:
             )
         if len(self._results.unreadable) > MOST_ERRORS:
             words.append(f"Of what could not be read the first {MOST_ERRORS:,} are listed.")
-        return words
+        return words + self._contributions.left_out()
 
     def _choose(self) -> tuple[list[int], list[str]]:
         """Choose whose pictures the page holds, the most anomalous first: places of items, names of reference items."""
@@ -190,8 +194,11 @@ class _Columns:
             reference.update(dict.fromkeys(missing))
         return chosen, list(reference)
 
-    def _pictures(self) -> tuple[dict[int, str], dict[int, str], list[list[list[Any]]] | None]:
-        """Return pictures of items and of reference items, by place, and what is shown of members of groups."""
+    def _pictures(self) -> tuple[dict[int, str] | None, dict[int, str] | None, list[list[list[Any]]] | None]:
+        """Return pictures of items and of reference items, by place, and what is shown of members of groups; None for
+        what there is not."""
+        if self._around.pictures is None or self._around.reference_pictures is None:
+            return None, None, None
         chosen, reference = self._choose()
         self._without_picture = len(self._rows) - len(chosen)
         names = [
@@ -227,10 +234,9 @@ class _Columns:
 
     def _short(self, name: str) -> str:
         """Cut the middle out of a long name."""
-        if len(name) <= LONGEST_NAME:
-            return name
-        self._shortened += 1
-        return f"{name[: LONGEST_NAME // 2]} … {name[-(LONGEST_NAME // 2 - 3) :]}"
+        short = shortened(name, LONGEST_NAME)
+        self._shortened += short is not name
+        return short
 
 
 def thinned(scores: Scores) -> Scores:
