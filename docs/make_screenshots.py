@@ -9,17 +9,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
-import pandas
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import dn2
+from made_invoices import invoices, with_errors
 
 DEMO = Path("dn2-demo")
 IMAGES = Path(__file__).parent / "images"
 COLORS = 128
-PLANS = {"basic": 9.0, "team": 19.0, "business": 32.0, "enterprise": 45.0}
 
 
 def main() -> None:
@@ -61,35 +59,8 @@ def opened(browser: Browser, path: Path, width: int, height: int, scheme: str = 
 
 def write_table_report(path: Path) -> None:
     """Score 300 invoices, some with an error each, and write the page."""
-    new = invoices(300, seed=1, first=2_001)
-    new.loc[17, "amount"] *= 100  # a point lost
-    new.loc[58, "country"] = "XK"
-    new.loc[104, ["plan", "seats"]] = ["basic", 480]
-    new.loc[163, "delay"] = 214.0
-    new.loc[221, "amount"] = np.nan
-    new.loc[270, "seats"] = 0
-    dn2.fit(invoices(1_000, seed=0, first=1), id_column="invoice").score(new).to_html(path)
-
-
-def invoices(count: int, *, seed: int, first: int) -> pandas.DataFrame:
-    """Make up invoices of a service that is paid by the seat."""
-    rng = np.random.default_rng(seed)
-    plan = rng.choice(list(PLANS), count, p=[0.4, 0.3, 0.2, 0.1])
-    seats = np.maximum(1, np.rint(rng.lognormal(np.array([list(PLANS).index(one) for one in plan]) + 1, 0.5))).astype(
-        int
-    )
-    price = np.array([PLANS[one] for one in plan])
-    discount = np.where(seats >= 50, 0.9, 1)
-    return pandas.DataFrame(
-        {
-            "invoice": [f"inv-{number:04d}" for number in range(first, first + count)],
-            "plan": plan,
-            "seats": seats,
-            "amount": np.round(seats * price * discount * rng.choice([1.0, 1.19, 1.2], count), 2),
-            "country": rng.choice(["DE", "FR", "AT", "ES", "IT", "PL"], count, p=[0.35, 0.2, 0.1, 0.15, 0.12, 0.08]),
-            "delay": np.round(rng.gamma(3, 4, count)),
-        }
-    )
+    model = dn2.fit(invoices(1_000, seed=0, first=1), id_column="invoice")
+    model.score(with_errors(invoices(300, seed=1, first=2_001))).to_html(path)
 
 
 def take(page: Page, path: Path) -> None:

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 import dn2
 from dn2.cli import main
 from dn2.cli.app import app
+from made_invoices import write_invoices
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,6 +63,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (4, 8):
         np.savez(tmp_path / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)
     np.savez(tmp_path / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
+    write_invoices(tmp_path)
     (tmp_path / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
     tensor = onnx.helper.make_tensor_value_info
     picture = tensor("picture", onnx.TensorProto.FLOAT, [1, 3, 224, 224])

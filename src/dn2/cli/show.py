@@ -16,6 +16,7 @@ from dn2.store.results import Results, Row
 ROWS_SHOWN = 20
 COLUMNS_SHOWN = 3
 SHARE_SHOWN = 0.05
+NEAREST = "nearest normal items (distance)"
 
 
 def summary(results: Results) -> str:
@@ -35,7 +36,9 @@ def results_table(results: Results, console: Console) -> None:
     table.add_column("anomaly score", justify="right")
     table.add_column("p-value", justify="right")
     table.add_column("anomaly")
-    table.add_column("nearest normal items (distance)", overflow="fold")
+    of_tables = any(row.columns for row in shown)
+    why = "what makes it strange (share); nearest normal rows (distance)" if of_tables else NEAREST
+    table.add_column(why, overflow="fold")
     for row in shown:
         mark = "[bold red]yes[/]" if row.is_anomaly else "no"
         table.add_row(escape(row.item), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row))
