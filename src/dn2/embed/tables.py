@@ -107,8 +107,12 @@ class TableEmbedder:
     def check(self, values: Numbers) -> None:
         """Raise ValueError for values, (n, c), that `read` would not give."""
         for column, own in zip(self.columns, values.T, strict=True):
-            most = len(column.known) if isinstance(column, CategoryColumn) else 2.0**63
-            if np.isinf(own).any() or (column.kind != "number" and (np.abs(own) >= most).any()):
+            there = own[~np.isnan(own)]
+            if isinstance(column, CategoryColumn):
+                good = np.isin(there, np.arange(len(column.known)))
+            else:
+                good = np.abs(there) < (np.inf if column.kind == "number" else 2.0**63)
+            if not good.all():
                 raise ValueError(f"values of the column {column.name} that are none")
 
     def as_dict(self) -> dict[str, Any]:

@@ -97,10 +97,8 @@ class Tables:
         readable = dict(zip(batch.places.tolist(), range(len(parts)), strict=True))
         for place in range(len(batch.names)):
             own = readable.get(place)
-            if own is None:
-                yield {}
-            else:
-                yield {"columns": tuple(self._contributions(batch.source, own, parts[own], positions[own]))}
+            found = () if own is None else self._contributions(batch.source, own, parts[own], positions[own])
+            yield {"columns": tuple(found)}
 
     def _by_column(self, parts: Numbers) -> Numbers:
         """Add up what features contribute, (m, d), over the columns that they come from: (m, c)."""
@@ -151,6 +149,8 @@ class Tables:
         if values.dtype != np.float64 or values.shape != (n, len(embedder.columns)):
             raise ValueError(f"values of {values.shape} for {n} rows of {len(embedder.columns)} columns")
         embedder.check(values)
+        if embedder.categorical != manifest["detector"]["categorical_columns"]:
+            raise ValueError("columns of other kinds than were compared")
         return cls(embedder, manifest["id_column"], values)
 
 
