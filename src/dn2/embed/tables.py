@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -72,12 +72,7 @@ class TableEmbedder:
 
         Columns that the model does not have are passed over.  Raises InputError for one that is missing, or that is of
         another kind as a whole."""
-        if missing := [column.name for column in self.columns if column.name not in table]:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise InputError(
-                f"the table lacks columns that the model compares: {', '.join(map(repr, missing[:3]))}{more}; "
-                f"it has {', '.join(map(repr, list(table)[:5]))}{' …' if len(table) > 5 else ''}"
-            )
+        self.require(table)
         values, errors = [], {}
         for column in self.columns:
             of_one, wrong = column.read(table[column.name])
@@ -85,6 +80,16 @@ class TableEmbedder:
             values.append(of_one)
             errors.update({place: error for place, error in wrong.items() if place not in errors})
         return np.stack(values, axis=1), errors
+
+    def require(self, names: Collection[str]) -> None:
+        """Raise InputError if a column is not among the names of a table's."""
+        there = set(names)
+        if missing := [column.name for column in self.columns if column.name not in there]:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise InputError(
+                f"the table lacks columns that the model compares: {', '.join(map(repr, missing[:3]))}{more}; "
+                f"it has {', '.join(map(repr, list(names)[:5]))}{' …' if len(names) > 5 else ''}"
+            )
 
     def embed(self, values: Numbers) -> Vectors:
         """Turn values, (n, c), into features: (n, d) float32, NaN for what is missing, codes for categories."""

@@ -56,9 +56,10 @@ class Tables:
 
     def find(self, inputs: Any, progress: Progress | None = None) -> Table:
         """Read a table from files or from a frame.  Raises InputError if there is none, or no row in it."""
-        table = read_table(inputs, id_column=self.id_column, text=self.embedder.texts, progress=progress)
-        known = {column.name for column in self.embedder.columns} | set(self.embedder.left_out)
-        if strange := [repr(name) for name in table.columns if name not in known]:
+        compared, texts = dict.fromkeys(column.name for column in self.embedder.columns), set(self.embedder.texts)
+        table = read_table(inputs, id_column=self.id_column, text=texts, only=compared, progress=progress)
+        self.embedder.require([*table.columns, *table.passed_over])
+        if strange := [repr(name) for name in table.passed_over if name not in self.embedder.left_out]:
             shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
             logger.info("columns that the model does not have are passed over: %s", shown)
         return table
