@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dn2 import InputError
+from dn2 import InputError, ReferenceTooSmall
 from dn2.embed.columns import CategoryColumn, DateColumn, NumberColumn
 from dn2.embed.tables import TableEmbedder
 
@@ -60,6 +60,11 @@ def test_each_feature_knows_its_column_and_whether_it_holds_categories(embedder:
 def test_a_table_of_which_no_column_is_left_is_refused_with_the_reasons() -> None:
     with pytest.raises(InputError, match=r"no column is left to compare rows by: line: constant: 'L1'; a: empty$"):
         TableEmbedder.learn({"line": texts("L1", "L1"), "a": np.array([np.nan, np.nan])})
+
+
+def test_a_single_row_shows_nothing_of_its_columns() -> None:
+    with pytest.raises(ReferenceTooSmall, match="one row cannot show what is normal"):
+        TableEmbedder.learn({"line": texts("L1"), "a": np.array([5.0])})
 
 
 def test_values_are_read_column_by_column(embedder: TableEmbedder, table: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from dn2.embed.columns import (
     from_record,
     to_texts,
 )
-from dn2.errors import InputError
+from dn2.errors import InputError, ReferenceTooSmall
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -37,7 +37,10 @@ class TableEmbedder:
 
     @classmethod
     def learn(cls, table: Mapping[str, Cells]) -> Self:
-        """Find the kind of each column, given by name as (n,) cells.  Raises InputError if none can be compared."""
+        """Find the kind of each column, given by name as (n,) cells.  Raises InputError if none can be compared,
+        ReferenceTooSmall for a single row."""
+        if any(len(cells) == 1 for cells in table.values()):
+            raise ReferenceTooSmall("one row cannot show what is normal: a reference set takes at least 3; add 2 more")
         found = {name: find_column(name, cells) for name, cells in table.items()}
         left_out = {name: reason for name, reason in found.items() if isinstance(reason, str)}
         columns = tuple(column for column in found.values() if not isinstance(column, str))

@@ -94,7 +94,7 @@ class Tables:
         self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
     ) -> Iterator[Mapping[str, Any]]:
         """Name the columns that make each row strange, with its value and those of its neighbours."""
-        parts = self._by_column(detector.split(batch.vectors, distances, positions))
+        parts = self._by_column(detector.split(batch.vectors, distances, positions)) if len(batch.vectors) else ()
         readable = dict(zip(batch.places.tolist(), range(len(parts)), strict=True))
         for place in range(len(batch.names)):
             own = readable.get(place)
