@@ -296,7 +296,7 @@ def test_parts_of_all_columns_add_up_to_the_score(
     names = ["machine", "load", "temperature", "pressure", "passed", *["made"] * 4]
     for row, of_features in zip(model.score(queries), parts, strict=True):
         assert sum(one.share for one in row.columns) == pytest.approx(1)
-        expected = {name: 0.0 for name in names}
+        expected = dict.fromkeys(names, 0.0)
         for name, part in zip(names, of_features, strict=True):
             expected[name] += part
         assert sum(expected.values()) == pytest.approx(row.anomaly_score, rel=1e-9)
