@@ -150,16 +150,9 @@ def test_new_categories_get_the_next_codes_and_known_ones_keep_theirs(
     assert extended.columns[::2] == embedder.columns[::2]
 
 
-def test_rows_are_shown_as_the_table_has_them_even_unknown_categories(
-    embedder: TableEmbedder, table: dict[str, Any]
-) -> None:
-    queries = {**table, "machine": texts("new", "b", "a", None)}
-    values, _ = embedder.read(queries)
-    assert embedder.show(queries, values, np.array([0, 3, 2])) == [
-        [1, 4, None],
-        ["new", None, "a"],
-        ["1970-01-05T00:00:00", "1970-01-02T00:00:00", None],
-    ]
+def test_categories_are_kept_as_texts_even_unknown_ones(embedder: TableEmbedder, table: dict[str, Any]) -> None:
+    queries = {**table, "machine": texts("new", "b", "True", None)}
+    assert embedder.texts_of(queries, np.array([0, 3, 2])) == {1: ["new", None, "true"]}
 
 
 @pytest.mark.parametrize(
