@@ -181,6 +181,18 @@ def test_score_writes_reasons_to_a_file(
         assert head == ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error", "columns"]
 
 
+def test_score_writes_a_page_of_rows_with_errors_among_them(
+    dn2_command, saved_rows: Path, tables: Path, tmp_path: Path
+) -> None:
+    done = dn2_command(
+        "score", saved_rows, tables / "odd.csv", broken(tables, tmp_path), "--report", tmp_path / "r.html"
+    )
+    assert done.status == 3
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "p2-3" in page
+    assert "holds numbers, got" in page
+
+
 def test_score_ends_with_1_for_an_anomaly_where_asked(dn2_command, saved_rows: Path, tables: Path) -> None:
     assert dn2_command("score", saved_rows, tables / "odd.csv", "--json", "--fail-on-anomaly").status == 1
 
