@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import dn2
 import naive
 from dn2.bench import tabular_methods
 from dn2.bench.result import Measurement, Result
@@ -87,13 +88,12 @@ def test_a_split_depends_on_the_seed_alone(one: TabularSet) -> None:
 
 
 def test_dn2_is_what_a_user_gets(one: TabularSet) -> None:
-    from dn2 import KNNDetector
-
     split = one.split(0)
     reference, queries = one.rows[split.reference], one.rows[split.queries]
-    detector = KNNDetector(n_neighbors=2, scale_columns=True).fit(reference.astype(np.float32))
+    known, asked = ({f"column {place}": column for place, column in enumerate(rows.T)} for rows in (reference, queries))
     (method, _) = own_methods(2)
-    assert method.fit(reference, queries, 0).tolist() == detector.anomaly_score(queries.astype(np.float32)).tolist()
+    expected = [row.anomaly_score for row in dn2.fit(known).score(asked)]
+    assert method.fit(reference, queries, 0).tolist() == expected
 
 
 def test_z_scores_rest_on_the_reference_and_leave_a_constant_column_at_zero(one: TabularSet) -> None:

@@ -25,8 +25,8 @@ NO_PICTURE = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, We
 COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
 
 OPTIONS = {
-    "fit": "--output -o --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
-    "--whiten --no-whiten --contaminated --drop --first-neighbors --groups --cache --no-cache",
+    "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
+    "--whiten --no-whiten --contaminated --drop --first-neighbors --groups --id --drop-column --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --json --fail-on-anomaly --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --cache --no-cache",
     "add": "--cache --no-cache",
@@ -139,7 +139,7 @@ def test_fit_makes_a_model_and_says_what_it_holds(dn2_command, world: Path, tiny
 
 def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
     options = ["--neighbors", 3, "--false-alarm-rate", 0.1, "--normalize", "unit", "--precision", "f32"]
-    options += ["--index", "exact"]
+    options += ["--index", "exact", "--kind", "image"]
     done = dn2_command("fit", world / "normal", "--output", tmp_path / "m.dn2", "--backbone", tiny, *options)
     assert done.status == 0
     assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"]
@@ -721,8 +721,8 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx cannot be read",
     "fit {normal} -o {tmp}/m --backbone {tiny} --neighbors 40": "need at least 41 reference items",
     "fit {normal} -o {tmp}/m --preset best": "'--preset'",
-    "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact or kmeans:C",
-    "fit {normal} -o {tmp}/m --index kmeans:x --neighbors 1": "the index must be auto, exact or kmeans:C",
+    "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact, approximate or kmeans:C",
+    "fit {normal} -o {tmp}/m --index kmeans:x --neighbors 1": "the index must be auto, exact, approximate or kmeans:C",
     "fit {normal} -o {tmp}/m --whiten --groups": "groups are not whitened",
     "fit {normal} -o {tmp}/m --index tree": "such as kmeans:100, got 'tree'",
     "fit {normal} -o {tmp}/m --index kmeans:3 --neighbors 2": "n_neighbors must be 1, got 2",

@@ -705,3 +705,26 @@ def test_no_library_of_frames_is_imported_to_read_a_file():
         "print({'pandas', 'polars', 'pyarrow'} & sys.modules.keys())"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+# Only some columns
+
+
+def test_columns_that_are_not_asked_for_are_passed_over_and_named():
+    read = read_table(write("a,b,c\n1,x,2\n3,y,4\n"), only=["c", "d", "a"])
+    assert list(read.columns) == ["a", "c"]
+    assert read.passed_over == ["b"]
+    assert read_table(write("a,b,c\n1,x,2\n"), id_column="b", only=["c"]).names == ["x"]
+    with pytest.raises(InputError, match="there is none of the columns 'd', 'e'; there is 'a', 'b'"):
+        read_table(write("a,b\n1,2\n"), only=["d", "e"])
+    with pytest.raises(InputError, match="there is no column 'z'"):
+        read_table(write("a,b\n1,2\n"), only=["a"], id_column="z")
+
+
+def test_what_cannot_be_compared_does_no_harm_in_a_column_that_is_not_asked_for(tmp_path):
+    nested = pa.table({"a": [1.0, 2.0], "tags": [[1], [2, 3]]})
+    pq.write_table(nested, tmp_path / "rows.parquet")
+    for inputs in (nested, tmp_path / "rows.parquet", {"a": [1.0, 2.0], "tags": [[1], [2, 3]]}):
+        read = read_table(inputs, only=["a"])
+        assert read.columns["a"].tolist() == [1, 2]
+        assert read.passed_over == ["tags"]

@@ -200,9 +200,10 @@ def test_a_search_asks_for_no_more_than_there_is(dirty):
 def test_the_rows_compared_with_are_those_of_the_distances(parameters, dirty):
     detector = KNNDetector(**parameters).fit(dirty)
     queries = dirty + np.float32(0.2)
-    for query, distances, positions in zip(detector.as_compared(queries), *detector.search(queries), strict=True):
-        rows = detector.compared_with(query, positions)
-        assert [naive.squared_distance(query, row) for row in rows] == pytest.approx(distances.tolist(), rel=1e-5)
+    distances, positions = detector.search(queries)
+    compared = detector.as_compared(queries)
+    for query, rows, expected in zip(compared, detector.compared_with(compared, positions), distances, strict=True):
+        assert [naive.squared_distance(query, row) for row in rows] == pytest.approx(expected.tolist(), rel=1e-5)
 
 
 def test_anomalies_among_the_items_are_set_aside(dirty):
@@ -349,9 +350,9 @@ def test_where_nothing_stands_aside_nothing_can_be_taken_back(dirty):
     [
         ({"index": "kmeans:5"}, "compared with its nearest centroid: n_neighbors must be 1, got 2"),
         ({"index": "kmeans:5", "n_neighbors": 3}, "n_neighbors must be 1, got 3"),
-        ({"index": "kmeans:0", "n_neighbors": 1}, "the index must be auto, exact or kmeans:C"),
-        ({"index": "tree"}, "the index must be auto, exact or kmeans:C"),
-        ({"index": None}, "the index must be auto, exact or kmeans:C"),
+        ({"index": "kmeans:0", "n_neighbors": 1}, "the index must be auto, exact, approximate or kmeans:C"),
+        ({"index": "tree"}, "the index must be auto, exact, approximate or kmeans:C"),
+        ({"index": None}, "the index must be auto, exact, approximate or kmeans:C"),
         ({"contaminated": True, "drop": -0.1}, "the share to drop must be at least 0 and less than 1, got -0.1"),
         ({"contaminated": True, "drop": 1}, "the share to drop must be at least 0 and less than 1, got 1"),
         ({"contaminated": True, "drop": math.nan}, "the share to drop must be at least 0 and less than 1, got nan"),

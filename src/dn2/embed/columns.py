@@ -50,7 +50,7 @@ class NumberColumn:
 
     def features(self, values: Numbers) -> list[Numbers]:
         """Turn values as `read` gives them, (n,), into features, (n,) each."""
-        return [((values - self.offset) / self.scale).clip(-FARTHEST, FARTHEST)]
+        return [_relative(values, self.offset, self.scale)]
 
     def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
         """Return the values of cells, (n,), NaN for what is missing, and by place what is wrong with others."""
@@ -114,7 +114,7 @@ class DateColumn:
         """See `NumberColumn`."""
         days = np.floor(values / (1e6 * DAY))
         turn = 2 * np.pi * (values / (1e6 * DAY) - days)
-        features = [] if self.clock else [((values - self.offset) / self.scale).clip(-FARTHEST, FARTHEST)]
+        features = [] if self.clock else [_relative(values, self.offset, self.scale)]
         features += [(days + 3) % 7] if self.weekday else []  # 1970 began on a Thursday; 0 is Monday
         return features + ([np.sin(turn), np.cos(turn)] if self.time else [])
 
@@ -140,18 +140,18 @@ def find_column(name: str, cells: Cells) -> Column | str:
     if not present:
         return "empty"
     if len(wrong) <= (1 - MOST) * present:
-        return _number_or_reason(name, numbers[np.isfinite(numbers)], present)
+        return _number_or_reason(name, numbers[np.isfinite(numbers)], len(cells))
     moments, wrong = to_moments(cells)
     if len(wrong) <= (1 - MOST) * present:
         return _date_or_reason(name, moments)
     return _category_or_reason(name, to_texts(cells))
 
 
-def _number_or_reason(name: str, values: Numbers, present: int) -> Column | str:
+def _number_or_reason(name: str, values: Numbers, n_rows: int) -> Column | str:
     if not len(values):
         return "nothing but infinite values"
     low, high = float(values.min()), float(values.max())
-    if low == high and present == len(values):
+    if low == high and len(values) == n_rows:
         return f"constant: {plain_number(low)}"
     whole = bool((values == np.rint(values)).all())
     if whole and len(values) >= MANY and len(np.unique(values)) == len(values):
@@ -176,10 +176,11 @@ def _date_or_reason(name: str, values: Numbers) -> Column | str:
     present = values[~np.isnan(values)]
     if not len(present):
         return "empty"
-    if present.min() == present.max() and len(present) == len(values):
+    constant = present.min() == present.max()
+    if constant and len(present) == len(values):
         return f"constant: {DateColumn(name, 0, 1, False, False, False).show(float(present[0]))}"
     steps = np.diff(present)
-    clock = len(present) >= MANY and (bool((steps >= 0).all()) or bool((steps <= 0).all()))
+    clock = len(present) >= MANY and not constant and (bool((steps >= 0).all()) or bool((steps <= 0).all()))
     days = np.floor(present / (1e6 * DAY))
     weekday, time = bool(np.ptp(days)), bool(np.ptp(present / (1e6 * DAY) - days))
     if clock and not (weekday or time):
@@ -188,10 +189,15 @@ def _date_or_reason(name: str, values: Numbers) -> Column | str:
 
 
 def _offset_and_scale(values: Numbers) -> tuple[float, float]:
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    low, middle, high = 4 * np.quantile(values / 4, [0.25, 0.5, 0.75])  # the difference of two may overflow
     with np.errstate(over="ignore"):
         spreads = (high - low, values.max() - middle, middle - values.min(), 1.0)
     return float(middle), float(next(spread for spread in spreads if 0 < spread < np.inf))
+
+
+def _relative(values: Numbers, offset: float, scale: float) -> Numbers:
+    with np.errstate(over="ignore"):
+        return ((values - offset) / scale).clip(-FARTHEST, FARTHEST)
 
 
 def to_numbers(cells: Cells) -> tuple[Numbers, list[int]]:
@@ -245,7 +251,7 @@ def _moment(text: str) -> float:
         except ValueError:
             continue
         since: timedelta = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
-        return since.total_seconds() * 1e6
+        return float(since // timedelta(microseconds=1))  # exact, as total_seconds is not
     return math.nan
 
 
@@ -271,27 +277,34 @@ def as_record(column: Column) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Column:
-    """Return the column of a record.  Raises ValueError for what is none."""
+    """Return the column of a record.  Raises ValueError, KeyError, TypeError for what is none."""
     fields = dict(record)
     kind = fields.pop("kind")
+    if not isinstance(fields["name"], str):
+        raise ValueError(f"a column named {fields['name']!r}")
     if kind == "category":
-        known = tuple(fields.pop("known"))
-        if not all(isinstance(text, str) for text in known):
-            raise ValueError(f"categories that are no texts: {known[:3]}")
-        return CategoryColumn(known=known, **fields)
+        known = fields.pop("known")
+        if not (isinstance(known, list) and all(isinstance(text, str) for text in known)):
+            raise ValueError(f"categories that are no texts: {known!r:.80}")
+        if len(set(known)) < len(known):
+            raise ValueError("categories that are there twice")
+        return CategoryColumn(known=tuple(known), **fields)
     numbers = (fields["offset"], fields["scale"])
     if not all(isinstance(one, (int, float)) and math.isfinite(one) for one in numbers) or not fields["scale"] > 0:
         raise ValueError(f"a column scaled by {numbers}")
     if kind == "number":
         return NumberColumn(**fields)
     if kind == "date":
+        flags = [fields[name] for name in ("clock", "weekday", "time")]
+        if not all(isinstance(flag, bool) for flag in flags) or flags == [True, False, False]:
+            raise ValueError(f"a column of dates that tells {flags}")
         return DateColumn(**fields)
     raise ValueError(f"a column of the kind {kind!r}")
 
 
 def check_kind(column: Column, cells: Cells, wrong: Mapping[int, str]) -> None:
     """Raise InputError where hardly any cell, (n,), is of the column's kind: it has changed as a whole."""
-    present = len(cells) - sum(cell is None for cell in cells) if cells.dtype.kind == "O" else len(cells)
+    present = sum(cell is not None and cell == cell for cell in cells)  # neither NaN nor NaT
     if len(wrong) > 1 and len(wrong) > MOST * present:
         example = cells[next(iter(wrong))]
         raise InputError(

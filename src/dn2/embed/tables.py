@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ from dn2.embed.columns import (
     from_record,
     to_texts,
 )
-from dn2.errors import InputError
+from dn2.errors import InputError, ReferenceTooSmall
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -37,7 +37,10 @@ class TableEmbedder:
 
     @classmethod
     def learn(cls, table: Mapping[str, Cells]) -> Self:
-        """Find the kind of each column, given by name as (n,) cells.  Raises InputError if none can be compared."""
+        """Find the kind of each column, given by name as (n,) cells.  Raises InputError if none can be compared,
+        ReferenceTooSmall for a single row."""
+        if any(len(cells) == 1 for cells in table.values()):
+            raise ReferenceTooSmall("one row cannot show what is normal: a reference set takes at least 3; add 2 more")
         found = {name: find_column(name, cells) for name, cells in table.items()}
         left_out = {name: reason for name, reason in found.items() if isinstance(reason, str)}
         columns = tuple(column for column in found.values() if not isinstance(column, str))
@@ -72,12 +75,7 @@ class TableEmbedder:
 
         Columns that the model does not have are passed over.  Raises InputError for one that is missing, or that is of
         another kind as a whole."""
-        if missing := [column.name for column in self.columns if column.name not in table]:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-            raise InputError(
-                f"the table lacks columns that the model compares: {', '.join(map(repr, missing[:3]))}{more}; "
-                f"it has {', '.join(map(repr, list(table)[:5]))}{' …' if len(table) > 5 else ''}"
-            )
+        self.require(table)
         values, errors = [], {}
         for column in self.columns:
             of_one, wrong = column.read(table[column.name])
@@ -85,6 +83,16 @@ class TableEmbedder:
             values.append(of_one)
             errors.update({place: error for place, error in wrong.items() if place not in errors})
         return np.stack(values, axis=1), errors
+
+    def require(self, names: Collection[str]) -> None:
+        """Raise InputError if a column is not among the names of a table's."""
+        there = set(names)
+        if missing := [column.name for column in self.columns if column.name not in there]:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise InputError(
+                f"the table lacks columns that the model compares: {', '.join(map(repr, missing[:3]))}{more}; "
+                f"it has {', '.join(map(repr, list(names)[:5]))}{' …' if len(names) > 5 else ''}"
+            )
 
     def embed(self, values: Numbers) -> Vectors:
         """Turn values, (n, c), into features: (n, d) float32, NaN for what is missing, codes for categories."""
@@ -107,8 +115,12 @@ class TableEmbedder:
     def check(self, values: Numbers) -> None:
         """Raise ValueError for values, (n, c), that `read` would not give."""
         for column, own in zip(self.columns, values.T, strict=True):
-            most = len(column.known) if isinstance(column, CategoryColumn) else 2.0**63
-            if np.isinf(own).any() or (column.kind != "number" and (np.abs(own) >= most).any()):
+            there = own[~np.isnan(own)]
+            if isinstance(column, CategoryColumn):
+                good = np.isin(there, np.arange(len(column.known)))
+            else:
+                good = np.abs(there) < (np.inf if column.kind == "number" else 2.0**63)
+            if not good.all():
                 raise ValueError(f"values of the column {column.name} that are none")
 
     def as_dict(self) -> dict[str, Any]:

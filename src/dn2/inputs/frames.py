@@ -21,15 +21,16 @@ def is_frame(value: object) -> bool:
 
 
 def read_frame(
-    frame: Any, id_column: str | None, text: Collection[str], drop: Collection[str]
-) -> tuple[dict[str, Column], list[str]]:
-    """Turn a frame into its columns, those in `text` as text, and the default names of its n rows.
+    frame: Any, id_column: str | None, text: Collection[str], drop: Collection[str], only: Collection[str] | None
+) -> tuple[dict[str, Column], list[str], list[str]]:
+    """Turn a frame into its columns, those in `text` as text, the default names of its n rows, and the names of the
+    columns that are not read.
 
     Raises InputError for a column that is none, a name given twice, or a frame without rows."""
     given = _columns(frame)
     names = [writable(str(label)) for label, _ in given]
     check_names(names, "the table")
-    chosen = set(choose_names(names, id_column, drop))
+    chosen = set(choose_names(names, id_column, drop, only))
     columns = {
         name: _column(values(), name, name in text)
         for name, (_, values) in zip(names, given, strict=True)
@@ -42,7 +43,7 @@ def read_frame(
             raise InputError(f"the column {name!r} has {length:,} rows and {first!r} has {n_rows:,}")
     if not n_rows:
         raise InputError("the table has no rows")
-    return columns, _row_names(frame, n_rows)
+    return columns, _row_names(frame, n_rows), [name for name in names if name not in chosen]
 
 
 def _columns(frame: Any) -> list[tuple[Any, Any]]:

@@ -28,8 +28,10 @@ def check_names(names: Sequence[str], where: str) -> None:
         seen.add(name)
 
 
-def choose_names(names: Collection[str], id_column: str | None, drop: Collection[str]) -> list[str]:
-    """List the columns to read: all but the dropped ones.
+def choose_names(
+    names: Collection[str], id_column: str | None, drop: Collection[str], only: Collection[str] | None
+) -> list[str]:
+    """List the columns to read: all but the dropped ones, or only some, of which not all need be there.
 
     Raises InputError, with the nearest names, if one to drop or the one of the ids is not there, or if none is left
     beside the ids."""
@@ -38,6 +40,10 @@ def choose_names(names: Collection[str], id_column: str | None, drop: Collection
     kept = [name for name in names if name not in drop]
     if id_column is not None:
         _check_known(id_column, kept)
+    if only is not None:
+        kept = [name for name in kept if name in only or name == id_column]
+        if set(kept) <= {id_column}:
+            raise InputError(f"there is none of the columns {_few(only)}; there is {_few(names)}")
     if set(kept) <= {id_column}:
         raise InputError("no column is left to compare rows by; drop fewer")
     return kept
@@ -59,6 +65,10 @@ def name_rows(ids: Iterable[str | None], defaults: Sequence[str]) -> tuple[list[
             name = default
         names.append(name)
     return names, errors
+
+
+def _few(names: Collection[str]) -> str:
+    return ", ".join(map(repr, list(names)[:5])) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
 def _check_known(asked: str, names: Collection[str]) -> None:

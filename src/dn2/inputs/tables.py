@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,15 @@ class Table:
     names : the item name of each of n rows.
     columns : by name, (n,) each: float64 with NaN where missing, datetime64[us] with NaT, or object of str and None.
     errors : by row position, why a row cannot be read; its cells are missing everywhere.
-    paths, digests : of each row the file it came from and the SHA-256 of that file's bytes; empty for a frame."""
+    paths, digests : of each row the file it came from and the SHA-256 of that file's bytes; empty for a frame.
+    passed_over : the names of the columns that were not read."""
 
     names: list[str]
     columns: dict[str, Column]
     errors: dict[int, str]
     paths: list[str]
     digests: list[str]
+    passed_over: list[str] = field(default_factory=list)
 
 
 def read_table(
@@ -51,6 +53,7 @@ def read_table(
     id_column: str | None = None,
     text: Collection[str] = (),
     drop: Collection[str] = (),
+    only: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> Table:
     """Read a table from files, as `find_items` finds them, or from one frame of pandas, polars, pyarrow or a mapping.
@@ -58,27 +61,27 @@ def read_table(
     id_column : names the rows, and is no column then.  Without it, rows are named by their file and number, or by the
         labels of a frame of pandas where they tell rows apart.
     text : columns to keep as text, whatever they hold; names of no column are passed over.
-    drop : columns to leave out.
+    drop : columns to leave out; only : columns to read where they are there, and no others.
     progress : called with the rows of a CSV file that are read, and how many there are, about.
 
     Files must have the same columns, in any order; a column that is text in one of them is text in all.
     Raises InputError for files that are no tables or do not fit each other, and for a column that is not there."""
     as_text = {*text, *([] if id_column is None else [id_column])}
     if is_frame(inputs):
-        columns, defaults = read_frame(inputs, id_column, as_text, drop)
+        columns, defaults, others = read_frame(inputs, id_column, as_text, drop, only)
         nowhere = [""] * len(defaults)
-        table = Table(defaults, columns, {}, nowhere, nowhere)
+        table = Table(defaults, columns, {}, nowhere, nowhere, others)
     else:
-        table = _read_files(find_items(inputs, TABLE_SUFFIXES), id_column, as_text, drop, progress)
+        items = find_items(inputs, TABLE_SUFFIXES)
+        files = [_open(item) for item in items]
+        known = list(dict.fromkeys(name for file in files for name in file.names))
+        chosen = choose_names(known, id_column, drop, only)
+        others = [name for name in known if name not in set(chosen)]
+        table = replace(_read_files(items, files, chosen, as_text, progress), passed_over=others)
     return table if id_column is None else _named_by(table, id_column)
 
 
-def _read_files(
-    items: list[Item], id_column: str | None, text: set[str], drop: Collection[str], progress: Progress | None
-) -> Table:
-    files = [_open(item) for item in items]
-    known = list(dict.fromkeys(name for file in files for name in file.names))
-    chosen = choose_names(known, id_column, drop)
+def _read_files(items: list[Item], files: Files, chosen: list[str], text: set[str], progress: Progress | None) -> Table:
     _check_same_columns(files, set(chosen))
     digests = [sha256_of(file.path) for file in files]
     parts: list[dict[str, Column | None]] = []

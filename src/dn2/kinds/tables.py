@@ -56,9 +56,10 @@ class Tables:
 
     def find(self, inputs: Any, progress: Progress | None = None) -> Table:
         """Read a table from files or from a frame.  Raises InputError if there is none, or no row in it."""
-        table = read_table(inputs, id_column=self.id_column, text=self.embedder.texts, progress=progress)
-        known = {column.name for column in self.embedder.columns} | set(self.embedder.left_out)
-        if strange := [repr(name) for name in table.columns if name not in known]:
+        compared, texts = dict.fromkeys(column.name for column in self.embedder.columns), set(self.embedder.texts)
+        table = read_table(inputs, id_column=self.id_column, text=texts, only=compared, progress=progress)
+        self.embedder.require([*table.columns, *table.passed_over])
+        if strange := [repr(name) for name in table.passed_over if name not in self.embedder.left_out]:
             shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
             logger.info("columns that the model does not have are passed over: %s", shown)
         return table
@@ -93,14 +94,12 @@ class Tables:
         self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
     ) -> Iterator[Mapping[str, Any]]:
         """Name the columns that make each row strange, with its value and those of its neighbours."""
-        parts = self._by_column(detector.split(batch.vectors, distances, positions))
+        parts = self._by_column(detector.split(batch.vectors, distances, positions)) if len(batch.vectors) else ()
         readable = dict(zip(batch.places.tolist(), range(len(parts)), strict=True))
         for place in range(len(batch.names)):
             own = readable.get(place)
-            if own is None:
-                yield {}
-            else:
-                yield {"columns": tuple(self._contributions(batch.source, own, parts[own], positions[own]))}
+            found = () if own is None else self._contributions(batch.source, own, parts[own], positions[own])
+            yield {"columns": tuple(found)}
 
     def _by_column(self, parts: Numbers) -> Numbers:
         """Add up what features contribute, (m, d), over the columns that they come from: (m, c)."""
@@ -151,6 +150,8 @@ class Tables:
         if values.dtype != np.float64 or values.shape != (n, len(embedder.columns)):
             raise ValueError(f"values of {values.shape} for {n} rows of {len(embedder.columns)} columns")
         embedder.check(values)
+        if embedder.categorical != manifest["detector"]["categorical_columns"]:
+            raise ValueError("columns of other kinds than were compared")
         return cls(embedder, manifest["id_column"], values)
 
 

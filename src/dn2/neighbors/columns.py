@@ -108,11 +108,10 @@ class Scaling:
         """Add up the parts of scores by coordinate, (n, v), over the columns that these come from.
 
         scores : (n,) what the parts of each row add up to but for rounding.  Returns (n, d), which adds up to it."""
-        split = np.zeros((self.numbers.shape[1], len(parts)))
-        np.add.at(split, self.owners, parts.T)
-        totals = split.sum(axis=0)
-        by_column: Scores = (split * (scores / np.where(totals > 0, totals, 1))).T
-        return by_column
+        by_column = np.zeros((len(parts), self.numbers.shape[1]))
+        np.add.at(by_column.T, self.owners, parts.T)
+        totals = by_column.sum(axis=1)  # along memory: in an order that does not depend on the number of rows
+        return by_column * (scores / np.where(totals > 0, totals, 1))[:, None]
 
     def _of_numbers(self, rows: Vectors) -> list[Scores]:
         numeric = np.setdiff1d(np.arange(rows.shape[1]), self.categorical)
@@ -193,12 +192,15 @@ def _rarest(n: int) -> float:
 
 def _normal_scores(rows: np.ndarray[Any, Any], quantiles: np.ndarray[Any, Any]) -> Scores:
     """Return the standard normal value of the quantile that each value is, (n, d); of equal ones the middle."""
-    scores = np.zeros(rows.shape)
-    for column, padded in enumerate(quantiles.T):
-        values, knots = rows[:, column], padded[~np.isnan(padded)]
-        if n := len(knots):
-            places = np.linspace(0, 1, n)
-            upper = np.interp(values, knots, places)
-            lower = np.interp(-values, -knots[::-1], -places[::-1])
-            scores[:, column] = ndtri(np.clip((upper - lower) / 2, 0.5 / n, 1 - 0.5 / n))
+    shares = np.full(rows.shape, 0.5)
+    counts = (~np.isnan(quantiles)).sum(axis=0)
+    places = {n: np.linspace(0, 1, n) for n in set(counts.tolist())}
+    for column, n in enumerate(counts.tolist()):
+        if n:
+            values, knots = rows[:, column], quantiles[:n, column]
+            upper = np.interp(values, knots, places[n])
+            lower = np.interp(-values, -knots[::-1], -places[n][::-1])
+            shares[:, column] = (upper - lower) / 2
+    edges = 0.5 / np.maximum(counts, 1)
+    scores: Scores = ndtri(np.clip(shares, edges, 1 - edges))
     return scores
