@@ -75,7 +75,7 @@ def fit(
     ReferenceTooSmall, BackboneError."""
     kind = guess_kind(inputs) if kind is None else kind
     of_images = {"backbone": backbone is not None, "precision": precision != "auto", "groups": groups}
-    of_tables = {"id_column": id_column is not None, "drop_columns": len(drop_columns) > 0}
+    of_tables = {"an id column": id_column is not None, "a column to drop": len(drop_columns) > 0}
     of_vectors = {"normalize": normalize is not None, "whiten": bool(whiten)}
     detector = KNNDetector(
         2 if n_neighbors is None else n_neighbors,

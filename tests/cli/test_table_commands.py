@@ -265,4 +265,4 @@ def test_vectors_are_fitted_scored_and_inspected(dn2_command, embeddings: np.nda
     assert "columns" not in rows[0]
     done = dn2_command("fit", tmp_path / "known.npy", "--id", "part", "-o", tmp_path / "w.dn2")
     assert (done.status, len(lines(done.err))) == (2, 1)
-    assert "id_column has no meaning where items are of the kind vector" in done.err
+    assert "an id column has no meaning where items are of the kind vector" in done.err

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dn2.errors import InputError
 from dn2.inputs.frames import is_frame
 from dn2.inputs.tables import TABLE_SUFFIXES
 from dn2.inputs.vectors import VECTOR_SUFFIXES, has_vectors
@@ -22,14 +23,16 @@ KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Tables, Vec
 def guess_kind(inputs: Any) -> str:
     """Guess the kind of items: by what holds them in memory, or by the endings of files; folders hold images.
 
-    Raises InputError for a Parquet file that cannot be read."""
+    Raises InputError for inputs of several kinds, and for a Parquet file that cannot be read."""
     if isinstance(inputs, np.ndarray):
         return Vectors.name
     if is_frame(inputs):
         return Tables.name
     several = [inputs] if isinstance(inputs, (str, os.PathLike)) or not isinstance(inputs, Iterable) else list(inputs)
-    kinds = {_of_file(one) for one in several if isinstance(one, (str, os.PathLike))}
-    return kinds.pop() if len(kinds) == 1 else Images.name
+    kinds = sorted({_of_file(one) for one in several if isinstance(one, (str, os.PathLike))})
+    if len(kinds) > 1:
+        raise InputError(f"the inputs look like items of several kinds, {' and '.join(kinds)}; give those of one kind")
+    return kinds[0] if kinds else Images.name
 
 
 def _of_file(path: str | os.PathLike[str]) -> str:
