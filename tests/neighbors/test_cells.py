@@ -57,7 +57,7 @@ def test_as_many_cells_are_searched_as_find_what_is_promised():
     centres, (n_searched, recall) = find_cells(rows, 2)
     assert RECALL <= recall <= 1
     assert 1 <= n_searched <= len(centres) / 2
-    queries = clustered(500, seed=3)
+    queries = clustered(100, seed=3)
     found = CellIndex(rows, centres, int(n_searched)).search(queries, 2)[0]
     assert (np.isclose(found, naive.search(queries, rows, 2)[0], rtol=1e-4)).mean() >= 0.99
 

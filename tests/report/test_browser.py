@@ -310,7 +310,7 @@ def test_a_row_of_a_table_shows_its_columns_beside_those_of_its_neighbors(
     assert (others[0], others[1].strip()) == ("others", f"{rest:.0%}".replace("%", " %"))
     page.keyboard.press("Tab")
     page.keyboard.press("Escape")
-    assert page.evaluate("document.activeElement.dataset.place") == "1"
+    wait_until(page, "document.activeElement.dataset.place === '1'")
     assert page.locator("#map [data-item]").count() == 15
 
 
