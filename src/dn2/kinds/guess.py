@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
 from dn2.inputs.frames import is_frame
 from dn2.inputs.tables import TABLE_SUFFIXES
@@ -21,7 +22,8 @@ KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Tables, Vec
 
 
 def guess_kind(inputs: Any) -> str:
-    """Guess the kind of items: by what holds them in memory, or by the endings of files; folders hold images.
+    """Guess the kind of items: by what holds them in memory, or by the endings of files; a folder with any image in it
+    holds images.
 
     Raises InputError for inputs of several kinds, and for a Parquet file that cannot be read."""
     if isinstance(inputs, np.ndarray):
@@ -29,13 +31,27 @@ def guess_kind(inputs: Any) -> str:
     if is_frame(inputs):
         return Tables.name
     several = [inputs] if isinstance(inputs, (str, os.PathLike)) or not isinstance(inputs, Iterable) else list(inputs)
-    kinds = sorted({_of_file(one) for one in several if isinstance(one, (str, os.PathLike))})
+    kinds = sorted({_of_path(os.fspath(one)) for one in several if isinstance(one, (str, os.PathLike))})
     if len(kinds) > 1:
         raise InputError(f"the inputs look like items of several kinds, {' and '.join(kinds)}; give those of one kind")
     return kinds[0] if kinds else Images.name
 
 
-def _of_file(path: str | os.PathLike[str]) -> str:
+def _of_path(path: str) -> str:
+    if not os.path.isdir(path):
+        return _of_file(path)
+    found = set()
+    for folder, _, names in os.walk(path):
+        for name in names:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in SUFFIXES:
+                return Images.name
+            if suffix in TABLE_SUFFIXES | VECTOR_SUFFIXES:
+                found.add(_of_file(os.path.join(folder, name)))
+    return found.pop() if len(found) == 1 else Images.name
+
+
+def _of_file(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix in VECTOR_SUFFIXES or (suffix == ".parquet" and os.path.isfile(path) and has_vectors(path)):
         return Vectors.name

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dn2 import InputError
+from dn2.kinds.guess import guess_kind
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to a folder of empty files: the name tells enough."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("rows.csv", "tables/a.csv", "tables/deep/b.TSV", "vectors/v.npy", "vectors/w.npz", "both/a.csv"):
+        Path(name).parent.mkdir(exist_ok=True, parents=True)
+        Path(name).touch()
+    for name in ("both/v.npy", "pictures/labels.csv", "pictures/deep/one.PNG", "notes/readme.txt"):
+        Path(name).parent.mkdir(exist_ok=True, parents=True)
+        Path(name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kind"),
+    [
+        ("rows.csv", "table"),
+        (Path("rows.csv"), "table"),
+        (["rows.csv", "tables/a.csv"], "table"),
+        ("tables/*.csv", "table"),
+        ("tables", "table"),
+        ("vectors", "vector"),
+        ("vectors/v.npy", "vector"),
+        ("pictures", "image"),
+        ("both", "image"),
+        ("notes", "image"),
+        ("@list.txt", "image"),
+        ("missing", "image"),
+        ([], "image"),
+        (np.zeros((2, 2)), "vector"),
+        ({"column": [1, 2]}, "table"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_inputs_name_is_guessed_by_their_endings(inputs: object, kind: str) -> None:
+    assert guess_kind(inputs) == kind
+
+
+@pytest.mark.usefixtures("folder")
+def test_inputs_of_several_kinds_are_refused() -> None:
+    with pytest.raises(InputError, match="several kinds, table and vector; give those of one kind"):
+        guess_kind(["rows.csv", "vectors/v.npy"])
