@@ -99,7 +99,9 @@ def test_fit_passes_every_option_of_tables_on(dn2_command, tables: Path, tmp_pat
     }
 
 
-def test_a_folder_of_tables_is_fitted_whether_or_not_its_kind_is_said(dn2_command, tables: Path, tmp_path: Path) -> None:
+def test_a_folder_of_tables_is_fitted_whether_or_not_its_kind_is_said(
+    dn2_command, tables: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()
     write(frame(60), folder / "a.csv")
