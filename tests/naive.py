@@ -229,24 +229,33 @@ def column_distance(one: float, other: float, values: Any, categorical: bool = F
     return sum((a - b) ** 2 for a, b in zip(views(one), views(other), strict=True))
 
 
-def category_distance(one: float, other: float, values: Any) -> float:
+def category_distance(one: float, other_value: float, values: Any) -> float:
     """Return the squared distance of two categories, NaN among them: 0 for the same, else the sum of 1 / share of each,
     but 1,000 or n + 1 at most, scaled so that two values of two categories are as far apart as z-scores twice would be.
 
-    A category not among the values, as any beyond the 50 most frequent, is one of the others."""
+    The others are those beyond the 50 most frequent, each as rare as they are on average, and those not among the
+    values; two of them are as far apart as their codes, of 16 bits made of their numbers, differ, or the same where no
+    category was seen just once."""
     names = ["missing" if value != value else value for value in values]
     counts = {name: names.count(name) for name in names}
     ascending = sorted(counts, key=lambda name: (name == "missing", name))
     common = sorted(ascending, key=lambda name: -counts[name])[:50]
-    shares = {name: counts[name] / len(names) for name in common}
-    once = sum(count == 1 for count in counts.values())
-    shares["others"] = max(1 - sum(shares.values()), once / len(names))
-    first, second = ("missing" if value != value else value for value in (one, other))
-    first, second = (name if name in common else "others" for name in (first, second))
-    if first == second:
-        return 0.0
-    weight, rare = 2 / max(1, min(len(counts), len(common) + 1) - 1), max(1 / 1000, 1 / (len(names) + 1))
-    return weight * (1 / max(shares[first], rare) + 1 / max(shares[second], rare))
+    rare, once = len(counts) - len(common), sum(count == 1 for count in counts.values())
+    other = sum(counts[name] for name in counts if name not in common) / rare if rare else once
+
+    def named(value: float) -> tuple[Any, float]:
+        name = "missing" if value != value else value
+        return (name, counts[name] / len(names)) if name in common else ("others", other / len(names))
+
+    (first, share), (second, other_share) = named(one), named(other_value)
+    least = max(1 / 1000, 1 / (len(names) + 1))
+    apart = 2 / max(1, len(counts) - 1) * (1 / max(share, least) + 1 / max(other_share, least))
+    if first == second == "others" and (rare or once):
+        first, second = (
+            (0 if value != value else int(value)) * 0x9E3779B97F4A7C15 % 2**64 >> 48 for value in (one, other_value)
+        )
+        return apart * (first ^ second).bit_count() / 8
+    return apart if first != second else 0.0
 
 
 def normal_value(value: float, values: Any) -> float:

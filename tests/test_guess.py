@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dn2
 from dn2 import InputError
 from dn2.kinds.guess import guess_kind
 
@@ -51,3 +52,20 @@ def test_what_inputs_name_is_guessed_by_their_endings(inputs: object, kind: str)
 def test_inputs_of_several_kinds_are_refused() -> None:
     with pytest.raises(InputError, match="several kinds, table and vector; give those of one kind"):
         guess_kind(["rows.csv", "vectors/v.npy"])
+
+
+def test_what_is_neither_a_path_nor_of_the_models_kind_is_refused_in_words() -> None:
+    import pandas
+
+    frame = pandas.DataFrame({"x": np.random.default_rng(0).normal(size=40)})
+    with pytest.raises(InputError, match="named by paths, got float in a Series"):
+        dn2.fit(frame["x"])
+    with pytest.raises(InputError, match="named by paths, got ndarray in a ndarray"):
+        dn2.fit(frame).score(frame.to_numpy())
+    with pytest.raises(InputError, match=r"vectors come as an array, .* got a DataFrame"):
+        dn2.fit(frame.to_numpy()).score(frame)
+
+
+def test_a_column_of_enormous_numbers_is_fitted_without_a_warning() -> None:
+    values = np.random.default_rng(0).permutation(1.7e308 * np.linspace(-1, 1, 60))
+    assert len(dn2.fit({"x": values}).items) == 60

@@ -146,7 +146,7 @@ def test_between_semicolons_a_comma_may_be_the_decimal_mark():
     assert table("a;b;c;d\n1,5;1.5;1,5;1.234,5\n2;2;1.5;2\n;3;3;3\n") == {
         "a": [1.5, 2, None],
         "b": [1.5, 2, 3],
-        "c": ["1,5", "1.5", "3"],
+        "c": ["1.5", "1.5", "3"],
         "d": ["1.234,5", "2", "3"],
     }
 
@@ -155,8 +155,15 @@ def test_between_semicolons_a_comma_may_be_the_decimal_mark():
 def test_a_column_has_one_decimal_mark_throughout():
     assert table("a;b\n1;1\n2;2\n1,5;1,5\n1;1\n3;1.5\n4;1\n") == {
         "a": [1, 2, 1.5, 1, 3, 4],
-        "b": ["1", "2", "1,5", "1", "1.5", "1"],
+        "b": ["1", "2", "1.5", "1", "1.5", "1"],
     }
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_cell_that_is_no_number_leaves_the_others_with_a_point_for_their_comma(delimiter):
+    text = "a;b\n1,5;x\nn.v.;1,2,3\n-2,25;,5\n"
+    assert table(text.replace(";", delimiter)) == {"a": ["1.5", "n.v.", "-2.25"], "b": ["x", "1,2,3", ",5"]}
+    assert table('a\n"1,5"\nx\n') == {"a": ["1,5", "x"]}  # thousands, as likely
 
 
 def test_between_commas_a_comma_is_no_decimal_mark():

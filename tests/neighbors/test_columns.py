@@ -90,12 +90,12 @@ def test_a_value_missing_where_none_was_and_one_that_leaves_a_constant_column_li
     assert (got[1, :, 5] > 80).all()
 
 
-def test_beyond_fifty_categories_the_rare_ones_are_one(monkeypatch):
+def test_beyond_fifty_categories_the_others_share_a_few_coordinates():
     rng = np.random.default_rng(5)
     rows = np.concatenate([np.repeat(np.arange(60), rng.integers(1, 9, 60)), [70, 71]]).astype(np.float32)[:, None]
     queries = np.float32([[0], [30], [70], [71], [99], [np.nan]])
     np.testing.assert_allclose(distances(queries, rows, (0,)), by_hand(queries, rows, (0,)), rtol=1e-4)
-    assert Scaling.find(rows, (0,)).apply(rows).shape[1] == 51
+    assert Scaling.find(rows, (0,)).apply(rows).shape[1] == 50 + 16
 
 
 def test_a_column_of_two_categories_is_worth_as_much_as_the_same_column_of_numbers():
@@ -135,6 +135,16 @@ def test_a_category_never_seen_stands_out():
     detector = KNNDetector(1, scale_columns=True, categorical_columns=(1, 2)).fit(rows)
     assert detector.contributions(odd)[0].argmax() == 1
     assert detector.p_value(odd)[0] < 0.01
+
+
+def test_a_category_never_seen_stands_out_among_very_many():
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.normal(size=1_000), rng.integers(0, 120, 1_000)], axis=1).astype(np.float32)
+    odd = rows[:50].copy()
+    odd[:, 1] = np.arange(5_000, 5_050)
+    detector = KNNDetector(2, scale_columns=True, categorical_columns=[1]).fit(rows)
+    assert (detector.contributions(odd).argmax(axis=1) == 1).mean() >= 0.9
+    assert np.median(detector.p_value(odd)) < 0.2
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=50), st.lists(st.floats(-1e7, 1e7, width=32)))

@@ -20,6 +20,7 @@ from dn2.cli.common import (
     ModelArgument,
     PlotOption,
     RateOption,
+    check_no_input,
     check_plot,
     console,
     finish,
@@ -86,8 +87,10 @@ def score(
 
     if output is not None:
         writer_for(output)
+        check_no_input(output, inputs)
     if page is not None:
         check_page(page)
+        check_no_input(page, inputs)
     loaded = load(model, cache=cache)
     with progress("scoring") as show:
         results = loaded.score(inputs, false_alarm_rate=false_alarm_rate, fdr=fdr, progress=show)

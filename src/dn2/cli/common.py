@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dn2.errors import InputError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -84,6 +86,12 @@ def open_cache(use: bool) -> Cache | None:
     from dn2.store.cache import Cache
 
     return Cache() if use else None
+
+
+def check_no_input(output: Path, inputs: Sequence[str]) -> None:
+    """Refuse to write over what is read.  Raises InputError."""
+    if output.exists() and any(Path(one).exists() and output.samefile(one) for one in inputs):
+        raise InputError(f"{output} is among the inputs and would be lost; give another name for what is written")
 
 
 def check_plot(plot: Path | None) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -31,7 +32,7 @@ FARTHEST = 1e12  # quartile distances from the median; beyond, a value is cut of
 DAY = 86_400.0
 TYPES = {"number": "numbers", "category": "text", "date": "dates"}
 OTHER_DATES = ("%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S")
-UNKNOWN = -1.0  # the code of a category that is not known
+CODES = 1 << 24  # of texts that are compared: so many numbers float32 tells apart
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """Texts that are equal or not; known : by code."""
+    """Texts that are equal or not.
+
+    known : those of the reference rows.  A value is the place of a known one, and of any other -1 - its code."""
 
     kind: ClassVar[str] = "category"
     name: str
@@ -79,13 +82,16 @@ class CategoryColumn:
 
     def features(self, values: Numbers) -> list[Numbers]:
         """See `NumberColumn`."""
-        return [values]
+        codes = np.array([*map(_code, self.known), math.nan])
+        places = np.where(np.isnan(values), len(self.known), values)
+        return [np.where(places < 0, -1 - places, codes[np.maximum(places, 0).astype(np.int64)])]
 
     def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
         """See `NumberColumn`; nothing is wrong with any text."""
-        codes: dict[str | None, float] = {text: float(code) for code, text in enumerate(self.known)}
-        codes[None] = math.nan
-        return np.array([codes.get(text, UNKNOWN) for text in to_texts(cells)], np.float64), {}
+        places: dict[str | None, float] = {text: float(place) for place, text in enumerate(self.known)}
+        places[None] = math.nan
+        texts = to_texts(cells)
+        return np.array([places[text] if text in places else -1 - _code(text or "") for text in texts], np.float64), {}
 
     def show(self, value: float) -> Any:
         """See `NumberColumn`."""
@@ -156,7 +162,7 @@ def _number_or_reason(name: str, values: Numbers, n_rows: int) -> Column | str:
     whole = bool((values == np.rint(values)).all())
     if whole and len(values) >= MANY and len(np.unique(values)) == len(values):
         steps = np.sign(np.diff(values))
-        counts = high - low < DENSE * len(values) or abs(steps.sum()) == len(steps)
+        counts = (low > -1e15 and high < 1e15 and high - low < DENSE * len(values)) or abs(steps.sum()) == len(steps)
         if counts or CALLED_IDENTIFIER.search(name):
             return f"an identifier: {len(values):,} different whole numbers"
     return NumberColumn(name, *_offset_and_scale(values))
@@ -237,6 +243,11 @@ def _convert(cells: Cells, convert: Callable[[str], float]) -> tuple[Numbers, li
     return values[codes], np.flatnonzero(wrong[codes]).tolist()
 
 
+def _code(text: str) -> float:
+    """Return a number for a text, the same for the same text in any table."""
+    return float(zlib.crc32(text.encode("utf-8", "backslashreplace")) % CODES)
+
+
 def _number(text: str) -> float:
     with contextlib.suppress(ValueError):
         return math.nan if "_" in text else float(text)
@@ -269,37 +280,6 @@ def plain_number(value: float) -> float | int | None:
 def _shown(value: Any, longest: int = 40) -> str:
     text = str(value)
     return repr(text if len(text) <= longest else text[: longest - 2] + " …")
-
-
-def as_record(column: Column) -> dict[str, Any]:
-    """Return a column as a model keeps it."""
-    return {"kind": column.kind, **asdict(column)}
-
-
-def from_record(record: Mapping[str, Any]) -> Column:
-    """Return the column of a record.  Raises ValueError, KeyError, TypeError for what is none."""
-    fields = dict(record)
-    kind = fields.pop("kind")
-    if not isinstance(fields["name"], str):
-        raise ValueError(f"a column named {fields['name']!r}")
-    if kind == "category":
-        known = fields.pop("known")
-        if not (isinstance(known, list) and all(isinstance(text, str) for text in known)):
-            raise ValueError(f"categories that are no texts: {known!r:.80}")
-        if len(set(known)) < len(known):
-            raise ValueError("categories that are there twice")
-        return CategoryColumn(known=tuple(known), **fields)
-    numbers = (fields["offset"], fields["scale"])
-    if not all(isinstance(one, (int, float)) and math.isfinite(one) for one in numbers) or not fields["scale"] > 0:
-        raise ValueError(f"a column scaled by {numbers}")
-    if kind == "number":
-        return NumberColumn(**fields)
-    if kind == "date":
-        flags = [fields[name] for name in ("clock", "weekday", "time")]
-        if not all(isinstance(flag, bool) for flag in flags) or flags == [True, False, False]:
-            raise ValueError(f"a column of dates that tells {flags}")
-        return DateColumn(**fields)
-    raise ValueError(f"a column of the kind {kind!r}")
 
 
 def check_kind(column: Column, cells: Cells, wrong: Mapping[int, str]) -> None:

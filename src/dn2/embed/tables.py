@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +13,11 @@ from dn2.embed.columns import (
     CategoryColumn,
     Cells,
     Column,
+    DateColumn,
+    NumberColumn,
     Numbers,
-    as_record,
     check_kind,
     find_column,
-    from_record,
     to_texts,
 )
 from dn2.errors import InputError, ReferenceTooSmall
@@ -148,3 +149,34 @@ def _extended(column: Column, cells: Cells) -> Column:
     known = dict.fromkeys(column.known)
     new = dict.fromkeys(text for text in to_texts(cells) if text is not None and text not in known)
     return replace(column, known=(*column.known, *new))
+
+
+def as_record(column: Column) -> dict[str, Any]:
+    """Return a column as a model keeps it."""
+    return {"kind": column.kind, **asdict(column)}
+
+
+def from_record(record: Mapping[str, Any]) -> Column:
+    """Return the column of a record.  Raises ValueError, KeyError, TypeError for what is none."""
+    fields = dict(record)
+    kind = fields.pop("kind")
+    if not isinstance(fields["name"], str):
+        raise ValueError(f"a column named {fields['name']!r}")
+    if kind == "category":
+        known = fields.pop("known")
+        if not (isinstance(known, list) and all(isinstance(text, str) for text in known)):
+            raise ValueError(f"categories that are no texts: {known!r:.80}")
+        if len(set(known)) < len(known):
+            raise ValueError("categories that are there twice")
+        return CategoryColumn(known=tuple(known), **fields)
+    numbers = (fields["offset"], fields["scale"])
+    if not all(isinstance(one, (int, float)) and math.isfinite(one) for one in numbers) or not fields["scale"] > 0:
+        raise ValueError(f"a column scaled by {numbers}")
+    if kind == "number":
+        return NumberColumn(**fields)
+    if kind == "date":
+        flags = [fields[name] for name in ("clock", "weekday", "time")]
+        if not all(isinstance(flag, bool) for flag in flags) or flags == [True, False, False]:
+            raise ValueError(f"a column of dates that tells {flags}")
+        return DateColumn(**fields)
+    raise ValueError(f"a column of the kind {kind!r}")

@@ -19,6 +19,8 @@ from dn2.inputs.columns import Column, joined
 from dn2.inputs.names import check_names
 
 DELIMITERS = ",;\t|"
+DECIMAL_COMMA = ";\t"  # between cells, where numbers may have a comma in them
+WITH_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 LONGEST_CELL = 1 << 20
 MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of one piece; longer ones leave the processor's cache
@@ -50,8 +52,11 @@ class CsvFile:
         Returns the columns, None for one that turned out to be text after it had been read as numbers, the number of
         rows, and by row why it cannot be read; its cells are missing then.
         Raises InputError if the file cannot be read, has no rows, or none that fits its header."""
-        marks = frozenset(".,") if self.delimiter == ";" else frozenset(".")
-        growing = {name: _Growing(frozenset() if name in text else marks) for name in self.names if name in names}
+        comma = self.delimiter in DECIMAL_COMMA
+        marks = frozenset(".,") if comma else frozenset(".")
+        growing = {
+            name: _Growing(frozenset() if name in text else marks, comma) for name in self.names if name in names
+        }
         places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
         n_rows, errors, size = 0, {}, self.path.stat().st_size
         for rows, failed, position in self._pieces():
@@ -109,9 +114,11 @@ def open_csv(path: Path) -> CsvFile:
 class _Growing:
     """One column, piece by piece.
 
-    marks : the decimal marks with which all cells so far are numbers; without any left, the column is text."""
+    marks : the decimal marks with which all cells so far are numbers; without any left, the column is text.
+    comma : whether numbers among texts may have a decimal comma, which is written as a point then."""
 
     marks: frozenset[str]
+    comma: bool
     pieces: list[Column] = field(default_factory=list)
     lost: bool = False
 
@@ -122,7 +129,7 @@ class _Growing:
             self.pieces.clear()
         self.marks = frozenset(read)
         if not self.lost:
-            self.pieces.append(next(iter(read.values())) if read else _texts(cells))
+            self.pieces.append(next(iter(read.values())) if read else _texts(cells, self.comma))
 
     def column(self) -> Column | None:
         return None if self.lost else joined(self.pieces)
@@ -149,7 +156,9 @@ def _numbers(cells: Sequence[str], mark: str) -> Column | None:
     return None if longer else numbers
 
 
-def _texts(cells: Sequence[str]) -> Column:
+def _texts(cells: Sequence[str], comma: bool) -> Column:
+    if comma:
+        cells = [cell.replace(",", ".") if WITH_COMMA.fullmatch(cell) else cell for cell in cells]
     known: dict[str, str] = {}  # categories repeat: one object for each
     kept = [None if cell.strip().lower() in MISSING else known.setdefault(cell, cell) for cell in cells]
     return np.array(kept, dtype=object)

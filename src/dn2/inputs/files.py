@@ -84,6 +84,8 @@ def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
     if not given:
         raise InputError("no input given; name a folder, files, a glob or @list.txt")
+    if strange := [one for one in given if not isinstance(one, (str, os.PathLike))]:
+        raise InputError(f"inputs are named by paths, got {type(strange[0]).__name__} in a {type(inputs).__name__}")
     return given
 
 

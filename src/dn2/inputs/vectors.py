@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from dn2.errors import InputError
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, find_items
+from dn2.inputs.frames import is_frame
 from dn2.inputs.names import name_rows
 from dn2.inputs.parquet_files import import_pyarrow, open_parquet
 
@@ -53,6 +54,8 @@ def read_vectors(inputs: Inputs | Array) -> VectorRows:
     lists of numbers in the column `embedding`.  Rows are named by `items` in .npz and `item` in Parquet, as `dn2 embed`
     writes them, and elsewhere by their file and number.
     Raises InputError for what is no such file, holds no real numbers, or differs in width from the first."""
+    if is_frame(inputs):
+        raise InputError(f"vectors come as an array, (n, d), or in files, got a {type(inputs).__name__}")
     if isinstance(inputs, np.ndarray):
         _check(inputs, "the array")
         vectors, errors = _convert(inputs)

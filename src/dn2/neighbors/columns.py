@@ -17,7 +17,8 @@ MOST_KNOTS = 1_000
 # What is rarer counts as so rare: a value missing where hardly any was, a category hardly ever seen.  Nor is anything
 # rarer than 1 in n + 1 where n rows tell it.
 RAREST = 1e-3
-MOST_CATEGORIES = 50  # of a column that have a coordinate each; the rarer ones share one
+MOST_CATEGORIES = 50  # of a column that have a coordinate each
+BITS = 16  # coordinates that the others share where there are any: of two of them about half differ
 
 # Each column has a z-score and a normal score, or categories, whose variances add up to this.
 VARIANCE = 2.0
@@ -35,7 +36,8 @@ class Scaling:
         are missing), how far out a value lies that leaves a constant column, or that is missing from a full one, and up
         to q quantiles, evenly placed, then NaN.
     categories : (m, 3) float32: of each column of categories, those with a coordinate of their own in ascending order,
-        NaN for the missing, and last infinity for all others: column, category, and where it lies on its coordinate."""
+        NaN for the missing, and last infinity, once or several times, for all others, which share these coordinates:
+        column, category, and where it lies on its coordinate."""
 
     numbers: Vectors
     categories: Vectors
@@ -134,12 +136,13 @@ class Scaling:
         for column in self.categorical:
             _, known, coordinates = self.categories[self.categories[:, 0] == column].T.astype(np.float64)
             values = rows[:, column]
-            places = np.searchsorted(known[:-1], values).clip(max=len(known) - 1)
+            n_known = len(known) - int(np.isinf(known).sum())
+            places = np.searchsorted(known[:n_known], values).clip(max=len(known) - 1)
             found = (known[places] == values) | (np.isnan(known[places]) & np.isnan(values))
-            places = np.where(found, places, len(known) - 1)
-            one_hot = np.zeros((len(rows), len(known)))
-            one_hot[np.arange(len(rows)), places] = coordinates[places]
-            yield one_hot
+            placed = np.zeros((len(rows), len(known)))
+            placed[found, places[found]] = coordinates[places[found]]
+            placed[~found, n_known:] = coordinates[n_known:] * _signs(values[~found], len(known) - n_known)
+            yield placed
 
 
 def _distribution(rows: Vectors) -> Vectors:
@@ -174,15 +177,24 @@ def _mean_and_deviation(values: Scores, there: np.ndarray[Any, np.dtype[np.bool_
 def _categories(column: int, values: Vectors) -> Vectors:
     """Return what `Scaling.categories` holds of a column, (n,): the commoner a category, the nearer it lies to 0.
 
-    What was never seen is as rare as what was seen once (Good, 1953)."""
+    What was never seen is as rare as what was seen once (Good, 1953), or as the mean of those without a coordinate."""
     known, counts = np.unique(values, return_counts=True)
+    n, once = len(values), int((counts == 1).sum())
     most = np.sort(np.argsort(-counts, kind="stable")[:MOST_CATEGORIES])
-    shares = counts[most] / len(values)
-    others = max(1 - shares.sum(), (counts == 1).sum() / len(values))
-    weights = VARIANCE / max(1, min(len(known), len(most) + 1) - 1)
-    coordinates = np.sqrt(weights / np.maximum(np.append(shares, others), _rarest(len(values))))
-    categories = np.stack([np.full(len(most) + 1, column), np.append(known[most], np.inf), coordinates], axis=1)
-    return categories.astype(np.float32)
+    shares, rare = counts[most] / n, len(known) - len(most)
+    other = (1 - shares.sum()) / rare if rare else once / n
+    bits = BITS if rare or once else 1
+    away = np.sqrt(VARIANCE / max(1, len(known) - 1) / np.maximum(np.append(shares, other), _rarest(n)))
+    coordinates = np.append(away[:-1], np.full(bits, away[-1] / np.sqrt(bits)))
+    codes = np.append(known[most], np.full(bits, np.inf))
+    return np.stack([np.full(len(codes), column), codes, coordinates], axis=1).astype(np.float32)
+
+
+def _signs(codes: Vectors, count: int) -> Scores:
+    """Return so many signs for each code, (n,), as if at random: (n, count) of -1 and 1, or of 1 if there is one."""
+    mixed = np.nan_to_num(codes).astype(np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    bits = mixed[:, None] >> np.arange(63, 63 - count, -1, dtype=np.uint64) & np.uint64(1)
+    return np.where(bits > 0, 1.0, -1.0) if count > 1 else np.ones((len(codes), 1))
 
 
 def _rarest(n: int) -> float:
