@@ -161,7 +161,7 @@ def _number_or_reason(name: str, values: Numbers, n_rows: int) -> Column | str:
         return f"constant: {plain_number(low)}"
     whole = bool((values == np.rint(values)).all())
     if whole and len(values) >= MANY and len(np.unique(values)) == len(values):
-        steps = np.sign(np.diff(values))
+        steps = np.sign(np.diff(values / 2))  # halves, whose differences do not overflow
         counts = (low > -1e15 and high < 1e15 and high - low < DENSE * len(values)) or abs(steps.sum()) == len(steps)
         if counts or CALLED_IDENTIFIER.search(name):
             return f"an identifier: {len(values):,} different whole numbers"
