@@ -155,6 +155,14 @@ def contents(folder: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     return {key: value for key, value in manifest.items() if key not in ("parts", "files", "digest")}, parts
 
 
+def flip_a_bit(folder: Path, kind: str) -> None:
+    """Damage the one file of a kind in a saved model."""
+    (path,) = folder.glob(f"{kind}-*")
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+
+
 def reseal(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change `model.json` and give it the digest of its new bytes, as anyone can."""
     manifest = json.loads((folder / "model.json").read_text())

@@ -20,6 +20,7 @@ ON_TORCH = {"embed/export.py", "embed/timm_backbone.py", "embed/torch_network.py
 
 # What each part of the house may import, besides itself.
 ERRORS = frozenset({"errors"})
+EXTRAS = frozenset({"extras"})  # optional packages
 FOUNDATION = frozenset({"neighbors", "embed", "store", "inputs"})
 BRIDGE = frozenset({"drawing", "embedding", "presets"})
 PAGES = frozenset({"report"})  # which the bench does without
@@ -28,12 +29,13 @@ USES = frozenset({"patches", "bench"})
 FRONT = frozenset({"server", "cli"})
 ALLOWED = (
     dict.fromkeys(ERRORS, frozenset())
-    | dict.fromkeys(FOUNDATION, ERRORS)
-    | dict.fromkeys(BRIDGE, ERRORS | FOUNDATION)
-    | dict.fromkeys(PAGES, ERRORS | FOUNDATION | BRIDGE)
-    | dict.fromkeys(CORE, ERRORS | FOUNDATION | BRIDGE | PAGES | CORE)
-    | dict.fromkeys(USES, ERRORS | FOUNDATION | BRIDGE | CORE | USES)
-    | dict.fromkeys(FRONT, ERRORS | FOUNDATION | BRIDGE | PAGES | CORE | USES | FRONT)
+    | dict.fromkeys(EXTRAS, ERRORS)
+    | dict.fromkeys(FOUNDATION, ERRORS | EXTRAS)
+    | dict.fromkeys(BRIDGE, ERRORS | EXTRAS | FOUNDATION)
+    | dict.fromkeys(PAGES, ERRORS | EXTRAS | FOUNDATION | BRIDGE)
+    | dict.fromkeys(CORE, ERRORS | EXTRAS | FOUNDATION | BRIDGE | PAGES | CORE)
+    | dict.fromkeys(USES, ERRORS | EXTRAS | FOUNDATION | BRIDGE | CORE | USES)
+    | dict.fromkeys(FRONT, ERRORS | EXTRAS | FOUNDATION | BRIDGE | PAGES | CORE | USES | FRONT)
 )
 
 

@@ -14,6 +14,7 @@ import dn2
 from dn2 import Model, ModelError
 from small_models import (
     contents,
+    flip_a_bit,
     folder,
     lots,
     own_cache,
@@ -215,10 +216,7 @@ def test_a_model_that_learns_nothing_with_a_learnt_part_is_refused(learnt: Path)
 
 
 def test_a_flipped_bit_in_what_was_learnt_is_found(learnt: Path) -> None:
-    (path,) = learnt.glob("learnt-*")
-    data = bytearray(path.read_bytes())
-    data[-3] ^= 1
-    path.write_bytes(data)
+    flip_a_bit(learnt, "learnt")
     with pytest.raises(ModelError, match="does not match its digest"):
         dn2.load(learnt)
 

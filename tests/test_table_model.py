@@ -22,7 +22,7 @@ from dn2 import InputError, Model, ModelError, ReferenceTooSmall
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import split
 from dn2.store.reading import read_rows
-from small_models import contents, replace_part, reseal
+from small_models import contents, flip_a_bit, replace_part, reseal
 from small_tables import DROPPED, bits, frame, write
 
 FITTED: dict[str, Any] = {"id_column": "part", "drop_columns": [DROPPED]}
@@ -220,7 +220,7 @@ def test_rows_are_scored_alike_in_any_company_and_order(
     whole = model.score(queries).rows
     assert model.score(queries.iloc[::-1]).rows == whole[::-1]
     assert [row for place in range(3) for row in model.score(queries.iloc[[place]])] == whole[:3]
-    monkeypatch.setattr("dn2.kinds.tables.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("dn2.kinds.rows.ROWS_AT_ONCE", 7)
     done: list[tuple[int, int]] = []
     assert model.score(queries, progress=lambda *counts: done.append(counts)).rows == whole
     assert done[-5:] == [(7, 30), (14, 30), (21, 30), (28, 30), (30, 30)]
@@ -583,10 +583,7 @@ def test_a_manifest_that_was_edited_is_refused(copy: Path, change: Any) -> None:
 
 
 def test_a_flipped_bit_in_the_values_is_found(copy: Path) -> None:
-    (path,) = copy.glob("values-*")
-    data = bytearray(path.read_bytes())
-    data[-3] ^= 1
-    path.write_bytes(data)
+    flip_a_bit(copy, "values")
     with pytest.raises(ModelError, match="does not match its digest"):
         dn2.load(copy)
 
@@ -787,10 +784,6 @@ def test_values_as_large_as_floats_can_be_are_compared() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"backbone": "lite0"}, "backbone has no meaning where items are of the kind table: leave it out"),
-        ({"precision": "f32"}, "precision has no meaning"),
-        ({"preset": "fast"}, "preset has no meaning"),
-        ({"groups": True}, "groups has no meaning"),
         ({"normalize": "unit"}, "normalize has no meaning"),
         ({"whiten": True}, "whiten has no meaning"),
         ({"kind": "tables"}, "kind must be one of image, table, vector, got 'tables'"),

@@ -121,7 +121,7 @@ def test_vectors_are_scored_alike_in_any_company(
 ) -> None:
     whole = verdicts(model.score(queries))
     assert [one for place in range(4) for one in verdicts(model.score(queries[place : place + 1]))] == whole[:4]
-    monkeypatch.setattr("dn2.kinds.vectors.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("dn2.kinds.rows.ROWS_AT_ONCE", 7)
     done: list[tuple[int, int]] = []
     assert verdicts(model.score(queries, progress=lambda *counts: done.append(counts))) == whole
     assert done == [(7, 40), (14, 40), (21, 40), (28, 40), (35, 40), (40, 40)]
@@ -227,10 +227,6 @@ def test_arrays_that_cannot_be_fitted_are_refused_in_words(array: np.ndarray, wo
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"backbone": "lite0"}, "backbone has no meaning where items are of the kind vector: leave it out"),
-        ({"precision": "f32"}, "precision has no meaning"),
-        ({"preset": "accurate"}, "preset has no meaning"),
-        ({"groups": True}, "groups has no meaning"),
         ({"id_column": "part"}, "an id column has no meaning"),
         ({"drop_columns": ["note"]}, "a column to drop has no meaning"),
         ({"normalize": "l1"}, "normalize must be one of none, unit, root-unit"),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -80,11 +81,14 @@ class CategoryColumn:
         """See `NumberColumn`."""
         return [True]
 
+    @cached_property
+    def _codes(self) -> Numbers:
+        return np.array([*map(_code, self.known), math.nan])
+
     def features(self, values: Numbers) -> list[Numbers]:
         """See `NumberColumn`."""
-        codes = np.array([*map(_code, self.known), math.nan])
         places = np.where(np.isnan(values), len(self.known), values)
-        return [np.where(places < 0, -1 - places, codes[np.maximum(places, 0).astype(np.int64)])]
+        return [np.where(places < 0, -1 - places, self._codes[np.maximum(places, 0).astype(np.int64)])]
 
     def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
         """See `NumberColumn`; nothing is wrong with any text."""
@@ -226,11 +230,7 @@ def to_moments(cells: Cells) -> tuple[Numbers, list[int]]:
 
 
 def to_texts(cells: Cells) -> list[str | None]:
-    """Return cells as texts, None for those that are missing; truth values are written alike."""
-    if cells.dtype.kind == "f":
-        return [None if math.isnan(value) else str(plain_number(value)) for value in cells.tolist()]
-    if cells.dtype.kind == "M":
-        return [None if text == "NaT" else text for text in np.datetime_as_string(cells).tolist()]
+    """Return cells of texts, None for those that are missing; truth values are written alike."""
     return [text.lower() if text is not None and text.lower() in ("true", "false") else text for text in cells]
 
 
@@ -284,8 +284,10 @@ def _shown(value: Any, longest: int = 40) -> str:
 
 def check_kind(column: Column, cells: Cells, wrong: Mapping[int, str]) -> None:
     """Raise InputError where hardly any cell, (n,), is of the column's kind: it has changed as a whole."""
+    if len(wrong) < 2:
+        return
     present = sum(cell is not None and cell == cell for cell in cells)  # neither NaN nor NaT
-    if len(wrong) > 1 and len(wrong) > MOST * present:
+    if len(wrong) > MOST * present:
         example = cells[next(iter(wrong))]
         raise InputError(
             f"the column {column.name!r} holds {TYPES[column.kind]} in the model, and here it does not: "

@@ -43,7 +43,7 @@ def choose_names(
     if only is not None:
         kept = [name for name in kept if name in only or name == id_column]
         if set(kept) <= {id_column}:
-            raise InputError(f"there is none of the columns {_few(only)}; there is {_few(names)}")
+            raise InputError(f"there is none of the columns {few(only)}; there is {few(names)}")
     if set(kept) <= {id_column}:
         raise InputError("no column is left to compare rows by; drop fewer")
     return kept
@@ -67,7 +67,8 @@ def name_rows(ids: Iterable[str | None], defaults: Sequence[str]) -> tuple[list[
     return names, errors
 
 
-def _few(names: Collection[str]) -> str:
+def few(names: Collection[str]) -> str:
+    """Name the first five."""
     return ", ".join(map(repr, list(names)[:5])) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from dn2.errors import InputError, MissingExtra
+from dn2.errors import InputError
+from dn2.extras import import_pyarrow
 from dn2.inputs.columns import LARGEST_INTEGER, Column, as_texts, texts, to_column
 from dn2.inputs.names import check_names, writable
 
@@ -88,24 +88,11 @@ def from_arrow(values: Any, name: str) -> Column:
     if types.is_integer(kind) and _too_large(values):
         return texts(values.to_pylist())
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
-        return np.asarray(values.cast(pyarrow.float64(), safe=False)).astype(
-            np.float64
-        )  # a copy: pyarrow's is read-only
+        return np.asarray(values.cast(pyarrow.float64(), safe=False)).copy()  # pyarrow's is read-only
     if types.is_timestamp(kind) or types.is_date(kind):
         moments = values.cast(pyarrow.timestamp("us", getattr(kind, "tz", None)), safe=False)
         return np.asarray(moments).astype("datetime64[us]")
     return to_column(values.to_pylist(), name)
-
-
-def import_pyarrow() -> ModuleType:
-    """Import pyarrow with its Parquet.  Raises MissingExtra without the `parquet` extra."""
-    try:
-        import pyarrow.compute
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtra("Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
-    module: ModuleType = pyarrow
-    return module
 
 
 def _too_large(values: Any) -> bool:

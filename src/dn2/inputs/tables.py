@@ -16,7 +16,7 @@ from dn2.inputs.csv_files import CsvFile, Progress, open_csv
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, Item, find_items
 from dn2.inputs.frames import is_frame, read_frame
-from dn2.inputs.names import choose_names, name_rows
+from dn2.inputs.names import choose_names, few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
 
 Files = Sequence[CsvFile | ParquetFile]
@@ -118,13 +118,9 @@ def _check_same_columns(files: Files, chosen: set[str]) -> None:
     for file in files[1:]:
         missing = [name for name in first.names if name in wanted and name not in set(file.names)]
         extra = [name for name in file.names if name in chosen - wanted]
-        told = [f"it lacks {_listed(missing)}"] * bool(missing) + [f"it also has {_listed(extra)}"] * bool(extra)
+        told = [f"it lacks {few(missing)}"] * bool(missing) + [f"it also has {few(extra)}"] * bool(extra)
         if told:
             raise InputError(f"{file.path} must have the columns of {first.path}: {' and '.join(told)}")
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _settle(files: Files, parts: list[dict[str, Column | None]], counts: list[int], text: set[str]) -> None:

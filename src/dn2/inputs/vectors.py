@@ -15,11 +15,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from dn2.errors import InputError
+from dn2.extras import import_pyarrow
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, find_items
 from dn2.inputs.frames import is_frame
 from dn2.inputs.names import name_rows
-from dn2.inputs.parquet_files import import_pyarrow, open_parquet
+from dn2.inputs.parquet_files import open_parquet
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Array = np.ndarray[Any, np.dtype[Any]]

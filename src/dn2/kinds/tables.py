@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -13,19 +12,18 @@ import numpy as np
 from dn2.embed.columns import Numbers
 from dn2.embed.tables import TableEmbedder
 from dn2.embedding import Progress
-from dn2.errors import InputError
+from dn2.inputs.names import few
 from dn2.inputs.tables import Table, read_table
-from dn2.inputs.vectors import VectorRows
-from dn2.kinds.kind import Batch, Reference, ReferenceItem, in_blocks
+from dn2.kinds.kind import Batch, Reference, in_blocks
+from dn2.kinds.rows import in_batches, split_rows
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances, Positions
+from dn2.neighbors.exact import Distances, Positions, Vectors
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.results import Contribution, Row
 
 logger = logging.getLogger("dn2")
 
-ROWS_AT_ONCE = 8_192
 CONTRIBUTIONS_NAMED = 5
 
 
@@ -59,28 +57,19 @@ class Tables:
         compared, texts = dict.fromkeys(column.name for column in self.embedder.columns), set(self.embedder.texts)
         table = read_table(inputs, id_column=self.id_column, text=texts, only=compared, progress=progress)
         self.embedder.require([*table.columns, *table.passed_over])
-        if strange := [repr(name) for name in table.passed_over if name not in self.embedder.left_out]:
-            shown = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
-            logger.info("columns that the model does not have are passed over: %s", shown)
+        if strange := [name for name in table.passed_over if name not in self.embedder.left_out]:
+            logger.info("columns that the model does not have are passed over: %s", few(strange))
         return table
 
     def embed(self, found: Table, progress: Progress | None) -> Iterator[Batch]:
         """Embed rows in order, so many at a time."""
         values, errors = self.embedder.read(found.columns)
-        errors = errors | found.errors
-        n = len(found.names)
-        for start in range(0, n, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, n)
-            places = np.array([row for row in range(start, stop) if row not in errors], np.int64)
-            yield Batch(
-                found.names[start:stop],
-                {row - start: errors[row] for row in range(start, stop) if row in errors},
-                places - start,
-                self.embedder.embed(values[places]),
-                (values[places], self.embedder.texts_of(found.columns, places)),
-            )
-            if progress is not None:
-                progress(stop, n)
+
+        def embedded(rows: Positions) -> tuple[Vectors, Any]:
+            some = values[rows]
+            return self.embedder.embed(some), (some, self.embedder.texts_of(found.columns, rows))
+
+        return in_batches(found.names, errors | found.errors, embedded, progress)
 
     def reference(self, found: Table, progress: Progress | None) -> Reference:
         """Embed rows that are to join the reference set, and keep their values."""
@@ -153,23 +142,6 @@ class Tables:
         if embedder.categorical != manifest["detector"]["categorical_columns"]:
             raise ValueError("columns of other kinds than were compared")
         return cls(embedder, manifest["id_column"], values)
-
-
-def split_rows(
-    found: Table | VectorRows, errors: Mapping[int, str]
-) -> tuple[list[ReferenceItem], list[Row], Positions]:
-    """Tell rows that can be read from those that cannot.
-
-    Returns the reference items, rows with the errors of the others, and the places of the former.
-    Raises InputError if there are none."""
-    n = len(found.names)
-    places = np.array([row for row in range(n) if row not in errors], np.int64)
-    unreadable = [Row(found.names[row], error=errors[row]) for row in sorted(errors)]
-    if not len(places):
-        raise InputError(f"none of the {n:,} rows can be read; {unreadable[0].item!r}: {unreadable[0].error}")
-    paths = {path: os.path.abspath(path) if path else "" for path in set(found.paths)}
-    items = [ReferenceItem(found.names[row], paths[found.paths[row]], found.digests[row]) for row in places.tolist()]
-    return items, unreadable, places
 
 
 def _readable(table: Table) -> dict[str, Any]:

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.inputs.vectors import VectorRows, read_vectors
 from dn2.kinds.kind import Batch, Reference
-from dn2.kinds.tables import ROWS_AT_ONCE, split_rows
+from dn2.kinds.rows import in_batches, split_rows
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances, Positions
 from dn2.store.bundle import Bundle, Part
@@ -39,14 +37,7 @@ class Vectors:
 
     def embed(self, found: VectorRows, progress: Progress | None) -> Iterator[Batch]:
         """Pass vectors on, so many at a time."""
-        n = len(found.names)
-        for start in range(0, n, ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, n)
-            places = np.array([row for row in range(start, stop) if row not in found.errors], np.int64)
-            errors = {row - start: found.errors[row] for row in range(start, stop) if row in found.errors}
-            yield Batch(found.names[start:stop], errors, places - start, found.vectors[places], None)
-            if progress is not None:
-                progress(stop, n)
+        return in_batches(found.names, found.errors, lambda rows: (found.vectors[rows], None), progress)
 
     def reference(self, found: VectorRows, progress: Progress | None) -> Reference:
         """Take vectors for the reference set."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import faiss
 import numpy as np
 
+from dn2.neighbors.conformal import Scores
 from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, Positions, Vectors, nearest_first
 
 # What is asked of the search: this share of the neighbours found, of so many rows of those learnt from, or a quarter.
@@ -51,7 +50,7 @@ class CellIndex:
         return near
 
 
-def find_cells(rows: Vectors, k: int) -> tuple[Vectors, Any]:
+def find_cells(rows: Vectors, k: int) -> tuple[Vectors, Scores]:
     """Learn cells from rows, (n, d), in random order, and how many must be searched for k neighbours.
 
     Returns the centres, (C, d), and (2,): that number, and the share of the k nearest that it finds of a part of the

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dn2.errors import InputError
-from dn2.store.results import COLUMNS, Contribution, Member, Neighbor, Row, choose_by_ending, import_pyarrow
+from dn2.extras import import_pyarrow
+from dn2.store.results import COLUMNS, Contribution, Member, Neighbor, Row, choose_by_ending
 
 Record = Mapping[str, Any]
 

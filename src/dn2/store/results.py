@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
+from dn2.extras import import_pyarrow
 
 if TYPE_CHECKING:
     import pandas
@@ -253,16 +254,6 @@ def choose_by_ending(path: str | os.PathLike[str], choices: Mapping[str, T], wha
     if suffix == ".parquet":
         import_pyarrow()
     return choices[suffix]
-
-
-def import_pyarrow() -> Any:
-    """Import pyarrow with its Parquet part.  Raises MissingExtra."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtra("Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
-    return pyarrow
 
 
 def _flat(row: Row, columns: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dn2.store.results import choose_writer, import_pyarrow, write_file
+from dn2.extras import import_pyarrow
+from dn2.store.results import choose_writer, write_file
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 

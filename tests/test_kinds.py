@@ -69,3 +69,16 @@ def test_what_is_neither_a_path_nor_of_the_models_kind_is_refused_in_words() -> 
 def test_a_column_of_enormous_numbers_is_fitted_without_a_warning() -> None:
     values = np.random.default_rng(0).permutation(1.7e308 * np.linspace(-1, 1, 60))
     assert len(dn2.fit({"x": values}).items) == 60
+
+
+@pytest.mark.parametrize(
+    "inputs", [{"x": np.arange(40.0) ** 2}, np.arange(40.0)[:, None] ** 2], ids=["table", "vector"]
+)
+@pytest.mark.parametrize(
+    "option",
+    [{"backbone": "lite0"}, {"precision": "f32"}, {"preset": "fast"}, {"preset": "accurate"}, {"groups": True}],
+)
+def test_what_is_about_pictures_is_refused_for_rows(inputs: object, option: dict[str, object]) -> None:
+    words = f"{next(iter(option))} has no meaning where items are of the kind {guess_kind(inputs)}: leave it out"
+    with pytest.raises(InputError, match=words):
+        dn2.fit(inputs, **option)

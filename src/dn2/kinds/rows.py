@@ -1,0 +1,56 @@
+"""What rows of tables and vectors share: they come all at once, each readable or with an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dn2.embedding import Progress
+from dn2.errors import InputError
+from dn2.inputs.tables import Table
+from dn2.inputs.vectors import VectorRows
+from dn2.kinds.kind import Batch, ReferenceItem
+from dn2.neighbors.exact import Positions, Vectors
+from dn2.store.results import Row
+
+Rows = Table | VectorRows
+
+ROWS_AT_ONCE = 8_192
+
+
+def in_batches(
+    names: Sequence[str],
+    errors: Mapping[int, str],
+    embed: Callable[[Positions], tuple[Vectors, Any]],
+    progress: Progress | None,
+) -> Iterator[Batch]:
+    """Embed rows in order, so many at a time.
+
+    errors : by row, why it cannot be read; embed : gives the vectors of the others, and what explains them."""
+    n = len(names)
+    for start in range(0, n, ROWS_AT_ONCE):
+        stop = min(start + ROWS_AT_ONCE, n)
+        rows = np.array([row for row in range(start, stop) if row not in errors], np.int64)
+        failed = {row - start: errors[row] for row in range(start, stop) if row in errors}
+        vectors, source = embed(rows)
+        yield Batch(names[start:stop], failed, rows - start, vectors, source)
+        if progress is not None:
+            progress(stop, n)
+
+
+def split_rows(found: Rows, errors: Mapping[int, str]) -> tuple[list[ReferenceItem], list[Row], Positions]:
+    """Tell rows that can be read from those that cannot.
+
+    Returns the reference items, rows with the errors of the others, and the places of the former.
+    Raises InputError if there are none."""
+    n = len(found.names)
+    places = np.array([row for row in range(n) if row not in errors], np.int64)
+    unreadable = [Row(found.names[row], error=errors[row]) for row in sorted(errors)]
+    if not len(places):
+        raise InputError(f"none of the {n:,} rows can be read; {unreadable[0].item!r}: {unreadable[0].error}")
+    paths = {path: os.path.abspath(path) if path else "" for path in set(found.paths)}
+    items = [ReferenceItem(found.names[row], paths[found.paths[row]], found.digests[row]) for row in places.tolist()]
+    return items, unreadable, places
