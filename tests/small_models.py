@@ -20,7 +20,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import dn2
-from dn2.neighbors import detector
+from dn2.neighbors import blocks as blocks_module
 
 N_REFERENCE = 40
 SHARD_ROWS = 16  # so that the saved model has three shards, of 16, 16 and 8
@@ -124,7 +124,7 @@ def saved(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved model of `normal/` in three shards; not to be changed."""
     folder = tmp_path_factory.mktemp("saved") / "zeros.dn2"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detector, "BLOCK_ROWS", SHARD_ROWS)
+        patch.setattr(blocks_module, "BLOCK_ROWS", SHARD_ROWS)
         dn2.fit(world / "normal", backbone=str(world / "tiny.onnx")).save(folder)
     return folder
 
@@ -138,7 +138,7 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the shards small when a model changes."""
-    monkeypatch.setattr(detector, "BLOCK_ROWS", SHARD_ROWS)
+    monkeypatch.setattr(blocks_module, "BLOCK_ROWS", SHARD_ROWS)
 
 
 def contents(folder: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:

@@ -57,7 +57,7 @@ def state(model: Model) -> tuple[Any, ...]:
     return (
         list(model.items),
         [bytes(thumbnail) for thumbnail in model.kind.thumbnails],
-        [block.tobytes() for block in model.detector.blocks_],
+        [np.asarray(block).tobytes() for block in model.detector.blocks_],
         [array.tobytes() for array in vars(model.detector.leave_one_out_).values()],
         model.calibration.scores.tobytes(),
         model.false_alarm_rate,

@@ -83,7 +83,7 @@ def state(model: Model) -> tuple[Any, ...]:
     return (
         list(model.items),
         model.kind.values.tobytes(),
-        [block.tobytes() for block in model.detector.blocks_],
+        [np.asarray(block).tobytes() for block in model.detector.blocks_],
         [array.tobytes() for array in vars(model.detector.leave_one_out_).values()],
         model.detector.offset_,
     )

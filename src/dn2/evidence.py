@@ -18,9 +18,8 @@ from dn2.errors import InputError
 from dn2.inputs.files import Item
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Kind, ReferenceItem
-from dn2.neighbors.exact import Positions, Vectors
+from dn2.neighbors.blocks import Positions, Vectors, rows_at
 from dn2.neighbors.kmeans import parse_index
-from dn2.neighbors.leave_one_out import rows_at
 from dn2.report.results_page import Map, Surroundings, write_results_page
 from dn2.report.words import describe_model
 from dn2.store.reading import read_rows

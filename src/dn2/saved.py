@@ -18,8 +18,8 @@ from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import ReferenceItem
 from dn2.model import Model, Origin
+from dn2.neighbors.blocks import Block
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Vectors
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.store import bundle
@@ -39,7 +39,7 @@ def write(model: Model, folder: Path) -> None:
     rows = [{"item": item.name, "path": item.path, "sha256": item.sha256} for item in model.items]
     parts: dict[str, Sequence[bundle.Part]] = {
         "items": [rows[start : start + len(block)] for start, block in zip(starts, blocks, strict=False)],
-        "reference": [{"embeddings": block} for block in blocks],
+        "reference": [{"embeddings": block.stored} for block in blocks],
         "reference-scores": [asdict(model.detector.leave_one_out_)],
         **model.kind.parts([len(block) for block in blocks]),
     }
@@ -76,7 +76,7 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     with _no_garbage():
         items = _items(files.rows("items"))
     kind = KINDS[files.manifest["kind"]].restore(files, len(items), cache)
-    blocks = files.mapped("reference", "embeddings")
+    blocks = [Block(stored) for stored in files.mapped("reference", "embeddings")]
     loo = LeaveOneOut(**files.arrays("reference-scores"))
     detector = KNNDetector(**files.manifest["detector"])
     learnt = None
@@ -110,12 +110,13 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _check_shapes(blocks: Sequence[Vectors], loo: LeaveOneOut, n: int, dimension: int, k: int) -> None:
+def _check_shapes(blocks: Sequence[Block], loo: LeaveOneOut, n: int, dimension: int, k: int) -> None:
     m = len(loo.members)
-    if any(block.ndim != 2 or block.dtype != np.float32 or not block.size for block in blocks):
+    stored = [block.stored for block in blocks]
+    if any(one.ndim != 2 or one.dtype != np.float32 or not one.size for one in stored):
         raise ValueError("embeddings that are no matrices of float32")
-    if {block.shape[1] for block in blocks} != {dimension} or sum(len(block) for block in blocks) != n:
-        raise ValueError(f"embeddings of {[block.shape for block in blocks]} for {n} items of dimension {dimension}")
+    if {block.dimension for block in blocks} != {dimension} or sum(len(block) for block in blocks) != n:
+        raise ValueError(f"embeddings of {[one.shape for one in stored]} for {n} items of dimension {dimension}")
     if loo.members.ndim != 1 or loo.distances.shape != (m, k) or loo.neighbors.shape != (m, k) or not 0 < m <= n:
         raise ValueError(f"leave-one-out scores of {loo.distances.shape} for {m} of {n} items")
     if loo.distances.dtype != np.float32 or not loo.distances.min() >= 0:

@@ -13,8 +13,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors import detector as detector_module
+from dn2.neighbors import blocks as blocks_module
 from dn2.neighbors import leave_one_out
+from dn2.neighbors.blocks import Block
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import ExactIndex
 
@@ -24,7 +25,7 @@ LINE = np.array([[0], [1], [3], [7], [15]], np.float32)
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(detector_module, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(blocks_module, "BLOCK_ROWS", 16)
 
 
 @parametrize_with_checks([KNNDetector(false_alarm_rate=0.2)])
@@ -312,7 +313,7 @@ def test_removing_nothing_changes_nothing(embeddings):
 def test_any_adding_and_removing_equals_a_fresh_fit(data, sampled):
     some_rows = st.integers(1, 12).flatmap(lambda n: arrays(np.float32, (n, 2), elements=st.integers(0, 3)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detector_module, "BLOCK_ROWS", 5)
+        patch.setattr(blocks_module, "BLOCK_ROWS", 5)
         if sampled:
             patch.setattr(leave_one_out, "ALL_UP_TO", 8)
             patch.setattr(leave_one_out, "SAMPLE_SIZE", 4)
@@ -369,7 +370,7 @@ def test_a_restored_detector_is_the_one_that_was_saved(embeddings, tmp_path):
     blocks = []
     for number, block in enumerate(saved.blocks_):
         np.save(tmp_path / f"{number}.npy", block)
-        blocks.append(np.load(tmp_path / f"{number}.npy", mmap_mode="r"))
+        blocks.append(Block(np.load(tmp_path / f"{number}.npy", mmap_mode="r")))
     restored = KNNDetector(**saved.get_params()).from_saved(blocks, saved.leave_one_out_, None)
     assert_same(restored, saved, embeddings)
     restored.add(embeddings[100:]).remove([0, 99, 111])

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors import detector as detector_module
+from dn2.neighbors import blocks as blocks_module
 from dn2.neighbors import learnt as learnt_module
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import ExactIndex
@@ -222,14 +222,14 @@ def test_anomalies_among_the_items_are_set_aside(dirty):
 
 @pytest.mark.parametrize("n", [60, 90, 119])
 def test_adding_equals_having_had_the_items_from_the_start(parameters, dirty, monkeypatch, n):
-    monkeypatch.setattr(detector_module, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(blocks_module, "BLOCK_ROWS", 16)
     detector = KNNDetector(**parameters).fit(dirty[:n]).add(dirty[n:])
     assert seen(detector, dirty + 1) == seen(KNNDetector(**parameters).fit(dirty), dirty + 1)
 
 
 @pytest.mark.parametrize("gone", [[0], [119], [3, 4, 80], range(10, 50)])
 def test_removing_an_item_equals_never_having_added_it(parameters, dirty, monkeypatch, gone):
-    monkeypatch.setattr(detector_module, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(blocks_module, "BLOCK_ROWS", 16)
     detector = KNNDetector(**parameters).fit(dirty).remove(gone)
     fresh = KNNDetector(**parameters).fit(np.delete(dirty, gone, axis=0))
     assert seen(detector, dirty) == seen(fresh, dirty)
@@ -258,7 +258,7 @@ def test_any_adding_and_removing_equals_a_fresh_fit(data, name):
     some_rows = st.integers(1, 8).flatmap(lambda n: arrays(np.float32, (n, 2), elements=st.integers(0, 3)))
     parameters = LEARNING[name] | ({"index": "kmeans:2"} if "index" in LEARNING[name] else {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detector_module, "BLOCK_ROWS", 5)
+        patch.setattr(blocks_module, "BLOCK_ROWS", 5)
         patch.setattr(learnt_module, "SAMPLE_SIZE", data.draw(st.sampled_from([4, 100])))
         patch.setattr(learnt_module, "MOST_JUDGES", data.draw(st.sampled_from([6, 100])))
         rows = data.draw(arrays(np.float32, (14, 2), elements=st.integers(0, 3)))

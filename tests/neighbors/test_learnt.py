@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from dn2.neighbors import learnt as learnt_module
+from dn2.neighbors.blocks import Block
 from dn2.neighbors.clean import Share
 from dn2.neighbors.kmeans import find_centroids
 from dn2.neighbors.learnt import Learnt, Plan, split
@@ -16,7 +17,7 @@ NOTHING = np.empty(0, np.int64)
 
 
 def in_blocks(rows, size=7):
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+    return [Block(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
 def made(aside=(), centroids=0, share=(), directions=0, scaled=False):
@@ -51,7 +52,7 @@ def test_a_large_set_calibrates_with_a_sample_or_as_many_as_the_rate_takes(
     embeddings, monkeypatch, at_least, calibrating
 ):
     monkeypatch.setattr(learnt_module, "SAMPLE_SIZE", 10)
-    learning, members = split([embeddings], at_least)
+    learning, members = split([Block(embeddings)], at_least)
     assert (len(learning), len(members)) == (120 - calibrating, calibrating)
 
 
@@ -60,14 +61,17 @@ def test_who_calibrates_depends_on_no_order(seed, block):
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 3, size=(30, 3)).astype(np.float32)  # with copies
     order = rng.permutation(30)
-    (learning, members), (other_learning, other_members) = split([rows], 0), split(in_blocks(rows[order], block), 0)
+    (learning, members), (other_learning, other_members) = (
+        split([Block(rows)], 0),
+        split(in_blocks(rows[order], block), 0),
+    )
     assert rows[learning].tolist() == rows[order][other_learning].tolist()
     assert sorted(rows[members].tolist()) == sorted(rows[order][other_members].tolist())
 
 
 def test_every_item_calibrates_in_about_half_of_all_sets():
     rng = np.random.default_rng(0)
-    times = sum(0 in split([rng.normal(size=(40, 4)).astype(np.float32)], 0)[1] for _ in range(400))
+    times = sum(0 in split([Block(rng.normal(size=(40, 4)).astype(np.float32))], 0)[1] for _ in range(400))
     assert abs(times - 200) < 3 * 10  # three standard deviations
 
 
@@ -77,7 +81,7 @@ def test_every_item_calibrates_in_about_half_of_all_sets():
 @pytest.mark.parametrize("drop", [0.0, 0.2, 0.5])
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_the_papers_cleaning_learns_from_one_part_and_judges_the_other(embeddings, drop, k):
-    learning, members = split([embeddings], 0)
+    learning, members = split([Block(embeddings)], 0)
     aside = Plan(True, drop, k, None).learn(in_blocks(embeddings), learning, NOTHING).aside
     part = embeddings[learning]
     gone, limit = naive.papers_cleaning(part, int(drop * 60), k)
@@ -89,8 +93,8 @@ def test_the_papers_cleaning_learns_from_one_part_and_judges_the_other(embedding
 
 def test_a_large_set_is_judged_by_a_sample(embeddings, monkeypatch):
     monkeypatch.setattr(learnt_module, "MOST_JUDGES", 20)
-    learning, members = split([embeddings], 0)
-    aside = Plan(True, 0.5, 2, None).learn([embeddings], learning, NOTHING).aside
+    learning, members = split([Block(embeddings)], 0)
+    aside = Plan(True, 0.5, 2, None).learn([Block(embeddings)], learning, NOTHING).aside
     part = embeddings[learning[:20]]
     gone, limit = naive.papers_cleaning(part, 10, 2)
     others = [place for place in range(120) if place not in learning[:20]]
@@ -101,7 +105,7 @@ def test_a_large_set_is_judged_by_a_sample(embeddings, monkeypatch):
 
 
 def test_centroids_are_those_of_the_part_to_learn_from_without_what_stands_aside(embeddings):
-    learning, _ = split([embeddings], 0)
+    learning, _ = split([Block(embeddings)], 0)
     found = Plan(True, 0.3, 2, 4).learn(in_blocks(embeddings), learning, NOTHING)
     kept = [place for place in learning if place not in found.aside]
     assert 0 < len(kept) < 60
@@ -113,16 +117,16 @@ def test_centroids_are_those_of_the_part_to_learn_from_without_what_stands_aside
 
 
 def test_what_a_person_took_back_does_not_stand_aside(embeddings):
-    learning, _ = split([embeddings], 0)
+    learning, _ = split([Block(embeddings)], 0)
     plan = Plan(True, 0.3, 2, None)
-    aside = plan.learn([embeddings], learning, NOTHING).aside
-    back = plan.learn([embeddings], learning, aside[[1, 3]])
+    aside = plan.learn([Block(embeddings)], learning, NOTHING).aside
+    back = plan.learn([Block(embeddings)], learning, aside[[1, 3]])
     assert back.aside.tolist() == np.delete(aside, [1, 3]).tolist()
     assert back.readmitted.tolist() == aside[[1, 3]].tolist()
 
 
 def test_without_cleaning_nothing_stands_aside_and_no_share_is_known(embeddings):
-    found = Plan(False, None, None, 3).learn([embeddings], *split([embeddings], 0)[:1], NOTHING)
+    found = Plan(False, None, None, 3).learn([Block(embeddings)], *split([Block(embeddings)], 0)[:1], NOTHING)
     assert (len(found.aside), len(found.centroids), found.contamination) == (0, 3, None)
 
 
@@ -140,8 +144,8 @@ def test_items_that_stand_aside_are_never_found_and_all_others_are(data, rows):
 
 
 def test_centroids_are_found_in_place_of_items_under_the_names_of_what_represents_them(embeddings):
-    found = Plan(False, None, None, 5).learn([embeddings], *split([embeddings], 0)[:1], NOTHING)
-    distances, positions = found.index([embeddings]).search(embeddings, 1)
+    found = Plan(False, None, None, 5).learn([Block(embeddings)], *split([Block(embeddings)], 0)[:1], NOTHING)
+    distances, positions = found.index([Block(embeddings)]).search(embeddings, 1)
     expected, places = naive.search(embeddings, found.centroids, 1)
     np.testing.assert_allclose(distances, expected, rtol=1e-5)
     assert positions[:, 0].tolist() == found.representatives[places[:, 0]].tolist()

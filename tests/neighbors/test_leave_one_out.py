@@ -8,13 +8,19 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from dn2.neighbors import leave_one_out
+from dn2.neighbors.blocks import Block, rows_at
 from dn2.neighbors.conformal import mean_squared_distance
 from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.leave_one_out import LeaveOneOut, sample_positions
+from dn2.neighbors.leave_one_out import LeaveOneOut
 
 
-def fresh(blocks, k, at_least=0):
-    return LeaveOneOut.of(blocks, ExactIndex(blocks), sample_positions(blocks, at_least), k)
+def sample_positions(parts, at_least=0):
+    return leave_one_out.sample_positions([Block(part) for part in parts], at_least)
+
+
+def fresh(parts, k, at_least=0):
+    blocks = [Block(part) for part in parts]
+    return LeaveOneOut.of(blocks, ExactIndex(blocks), leave_one_out.sample_positions(blocks, at_least), k)
 
 
 def assert_same(one, other):
@@ -55,9 +61,9 @@ def test_an_item_is_not_its_own_neighbor_but_its_copy_is():
 
 
 def test_rows_are_gathered_from_blocks_in_the_order_asked_for(embeddings):
-    blocks = [embeddings[:3], embeddings[3:100], embeddings[100:]]
+    blocks = [Block(embeddings[:3]), Block(embeddings[3:100]), Block(embeddings[100:])]
     places = np.array([119, 0, 3, 2, 99, 100, 3])
-    np.testing.assert_array_equal(leave_one_out.rows_at(blocks, places), embeddings[places])
+    np.testing.assert_array_equal(rows_at(blocks, places), embeddings[places])
 
 
 @st.composite
@@ -179,7 +185,7 @@ def test_every_position_is_drawn_equally_often(monkeypatch):
 @pytest.mark.usefixtures("small_samples")
 def test_a_sample_is_scored_against_all_others_not_against_the_sample(embeddings):
     members = sample_positions([embeddings])
-    loo = LeaveOneOut.of([embeddings], ExactIndex([embeddings]), members, 2)
+    loo = LeaveOneOut.of([Block(embeddings)], ExactIndex([embeddings]), members, 2)
     expected = [naive.mean_squared_distance(embeddings[i], embeddings, 2, exclude=i) for i in members]
     np.testing.assert_allclose(mean_squared_distance(loo.distances), expected, rtol=1e-6)
 

@@ -7,6 +7,7 @@ import numpy as np
 from dn2.bench.data import Flags, Positions
 from dn2.embedding import Vectors
 from dn2.errors import ReferenceTooSmall
+from dn2.neighbors.blocks import Block
 from dn2.neighbors.conformal import Scores
 from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.learnt import Plan, split
@@ -21,9 +22,10 @@ def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
 
 def whitened_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
     """Search as `nearest_distances` does, in the whitening that a random half of the reference rows teaches."""
-    learning, _ = split([reference], 0)
-    learnt = Plan(False, None, None, None, whiten=True).learn([reference], learning, np.empty(0, np.int64))
-    return learnt.index([reference]).search(learnt.compared(queries), min(k, len(reference)))[0]
+    blocks = [Block(reference)]
+    learning, _ = split(blocks, 0)
+    learnt = Plan(False, None, None, None, whiten=True).learn(blocks, learning, np.empty(0, np.int64))
+    return learnt.index(blocks).search(learnt.compared(queries), min(k, len(reference)))[0]
 
 
 def merged(parts: list[Vectors], k: int) -> Vectors:

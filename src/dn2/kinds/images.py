@@ -18,8 +18,9 @@ from dn2.embedding import Progress, embed, embed_items, unreadable_members
 from dn2.errors import NotReproducible
 from dn2.inputs.files import Inputs, Item, find_again, find_groups, find_items
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
+from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances, Positions
+from dn2.neighbors.exact import Distances
 from dn2.neighbors.groups import Pooling
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache

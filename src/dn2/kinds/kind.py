@@ -10,8 +10,9 @@ import numpy as np
 
 from dn2.embedding import Progress, Vectors
 from dn2.inputs.files import Item
+from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances, Positions
+from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.results import Row

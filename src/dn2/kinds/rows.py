@@ -13,7 +13,7 @@ from dn2.errors import InputError
 from dn2.inputs.tables import Table
 from dn2.inputs.vectors import VectorRows
 from dn2.kinds.kind import Batch, ReferenceItem
-from dn2.neighbors.exact import Positions, Vectors
+from dn2.neighbors.blocks import Positions, Vectors
 from dn2.store.results import Row
 
 Rows = Table | VectorRows

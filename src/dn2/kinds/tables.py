@@ -16,8 +16,9 @@ from dn2.inputs.names import few
 from dn2.inputs.tables import Table, read_table
 from dn2.kinds.kind import Batch, Reference, in_blocks
 from dn2.kinds.rows import in_batches, split_rows
+from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances, Positions, Vectors
+from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.results import Contribution, Row

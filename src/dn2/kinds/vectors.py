@@ -11,8 +11,9 @@ from dn2.errors import InputError
 from dn2.inputs.vectors import VectorRows, read_vectors
 from dn2.kinds.kind import Batch, Reference
 from dn2.kinds.rows import in_batches, split_rows
+from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances, Positions
+from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.results import Row

@@ -5,8 +5,9 @@ from __future__ import annotations
 import faiss
 import numpy as np
 
+from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.conformal import Scores
-from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, Positions, Vectors, nearest_first
+from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, nearest_first
 
 # What is asked of the search: this share of the neighbours found, of so many rows of those learnt from, or a quarter.
 RECALL = 0.999

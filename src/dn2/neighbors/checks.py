@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.neighbors.blocks import Positions
 from dn2.neighbors.clean import check_share
 from dn2.neighbors.conformal import check_rate
-from dn2.neighbors.exact import Positions
 from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.normalize import NORMALIZATIONS
 

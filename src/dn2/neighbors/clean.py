@@ -11,8 +11,8 @@ import faiss
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.conformal import Scores, mean_squared_distance
-from dn2.neighbors.exact import Positions, Vectors
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 

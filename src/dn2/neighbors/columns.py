@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.special import ndtri
 
+from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.conformal import Scores
-from dn2.neighbors.exact import Positions, Vectors
 
 MOST_KNOTS = 1_000
 

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
+from dn2.neighbors.blocks import Block, Positions, Vectors, appended, rows_at, to_blocks, without
 from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_positions, check_values
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import (
@@ -20,14 +21,12 @@ from dn2.neighbors.conformal import (
     near_duplicates,
     required_sample,
 )
-from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
+from dn2.neighbors.exact import Distances, ExactIndex
 from dn2.neighbors.learnt import Learnt, Plan, split
-from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, rows_at, sample_positions
+from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, sample_positions
 from dn2.neighbors.normalize import normalize
 from dn2.neighbors.selected import Index
 
-# Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
-BLOCK_ROWS = 16_384
 SPLIT_AT_ONCE = 1 << 22  # numbers
 
 
@@ -94,20 +93,20 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._rows(X, reset=True)
         check_columns(self.categorical_columns or (), rows.shape[1])
         self._check_size(len(rows))
-        blocks = [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
+        blocks = to_blocks(rows)
         if self._plan is not None:
             return self._learn(blocks)
         index = ExactIndex(blocks)
         loo = LeaveOneOut.of(blocks, index, self._members(blocks), int(self.n_neighbors))
         return self._adopt(blocks, index, loo)
 
-    def from_saved(self, blocks: Sequence[Vectors], loo: LeaveOneOut, learnt: Learnt | None) -> Self:
+    def from_saved(self, blocks: Sequence[Block], loo: LeaveOneOut, learnt: Learnt | None) -> Self:
         """Take over a saved reference set: normalised embeddings in blocks of (n_i, d) float32, its leave-one-out
         neighbours, and what was learnt from it."""
         self.check_parameters()
         if (learnt is None) != (self._plan is None):
             raise InputError("a detector that learns from its reference set needs what it learnt, and only that one")
-        self.n_features_in_ = blocks[0].shape[1]
+        self.n_features_in_ = blocks[0].dimension
         return self._adopt(blocks, ExactIndex(blocks) if learnt is None else learnt.index(blocks), loo, learnt)
 
     def add(self, X: Any) -> Self:
@@ -116,11 +115,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         What was learnt from the set is learnt anew."""
         check_is_fitted(self)
         rows = self._rows(X)
-        blocks, first_new = list(self._blocks), self._size
-        if len(blocks[-1]) + len(rows) <= BLOCK_ROWS:
-            blocks[-1] = np.concatenate([blocks[-1], rows])
-        else:
-            blocks += [rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS)]
+        blocks, first_new = appended(self._blocks, to_blocks(rows)), self._size
         if self._learnt is not None:
             return self._learn(blocks, self._learnt.readmitted)
         index = ExactIndex(blocks)
@@ -134,14 +129,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         removed = check_positions(positions, self._size)
         self._check_size(self._size - len(removed))
-        keep = np.ones(self._size, bool)
-        keep[removed] = False
-        parts = np.split(keep, np.cumsum([len(block) for block in self._blocks])[:-1])
-        blocks = [
-            block if part.all() else np.ascontiguousarray(block[part])
-            for block, part in zip(self._blocks, parts, strict=True)
-            if part.any()
-        ]
+        blocks = without(self._blocks, removed)
         if self._learnt is not None:
             readmitted = np.setdiff1d(self._learnt.readmitted, removed)
             return self._learn(blocks, renumbered(readmitted, removed))
@@ -167,7 +155,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         plan = Plan.of(self.get_params())
         return plan if plan.learns else None
 
-    def _learn(self, blocks: Sequence[Vectors], readmitted: Positions | None = None) -> Self:
+    def _learn(self, blocks: Sequence[Block], readmitted: Positions | None = None) -> Self:
         """Learn from a random part of the set and calibrate with the rest of it."""
         assert self._plan is not None
         learning, members = split(blocks, required_sample(self.false_alarm_rate))
@@ -181,14 +169,14 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self._adopt(blocks, index, learnt.leave_one_out(blocks, index, members, k), learnt)
 
-    def _members(self, blocks: Sequence[Vectors]) -> Positions:
+    def _members(self, blocks: Sequence[Block]) -> Positions:
         members = sample_positions(blocks, required_sample(self.false_alarm_rate))
         attainable_rate(self.false_alarm_rate, len(members))  # refused before the search rather than after it
         return members
 
     def _adopt(
         self,
-        blocks: Sequence[Vectors],
+        blocks: Sequence[Block],
         index: Index,
         loo: LeaveOneOut,
         learnt: Learnt | None = None,
@@ -277,8 +265,8 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     @property
-    def blocks_(self) -> list[Vectors]:
-        """The reference set as normalised arrays of shape (n_i, d)."""
+    def blocks_(self) -> list[Block]:
+        """The reference set, normalised, as it is stored; `np.asarray` of a block gives its rows, (n_i, d)."""
         return self._blocks
 
     @property

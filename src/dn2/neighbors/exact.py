@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import faiss
 import numpy as np
 
-Vectors = np.ndarray[Any, np.dtype[np.float32]]
+from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
+
 Distances = np.ndarray[Any, np.dtype[np.float32]]
-Positions = np.ndarray[Any, np.dtype[np.int64]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
 
 QUERIES_AT_ONCE = 16_384  # for short rows faiss turns to matrix products, three times as fast, only with thousands
 SPARE_CANDIDATES = 8
 MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no slower
 DISTANCES_AT_ONCE = 1 << 22
+GATHERED_AT_ONCE = 1 << 21  # numbers of rows that must be decoded: they stay in the processor's cache
 REACH_ROUNDED = 1.01  # a share by which no direct distance is off
 
 
 class ExactIndex:
     """The k nearest rows by squared L2, provably, with ties broken by position.
 
-    blocks : the reference set as arrays of shape (n_i, d), C-contiguous float32 (memory maps too), searched in
-        place; a position counts through all of them.
+    blocks : the reference set; arrays of shape (n_i, d), C-contiguous float32 (memory maps too), are searched in place.
+        A position counts through all of them.
 
     Distances expanded as |x|^2 + |y|^2 - 2xy are fast, but off by rounding: a copy would not lie at distance 0.
     They only propose candidates; the distances returned are computed directly, pair by pair, and so depend on
     nothing but the pair.  A query whose candidates cannot be shown to contain its neighbours gets more of them."""
 
-    def __init__(self, blocks: Sequence[Vectors]) -> None:
-        self.blocks = list(blocks)
-        self.starts = np.concatenate([[0], np.cumsum([len(block) for block in self.blocks])]).astype(np.int64)
+    def __init__(self, blocks: Sequence[Block | Vectors]) -> None:
+        self.blocks = [block if isinstance(block, Block) else Block(block) for block in blocks]
+        self.starts = first_positions(self.blocks)
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -75,8 +76,8 @@ class ExactIndex:
         """Return (n, count) candidates and, per query, a distance (rounded) that nothing else is nearer than."""
         distances = np.empty((len(queries), 0), np.float32)
         positions = np.empty((len(queries), 0), np.int64)
-        for block, start in zip(self.blocks, self.starts[:-1], strict=True):
-            near, ids = faiss.knn(queries, block, min(count, len(block)))
+        for start, rows in self._parts():
+            near, ids = faiss.knn(queries, rows, min(count, len(rows)))
             distances = np.concatenate([distances, near], axis=1)
             positions = np.concatenate([positions, ids + start], axis=1)
             if distances.shape[1] > count:
@@ -96,12 +97,12 @@ class ExactIndex:
     def _compare_with_all(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
         """Search by direct distances alone, for queries with too many neighbours about equally near."""
         best = np.full((len(queries), k), ~np.uint64(0))
-        for block, start in zip(self.blocks, self.starts[:-1], strict=True):
+        for start, block in self._parts():
             ids = np.arange(len(block), dtype=np.int64)
             open_ = np.flatnonzero(_unpacked(best[:, -1])[0] != 0)  # k copies at lower positions stay the nearest
             step = max(1, DISTANCES_AT_ONCE // max(1, len(block)))
             for rows in (open_[at : at + step] for at in range(0, len(open_), step)):
-                distances = _direct(queries[rows], block, np.tile(ids, (len(rows), 1)))
+                distances = direct(queries[rows], block, np.tile(ids, (len(rows), 1)))
                 if exclude is not None:
                     own = exclude[rows] - start
                     inside = (own >= 0) & (own < len(block))
@@ -113,14 +114,33 @@ class ExactIndex:
     def distances(self, queries: Vectors, positions: Positions) -> Distances:
         """Compute squared L2 distances directly.
 
-        queries : (n, d); positions : (n, m), the rows to compare each query with.  Returns (n, m) float32."""
-        distances = np.full(positions.shape, np.inf, np.float32)
+        queries : (n, d); positions : (n, m), the rows to compare each query with, -1 for none.
+        Returns (n, m) float32, infinite for none."""
         queries = np.ascontiguousarray(queries)
-        for block, start in zip(self.blocks, self.starts[:-1], strict=True):
-            inside = (positions >= start) & (positions < start + len(block))
-            part = _direct(queries, block, np.where(inside, positions - start, -1))
+        if all(block.in_place is not None for block in self.blocks):
+            return self._distances_in_place(queries, positions)
+        distances = np.empty(positions.shape, np.float32)
+        step = max(1, GATHERED_AT_ONCE // max(1, positions.shape[1] * queries.shape[1]))
+        for some in (slice(start, start + step) for start in range(0, len(queries), step)):
+            wanted = np.unique(positions[some])
+            wanted = wanted[wanted >= 0]
+            places = np.where(positions[some] < 0, -1, np.searchsorted(wanted, positions[some]))
+            distances[some] = direct(queries[some], rows_at(self.blocks, wanted), places)
+        return distances
+
+    def _distances_in_place(self, queries: Vectors, positions: Positions) -> Distances:
+        distances = np.full(positions.shape, np.inf, np.float32)
+        for start, rows in self._parts():
+            inside = (positions >= start) & (positions < start + len(rows))
+            part = direct(queries, rows, np.where(inside, positions - start, -1))
             distances[inside] = part[inside]
         return distances
+
+    def _parts(self) -> Iterator[tuple[int, Vectors]]:
+        """Iterate over (first position, rows) of the whole set."""
+        for block, start in zip(self.blocks, self.starts.tolist(), strict=False):
+            for place, rows in block.parts():
+                yield start + place, rows
 
     def _rounding_error(self, queries: Vectors, nearest: Distances) -> Distances:
         """Bound the error of an expanded distance, and of a direct one: d roundings each, of terms that sum to at
@@ -137,10 +157,10 @@ class ExactIndex:
 
     @cached_property
     def _longest(self) -> float:
-        return math.sqrt(max((_squared_lengths(block).max() for block in self.blocks), default=0.0))
+        return math.sqrt(max((_squared_lengths(rows).max() for _, rows in self._parts()), default=0.0))
 
 
-def _direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
+def direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
     """Compute the squared L2 distances of each query, (n, d), to some rows of a block, (n, m); id -1 gives infinity."""
     distances = np.empty(ids.shape, np.float32)
     faiss.fvec_L2sqr_by_idx(

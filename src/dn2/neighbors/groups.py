@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.neighbors.blocks import Vectors
 from dn2.neighbors.conformal import Scores
-from dn2.neighbors.exact import Vectors
 from dn2.neighbors.normalize import NORMALIZATIONS
 
 MEAN, GEOMETRIC = "mean", "geometric"

@@ -11,7 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.exact import ExactIndex, Positions, Vectors
+from dn2.neighbors.blocks import Positions, Vectors
+from dn2.neighbors.exact import ExactIndex
 
 
 def find_centroids(rows: Vectors, count: int) -> tuple[Vectors, Positions]:

@@ -12,13 +12,13 @@ from typing import Any, Self
 
 import numpy as np
 
+from dn2.neighbors.blocks import Block, Positions, Vectors, rows_at
 from dn2.neighbors.cells import find_cells
 from dn2.neighbors.clean import Judges, Share, estimate_share
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Calibration, Scores
-from dn2.neighbors.exact import Positions, Vectors
 from dn2.neighbors.kmeans import find_centroids, parse_index
-from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, random_order, rows_at
+from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, random_order
 from dn2.neighbors.selected import SelectedIndex
 from dn2.neighbors.whitening import MOST_ROWS, find_whitening, whiten
 
@@ -81,7 +81,7 @@ class Learnt:
         """How the columns of a table are made alike."""
         return Scaling(self.scaling, self.categories)
 
-    def index(self, blocks: Sequence[Vectors]) -> SelectedIndex:
+    def index(self, blocks: Sequence[Block]) -> SelectedIndex:
         """Return the index that queries are compared with; blocks : the whole reference set."""
         if len(self.representatives):
             return SelectedIndex(self.centroids, self.representatives)
@@ -96,7 +96,7 @@ class Learnt:
         """Return normalised rows, (n, d), as the index compares them."""
         return whiten(self.columns.apply(rows), self.directions, self.factors)
 
-    def leave_one_out(self, blocks: Sequence[Vectors], index: SelectedIndex, members: Positions, k: int) -> LeaveOneOut:
+    def leave_one_out(self, blocks: Sequence[Block], index: SelectedIndex, members: Positions, k: int) -> LeaveOneOut:
         """Search for the neighbours of some items of the whole reference set."""
         return LeaveOneOut(members, *index.search(self.compared(rows_at(blocks, members)), k, exclude=members))
 
@@ -209,11 +209,11 @@ class Plan:
         """Whether there is anything to learn."""
         return self.clean or self.scale or self.whiten or bool(self.approximate) or self.centroids is not None
 
-    def learn(self, blocks: Sequence[Vectors], learning: Positions, readmitted: Positions) -> Learnt:
+    def learn(self, blocks: Sequence[Block], learning: Positions, readmitted: Positions) -> Learnt:
         """Learn from the rows at some positions of the reference set."""
-        learnt = Learnt.nothing(blocks[0].shape[1], readmitted)
+        learnt = Learnt.nothing(blocks[0].dimension, readmitted)
         if self.scale:
-            most = min(MOST_SCALED, max(1_000, MOST_SCALED_VALUES // blocks[0].shape[1]))
+            most = min(MOST_SCALED, max(1_000, MOST_SCALED_VALUES // blocks[0].dimension))
             found = Scaling.find(rows_at(blocks, learning[:most]), self.categorical)
             learnt = replace(learnt, scaling=found.numbers, categories=found.categories)
         if self.clean:
@@ -232,7 +232,7 @@ class Plan:
             learnt = replace(learnt, cells=cells, probing=probing)
         return learnt
 
-    def _set_aside(self, blocks: Sequence[Vectors], learning: Positions, learnt: Learnt) -> tuple[Positions, Scores]:
+    def _set_aside(self, blocks: Sequence[Block], learning: Positions, learnt: Learnt) -> tuple[Positions, Scores]:
         judges = learning[:MOST_JUDGES]
         rows = learnt.compared(rows_at(blocks, judges))
         share = estimate_share(rows)
@@ -244,7 +244,7 @@ class Plan:
         return aside, np.array([share.estimate, share.low, share.high])
 
 
-def split(blocks: Sequence[Vectors], at_least: int) -> tuple[Positions, Positions]:
+def split(blocks: Sequence[Block], at_least: int) -> tuple[Positions, Positions]:
     """Split a reference set at random into the part to learn from and the part that calibrates: positions of each.
 
     at_least : how many the false-alarm rate takes, where half of the set has them and `SAMPLE_SIZE` does not.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors
+from dn2.neighbors.blocks import Block, Draws, Positions, rows_at
+from dn2.neighbors.exact import Distances, ExactIndex
 from dn2.neighbors.selected import Index
-
-Draws = np.ndarray[Any, np.dtype[np.uint64]]
 
 ALL_UP_TO = 20_000
 SAMPLE_SIZE = 10_000
@@ -32,7 +29,7 @@ class LeaveOneOut:
     neighbors: Positions
 
     @classmethod
-    def of(cls, blocks: Sequence[Vectors], index: Index, members: Positions, k: int) -> LeaveOneOut:
+    def of(cls, blocks: Sequence[Block], index: Index, members: Positions, k: int) -> LeaveOneOut:
         """Search for the neighbours of some items of a set given in blocks of (n_i, d)."""
         return cls(members, *index.search(rows_at(blocks, members), k, exclude=members))
 
@@ -41,12 +38,7 @@ class LeaveOneOut:
         k = self.distances.shape[1]
         kept = np.isin(self.members, members)
         stay = self.members[kept]
-        new_blocks = [
-            block[max(0, first_new - start) :]
-            for block, start in zip(index.blocks, index.starts, strict=False)
-            if start + len(block) > first_new
-        ]
-        added = ExactIndex(new_blocks)
+        added = ExactIndex([rows_at(index.blocks, np.arange(first_new, len(index)))])
         distances, neighbors = added.search(rows_at(index.blocks, stay), min(k, len(added)))
         distances = np.concatenate([self.distances[kept], distances], axis=1)
         neighbors = np.concatenate([self.neighbors[kept], neighbors + first_new], axis=1)
@@ -80,7 +72,7 @@ class LeaveOneOut:
         )
 
 
-def sample_positions(blocks: Sequence[Vectors], at_least: int = 0) -> Positions:
+def sample_positions(blocks: Sequence[Block], at_least: int = 0) -> Positions:
     """Choose the items that calibrate: all of a set of up to `ALL_UP_TO`, else a random sample.
 
     at_least : how many the false-alarm rate takes, where that is more than `SAMPLE_SIZE`.
@@ -91,33 +83,24 @@ def sample_positions(blocks: Sequence[Vectors], at_least: int = 0) -> Positions:
     return np.sort(random_order(blocks)[: max(SAMPLE_SIZE, at_least)])
 
 
-def random_order(blocks: Sequence[Vectors]) -> Positions:
+def random_order(blocks: Sequence[Block]) -> Positions:
     """Shuffle a set given in blocks: all its positions, (n,).
 
     Rows are drawn by a hash of their content, so that the draw does not depend on the order in which the set came
     to be: after adding and removing it is the draw of a fresh fit.  Copies of a row are drawn one by one: all of
     them together, or none, would be no random sample."""
-    n = sum(len(block) for block in blocks)
-    draws = np.fromiter(
-        (int.from_bytes(hashlib.blake2b(row.data, digest_size=8).digest()) for block in blocks for row in block),
-        np.uint64,
-        n,
-    )
-    order = np.argsort(draws, kind="stable")
-    draws = draws[order]
-    copy = np.arange(n, dtype=np.uint64) - np.searchsorted(draws, draws).astype(np.uint64)
-    shuffled: Positions = order[np.argsort(_mixed(draws + copy), kind="stable")].astype(np.int64)
+    shuffled: Positions = np.argsort(draw(blocks), kind="stable").astype(np.int64)
     return shuffled
 
 
-def rows_at(blocks: Sequence[Vectors], positions: Positions) -> Vectors:
-    """Gather rows of a set given in blocks: (m, d) float32, contiguous."""
-    starts = np.cumsum([0] + [len(block) for block in blocks])
-    rows = np.empty((len(positions), blocks[0].shape[1]), np.float32)
-    for block, start in zip(blocks, starts, strict=False):
-        inside = (positions >= start) & (positions < start + len(block))
-        rows[inside] = block[positions[inside] - start]
-    return rows
+def draw(blocks: Sequence[Block]) -> Draws:
+    """Draw a random number for each row of a set, (n,): see `random_order`."""
+    draws = np.concatenate([block.draws for block in blocks])
+    order = np.argsort(draws, kind="stable")
+    ascending = draws[order]
+    copy = np.arange(len(draws), dtype=np.uint64) - np.searchsorted(ascending, ascending).astype(np.uint64)
+    draws[order] = _mixed(ascending + copy)
+    return draws
 
 
 def _mixed(draws: Draws) -> Draws:

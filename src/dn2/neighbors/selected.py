@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.cells import CellIndex
-from dn2.neighbors.exact import Distances, ExactIndex, Positions, Vectors, nearest_first
+from dn2.neighbors.exact import Distances, ExactIndex, nearest_first
 
 CANDIDATES_AT_ONCE = 1 << 22
 WORDS_AT_ONCE = 1 << 20

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.decomposition import PCA
 
-from dn2.neighbors.exact import ExactIndex, Vectors
+from dn2.neighbors.blocks import Vectors
+from dn2.neighbors.exact import ExactIndex
 
 # The power of a direction's variance, over the mean one, that coordinates are divided by: 1/2 would whiten in full.
 POWER = 0.25

@@ -1,0 +1,175 @@
+"""Rows of a reference set as they are stored: in full, in half precision, or in 8 bits; and without those removed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from dn2.errors import InputError
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+Stored = np.ndarray[Any, np.dtype[Any]]
+Positions = np.ndarray[Any, np.dtype[np.int64]]
+Draws = np.ndarray[Any, np.dtype[np.uint64]]
+
+STORAGES = {"float32": np.dtype(np.float32), "float16": np.dtype(np.float16), "uint8": np.dtype(np.uint8)}
+SCALE_BYTES = 8  # at the end of a row of 8-bit numbers: its least value and its step, two float32
+LEVELS = 255
+DECODED_AT_ONCE = 1 << 22  # numbers
+
+# Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
+BLOCK_ROWS = 16_384
+
+
+class Block:
+    """Some consecutive rows of a reference set.
+
+    stored : (m, d) float32 or float16, or (m, d + 8) uint8, see `encode`; a memory map, too.
+    kept : which of them are in the set, ascending; None for all of them.
+    draws : (m,) see `Block.draws`, if they are known.
+
+    Places count the rows that are kept."""
+
+    def __init__(self, stored: Stored, kept: Positions | None = None, draws: Draws | None = None) -> None:
+        self.stored = stored
+        self.kept = None if kept is not None and len(kept) == len(stored) else kept
+        if draws is not None:
+            self.all_draws = draws
+
+    def __len__(self) -> int:
+        return len(self.stored if self.kept is None else self.kept)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.rows(0, len(self)), dtype, copy=copy)
+
+    @property
+    def dimension(self) -> int:
+        """The length d of the rows."""
+        return int(self.stored.shape[1]) - (SCALE_BYTES if self.stored.dtype == np.uint8 else 0)
+
+    @property
+    def in_place(self) -> Vectors | None:
+        """The rows, (n, d), where they are stored as float32 and all kept: no copy."""
+        return self.stored if self.kept is None and self.stored.dtype == np.float32 else None
+
+    @property
+    def draws(self) -> Draws:
+        """A number for each row, (n,), that depends on its content alone: what random samples are drawn by."""
+        return self.all_draws if self.kept is None else self.all_draws[self.kept]
+
+    @cached_property
+    def all_draws(self) -> Draws:
+        """The draws of all stored rows, (m,)."""
+        digests = (hashlib.blake2b(row.data, digest_size=8).digest() for row in self.stored)
+        return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
+
+    def rows(self, start: int, stop: int) -> Vectors:
+        """Return consecutive rows, (stop - start, d)."""
+        return decode(self.stored[start:stop] if self.kept is None else self.stored[self.kept[start:stop]])
+
+    def take(self, places: Positions) -> Vectors:
+        """Return rows at some places: (m, d)."""
+        return decode(self.stored[places if self.kept is None else self.kept[places]])
+
+    def parts(self) -> Iterator[tuple[int, Vectors]]:
+        """Iterate over (first place, rows), few enough rows at a time where they must be decoded."""
+        step = len(self) if self.in_place is not None else max(1, DECODED_AT_ONCE // self.dimension)
+        for start in range(0, len(self), step):
+            yield start, self.rows(start, min(start + step, len(self)))
+
+    def without(self, places: Positions) -> Block:
+        """Leave out rows, without copying the others."""
+        kept = np.arange(len(self.stored)) if self.kept is None else self.kept
+        return Block(self.stored, np.delete(kept, places), self.all_draws)
+
+    def joined(self, other: Block) -> Block:
+        """Append another block of the same storage."""
+        one = self.compact()
+        draws = np.concatenate([one.draws, other.draws])
+        return Block(np.concatenate([one.stored, other.stored]), None, draws)
+
+    def compact(self) -> Block:
+        """Copy what is kept, so that nothing of the other rows remains."""
+        if self.kept is None:
+            return self
+        return Block(np.ascontiguousarray(self.stored[self.kept]), None, self.draws)
+
+
+def to_blocks(rows: Vectors, storage: str = "float32") -> list[Block]:
+    """Store rows, (n, d), in blocks."""
+    parts = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
+    return [Block(encode(part, storage)) for part in parts]
+
+
+def appended(blocks: Sequence[Block], new: Sequence[Block]) -> list[Block]:
+    """Append rows to a set, to its last block if they fit in."""
+    if len(blocks[-1]) + sum(len(block) for block in new) <= BLOCK_ROWS:
+        return [*blocks[:-1], blocks[-1].joined(new[0])]
+    return [*blocks, *new]
+
+
+def without(blocks: Sequence[Block], positions: Positions) -> list[Block]:
+    """Leave out rows of a set at some positions, ascending."""
+    starts = first_positions(blocks)
+    cuts = np.searchsorted(positions, starts)
+    parts = [
+        block if first == last else block.without(positions[first:last] - start).compact()
+        for block, start, first, last in zip(blocks, starts, cuts, cuts[1:], strict=False)
+    ]
+    return [block for block in parts if len(block)]
+
+
+def encode(rows: Vectors, storage: str) -> Stored:
+    """Round rows, (n, d), to what a storage holds.
+
+    `float16`: half precision.  `uint8`: each row by 255 equal steps from its least to its largest value, which depends
+    on nothing but the row; both ends of the scale follow the steps, (n, d + 8).
+    Raises InputError for values beyond float16."""
+    if storage == "float32":
+        return rows
+    if storage == "float16":
+        if np.abs(rows).max(initial=0) > np.finfo(np.float16).max:
+            raise InputError(
+                f"float16 holds values up to {np.finfo(np.float16).max:.0f}, got {np.abs(rows).max():.4g}; "
+                "scale them down, or store uint8 or float32"
+            )
+        return rows.astype(np.float16)
+    least = rows.min(axis=1, keepdims=True)
+    step = (rows.max(axis=1, keepdims=True) - least) / np.float32(LEVELS)
+    levels = np.rint((rows - least) / np.where(step > 0, step, np.float32(1))).clip(0, LEVELS).astype(np.uint8)
+    return np.concatenate([levels, np.concatenate([least, step], axis=1).view(np.uint8)], axis=1)
+
+
+def decode(stored: Stored) -> Vectors:
+    """Return what stored rows stand for: (n, d) float32; float32 itself is not copied."""
+    if stored.dtype != np.uint8:
+        return np.asarray(stored, np.float32)
+    ends = np.ascontiguousarray(stored[:, -SCALE_BYTES:]).view(np.float32)
+    rows = stored[:, :-SCALE_BYTES].astype(np.float32)
+    rows *= ends[:, 1:]
+    rows += ends[:, :1]
+    return rows
+
+
+def as_stored(rows: Vectors, storage: str) -> Vectors:
+    """Round queries, (n, d), as the rows that they are compared with are."""
+    return decode(encode(rows, storage))
+
+
+def first_positions(blocks: Sequence[Block]) -> Positions:
+    """Return the position of each block's first row, and the number of all rows: (len(blocks) + 1,)."""
+    return np.cumsum([0] + [len(block) for block in blocks], dtype=np.int64)
+
+
+def rows_at(blocks: Sequence[Block], positions: Positions) -> Vectors:
+    """Gather rows of a set given in blocks: (m, d) float32, contiguous."""
+    rows = np.empty((len(positions), blocks[0].dimension), np.float32)
+    for block, start in zip(blocks, first_positions(blocks), strict=False):
+        inside = (positions >= start) & (positions < start + len(block))
+        if inside.any():
+            rows[inside] = block.take(positions[inside] - start)
+    return rows
