@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain, compress, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,8 @@ def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept]:
             raise ValueError(f"codes of {of_codes.shape} {of_codes.dtype} for {len(rows)} rows")
     sizes = [len(one) for one in stored]
     kept = Kept(sizes, files.arrays("removed")["rows"]) if "removed" in parts else Kept(sizes)
+    if len(kept.removed) != files.manifest.get("removed_in_files", 0):
+        raise ValueError(f"{len(kept.removed)} removed rows")
     return list(map(Block, stored, kept.by_shard, draws, codes)), kept
 
 
@@ -200,15 +203,12 @@ def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
 
 
 def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
+    names, paths, digests = zip(*map(itemgetter("item", "path", "sha256"), rows), strict=True)
+    # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
+    "".join(chain(names, paths, digests)).encode()
     once: dict[str, str] = {}  # the rows of a table share its path and its digest
     share = once.setdefault
-    items = [
-        ReferenceItem(row["item"], share(path := row["path"], path), share(digest := row["sha256"], digest))
-        for row in rows
-    ]
-    # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
-    "".join(chain.from_iterable(items)).encode()
-    return items
+    return list(map(ReferenceItem, names, map(share, paths, paths), map(share, digests, digests)))
 
 
 @contextmanager
