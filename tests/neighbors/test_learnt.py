@@ -61,10 +61,8 @@ def test_who_calibrates_depends_on_no_order(seed, block):
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 3, size=(30, 3)).astype(np.float32)  # with copies
     order = rng.permutation(30)
-    (learning, members), (other_learning, other_members) = (
-        split([Block(rows)], 0),
-        split(in_blocks(rows[order], block), 0),
-    )
+    learning, members = split([Block(rows)], 0)
+    other_learning, other_members = split(in_blocks(rows[order], block), 0)
     assert rows[learning].tolist() == rows[order][other_learning].tolist()
     assert sorted(rows[members].tolist()) == sorted(rows[order][other_members].tolist())
 
