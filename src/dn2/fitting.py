@@ -18,10 +18,10 @@ from dn2.kinds.tables import Tables
 from dn2.kinds.vectors import Vectors
 from dn2.model import Model
 from dn2.neighbors.checks import check_normalization
+from dn2.neighbors.choice import parse_index
 from dn2.neighbors.conformal import attainable_rate
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.groups import Pooling
-from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.learnt import Plan
 from dn2.presets import NEIGHBORS_IF_CONTAMINATED, Preset, get_preset
 from dn2.store.cache import Cache
@@ -133,11 +133,11 @@ def _fit(
     parameters = detector.get_params()
     # From one half of the items; the other half calibrates.  If a rate is not attainable even with all of them, it is
     # refused before the work.
-    learns = Plan.of(parameters).learns
+    learns = Plan.of(parameters, n, kind.dimension).learns
     attainable_rate(parameters["false_alarm_rate"], *((max(1, n // 2), n) if learns else (n,)))
     if n_neighbors is None:
         k = NEIGHBORS_IF_CONTAMINATED if parameters["contaminated"] else chosen.neighbors_among(n)
-        detector.set_params(n_neighbors=k if parse_index(parameters["index"]) is None else 1)
+        detector.set_params(n_neighbors=1 if parse_index(parameters["index"]).name == "kmeans" else k)
     detector.check_parameters()
     reference = kind.reference(found, progress)
     if whiten_by_preset:

@@ -178,7 +178,7 @@ class Model:
         return {
             **self.kind.describe(),
             "detector": self.detector.get_params(),
-            "search": {"method": "exact"} if self.detector.learnt_ is None else self.detector.learnt_.search,
+            "search": self.detector.search_,
             "calibration": self.calibration.as_dict(self.false_alarm_rate),
             "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside_)},
         }

@@ -81,14 +81,20 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     detector = KNNDetector(**files.manifest["detector"])
     learnt = None
     if "learnt" in files.manifest["parts"]:
-        nothing = asdict(Learnt.nothing(kind.dimension))
-        later = {
-            name: nothing[name] for name in ("scaling", "categories", "cells", "probing")
-        }  # not in models at first
-        learnt = Learnt(**later | files.arrays("learnt"))
+        learnt = Learnt(**_completed(files.arrays("learnt"), kind.dimension))
         learnt.check(len(items), kind.dimension, detector.n_neighbors)
     _check_shapes(blocks, loo, len(items), kind.dimension, detector.n_neighbors)
     return Model(kind, detector.from_saved(blocks, loo, learnt), items)
+
+
+def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
+    """Add to what was learnt what earlier releases did not have."""
+    if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall: as many candidates as are sure to do
+        searched, recall = arrays["probing"]
+        arrays["probing"] = np.array([searched, 1, recall])
+    later = ("scaling", "categories", "cells", "reduction", "levels", "probing", "drawn", "size")
+    nothing = asdict(Learnt.nothing(dimension))
+    return {name: nothing[name] for name in later} | arrays
 
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:

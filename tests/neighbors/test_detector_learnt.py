@@ -350,9 +350,9 @@ def test_where_nothing_stands_aside_nothing_can_be_taken_back(dirty):
     [
         ({"index": "kmeans:5"}, "compared with its nearest centroid: n_neighbors must be 1, got 2"),
         ({"index": "kmeans:5", "n_neighbors": 3}, "n_neighbors must be 1, got 3"),
-        ({"index": "kmeans:0", "n_neighbors": 1}, "the index must be auto, exact, approximate or kmeans:C"),
-        ({"index": "tree"}, "the index must be auto, exact, approximate or kmeans:C"),
-        ({"index": None}, "the index must be auto, exact, approximate or kmeans:C"),
+        ({"index": "kmeans:0", "n_neighbors": 1}, "the index must be auto, exact, kdtree, kmeans-tree"),
+        ({"index": "tree"}, "the index must be auto, exact, kdtree, kmeans-tree"),
+        ({"index": None}, "the index must be auto, exact, kdtree, kmeans-tree"),
         ({"contaminated": True, "drop": -0.1}, "the share to drop must be at least 0 and less than 1, got -0.1"),
         ({"contaminated": True, "drop": 1}, "the share to drop must be at least 0 and less than 1, got 1"),
         ({"contaminated": True, "drop": math.nan}, "the share to drop must be at least 0 and less than 1, got nan"),

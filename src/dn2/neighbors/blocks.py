@@ -14,9 +14,10 @@ from dn2.errors import InputError
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Stored = np.ndarray[Any, np.dtype[Any]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
+Codes = np.ndarray[Any, np.dtype[np.uint8]]
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
 
-STORAGES = {"float32": np.dtype(np.float32), "float16": np.dtype(np.float16), "uint8": np.dtype(np.uint8)}
+STORAGES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("float32", "float16", "uint8")}
 SCALE_BYTES = 8  # at the end of a row of 8-bit numbers: its least value and its step, two float32
 LEVELS = 255
 DECODED_AT_ONCE = 1 << 22  # numbers
@@ -31,11 +32,19 @@ class Block:
     stored : (m, d) float32 or float16, or (m, d + 8) uint8, see `encode`; a memory map, too.
     kept : which of them are in the set, ascending; None for all of them.
     draws : (m,) see `Block.draws`, if they are known.
+    codes : (n, bytes) what an approximate search keeps of the rows, if it is known; see `Cells.encode`.
 
     Places count the rows that are kept."""
 
-    def __init__(self, stored: Stored, kept: Positions | None = None, draws: Draws | None = None) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        kept: Positions | None = None,
+        draws: Draws | None = None,
+        codes: Codes | None = None,
+    ) -> None:
         self.stored = stored
+        self.codes = codes
         self.kept = None if kept is not None and len(kept) == len(stored) else kept
         if draws is not None:
             self.all_draws = draws
@@ -84,19 +93,26 @@ class Block:
     def without(self, places: Positions) -> Block:
         """Leave out rows, without copying the others."""
         kept = np.arange(len(self.stored)) if self.kept is None else self.kept
-        return Block(self.stored, np.delete(kept, places), self.all_draws)
+        codes = None if self.codes is None else np.delete(self.codes, places, axis=0)
+        return Block(self.stored, np.delete(kept, places), self.all_draws, codes)
+
+    def without_codes(self) -> Block:
+        """Forget what a search keeps of the rows."""
+        return Block(self.stored, self.kept, self.all_draws)
 
     def joined(self, other: Block) -> Block:
         """Append another block of the same storage."""
         one = self.compact()
         draws = np.concatenate([one.draws, other.draws])
-        return Block(np.concatenate([one.stored, other.stored]), None, draws)
+        known = one.codes is not None and other.codes is not None
+        codes = np.concatenate([one.codes, other.codes]) if known else None
+        return Block(np.concatenate([one.stored, other.stored]), None, draws, codes)
 
     def compact(self) -> Block:
         """Copy what is kept, so that nothing of the other rows remains."""
         if self.kept is None:
             return self
-        return Block(np.ascontiguousarray(self.stored[self.kept]), None, self.draws)
+        return Block(np.ascontiguousarray(self.stored[self.kept]), None, self.draws, self.codes)
 
 
 def to_blocks(rows: Vectors, storage: str = "float32") -> list[Block]:
