@@ -91,7 +91,7 @@ def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
     """Add to what was learnt what earlier releases did not have."""
     if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall: as many candidates as are sure to do
         searched, recall = arrays["probing"]
-        arrays["probing"] = np.array([searched, 1, recall])
+        arrays["probing"] = np.array([searched, 1, recall, np.nan, np.nan])
     later = ("scaling", "categories", "cells", "reduction", "levels", "probing", "drawn", "size")
     nothing = asdict(Learnt.nothing(dimension))
     return {name: nothing[name] for name in later} | arrays

@@ -25,7 +25,7 @@ def clustered(n, seed=0, d=6):
 def around(centres, n_searched):
     """Return cells of rows that are compared as they are."""
     nothing = np.empty((0, centres.shape[1]), np.float32)
-    return Cells(centres, nothing, np.empty((0, 16), np.float32), n_searched, 1, 1.0)
+    return Cells(centres, nothing, np.empty((0, 16), np.float32), n_searched, 1, cells_module.NOT_MEASURED)
 
 
 def found_in(rows, k=2, recall=RECALL):
@@ -83,7 +83,7 @@ def test_a_copy_lies_at_distance_0():
 def test_as_many_cells_are_searched_as_find_what_is_promised(recall):
     rows = clustered(4_000)
     cells = found_in(rows, recall=recall)
-    assert recall <= cells.recall <= 1
+    assert recall <= cells.accuracy.recall <= 1
     assert 1 <= cells.n_searched <= len(cells.centres) / 2
     queries = clustered(100, seed=3)
     found = CellIndex([Block(rows)], cells).search(queries, 2)[0]
@@ -101,7 +101,7 @@ def test_the_recall_that_is_told_is_that_of_rows_among_the_others(either_way):
     for own, (row, near) in enumerate(zip(tried, candidates, strict=True)):
         apart = sorted(naive.squared_distance(row, rows[one]) for one in near if one not in (own, -1))[:2]
         found += [far <= expected[own, 1] * (1 + 1e-5) for far in apart]
-    assert cells.recall == pytest.approx(np.mean(found), abs=0.004)
+    assert cells.accuracy.recall == pytest.approx(np.mean(found), abs=0.004)
 
 
 def test_where_cells_do_not_help_there_are_none():
@@ -148,7 +148,7 @@ def test_the_same_rows_give_the_same_cells_bit_for_bit():
     one, other = (found_in(clustered(3_000)) for _ in range(2))
     for name in ("centres", "reduction", "levels"):
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
-    assert (one.n_searched, one.n_candidates, one.recall) == (other.n_searched, other.n_candidates, other.recall)
+    assert (one.n_searched, one.n_candidates, one.accuracy) == (other.n_searched, other.n_candidates, other.accuracy)
 
 
 @pytest.mark.usefixtures("either_way")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import faiss
 import numpy as np
 
+from dn2.neighbors.accuracy import Accuracy, choose_tried
 from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
 from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, nearest_first
 
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
 
-TRIED = 1_000  # rows of those learnt from that recall is measured with, or a quarter of them
 CELL_ROWS = 64  # that teach one cell
 ITERATIONS = 10
 
@@ -23,9 +23,10 @@ REDUCED_FROM, REDUCED_TO, LEVELS, BITS = 256, 128, 16, 4
 REDUCTION_ROWS = 20_000  # that teach it
 
 CANDIDATES = (25, 50, 100, 200, 400)  # how many rows of the reduced space may be compared in full
-FIRST_PROBED = 64  # the share of the cells that is tried first, as 1 / share
-COMPARED_COST = 1_000  # what comparing a row in full takes, in rows compared in the reduced space; measured
+FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
+COMPARED_COST = 250  # what comparing a row in full takes, in rows compared in the reduced space; measured
 ROWS_AT_ONCE = 16_384
+NOT_MEASURED = Accuracy(0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,14 @@ class Cells:
     reduction : (r, d) float32, the directions that long rows are reduced to, and levels : (r, 16) float32, the steps
         that their differences from the centre are rounded to; both empty where rows are compared as they are.
     n_searched : how many cells are searched; n_candidates : how many of the rows found there are compared in full.
-    recall : the share of the nearest neighbours that this finds of the rows learnt from."""
+    accuracy : what this loses."""
 
     centres: Vectors
     reduction: Vectors
     levels: Vectors
     n_searched: int
     n_candidates: int
-    recall: float
+    accuracy: Accuracy
 
     def check(self, dimension: int) -> None:
         """Raise ValueError for what no rows of a dimension teach."""
@@ -102,22 +103,22 @@ class CellIndex:
     candidate; and an item that is left out takes the place of one candidate itself."""
 
     def __init__(self, blocks: Sequence[Block], cells: Cells, codes: Sequence[Codes] | None = None) -> None:
-        self._exact = ExactIndex(blocks)
+        self.exact = ExactIndex(blocks)
         self.cells = cells
         self._quantizer = cells.quantizer()
         index = cells.empty_index(self._quantizer)
         if len(cells.reduction):
-            for part in codes or cells.encode(self._exact.blocks):
+            for part in codes or cells.encode(self.exact.blocks):
                 index.add_sa_codes(np.ascontiguousarray(part))
             self._index = faiss.IndexIVFPQFastScan(index)
         else:
-            for block in self._exact.blocks:
+            for block in self.exact.blocks:
                 for _, rows in block.parts():
                     index.add(rows)
             self._index = index
 
     def __len__(self) -> int:
-        return len(self._exact)
+        return len(self.exact)
 
     def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
         """Find near rows of each query: see `ExactIndex.search`.
@@ -130,7 +131,7 @@ class CellIndex:
         near = nearest_first(distances, candidates.clip(min=0), k)
         if (few := np.isinf(near[0][:, -1])).any():
             excluded = None if exclude is None else exclude[few]
-            near[0][few], near[1][few] = self._exact.search(queries[few], k, excluded)
+            near[0][few], near[1][few] = self.exact.search(queries[few], k, excluded)
         return near
 
     def candidates(self, queries: Vectors, count: int, n_searched: int) -> Positions:
@@ -144,7 +145,7 @@ class CellIndex:
         """Return squared L2 distances of candidates, (n, m); infinite for none and for what is excluded."""
         if exclude is not None:
             candidates = np.where(candidates == exclude[:, None], -1, candidates)
-        return self._exact.distances(queries, candidates)
+        return self.exact.distances(queries, candidates)
 
 
 def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: float) -> Cells | None:
@@ -152,7 +153,7 @@ def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: flo
 
     recall : share of the k nearest to be found, measured with some of these rows among all of them.
     Returns None where searching half of the cells does not find enough."""
-    tried = learning[: min(TRIED, len(learning) // 4)]
+    tried = choose_tried(learning)
     if not len(tried) or len(learning) <= max(k + 1, LEVELS):
         return None
     cells = _learn(blocks, learning, k)
@@ -178,7 +179,7 @@ def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> Cells:
     count = min(len(learning) // 2, 1 << round(np.log2(2 * np.sqrt(len(learning)))))
     wide = blocks[0].dimension > REDUCED_FROM
     reduction = _find_reduction(rows_at(blocks, learning[:REDUCTION_ROWS])) if wide else _none(blocks[0].dimension)
-    cells = Cells(_none(reduction.shape[1]), reduction, _none(LEVELS), 1, 1, 0.0)
+    cells = Cells(_none(reduction.shape[1]), reduction, _none(LEVELS), 1, 1, NOT_MEASURED)
     some = learning[: CELL_ROWS * count]
     parts = (some[at : at + ROWS_AT_ONCE] for at in range(0, len(some), ROWS_AT_ONCE))
     rows = np.concatenate([cells.reduce(rows_at(blocks, part)) for part in parts])
@@ -190,7 +191,7 @@ def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> Cells:
     # Else a query might find too few, which must not depend on the rows that calibrate.
     centres = np.ascontiguousarray(means.centroids[sizes > k])
     levels = _find_levels(rows, centres) if wide and len(centres) else _none(LEVELS)
-    return Cells(centres, reduction, levels, 1, 1, 0.0)
+    return Cells(centres, reduction, levels, 1, 1, NOT_MEASURED)
 
 
 def _none(width: int) -> Vectors:
@@ -217,12 +218,12 @@ def _find_levels(rows: Vectors, centres: Vectors) -> Vectors:
 
 def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: float) -> Cells | None:
     """Choose how many cells to search and candidates to compare: the least work that finds enough."""
-    exact = index._exact.search(queries, k, own)[0][:, -1:]
+    exact = index.exact.search(queries, k, own)[0]
     n, cells = len(index), index.cells
     reduced = len(cells.reduction) > 0
     counts = sorted({max(count, k + SPARE_CANDIDATES) for count in CANDIDATES} if reduced else {k + SPARE_CANDIDATES})
     best, least = None, np.inf
-    n_searched = max(1, len(cells.centres) // FIRST_PROBED) if reduced else 1
+    n_searched = max(1, len(cells.centres) // FIRST_SEARCHED) if reduced else 1
     while 2 * n_searched <= len(cells.centres):
         scanned = n_searched * n / len(cells.centres)
         if scanned + COMPARED_COST * counts[0] >= least:
@@ -231,8 +232,8 @@ def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: f
         distances = index.distances(queries, candidates, own)
         for count in counts:
             found = nearest_first(distances[:, : count + 1], candidates[:, : count + 1].clip(min=0), k)[0]
-            share, work = float((found <= exact).mean()), scanned + COMPARED_COST * count
-            if share >= recall and work < least:
-                best, least = (n_searched, count, share), work
+            accuracy, work = Accuracy.of(exact, found), scanned + COMPARED_COST * count
+            if accuracy.recall >= recall and work < least:
+                best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
         n_searched *= 2
-    return None if best is None else Cells(cells.centres, cells.reduction, cells.levels, *best)
+    return best

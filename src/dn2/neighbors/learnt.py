@@ -7,11 +7,12 @@ leave-one-out holds for them as it stands; both parts stay in the reference set.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from dn2.neighbors.accuracy import Accuracy
 from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, first_positions, rows_at
 from dn2.neighbors.cells import CellIndex, Cells, find_cells
 from dn2.neighbors.choice import choose_method
@@ -45,8 +46,8 @@ class Learnt:
     directions, factors : (r, v) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
     centroids, representatives : (C, v) float32, as rows are compared, and the positions that stand for them; empty
         without k-means.
-    cells, reduction, levels, probing : (C, r), (r, v), (r, 16) float32, and (3,), see `Cells`: how many cells are
-        searched, how many candidates are compared, and the recall; empty where the search is exact.
+    cells, reduction, levels, probing : (C, r), (r, v), (r, 16) float32, and (5,), see `Cells`: how many cells are
+        searched, how many candidates are compared, and the accuracy; empty where the search is exact.
     drawn, size : (1,) uint64, items drawn a number up to it (see `draw`) calibrate; (1,) items the set had then.
     share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
 
@@ -118,8 +119,8 @@ class Learnt:
     @property
     def found_cells(self) -> Cells:
         """The cells of an approximate search."""
-        searched, candidates, recall = self.probing.tolist()
-        return Cells(self.cells, self.reduction, self.levels, int(searched), int(candidates), recall)
+        searched, candidates, *accuracy = self.probing.tolist()
+        return Cells(self.cells, self.reduction, self.levels, int(searched), int(candidates), Accuracy(*accuracy))
 
     def compared(self, rows: Vectors) -> Vectors:
         """Return normalised rows, (n, d), as the index compares them."""
@@ -144,10 +145,10 @@ class Learnt:
 
     @property
     def search(self) -> dict[str, Any]:
-        """How an approximate search goes, as `model.json` has it; recall : among the items learnt from."""
+        """How an approximate search goes, as `model.json` has it."""
         cells = self.found_cells
         reduced = {"dimensions": len(cells.reduction), "candidates": cells.n_candidates} if len(self.reduction) else {}
-        return {"cells": len(cells.centres), "searched": cells.n_searched, **reduced, "recall": cells.recall}
+        return {"cells": len(cells.centres), "searched": cells.n_searched, **reduced, **asdict(cells.accuracy)}
 
     def after_removing(self, removed: Positions, blocks: Sequence[Block]) -> Self:
         """Renumber positions once items at others, ascending, are gone; blocks : the set that is left.
@@ -270,7 +271,7 @@ class Plan:
             centroids, nearest = find_centroids(learnt.compared(rows_at(blocks, some)), self.centroids)
             learnt = replace(learnt, centroids=centroids, representatives=kept[nearest])
         if self.approximate and (cells := self._find_cells(blocks, kept, learnt)):
-            probing = np.array([cells.n_searched, cells.n_candidates, cells.recall])
+            probing = np.array([cells.n_searched, cells.n_candidates, *astuple(cells.accuracy)])
             learnt = replace(
                 learnt, cells=cells.centres, reduction=cells.reduction, levels=cells.levels, probing=probing
             )
