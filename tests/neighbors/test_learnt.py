@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors import learnt as learnt_module
+from dn2.neighbors import plan as plan_module
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.clean import Share
 from dn2.neighbors.kmeans import find_centroids
-from dn2.neighbors.learnt import Learnt, Plan, split
+from dn2.neighbors.learnt import Learnt
+from dn2.neighbors.plan import Plan, split
 
 NOTHING = np.empty(0, np.int64)
 
@@ -55,7 +56,7 @@ def test_half_of_the_set_calibrates_and_the_other_half_is_learnt_from(embeddings
 def test_a_large_set_calibrates_with_a_sample_or_as_many_as_the_rate_takes(
     embeddings, monkeypatch, at_least, calibrating
 ):
-    monkeypatch.setattr(learnt_module, "SAMPLE_SIZE", 10)
+    monkeypatch.setattr(plan_module, "SAMPLE_SIZE", 10)
     learning, members = split([Block(embeddings)], at_least)
     assert (len(learning), len(members)) == (120 - calibrating, calibrating)
 
@@ -94,7 +95,7 @@ def test_the_papers_cleaning_learns_from_one_part_and_judges_the_other(embedding
 
 
 def test_a_large_set_is_judged_by_a_sample(embeddings, monkeypatch):
-    monkeypatch.setattr(learnt_module, "MOST_JUDGES", 20)
+    monkeypatch.setattr(plan_module, "MOST_JUDGES", 20)
     learning, members = split([Block(embeddings)], 0)
     aside = Plan(True, 0.5, 2, None).learn([Block(embeddings)], learning, members, NOTHING).aside
     part = embeddings[learning[:20]]

@@ -10,7 +10,7 @@ from dn2.errors import ReferenceTooSmall
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.conformal import Scores
 from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.learnt import Plan, split
+from dn2.neighbors.plan import Plan, split
 
 
 def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:

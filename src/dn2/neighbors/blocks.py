@@ -140,13 +140,13 @@ def without(blocks: Sequence[Block], positions: Positions) -> list[Block]:
 
 
 def encode(rows: Vectors, storage: str) -> Stored:
-    """Round rows, (n, d), to what a storage holds.
+    """Round rows, (n, d), to what a storage holds, in memory of its own.
 
     `float16`: half precision.  `uint8`: each row by 255 equal steps from its least to its largest value, which depends
     on nothing but the row; both ends of the scale follow the steps, (n, d + 8).
     Raises InputError for values beyond float16."""
     if storage == "float32":
-        return rows
+        return np.array(rows)
     if storage == "float16":
         if np.abs(rows).max(initial=0) > np.finfo(np.float16).max:
             raise InputError(
@@ -173,7 +173,7 @@ def decode(stored: Stored) -> Vectors:
 
 def as_stored(rows: Vectors, storage: str) -> Vectors:
     """Round queries, (n, d), as the rows that they are compared with are."""
-    return decode(encode(rows, storage))
+    return rows if storage == "float32" else decode(encode(rows, storage))
 
 
 def first_positions(blocks: Sequence[Block]) -> Positions:

@@ -25,6 +25,7 @@ TREE_DIMENSIONS = 8
 # What fitting and scoring take beside the rows: libraries and buffers, and for each row its name and its cell.
 FIXED_BYTES = 450 << 20
 BYTES_A_ROW = 700
+BYTES_A_RESULT = 2_500
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 1 << 10, "MIB": 1 << 20}
 UNITS |= {"GIB": 1 << 30, "TIB": 1 << 40}
@@ -87,33 +88,45 @@ def parse_memory(limit: Any) -> int | None:
     raise InputError(f"a limit of memory must be a size such as 4GB or 512MiB, got {limit!r}")
 
 
-def choose_storage(parameters: Mapping[str, Any], n: int, dimension: int) -> str:
+def choose_storage(parameters: Mapping[str, Any], n: int, dimension: int, beside: int = 0) -> str:
     """Choose how n rows are stored: as asked for, or the most precise way that the memory allows.
 
+    beside : bytes that are held besides.
     Raises InputError, with the size needed, where the memory does not suffice."""
     asked, limit = parameters["storage"], parse_memory(parameters["memory_limit"])
     if limit is None:
         return "float32" if asked == "auto" else str(asked)
-    candidates = list(STORAGES) if asked == "auto" else [asked]
-    if copies_rows(parameters):
-        candidates = ["float32"] if asked == "auto" else candidates
+    candidates = [asked] if asked != "auto" else ["float32"] if parameters["scale_columns"] else list(STORAGES)
     for storage in candidates:
-        needed = needed_bytes(parameters, n, dimension, storage)
+        needed = needed_bytes(parameters, n, dimension, storage) + beside
         if needed <= limit:
             return str(storage)
-    raise InputError(
-        f"{n:,} rows of {dimension:,} numbers need about {needed / 1e9:.3g} GB of memory stored as {storage}, "
-        f"{limit / 1e9:.3g} GB are allowed; allow more, or fit fewer items"
-    )
+    raise out_of_memory(f"{n:,} rows of {dimension:,} numbers, stored as {storage},", needed, limit)
 
 
-def copies_rows(parameters: Mapping[str, Any]) -> bool:
-    """Tell whether the search holds a copy of the rows, scaled, whitened, or without those set aside."""
-    return bool(parameters["scale_columns"] or parameters["whiten"] or parameters["contaminated"])
+def check_scoring(parameters: Mapping[str, Any], limit: Any, n: int, dimension: int, n_queries: int) -> None:
+    """Raise InputError where scoring takes more memory than a limit: n reference items, which are mapped."""
+    allowed = parse_memory(limit)
+    copies = n * dimension * _copied_numbers(parameters) * 4
+    needed = FIXED_BYTES + n * BYTES_A_ROW + copies + n_queries * BYTES_A_RESULT
+    if allowed is not None and needed > allowed:
+        raise out_of_memory(f"{n_queries:,} items against {n:,} reference items", needed, allowed)
+
+
+def out_of_memory(what: str, needed: int, limit: int) -> InputError:
+    """Say that something takes more memory than allowed."""
+    sizes = f"about {needed / 1e9:.3g} GB of memory, {limit / 1e9:.3g} GB are allowed"
+    return InputError(f"{what} need {sizes}; allow more, or take fewer")
+
+
+def _copied_numbers(parameters: Mapping[str, Any]) -> int:
+    """Return how many numbers a search holds for each number of a row that is scaled, whitened or may stand aside."""
+    if parameters["scale_columns"]:
+        return 3
+    return int(parameters["whiten"] or parameters["contaminated"])
 
 
 def needed_bytes(parameters: Mapping[str, Any], n: int, dimension: int, storage: str) -> int:
-    """Estimate the memory that n rows take, less what the system's page cache holds."""
+    """Estimate the memory that fitting n rows takes, less what the system's page cache holds."""
     width = dimension * STORAGES[storage].itemsize + (SCALE_BYTES if storage == "uint8" else 0)
-    copies = (12 if parameters["scale_columns"] else 4) * dimension if copies_rows(parameters) else 0
-    return FIXED_BYTES + n * (width + copies + BYTES_A_ROW)
+    return FIXED_BYTES + n * (width + 4 * dimension * _copied_numbers(parameters) + BYTES_A_ROW)

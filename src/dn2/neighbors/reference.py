@@ -14,8 +14,9 @@ from dn2.neighbors.choice import choose_method
 from dn2.neighbors.conformal import Calibration, attainable_rate, required_sample
 from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.index import Index
-from dn2.neighbors.learnt import Learnt, Plan, drawn_again, split
+from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, renumbered, sample_positions
+from dn2.neighbors.plan import Plan, drawn_again, split
 
 # A set of more rows keeps what was learnt from it when items come and go; what a smaller one teaches is learnt anew.
 LEARNT_ANEW_UP_TO = 20_000
