@@ -1,0 +1,368 @@
+"""Exact nearest neighbours by branch and bound on recursive k-means."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+
+from dn2.neighbors.exact import Distances, Keys, Positions, Vectors, _direct, _keys, _unpacked
+
+CHILDREN = 4
+LEAF_ROWS = 16
+ITERATIONS = 6
+DEEPEST = 64
+MOST_IN_CHILD = 7 / 8  # of a node's rows; where k-means leaves more, halves are better
+QUERIES_AT_ONCE = 4096
+PAIRS_AT_ONCE = 512  # a step takes several nodes of each query where few queries are left
+NOTHING = ~np.uint64(0)
+
+Entries = np.ndarray[Any, Any]
+ENTRY = np.dtype([("node", np.int64), ("length", np.float32), ("gap", np.float32), ("rank", np.int64)])
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A hierarchy of means.  Node 0 is the root; children follow their parents, level by level.
+
+    means : (m, d) float32; first_child, n_children : (m,), the children of a node are consecutive; a leaf has none."""
+
+    means: Vectors
+    first_child: Positions
+    n_children: Positions
+
+    def children(self) -> Positions:
+        """Return the children of each node, (m, CHILDREN), -1 where there are fewer."""
+        places = np.arange(CHILDREN)
+        return np.where(places < self.n_children[:, None], self.first_child[:, None] + places, -1)
+
+def learn_tree(rows: Vectors) -> Tree:
+    """Split rows, (n, d), by k-means, recursively, all nodes of a level at once.  The same rows give the same tree.
+
+    A row belongs to the nearest mean among the children of each node on its way, so the means alone say which rows go
+    where, and each leaf holds one of the rows at least.  Only rows that no mean separates stay in a larger leaf."""
+    generator = np.random.default_rng(0)
+    means = [rows.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)]
+    first_child, n_children = [np.zeros(1, np.int64)], [np.zeros(1, np.int64)]
+    at, nodes, total = np.arange(len(rows)), np.zeros(len(rows), np.int64), 1
+    for _ in range(DEEPEST):
+        large = np.bincount(nodes)[nodes] > LEAF_ROWS
+        at, nodes = at[large], nodes[large]
+        if not len(at):
+            break
+        order = np.argsort(nodes, kind="stable")
+        at, nodes = at[order], nodes[order]
+        split, groups = np.unique(nodes, return_inverse=True)
+        part = rows[at]
+        centres = _cluster(part, groups, generator)
+        _halve_unbalanced(centres, part, groups)
+        labels = _nearest_centre(centres, part, groups)
+        used = np.bincount(labels, minlength=len(split) * CHILDREN) > 0
+        apart = used.reshape(-1, CHILDREN).sum(axis=1) > 1
+        used &= np.repeat(apart, CHILDREN)
+        counts = used.reshape(-1, CHILDREN).sum(axis=1)
+        n_children[-1][split] = counts
+        first_child[-1][split] = total + np.cumsum(counts) - counts
+        means.append(centres.reshape(-1, rows.shape[1])[used])
+        first_child.append(np.zeros(len(means[-1]), np.int64))
+        n_children.append(np.zeros(len(means[-1]), np.int64))
+        total += len(means[-1])
+        going_on = used[labels]
+        at, nodes = at[going_on], (np.cumsum(used) - 1)[labels[going_on]]
+    return Tree(np.concatenate(means), np.concatenate(first_child), np.concatenate(n_children))
+
+
+def _cluster(part: Vectors, groups: Positions, generator: np.random.Generator) -> Vectors:
+    """Run k-means in each group of rows, (n, d), sorted by group.  Returns (n_groups, CHILDREN, d) centres."""
+    centres = _first_centres(part, groups, generator)
+    flat = centres.reshape(-1, part.shape[1])
+    for _ in range(ITERATIONS):
+        labels = _nearest_centre(centres, part, groups)
+        counts = np.bincount(labels, minlength=len(flat))
+        sums = np.stack([np.bincount(labels, column, minlength=len(flat)) for column in part.T], axis=1)
+        flat[counts > 0] = sums[counts > 0] / counts[counts > 0, None]
+    return centres
+
+
+def _first_centres(part: Vectors, groups: Positions, generator: np.random.Generator) -> Vectors:
+    """Draw rows of each group as k-means++ does: by their squared distances to those drawn before."""
+    sizes = np.bincount(groups)
+    starts = np.cumsum(sizes) - sizes
+    centres = np.empty((len(sizes), CHILDREN, part.shape[1]), np.float32)
+    weights = np.ones(len(part), np.float32)
+    for child in range(CHILDREN):
+        reached = np.cumsum(weights, dtype=np.float64)
+        below = reached[starts] - weights[starts]
+        aims = below + generator.random(len(sizes)) * (reached[starts + sizes - 1] - below)
+        drawn = np.searchsorted(reached, aims, side="right").clip(starts, starts + sizes - 1)
+        centres[:, child] = part[drawn]
+        distances = _direct(part, np.ascontiguousarray(centres[:, child]), groups[:, None])[:, 0]
+        weights = np.minimum(weights, distances) if child else distances
+    return centres
+
+
+def _halve_unbalanced(centres: Vectors, part: Vectors, groups: Positions) -> None:
+    """Where nearly all rows of a group have one centre in common, put two centres on both sides of a median instead.
+
+    Else a tree of rows spaced exponentially, say, would be as deep as there are rows."""
+    labels = _nearest_centre(centres, part, groups)
+    sizes = np.bincount(groups)
+    most = np.bincount(labels, minlength=len(sizes) * CHILDREN).reshape(-1, CHILDREN).max(axis=1)
+    starts = np.cumsum(sizes) - sizes
+    for group in np.flatnonzero(most > MOST_IN_CHILD * sizes):
+        rows = part[starts[group] : starts[group] + sizes[group]]
+        median = np.median(rows, axis=0)
+        spread = np.median(np.abs(rows - median), axis=0)
+        axis = int(spread.argmax())
+        if spread[axis] > 0:
+            centres[group] = median
+            centres[group, 1:, axis] += spread[axis]
+            centres[group, 0, axis] -= spread[axis]
+
+
+def _nearest_centre(centres: Vectors, part: Vectors, groups: Positions) -> Positions:
+    """Return the place of each row's nearest centre among all centres of all groups, the first one in a tie."""
+    ids = groups[:, None] * CHILDREN + np.arange(CHILDREN)
+    nearest = _direct(part, centres.reshape(-1, part.shape[1]), ids).argmin(axis=1)
+    return groups * CHILDREN + nearest
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """What a search needs to know of each node: the rows of leaf p are `sizes[p]` from `starts[p]` on in the order
+    by leaf; all below p are at least `near[p]` and at most `far[p]` from its mean."""
+
+    means: Vectors
+    children: Positions  # (m, CHILDREN), -1 where there are fewer
+    n_leaves: Positions
+    starts: Positions
+    sizes: Positions
+    near: Distances
+    far: Distances
+
+
+class KMeansTree:
+    """The k nearest rows by squared L2, the same as `ExactIndex` finds, without comparing with most of them.
+
+    rows : (n, d) float32, C-contiguous, searched in place; tree : learnt from them or others, see `learn_tree`.
+    max_leaves : search only so many leaves, the first ones when at each node the nearer children come first; at
+        least k + 1.  None searches exactly.
+
+    Which leaves these are depends on the means and the query alone: a subtree that is left out as too far away counts
+    as searched.  So, as long as the rows that were learnt from are among the rows, another row can only bring
+    neighbours closer, as in an exact search: leave-one-out scores through the same search calibrate.
+
+    Source: Fukunaga and Narendra, "A branch and bound algorithm for computing k-nearest neighbors", 1975; rules 3 and
+    4: Kamgar-Parsi and Kanal, "An improved branch and bound algorithm for computing k nearest neighbors", 1985."""
+
+    def __init__(self, rows: Vectors, tree: Tree, max_leaves: int | None = None) -> None:
+        self.max_leaves = max_leaves
+        self._rows = rows
+        leaves, radii, near, far = _drop(rows, tree)
+        self._order = np.lexsort((radii, leaves))
+        self._radii = radii[self._order]
+        sizes = np.bincount(leaves, minlength=len(tree.means))
+        starts = np.cumsum(sizes) - sizes
+        nodes = _Nodes(tree.means, tree.children(), _count_leaves(tree), starts, sizes, near, far)
+        self._nodes = _cut_large_leaves(nodes, self._radii)
+        # Twice what d roundings of 2^-24 do to the root of a sum of squares; 16 of them for the arithmetic on it.
+        self._rounding = np.float32((rows.shape[1] + 16) * 2.0**-24)
+        self._vanishing = np.float32(np.sqrt((rows.shape[1] + 1) * np.finfo(np.float32).tiny))  # squares that underflow
+
+    @classmethod
+    def of(cls, rows: Vectors) -> KMeansTree:
+        """Learn a tree from the rows, (n, d), and search it exactly."""
+        return cls(rows, learn_tree(rows))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+        """Find the k nearest rows of each query: see `ExactIndex.search`.
+
+        A query that finds fewer than k in its leaves is compared with all rows."""
+        best = np.empty((len(queries), k), np.uint64)
+        most = len(self._nodes.means) if self.max_leaves is None else max(self.max_leaves, k + 1)
+        for start in range(0, len(queries), QUERIES_AT_ONCE):
+            part = slice(start, start + QUERIES_AT_ONCE)
+            best[part] = self._search(queries[part], k, None if exclude is None else exclude[part], most)
+        if (few := best[:, -1] == NOTHING).any():
+            excluded = None if exclude is None else exclude[few]
+            best[few] = self._search(queries[few], k, excluded, len(self._nodes.means))
+        return _unpacked(best)
+
+    def _search(self, queries: Vectors, k: int, exclude: Positions | None, most: int) -> Keys:
+        """Return the keys of the k nearest rows, (n_queries, k), in the first leaves; all queries step together."""
+        found = _Found(queries, exclude, np.full((len(queries), k), NOTHING), np.full(len(queries), np.float32(np.inf)))
+        stack = _Stack(len(queries))
+        root = np.zeros(len(queries), ENTRY)
+        root["length"] = np.sqrt(_direct(queries, self._nodes.means, np.zeros((len(queries), 1), np.int64)))[:, 0]
+        stack.push(np.arange(len(queries)), root)
+        while len(owners := stack.owners()):
+            width = PAIRS_AT_ONCE // len(owners) if np.isfinite(found.bounds[owners]).all() else 1
+            owners, entries = stack.pop(owners, max(1, width))
+            close = entries["gap"] < found.bounds[owners]
+            owners, entries = owners[close], entries[close]
+            is_leaf = self._nodes.children[entries["node"], 0] < 0
+            self._scan(found, owners[is_leaf], entries[is_leaf])
+            stack.push(*self._expand(found, owners[~is_leaf], entries[~is_leaf], most))
+        return found.best
+
+    def _expand(self, found: _Found, owners: Positions, entries: Entries, most: int) -> tuple[Positions, Entries]:
+        """Return the children of nodes that may hold a neighbour, for each query the nearest last."""
+        nodes = self._nodes
+        children = nodes.children[entries["node"]]
+        lengths = np.sqrt(_direct(found.queries[owners], nodes.means, children))
+        nearest = np.argsort(lengths, axis=1, kind="stable")
+        children = np.take_along_axis(children, nearest, axis=1)
+        made = np.empty(children.shape, ENTRY)
+        made["node"] = children
+        made["length"] = lengths = np.take_along_axis(lengths, nearest, axis=1)
+        # Rules 1 and 3: how much nearer than its nearest row, or farther than its farthest one, the node's mean is.
+        low, high = lengths * (1 - self._rounding), lengths * (1 + self._rounding)
+        made["gap"] = np.maximum(low - nodes.far[children], nodes.near[children] - high)
+        leaves = nodes.n_leaves[children]
+        made["rank"] = entries["rank"][:, None] + np.cumsum(leaves, axis=1) - leaves
+        close = (made["gap"] < found.bounds[owners, None]) & (made["rank"] < most) & (children >= 0)
+        return np.repeat(owners, close.sum(axis=1)), made[:, ::-1][close[:, ::-1]]
+
+    def _scan(self, found: _Found, owners: Positions, entries: Entries) -> None:
+        """Compare queries with the rows of leaves, but not those that rules 2 and 4 show to be too far away."""
+        sizes = self._nodes.sizes[entries["node"]]
+        ends = np.cumsum(sizes)
+        places = np.arange(sizes.sum()) + np.repeat(self._nodes.starts[entries["node"]] - ends + sizes, sizes)
+        lengths, radii = np.repeat(entries["length"], sizes), self._radii[places]
+        gaps = np.abs(lengths - radii) - self._rounding * (lengths + radii)
+        owners = np.repeat(owners, sizes)
+        close = gaps < found.bounds[owners]
+        owners, positions = owners[close], self._order[places[close]]
+        distances = _direct(found.queries[owners], self._rows, positions[:, None])[:, 0]
+        keys = _keys(distances, positions)
+        better = keys < found.best[owners, -1]
+        if found.exclude is not None:
+            better &= positions != found.exclude[owners]
+        self._keep(found, owners[better], keys[better])
+
+    def _keep(self, found: _Found, owners: Positions, keys: Keys) -> None:
+        """Put keys among the best of the queries that own them; owners ascend."""
+        changed, places = _places(owners)
+        if not len(changed):
+            return
+        k = found.best.shape[1]
+        all_keys = np.full((len(changed), k + int(places.max()) + 1), NOTHING)
+        all_keys[:, :k] = found.best[changed]
+        all_keys[np.repeat(np.arange(len(changed)), np.diff(np.append(np.flatnonzero(places == 0), len(places)))), k + places] = keys
+        all_keys.sort(axis=1)
+        found.best[changed] = all_keys[:, :k]
+        distances = _unpacked(all_keys[:, k - 1])[0]
+        bounds = np.sqrt(distances) * (1 + self._rounding) + 3 * self._vanishing
+        found.bounds[changed] = np.where(all_keys[:, k - 1] == NOTHING, np.float32(np.inf), bounds)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a search has found so far: per query the keys of the k best rows, ascending, and the distance, not squared,
+    that no row which belongs among them can exceed, rounded up."""
+
+    queries: Vectors
+    exclude: Positions | None
+    best: Keys
+    bounds: Distances
+
+
+class _Stack:
+    """Nodes that wait to be searched, a stack for each query."""
+
+    def __init__(self, n_queries: int) -> None:
+        self._entries = np.empty((n_queries, 32), ENTRY)
+        self._heights = np.zeros(n_queries, np.int64)
+
+    def owners(self) -> Positions:
+        """Return the queries that have nodes waiting."""
+        return np.flatnonzero(self._heights)
+
+    def pop(self, owners: Positions, width: int) -> tuple[Positions, Entries]:
+        """Take up to so many nodes of each query, for each query the last one last."""
+        if width == 1:
+            self._heights[owners] -= 1
+            return owners, self._entries[owners, self._heights[owners]]
+        slots = self._heights[owners, None] - np.arange(width, 0, -1)
+        self._heights[owners] = np.maximum(self._heights[owners] - width, 0)
+        there = slots >= 0
+        owners = np.repeat(owners, there.sum(axis=1))
+        return owners, self._entries[owners, slots[there]]
+
+    def push(self, owners: Positions, entries: Entries) -> None:
+        """Add nodes to the stacks of the queries that own them; owners ascend."""
+        changed, places = _places(owners)
+        if not len(changed):
+            return
+        slots = self._heights[owners] + places
+        while slots.max() >= self._entries.shape[1]:
+            self._entries = np.concatenate([self._entries, np.empty_like(self._entries)], axis=1)
+        self._entries[owners, slots] = entries
+        np.maximum.at(self._heights, owners, slots + 1)
+
+
+def _places(owners: Positions) -> tuple[Positions, Positions]:
+    """Return the different owners of ascending ones, and the place of each one among its equals."""
+    first = np.flatnonzero(np.diff(owners, prepend=-1))
+    counts = np.diff(first, append=len(owners))
+    return owners[first], np.arange(len(owners)) - np.repeat(first, counts)
+
+
+def _count_leaves(tree: Tree) -> Positions:
+    """Return the number of leaves below each node, 1 for a leaf."""
+    leaves = (tree.n_children == 0).astype(np.int64)
+    parents = np.repeat(np.arange(len(leaves)), tree.n_children)  # of nodes 1, 2, ...
+    for node in range(len(leaves) - 1, 0, -1):
+        leaves[parents[node - 1]] += leaves[node]
+    return leaves
+
+
+def _drop(rows: Vectors, tree: Tree) -> tuple[Positions, Distances, Distances, Distances]:
+    """Let rows, (n, d), fall to the nearest child of each node.
+
+    Returns their leaves and their distances to these leaves' means, (n,), and of each node the smallest and largest
+    distance to its mean of all rows that fell through it, (m,)."""
+    children = tree.children()
+    near = np.full(len(tree.means), np.float32(np.inf))
+    far = np.full(len(tree.means), np.float32(-np.inf))
+    leaves, falling = np.zeros(len(rows), np.int64), np.arange(len(rows))
+    radii = np.sqrt(_direct(rows, tree.means, leaves[:, None]))[:, 0]
+    while True:
+        at = leaves[falling]
+        np.minimum.at(near, at, radii[falling])
+        np.maximum.at(far, at, radii[falling])
+        falling = falling[tree.n_children[at] > 0]
+        if not len(falling):
+            return leaves, radii, near, far
+        choice = children[leaves[falling]]
+        distances = _direct(rows[falling], tree.means, choice)
+        nearest = distances.argmin(axis=1)[:, None]
+        leaves[falling] = np.take_along_axis(choice, nearest, axis=1)[:, 0]
+        radii[falling] = np.sqrt(np.take_along_axis(distances, nearest, axis=1)[:, 0])
+
+
+def _cut_large_leaves(nodes: _Nodes, radii: Distances) -> _Nodes:
+    """Give leaves of too many rows children with the same mean, each for rows at similar distances to it."""
+    large = np.flatnonzero((nodes.children[:, 0] < 0) & (nodes.sizes > LEAF_ROWS))
+    while len(large):
+        shares = nodes.sizes[large, None] * np.arange(CHILDREN + 1) // CHILDREN
+        starts = (nodes.starts[large, None] + shares[:, :-1]).ravel()
+        sizes = np.diff(shares, axis=1).ravel()
+        total, n = len(nodes.means), len(starts)
+        nodes.children[large] = total + np.arange(n).reshape(-1, CHILDREN)
+        pieces = _Nodes(
+            means=np.repeat(nodes.means[large], CHILDREN, axis=0),
+            children=np.full((n, CHILDREN), -1),
+            n_leaves=np.zeros(n, np.int64),  # they are searched wherever the leaf is
+            starts=starts,
+            sizes=sizes,
+            near=radii[starts],
+            far=radii[starts + sizes - 1],
+        )
+        nodes = _Nodes(*(np.concatenate(both) for both in zip(astuple(nodes), astuple(pieces), strict=True)))
+        large = total + np.flatnonzero(sizes > LEAF_ROWS)
+    return nodes
