@@ -8,12 +8,8 @@ from typing import Any
 import numpy as np
 
 from dn2.neighbors.exact import Distances, Keys, Positions, Vectors, _direct, _keys, _unpacked
+from dn2.neighbors.tree import CHILDREN, LEAF_ROWS, Tree, learn_tree
 
-CHILDREN = 4
-LEAF_ROWS = 16
-ITERATIONS = 6
-DEEPEST = 64
-MOST_IN_CHILD = 7 / 8  # of a node's rows; where k-means leaves more, halves are better
 QUERIES_AT_ONCE = 4096
 PAIRS_AT_ONCE = 512  # a step takes several nodes of each query where few queries are left
 NOTHING = ~np.uint64(0)
@@ -23,115 +19,11 @@ ENTRY = np.dtype([("node", np.int64), ("length", np.float32), ("gap", np.float32
 
 
 @dataclass(frozen=True)
-class Tree:
-    """A hierarchy of means.  Node 0 is the root; children follow their parents, level by level.
-
-    means : (m, d) float32; first_child, n_children : (m,), the children of a node are consecutive; a leaf has none."""
-
-    means: Vectors
-    first_child: Positions
-    n_children: Positions
-
-    def children(self) -> Positions:
-        """Return the children of each node, (m, CHILDREN), -1 where there are fewer."""
-        places = np.arange(CHILDREN)
-        return np.where(places < self.n_children[:, None], self.first_child[:, None] + places, -1)
-
-def learn_tree(rows: Vectors) -> Tree:
-    """Split rows, (n, d), by k-means, recursively, all nodes of a level at once.  The same rows give the same tree.
-
-    A row belongs to the nearest mean among the children of each node on its way, so the means alone say which rows go
-    where, and each leaf holds one of the rows at least.  Only rows that no mean separates stay in a larger leaf."""
-    generator = np.random.default_rng(0)
-    means = [rows.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)]
-    first_child, n_children = [np.zeros(1, np.int64)], [np.zeros(1, np.int64)]
-    at, nodes, total = np.arange(len(rows)), np.zeros(len(rows), np.int64), 1
-    for _ in range(DEEPEST):
-        large = np.bincount(nodes)[nodes] > LEAF_ROWS
-        at, nodes = at[large], nodes[large]
-        if not len(at):
-            break
-        order = np.argsort(nodes, kind="stable")
-        at, nodes = at[order], nodes[order]
-        split, groups = np.unique(nodes, return_inverse=True)
-        part = rows[at]
-        centres = _cluster(part, groups, generator)
-        _halve_unbalanced(centres, part, groups)
-        labels = _nearest_centre(centres, part, groups)
-        used = np.bincount(labels, minlength=len(split) * CHILDREN) > 0
-        apart = used.reshape(-1, CHILDREN).sum(axis=1) > 1
-        used &= np.repeat(apart, CHILDREN)
-        counts = used.reshape(-1, CHILDREN).sum(axis=1)
-        n_children[-1][split] = counts
-        first_child[-1][split] = total + np.cumsum(counts) - counts
-        means.append(centres.reshape(-1, rows.shape[1])[used])
-        first_child.append(np.zeros(len(means[-1]), np.int64))
-        n_children.append(np.zeros(len(means[-1]), np.int64))
-        total += len(means[-1])
-        going_on = used[labels]
-        at, nodes = at[going_on], (np.cumsum(used) - 1)[labels[going_on]]
-    return Tree(np.concatenate(means), np.concatenate(first_child), np.concatenate(n_children))
-
-
-def _cluster(part: Vectors, groups: Positions, generator: np.random.Generator) -> Vectors:
-    """Run k-means in each group of rows, (n, d), sorted by group.  Returns (n_groups, CHILDREN, d) centres."""
-    centres = _first_centres(part, groups, generator)
-    flat = centres.reshape(-1, part.shape[1])
-    for _ in range(ITERATIONS):
-        labels = _nearest_centre(centres, part, groups)
-        counts = np.bincount(labels, minlength=len(flat))
-        sums = np.stack([np.bincount(labels, column, minlength=len(flat)) for column in part.T], axis=1)
-        flat[counts > 0] = sums[counts > 0] / counts[counts > 0, None]
-    return centres
-
-
-def _first_centres(part: Vectors, groups: Positions, generator: np.random.Generator) -> Vectors:
-    """Draw rows of each group as k-means++ does: by their squared distances to those drawn before."""
-    sizes = np.bincount(groups)
-    starts = np.cumsum(sizes) - sizes
-    centres = np.empty((len(sizes), CHILDREN, part.shape[1]), np.float32)
-    weights = np.ones(len(part), np.float32)
-    for child in range(CHILDREN):
-        reached = np.cumsum(weights, dtype=np.float64)
-        below = reached[starts] - weights[starts]
-        aims = below + generator.random(len(sizes)) * (reached[starts + sizes - 1] - below)
-        drawn = np.searchsorted(reached, aims, side="right").clip(starts, starts + sizes - 1)
-        centres[:, child] = part[drawn]
-        distances = _direct(part, np.ascontiguousarray(centres[:, child]), groups[:, None])[:, 0]
-        weights = np.minimum(weights, distances) if child else distances
-    return centres
-
-
-def _halve_unbalanced(centres: Vectors, part: Vectors, groups: Positions) -> None:
-    """Where nearly all rows of a group have one centre in common, put two centres on both sides of a median instead.
-
-    Else a tree of rows spaced exponentially, say, would be as deep as there are rows."""
-    labels = _nearest_centre(centres, part, groups)
-    sizes = np.bincount(groups)
-    most = np.bincount(labels, minlength=len(sizes) * CHILDREN).reshape(-1, CHILDREN).max(axis=1)
-    starts = np.cumsum(sizes) - sizes
-    for group in np.flatnonzero(most > MOST_IN_CHILD * sizes):
-        rows = part[starts[group] : starts[group] + sizes[group]]
-        median = np.median(rows, axis=0)
-        spread = np.median(np.abs(rows - median), axis=0)
-        axis = int(spread.argmax())
-        if spread[axis] > 0:
-            centres[group] = median
-            centres[group, 1:, axis] += spread[axis]
-            centres[group, 0, axis] -= spread[axis]
-
-
-def _nearest_centre(centres: Vectors, part: Vectors, groups: Positions) -> Positions:
-    """Return the place of each row's nearest centre among all centres of all groups, the first one in a tie."""
-    ids = groups[:, None] * CHILDREN + np.arange(CHILDREN)
-    nearest = _direct(part, centres.reshape(-1, part.shape[1]), ids).argmin(axis=1)
-    return groups * CHILDREN + nearest
-
-
-@dataclass(frozen=True)
 class _Nodes:
     """What a search needs to know of each node: the rows of leaf p are `sizes[p]` from `starts[p]` on in the order
-    by leaf; all below p are at least `near[p]` and at most `far[p]` from its mean."""
+    by leaf; all below p are at least `near[p]` and at most `far[p]` from its mean, and the square of that less the
+    square of their distance to sibling j's mean is at most `beyond[p, j]`.  Over all of space this difference changes
+    by 1 / `steepness[p, j]` per unit of length at most.  All are rounded so that this is true."""
 
     means: Vectors
     children: Positions  # (m, CHILDREN), -1 where there are fewer
@@ -140,6 +32,8 @@ class _Nodes:
     sizes: Positions
     near: Distances
     far: Distances
+    beyond: Distances
+    steepness: Distances
 
 
 class KMeansTree:
@@ -159,16 +53,16 @@ class KMeansTree:
     def __init__(self, rows: Vectors, tree: Tree, max_leaves: int | None = None) -> None:
         self.max_leaves = max_leaves
         self._rows = rows
-        leaves, radii, near, far = _drop(rows, tree)
+        self._rounding, self._vanishing = _errors(rows.shape[1])
+        leaves, radii, near, far, beyond = _drop(rows, tree)
         self._order = np.lexsort((radii, leaves))
         self._radii = radii[self._order]
         sizes = np.bincount(leaves, minlength=len(tree.means))
         starts = np.cumsum(sizes) - sizes
-        nodes = _Nodes(tree.means, tree.children(), _count_leaves(tree), starts, sizes, near, far)
+        nodes = _Nodes(
+            tree.means, tree.children(), _count_leaves(tree), starts, sizes, near, far, beyond, _steepness(tree)
+        )
         self._nodes = _cut_large_leaves(nodes, self._radii)
-        # Twice what d roundings of 2^-24 do to the root of a sum of squares; 16 of them for the arithmetic on it.
-        self._rounding = np.float32((rows.shape[1] + 16) * 2.0**-24)
-        self._vanishing = np.float32(np.sqrt((rows.shape[1] + 1) * np.finfo(np.float32).tiny))  # squares that underflow
 
     @classmethod
     def of(cls, rows: Vectors) -> KMeansTree:
@@ -213,15 +107,21 @@ class KMeansTree:
         """Return the children of nodes that may hold a neighbour, for each query the nearest last."""
         nodes = self._nodes
         children = nodes.children[entries["node"]]
-        lengths = np.sqrt(_direct(found.queries[owners], nodes.means, children))
-        nearest = np.argsort(lengths, axis=1, kind="stable")
+        squares = _direct(found.queries[owners], nodes.means, children)
+        nearest = np.argsort(squares, axis=1, kind="stable")
         children = np.take_along_axis(children, nearest, axis=1)
+        squares = np.take_along_axis(squares, nearest, axis=1)
         made = np.empty(children.shape, ENTRY)
         made["node"] = children
-        made["length"] = lengths = np.take_along_axis(lengths, nearest, axis=1)
+        made["length"] = lengths = np.sqrt(squares)
         # Rules 1 and 3: how much nearer than its nearest row, or farther than its farthest one, the node's mean is.
         low, high = lengths * (1 - self._rounding), lengths * (1 + self._rounding)
-        made["gap"] = np.maximum(low - nodes.far[children], nodes.near[children] - high)
+        gaps = np.maximum(low - nodes.far[children], nodes.near[children] - high)
+        # And how far from the node's side of the plane between its mean and the nearest one the query is.
+        pairs = children * CHILDREN + nearest[:, :1]
+        low, high = squares * (1 - self._rounding), squares[:, :1] * (1 + self._rounding)
+        beyond = (low - high - nodes.beyond.ravel()[pairs]) * nodes.steepness.ravel()[pairs]
+        made["gap"] = np.maximum(gaps, beyond)
         leaves = nodes.n_leaves[children]
         made["rank"] = entries["rank"][:, None] + np.cumsum(leaves, axis=1) - leaves
         close = (made["gap"] < found.bounds[owners, None]) & (made["rank"] < most) & (children >= 0)
@@ -321,7 +221,27 @@ def _count_leaves(tree: Tree) -> Positions:
     return leaves
 
 
-def _drop(rows: Vectors, tree: Tree) -> tuple[Positions, Distances, Distances, Distances]:
+def _errors(d: int) -> tuple[np.float32, np.float32]:
+    """Bound what is wrong with distances, not squared, in d dimensions: a share of them, and an amount besides.
+
+    The share is twice what d roundings, each of 2^-24, do to the root of a sum of squares, and 16 of them for what is
+    computed with it; the amount is the root of squares that underflow."""
+    return np.float32((d + 16) * 2.0**-24), np.float32(np.sqrt((d + 1) * np.finfo(np.float32).tiny))
+
+
+def _steepness(tree: Tree) -> Distances:
+    """Return 1 / 2 |m_p - m_j| of each node p and its sibling j, (m, CHILDREN), 0 where there is none."""
+    rounding, vanishing = _errors(tree.means.shape[1])
+    siblings = np.full((len(tree.means), CHILDREN), -1)
+    children = tree.children()
+    siblings[children[children >= 0]] = np.repeat(children, tree.n_children, axis=0)
+    siblings[siblings == np.arange(len(siblings))[:, None]] = -1
+    distances = np.sqrt(_direct(tree.means, tree.means, siblings))
+    steepness: Distances = np.float32(0.5) / ((distances + vanishing) * (1 + 2 * rounding))
+    return steepness
+
+
+def _drop(rows: Vectors, tree: Tree) -> tuple[Positions, Distances, Distances, Distances, Distances]:
     """Let rows, (n, d), fall to the nearest child of each node.
 
     Returns their leaves and their distances to these leaves' means, (n,), and of each node the smallest and largest
@@ -329,6 +249,8 @@ def _drop(rows: Vectors, tree: Tree) -> tuple[Positions, Distances, Distances, D
     children = tree.children()
     near = np.full(len(tree.means), np.float32(np.inf))
     far = np.full(len(tree.means), np.float32(-np.inf))
+    beyond = np.full(len(tree.means) * CHILDREN, np.float32(-np.inf))
+    rounding, vanishing = _errors(rows.shape[1])
     leaves, falling = np.zeros(len(rows), np.int64), np.arange(len(rows))
     radii = np.sqrt(_direct(rows, tree.means, leaves[:, None]))[:, 0]
     while True:
@@ -337,12 +259,16 @@ def _drop(rows: Vectors, tree: Tree) -> tuple[Positions, Distances, Distances, D
         np.maximum.at(far, at, radii[falling])
         falling = falling[tree.n_children[at] > 0]
         if not len(falling):
-            return leaves, radii, near, far
+            near, far = near * (1 - rounding), far * (1 + rounding)
+            return leaves, radii, near, far, beyond.reshape(-1, CHILDREN)
         choice = children[leaves[falling]]
         distances = _direct(rows[falling], tree.means, choice)
         nearest = distances.argmin(axis=1)[:, None]
         leaves[falling] = np.take_along_axis(choice, nearest, axis=1)[:, 0]
-        radii[falling] = np.sqrt(np.take_along_axis(distances, nearest, axis=1)[:, 0])
+        own = np.take_along_axis(distances, nearest, axis=1)
+        radii[falling] = np.sqrt(own[:, 0])
+        most = own * (1 + rounding) - distances * (1 - rounding) + 5 * vanishing**2
+        np.maximum.at(beyond, (leaves[falling, None] * CHILDREN + np.arange(CHILDREN)).ravel(), most.ravel())
 
 
 def _cut_large_leaves(nodes: _Nodes, radii: Distances) -> _Nodes:
@@ -362,6 +288,8 @@ def _cut_large_leaves(nodes: _Nodes, radii: Distances) -> _Nodes:
             sizes=sizes,
             near=radii[starts],
             far=radii[starts + sizes - 1],
+            beyond=np.zeros((n, CHILDREN), np.float32),
+            steepness=np.zeros((n, CHILDREN), np.float32),
         )
         nodes = _Nodes(*(np.concatenate(both) for both in zip(astuple(nodes), astuple(pieces), strict=True)))
         large = total + np.flatnonzero(sizes > LEAF_ROWS)
