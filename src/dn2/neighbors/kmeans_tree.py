@@ -11,11 +11,11 @@ from dn2.neighbors.exact import Distances, Keys, Positions, Vectors, _direct, _k
 from dn2.neighbors.tree import CHILDREN, LEAF_ROWS, Tree, learn_tree
 
 QUERIES_AT_ONCE = 4096
-PAIRS_AT_ONCE = 512  # a step takes several nodes of each query where few queries are left
+PAIRS_AT_ONCE = 4096  # a step takes several nodes of each query where few queries are left
 NOTHING = ~np.uint64(0)
 
 Entries = np.ndarray[Any, Any]
-ENTRY = np.dtype([("node", np.int64), ("length", np.float32), ("gap", np.float32), ("rank", np.int64)])
+ENTRY = np.dtype([("node", np.int32), ("length", np.float32), ("gap", np.float32), ("rank", np.int32)])
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,9 @@ class KMeansTree:
         # And how far from the node's side of the plane between its mean and the nearest one the query is.
         pairs = children * CHILDREN + nearest[:, :1]
         low, high = squares * (1 - self._rounding), squares[:, :1] * (1 + self._rounding)
-        beyond = (low - high - nodes.beyond.ravel()[pairs]) * nodes.steepness.ravel()[pairs]
-        made["gap"] = np.maximum(gaps, beyond)
+        with np.errstate(invalid="ignore", over="ignore"):  # no child: infinitely far, steepness 0; means alike
+            beyond = (low - high - nodes.beyond.ravel()[pairs]) * nodes.steepness.ravel()[pairs]
+        made["gap"] = np.maximum(np.maximum(gaps, beyond), entries["gap"][:, None])
         leaves = nodes.n_leaves[children]
         made["rank"] = entries["rank"][:, None] + np.cumsum(leaves, axis=1) - leaves
         close = (made["gap"] < found.bounds[owners, None]) & (made["rank"] < most) & (children >= 0)
