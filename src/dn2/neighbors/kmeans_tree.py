@@ -113,20 +113,28 @@ class KMeansTree:
         squares = np.take_along_axis(squares, nearest, axis=1)
         made = np.empty(children.shape, ENTRY)
         made["node"] = children
-        made["length"] = lengths = np.sqrt(squares)
-        # Rules 1 and 3: how much nearer than its nearest row, or farther than its farthest one, the node's mean is.
-        low, high = lengths * (1 - self._rounding), lengths * (1 + self._rounding)
-        gaps = np.maximum(low - nodes.far[children], nodes.near[children] - high)
-        # And how far from the node's side of the plane between its mean and the nearest one the query is.
-        pairs = children * CHILDREN + nearest[:, :1]
-        low, high = squares * (1 - self._rounding), squares[:, :1] * (1 + self._rounding)
-        with np.errstate(invalid="ignore", over="ignore"):  # no child: infinitely far, steepness 0; means alike
-            beyond = (low - high - nodes.beyond.ravel()[pairs]) * nodes.steepness.ravel()[pairs]
-        made["gap"] = np.maximum(np.maximum(gaps, beyond), entries["gap"][:, None])
+        made["length"] = np.sqrt(squares)
+        with np.errstate(invalid="ignore", over="ignore"):  # where there is no child, or means are alike
+            made["gap"] = np.maximum(entries["gap"][:, None], self._gaps(children, nearest[:, :1], squares))
         leaves = nodes.n_leaves[children]
         made["rank"] = entries["rank"][:, None] + np.cumsum(leaves, axis=1) - leaves
         close = (made["gap"] < found.bounds[owners, None]) & (made["rank"] < most) & (children >= 0)
         return np.repeat(owners, close.sum(axis=1)), made[:, ::-1][close[:, ::-1]]
+
+    def _gaps(self, children: Positions, nearest: Positions, squares: Distances) -> Distances:
+        """Return how far from each query all rows below its nodes are at least, (n, CHILDREN).
+
+        nearest : (n, 1) the place of the nearest child; squares : those of the distances to the children's means,
+        ascending."""
+        nodes, less, more = self._nodes, 1 - self._rounding, 1 + self._rounding
+        lengths = np.sqrt(squares)
+        # Rules 1 and 3: all rows lie between two spheres around the mean,
+        between = np.maximum(lengths * less - nodes.far[children], nodes.near[children] - lengths * more)
+        # and on one side of a plane between it and the mean nearest to the query.
+        pairs = children * CHILDREN + nearest
+        excess = squares * less - squares[:, :1] * more - nodes.beyond.ravel()[pairs]
+        gaps: Distances = np.maximum(between, excess * nodes.steepness.ravel()[pairs])
+        return gaps
 
     def _scan(self, found: _Found, owners: Positions, entries: Entries) -> None:
         """Compare queries with the rows of leaves, but not those that rules 2 and 4 show to be too far away."""
@@ -153,7 +161,7 @@ class KMeansTree:
         k = found.best.shape[1]
         all_keys = np.full((len(changed), k + int(places.max()) + 1), NOTHING)
         all_keys[:, :k] = found.best[changed]
-        all_keys[np.repeat(np.arange(len(changed)), np.diff(np.append(np.flatnonzero(places == 0), len(places)))), k + places] = keys
+        all_keys[np.cumsum(places == 0) - 1, k + places] = keys
         all_keys.sort(axis=1)
         found.best[changed] = all_keys[:, :k]
         distances = _unpacked(all_keys[:, k - 1])[0]
@@ -215,7 +223,7 @@ def _places(owners: Positions) -> tuple[Positions, Positions]:
 
 def _count_leaves(tree: Tree) -> Positions:
     """Return the number of leaves below each node, 1 for a leaf."""
-    leaves = (tree.n_children == 0).astype(np.int64)
+    leaves: Positions = (tree.n_children == 0).astype(np.int64)
     parents = np.repeat(np.arange(len(leaves)), tree.n_children)  # of nodes 1, 2, ...
     for node in range(len(leaves) - 1, 0, -1):
         leaves[parents[node - 1]] += leaves[node]

@@ -30,6 +30,7 @@ class Tree:
         places = np.arange(CHILDREN)
         return np.where(places < self.n_children[:, None], self.first_child[:, None] + places, -1)
 
+
 def learn_tree(rows: Vectors) -> Tree:
     """Split rows, (n, d), by k-means, recursively, all nodes of a level at once.  The same rows give the same tree.
 
@@ -108,14 +109,16 @@ def _halve_unbalanced(centres: Vectors, part: Vectors, groups: Positions) -> Non
         median = np.median(rows, axis=0)
         spread = np.median(np.abs(rows - median), axis=0)
         axis = int(spread.argmax())
-        if spread[axis] > 0:
-            centres[group] = median
-            centres[group, 1:, axis] += spread[axis]
-            centres[group, 0, axis] -= spread[axis]
+        halves = np.tile(median, (CHILDREN, 1))
+        halves[0, axis] -= spread[axis]
+        halves[1:, axis] += spread[axis]
+        lower = np.count_nonzero(_nearest_centre(halves[None], rows, np.zeros(len(rows), np.int64)) == 0)
+        if max(lower, len(rows) - lower) <= MOST_IN_CHILD * len(rows):
+            centres[group] = halves
 
 
 def _nearest_centre(centres: Vectors, part: Vectors, groups: Positions) -> Positions:
     """Return the place of each row's nearest centre among all centres of all groups, the first one in a tie."""
     ids = groups[:, None] * CHILDREN + np.arange(CHILDREN)
-    nearest = _direct(part, centres.reshape(-1, part.shape[1]), ids).argmin(axis=1)
-    return groups * CHILDREN + nearest
+    labels: Positions = _direct(part, centres.reshape(-1, part.shape[1]), ids).argmin(axis=1) + groups * CHILDREN
+    return labels
