@@ -99,9 +99,8 @@ def time_all(report: Report, d: int) -> None:
             taken[name].append((built - start, alone - first, time.perf_counter() - alone))
     middle = {name: [statistics.median(times) for times in zip(*rounds, strict=True)] for name, rounds in taken.items()}
     rival = middle["sklearn KDTree"]
-    report.say(
-        f"  d = {d}, {QUERIES[d]:,} queries together\n  {'':<18}{'build, s':>10}{'queries/s':>12}{'ratio':>8}{'one query, ms':>16}{'ratio':>8}"
-    )
+    report.say(f"  d = {d}, {QUERIES[d]:,} queries together")
+    report.say(f"  {'':<18}{'build, s':>10}{'queries/s':>12}{'ratio':>8}{'one query, ms':>16}{'ratio':>8}")
     for name, (build_time, alone, together) in middle.items():
         report.say(
             f"  {name:<18}{build_time:>10.2f}{QUERIES[d] / together:>12,.0f}{rival[2] / together:>8.2f}"

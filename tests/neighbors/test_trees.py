@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -69,19 +69,19 @@ def assert_nearest(found, queries, reference, k, exclude=None):
 
 @indexes
 @kinds
-@pytest.mark.parametrize(("n", "d", "k"), [(300, 2, 2), (120, 5, 1), (20, 3, 20), (1, 4, 1), (90, 40, 7)])
+@pytest.mark.parametrize(("n", "d", "k"), [(300, 2, 2), (120, 5, 1), (20, 3, 20), (1, 4, 1), (90, 30, 7)])
 def test_search_equals_comparing_with_every_row(index, kind, n, d, k):
     reference = DATA[kind](max(n, 2), d)[:n]
-    queries = np.concatenate([DATA[kind](12, d, seed=1), reference[:4]])
+    queries = np.concatenate([DATA[kind](6, d, seed=1), reference[:2]])
     assert_nearest(INDEXES[index](reference).search(queries, k), queries, reference, k)
 
 
 @indexes
 @kinds
-@pytest.mark.parametrize("d", [1, 2, 8, 70])
+@pytest.mark.parametrize("d", [1, 3, 40])
 def test_search_equals_the_exact_index_bit_for_bit(index, kind, d):
     reference = DATA[kind](700, d)
-    queries = np.concatenate([DATA[kind](50, d, seed=1), reference[:15]])
+    queries = np.concatenate([DATA[kind](50, d, seed=1), reference[:10]])
     for k in (1, 3, 20):
         assert_same(INDEXES[index](reference).search(queries, k), ExactIndex([reference]).search(queries, k))
 
@@ -132,11 +132,11 @@ def test_on_any_floats_search_equals_the_exact_index(index, data):
 @indexes
 @kinds
 def test_what_is_found_does_not_depend_on_the_other_queries(index, kind):
-    reference, queries = DATA[kind](400, 4), DATA[kind](40, 4, seed=1)
+    reference, queries = DATA[kind](300, 4), DATA[kind](20, 4, seed=1)
     built = INDEXES[index](reference)
     distances, positions = built.search(queries, 3)
     for size in (1, 7):
-        for start in range(0, 40, size):
+        for start in range(0, 20, size):
             part = slice(start, start + size)
             assert_same(built.search(queries[part], 3), (distances[part], positions[part]))
     assert_same(built.search(queries[::-1].copy(), 3), (distances[::-1], positions[::-1]))
@@ -242,6 +242,7 @@ def test_an_approximate_search_of_all_leaves_is_exact():
     assert (KMeansTree(reference, tree, 4).search(queries, 3)[0] > found[0]).any()
 
 
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), max_leaves=st.integers(1, 8), k=st.integers(1, 4))
 def test_another_row_can_only_bring_neighbors_closer(seed, max_leaves, k):
     rows, queries = grid(120, 3, seed) + random(120, 3, seed) / 10, random(30, 3, seed + 1)
