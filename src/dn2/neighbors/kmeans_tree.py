@@ -47,6 +47,11 @@ class KMeansTree:
     as searched.  So, as long as the rows that were learnt from are among the rows, another row can only bring
     neighbours closer, as in an exact search: leave-one-out scores through the same search calibrate.
 
+    A subtree is left out when the spheres between which its rows lie around their mean are too far away (rules 1 and
+    3), a row when its own sphere is (rules 2 and 4); besides, when the query lies too far beyond the plane between the
+    subtree's mean and the sibling's nearest to the query, a plane from which all its rows keep a known margin.  Each
+    bound is rounded by more than float32 can be wrong, so no row that ties is lost.
+
     Source: Fukunaga and Narendra, "A branch and bound algorithm for computing k-nearest neighbors", 1975; rules 3 and
     4: Kamgar-Parsi and Kanal, "An improved branch and bound algorithm for computing k nearest neighbors", 1985."""
 
