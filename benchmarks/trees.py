@@ -74,7 +74,7 @@ def count(d: int, seed: int) -> tuple[float, float]:
     rows, queries = (generator.normal(size=(n, d)).astype(np.float32) for n in (COUNTED, COUNTING))
     tree = learn_tree(rows)
     search = naive.BranchAndBound(rows, tree.means, tree.first_child, tree.n_children)
-    counts = [search.search(query, 1)[1] for query in queries.astype(np.float64)]
+    counts = [search.search(query, 1)[1] for query in queries.astype(np.float64).tolist()]
     kd_tree = KDTree(rows)
     kd_tree.reset_n_calls()
     kd_tree.query(queries, 1)

@@ -336,7 +336,7 @@ class BranchAndBound:
     a time, to count them: those to means and those to rows."""
 
     def __init__(self, rows: Any, means: Any, first_child: Any, n_children: Any) -> None:
-        self.rows, self.means = np.asarray(rows, np.float64), np.asarray(means, np.float64)
+        self.rows, self.means = np.asarray(rows, np.float64).tolist(), np.asarray(means, np.float64).tolist()
         self.first_child, self.n_children = first_child, n_children
         self.members: dict[int, list[int]] = {}
         self.radii: dict[int, list[float]] = {0: []}

@@ -265,7 +265,7 @@ def test_where_leaves_hold_too_few_rows_all_are_searched():
 def test_as_few_distances_are_computed_as_fukunaga_and_narendra_report(seed):
     reference, queries = random(1000, 2, seed), random(1000, 2, seed + 10)
     search = naive.BranchAndBound(reference, *arguments(learn_tree(reference)))
-    found = [search.search(query, 1) for query in queries.astype(np.float64)]
+    found = [search.search(query, 1) for query in queries.astype(np.float64).tolist()]
     expected = ExactIndex([reference]).search(queries, 1)[1][:, 0]
     assert [best[0][1] for best, _ in found] == expected.tolist()
     assert np.mean([count for _, count in found]) <= 61
