@@ -92,9 +92,9 @@ def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
     if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall: as many candidates as are sure to do
         searched, recall = arrays["probing"]
         arrays["probing"] = np.array([searched, 1, recall, np.nan, np.nan])
-    later = ("scaling", "categories", "cells", "reduction", "levels", "probing", "drawn", "size")
+    first = ("aside", "readmitted", "directions", "factors", "centroids", "representatives", "share")
     nothing = asdict(Learnt.nothing(dimension))
-    return {name: nothing[name] for name in later} | arrays
+    return {name: nothing[name] for name in nothing if name not in first} | arrays
 
 
 def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:

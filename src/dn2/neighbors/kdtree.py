@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neighbors import KDTree
 
-from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, Positions, Vectors, nearest_first
+from dn2.neighbors.blocks import Positions, Vectors
+from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, nearest_first
 
 
 class KDTreeIndex:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dn2.neighbors.exact import Distances, Keys, Positions, Vectors, _direct, _keys, _unpacked
+from dn2.neighbors.blocks import Positions, Vectors
+from dn2.neighbors.exact import Distances, Keys, _keys, _unpacked, direct
 from dn2.neighbors.tree import CHILDREN, LEAF_ROWS, Tree, learn_tree
 
 QUERIES_AT_ONCE = 4096
@@ -96,7 +97,7 @@ class KMeansTree:
         found = _Found(queries, exclude, np.full((len(queries), k), NOTHING), np.full(len(queries), np.float32(np.inf)))
         stack = _Stack(len(queries))
         root = np.zeros(len(queries), ENTRY)
-        root["length"] = np.sqrt(_direct(queries, self._nodes.means, np.zeros((len(queries), 1), np.int64)))[:, 0]
+        root["length"] = np.sqrt(direct(queries, self._nodes.means, np.zeros((len(queries), 1), np.int64)))[:, 0]
         stack.push(np.arange(len(queries)), root)
         while len(owners := stack.owners()):
             width = PAIRS_AT_ONCE // len(owners) if np.isfinite(found.bounds[owners]).all() else 1
@@ -112,7 +113,7 @@ class KMeansTree:
         """Return the children of nodes that may hold a neighbour, for each query the nearest last."""
         nodes = self._nodes
         children = nodes.children[entries["node"]]
-        squares = _direct(found.queries[owners], nodes.means, children)
+        squares = direct(found.queries[owners], nodes.means, children)
         nearest = np.argsort(squares, axis=1, kind="stable")
         children = np.take_along_axis(children, nearest, axis=1)
         squares = np.take_along_axis(squares, nearest, axis=1)
@@ -151,7 +152,7 @@ class KMeansTree:
         owners = np.repeat(owners, sizes)
         close = gaps < found.bounds[owners]
         owners, positions = owners[close], self._order[places[close]]
-        distances = _direct(found.queries[owners], self._rows, positions[:, None])[:, 0]
+        distances = direct(found.queries[owners], self._rows, positions[:, None])[:, 0]
         keys = _keys(distances, positions)
         better = keys < found.best[owners, -1]
         if found.exclude is not None:
@@ -250,7 +251,7 @@ def _steepness(tree: Tree) -> Distances:
     children = tree.children()
     siblings[children[children >= 0]] = np.repeat(children, tree.n_children, axis=0)
     siblings[siblings == np.arange(len(siblings))[:, None]] = -1
-    distances = np.sqrt(_direct(tree.means, tree.means, siblings))
+    distances = np.sqrt(direct(tree.means, tree.means, siblings))
     steepness: Distances = np.float32(0.5) / ((distances + vanishing) * (1 + 2 * rounding))
     return steepness
 
@@ -266,7 +267,7 @@ def _drop(rows: Vectors, tree: Tree) -> tuple[Positions, Distances, Distances, D
     beyond = np.full(len(tree.means) * CHILDREN, np.float32(-np.inf))
     rounding, vanishing = _errors(rows.shape[1])
     leaves, falling = np.zeros(len(rows), np.int64), np.arange(len(rows))
-    radii = np.sqrt(_direct(rows, tree.means, leaves[:, None]))[:, 0]
+    radii = np.sqrt(direct(rows, tree.means, leaves[:, None]))[:, 0]
     while True:
         at = leaves[falling]
         np.minimum.at(near, at, radii[falling])
@@ -276,7 +277,7 @@ def _drop(rows: Vectors, tree: Tree) -> tuple[Positions, Distances, Distances, D
             near, far = near * (1 - rounding), far * (1 + rounding)
             return leaves, radii, near, far, beyond.reshape(-1, CHILDREN)
         choice = children[leaves[falling]]
-        distances = _direct(rows[falling], tree.means, choice)
+        distances = direct(rows[falling], tree.means, choice)
         nearest = distances.argmin(axis=1)[:, None]
         leaves[falling] = np.take_along_axis(choice, nearest, axis=1)[:, 0]
         own = np.take_along_axis(distances, nearest, axis=1)

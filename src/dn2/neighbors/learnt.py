@@ -16,8 +16,10 @@ from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Calibration, Scores
 from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.index import Index
+from dn2.neighbors.kmeans_tree import KMeansTree
 from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered
 from dn2.neighbors.selected import SelectedIndex
+from dn2.neighbors.tree import Tree
 from dn2.neighbors.whitening import whiten
 
 
@@ -32,6 +34,8 @@ class Learnt:
         without k-means.
     cells, reduction, levels, probing : (C, r), (r, v), (r, 16) float32, and (5,), see `Cells`: how many cells are
         searched, how many candidates are compared, and the accuracy; empty where the search is exact.
+    tree_means, tree_children, visited : (m, d) float32, (m, 2) of each node the first child and their number, see
+        `Tree`, and (4,): how many leaves are visited, and the accuracy; empty where no tree is searched approximately.
     drawn, size : (1,) uint64, items drawn a number up to it (see `draw`) calibrate; (1,) items the set had then.
     share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
 
@@ -47,6 +51,9 @@ class Learnt:
     reduction: Vectors
     levels: Vectors
     probing: Scores
+    tree_means: Vectors
+    tree_children: Positions
+    visited: Scores
     drawn: Draws
     size: Positions
     share: Scores
@@ -69,6 +76,9 @@ class Learnt:
             reduction=rows,
             levels=rows,
             probing=numbers,
+            tree_means=rows,
+            tree_children=np.empty((0, 2), np.int64),
+            visited=numbers,
             drawn=positions.astype(np.uint64),
             size=positions,
             share=numbers,
@@ -85,6 +95,9 @@ class Learnt:
         Blocks keep what is computed of them for it."""
         if len(self.representatives):
             return SelectedIndex(self.centroids, self.representatives)
+        if len(self.visited):
+            whole = rows_at(blocks, np.arange(first_positions(blocks)[-1]))
+            return KMeansTree(whole, self.tree, int(self.visited[0]))
         if len(self.cells) and not self.sees_otherwise:
             for block in blocks:
                 if block.codes is None and len(self.reduction):
@@ -94,6 +107,11 @@ class Learnt:
         kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
         rows = self.compared(rows_at(blocks, kept))
         return SelectedIndex(rows, kept, self.found_cells if len(self.cells) else None)
+
+    @property
+    def tree(self) -> Tree:
+        """The tree of an approximate search."""
+        return Tree(self.tree_means, *np.ascontiguousarray(self.tree_children.T))
 
     @property
     def sees_otherwise(self) -> bool:
@@ -129,7 +147,12 @@ class Learnt:
 
     @property
     def search(self) -> dict[str, Any]:
-        """How an approximate search goes, as `model.json` has it."""
+        """How an approximate search goes, as `model.json` has it; empty if there is none."""
+        if len(self.visited):
+            leaves, *measured = self.visited.tolist()
+            return {"visited": int(leaves), "leaves": self.tree.n_leaves, **asdict(Accuracy(*measured))}
+        if not len(self.cells):
+            return {}
         cells = self.found_cells
         reduced = {"dimensions": len(cells.reduction), "candidates": cells.n_candidates} if len(self.reduction) else {}
         return {"cells": len(cells.centres), "searched": cells.n_searched, **reduced, **asdict(cells.accuracy)}
@@ -158,7 +181,8 @@ class Learnt:
         words += ["the whitening"] if len(self.factors) else []
         words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
         words += [f"the {len(self.cells):,} cells of the search"] if len(self.cells) else []
-        several = len(words) > 1 or len(self.centroids) or len(self.cells)
+        words += [f"the {len(self.tree_means):,} means of the tree"] if len(self.tree_means) else []
+        several = len(words) > 1 or len(self.centroids) or len(self.cells) or len(self.tree_means)
         return " and ".join(words) + (" were" if several else " was")
 
     def check(self, n: int, dimension: int, k: int) -> None:
@@ -172,6 +196,8 @@ class Learnt:
             raise ValueError("centroids that are no numbers")
         if len(self.cells):
             self.found_cells.check(wide)
+        if len(self.visited):
+            self.tree.check(wide)
         if self.drawn.dtype != np.uint64 or self.size.dtype != np.int64 or not len(self.drawn) == len(self.size) <= 1:
             raise ValueError("a draw of the items that calibrate that is no number")
         if factors.ndim != 1 or len(directions) != len(factors) or (len(factors) and directions.shape[1:] != (wide,)):

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from dn2.neighbors.accuracy import Accuracy, choose_tried
 from dn2.neighbors.blocks import Block, Draws, Positions, rows_at
 from dn2.neighbors.cells import Cells, find_cells
 from dn2.neighbors.choice import choose_method
@@ -19,8 +20,10 @@ from dn2.neighbors.clean import Judges, estimate_share
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Scores
 from dn2.neighbors.kmeans import find_centroids
+from dn2.neighbors.kmeans_tree import KMeansTree
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, draw
+from dn2.neighbors.tree import learn_tree
 from dn2.neighbors.whitening import MOST_ROWS, find_whitening
 
 # Rows that judge which items belong to a contaminated set: more would cost and not judge better.
@@ -41,7 +44,8 @@ class Plan:
     clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
     `Judges`.  centroids : how many centroids take the place of the items, None for none.
     scale, whiten : whether to scale columns, and to whiten; categorical : the columns of categories.
-    approximate : whether the search may be, for n_neighbors, if it finds the share `recall` of them."""
+    approximate : whether the search may be, for n_neighbors, if it finds the share `recall` of them; leaves : how
+    many leaves of a tree are visited at least, None for no tree or all of its leaves."""
 
     clean: bool
     drop: float | None
@@ -53,6 +57,7 @@ class Plan:
     n_neighbors: int = 1
     approximate: bool = False
     recall: float = 0.999
+    leaves: int | None = None
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any], n: int, dimension: int) -> Self:
@@ -65,13 +70,21 @@ class Plan:
             scale=parameters["scale_columns"],
             categorical=parameters["categorical_columns"] or (),
             approximate=method.name == "approximate",
+            leaves=method.count if method.name == "kmeans-tree" else None,
             **same,
         )
 
     @property
     def learns(self) -> bool:
         """Whether there is anything to learn."""
-        return self.clean or self.scale or self.whiten or self.approximate or self.centroids is not None
+        return (
+            self.clean
+            or self.scale
+            or self.whiten
+            or self.approximate
+            or self.leaves is not None
+            or self.centroids is not None
+        )
 
     def learn(self, blocks: Sequence[Block], learning: Positions, members: Positions, readmitted: Positions) -> Learnt:
         """Learn from the rows at some positions of the reference set; members : those that calibrate."""
@@ -92,12 +105,29 @@ class Plan:
             some = kept[: max(MOST_CLUSTERED, self.centroids)]
             centroids, nearest = find_centroids(learnt.compared(rows_at(blocks, some)), self.centroids)
             learnt = replace(learnt, centroids=centroids, representatives=kept[nearest])
+        if self.leaves is not None:
+            learnt = self._find_tree(rows_at(blocks, kept), learnt)
         if self.approximate and (cells := self._find_cells(blocks, kept, learnt)):
             probing = np.array([cells.n_searched, cells.n_candidates, *astuple(cells.accuracy)])
             learnt = replace(
                 learnt, cells=cells.centres, reduction=cells.reduction, levels=cells.levels, probing=probing
             )
         return learnt
+
+    def _find_tree(self, rows: Vectors, learnt: Learnt) -> Learnt:
+        """Learn a tree from rows, (n, d), in random order, and visit as many leaves as find what is promised."""
+        assert self.leaves is not None
+        tree, k, tried = learn_tree(rows), self.n_neighbors, choose_tried(np.arange(len(rows)))
+        leaves, queries = max(self.leaves, k + 1), rows[tried]
+        exact = KMeansTree(rows, tree).search(queries, k, tried)[0]
+        while True:
+            accuracy = Accuracy.of(exact, KMeansTree(rows, tree, leaves).search(queries, k, tried)[0])
+            if accuracy.recall >= self.recall or leaves >= tree.n_leaves:
+                break
+            leaves *= 2
+        children = np.stack([tree.first_child, tree.n_children], axis=1)
+        visited = np.array([min(leaves, tree.n_leaves), *astuple(accuracy)])
+        return replace(learnt, tree_means=tree.means, tree_children=children, visited=visited)
 
     def _find_cells(self, blocks: Sequence[Block], kept: Positions, learnt: Learnt) -> Cells | None:
         if learnt.sees_otherwise:

@@ -14,6 +14,8 @@ from dn2.neighbors.choice import choose_method
 from dn2.neighbors.conformal import Calibration, attainable_rate, required_sample
 from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.index import Index
+from dn2.neighbors.kdtree import KDTreeIndex
+from dn2.neighbors.kmeans_tree import KMeansTree
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, renumbered, sample_positions
 from dn2.neighbors.plan import Plan, drawn_again, split
@@ -140,8 +142,8 @@ class ReferenceSet:
         about: dict[str, Any] = {"method": method.name, "why": method.why, "storage": self.storage}
         if self.learnt is None:
             return about
-        if len(self.learnt.cells):
-            about |= self.learnt.search
+        if found := self.learnt.search:
+            about |= found
         elif method.name == "approximate":
             lost = f"no approximate search of them finds {self.parameters['recall']:g} of the neighbours"
             about |= {"method": "exact", "why": f"{method.why}, but {lost}"}
@@ -159,11 +161,7 @@ def exact_index(parameters: Mapping[str, Any], blocks: Sequence[Block]) -> Index
     name = choose_method(parameters, n, blocks[0].dimension).name
     if name not in ("kdtree", "kmeans-tree"):
         return ExactIndex(blocks)
-    from dn2.neighbors.kdtree import KDTreeIndex
-    from dn2.neighbors.kmeans_tree import KMeansTree
-
-    whole = blocks[0].in_place if len(blocks) == 1 else None
-    rows = rows_at(blocks, np.arange(n)) if whole is None else whole
+    rows = rows_at(blocks, np.arange(n))
     return KDTreeIndex(rows) if name == "kdtree" else KMeansTree.of(rows)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dn2.neighbors.exact import Positions, Vectors, _direct
+from dn2.neighbors.blocks import Positions, Vectors
+from dn2.neighbors.exact import direct
 
 CHILDREN = 4
 LEAF_ROWS = 16
@@ -24,6 +25,23 @@ class Tree:
     means: Vectors
     first_child: Positions
     n_children: Positions
+
+    @property
+    def n_leaves(self) -> int:
+        """The number of leaves."""
+        return int((self.n_children == 0).sum())
+
+    def check(self, dimension: int) -> None:
+        """Raise ValueError for what is no hierarchy of means of a dimension."""
+        means, first, counts = self.means, self.first_child, self.n_children
+        if means.dtype != np.float32 or means.shape != (len(first), dimension) or not np.isfinite(means).all():
+            raise ValueError(f"means of {means.shape} for dimension {dimension}")
+        inner = np.flatnonzero(counts)
+        follow = first[inner] > inner
+        if counts.dtype != np.int64 or not ((counts >= 0) & (counts <= CHILDREN)).all() or not follow.all():
+            raise ValueError("a tree that is none")
+        if not np.array_equal(np.sort(self.children()[self.children() >= 0]), np.arange(1, len(means))):
+            raise ValueError("a tree that does not hold together")
 
     def children(self) -> Positions:
         """Return the children of each node, (m, CHILDREN), -1 where there are fewer."""
@@ -91,7 +109,7 @@ def _first_centres(part: Vectors, groups: Positions, generator: np.random.Genera
         aims = below + generator.random(len(sizes)) * (reached[starts + sizes - 1] - below)
         drawn = np.searchsorted(reached, aims, side="right").clip(starts, starts + sizes - 1)
         centres[:, child] = part[drawn]
-        distances = _direct(part, np.ascontiguousarray(centres[:, child]), groups[:, None])[:, 0]
+        distances = direct(part, np.ascontiguousarray(centres[:, child]), groups[:, None])[:, 0]
         weights = np.minimum(weights, distances) if child else distances
     return centres
 
@@ -120,5 +138,5 @@ def _halve_unbalanced(centres: Vectors, part: Vectors, groups: Positions) -> Non
 def _nearest_centre(centres: Vectors, part: Vectors, groups: Positions) -> Positions:
     """Return the place of each row's nearest centre among all centres of all groups, the first one in a tie."""
     ids = groups[:, None] * CHILDREN + np.arange(CHILDREN)
-    labels: Positions = _direct(part, centres.reshape(-1, part.shape[1]), ids).argmin(axis=1) + groups * CHILDREN
+    labels: Positions = direct(part, centres.reshape(-1, part.shape[1]), ids).argmin(axis=1) + groups * CHILDREN
     return labels

@@ -107,6 +107,11 @@ def _index(name: str, search: Mapping[str, Any]) -> str:
     if kind == "kmeans":
         return f"{count} centroids; an item's neighbour is the one nearest to its centroid, at the centroid's distance"
     why = f" ({search['why']})" if name == "auto" or search["method"] not in name else ""
+    if "visited" in search:
+        return (
+            f"tree of means, approximate{why}: {search['visited']:,} of {search['leaves']:,} leaves visited, which "
+            f"finds {search['recall']:.2%} of the neighbours; their distances are exact"
+        )
     if search["method"] != "approximate":
         return f"{EXACT[search['method']]}{why}"
     reduced = f", {search['candidates']:,} candidates of each query compared in full" if "candidates" in search else ""
