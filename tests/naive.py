@@ -312,3 +312,60 @@ def contributions(members: Any, neighbors: Any) -> list[float]:
         / (len(members) * len(neighbors))
         for member in members
     ]
+
+
+def first_leaves(query: Any, means: Any, first_child: Any, n_children: Any, count: int) -> list[int]:
+    """Return the first leaves of a tree of means, depth first, the nearest child of each node first."""
+    leaves: list[int] = []
+    waiting = [0]
+    while waiting and len(leaves) < count:
+        node = waiting.pop()
+        children = range(first_child[node], first_child[node] + n_children[node])
+        waiting += sorted(children, key=lambda child: (squared_distance(query, means[child]), child), reverse=True)
+        leaves += [node] * (not children)
+    return leaves
+
+
+def leaf_of(row: Any, means: Any, first_child: Any, n_children: Any) -> int:
+    """Return the leaf to which a row falls, at each node to the nearest child."""
+    return first_leaves(row, means, first_child, n_children, 1)[0]
+
+
+class BranchAndBound:
+    """The search of Fukunaga and Narendra (1975), with the two rules of Kamgar-Parsi and Kanal (1985), one distance at
+    a time, to count them: those to means and those to rows."""
+
+    def __init__(self, rows: Any, means: Any, first_child: Any, n_children: Any) -> None:
+        self.rows, self.means = np.asarray(rows, np.float64).tolist(), np.asarray(means, np.float64).tolist()
+        self.first_child, self.n_children = first_child, n_children
+        self.members: dict[int, list[int]] = {}
+        self.radii: dict[int, list[float]] = {0: []}
+        self.radius = [0.0] * len(rows)
+        for place, row in enumerate(self.rows):
+            node = 0
+            while self.n_children[node]:
+                self.radius[place], node = self._ordered(row, node)[0]
+                self.radii.setdefault(node, []).append(self.radius[place])
+            self.members.setdefault(node, []).append(place)
+
+    def _ordered(self, query: Any, node: int) -> list[tuple[float, int]]:
+        children = range(self.first_child[node], self.first_child[node] + self.n_children[node])
+        return sorted((math.dist(query, self.means[child]), child) for child in children)
+
+    def search(self, query: Any, k: int) -> tuple[list[tuple[float, int]], int]:
+        """Return (distance, position) of the k nearest rows, and how many distances were computed."""
+        best, count = [(math.inf, -1)] * k, 0
+        waiting = [(0.0, 0)]
+        while waiting:
+            length, node = waiting.pop()
+            bound = best[-1][0]
+            if node and (length > bound + max(self.radii[node]) or length + bound < min(self.radii[node])):
+                continue
+            children = self._ordered(query, node)
+            count += len(children)
+            waiting += [(far, child) for far, child in reversed(children) if child in self.radii]
+            for place in self.members.get(node, []):
+                if abs(length - self.radius[place]) <= best[-1][0]:
+                    count += 1
+                    best = sorted([*best, (math.dist(query, self.rows[place]), place)])[:k]
+        return best, count

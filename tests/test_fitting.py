@@ -261,9 +261,9 @@ def test_centroids_take_the_place_of_items_and_one_stands_for_each(world: Path, 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"index": "kmeans:0"}, "the index must be auto, exact, approximate or kmeans:C"),
-        ({"index": "tree"}, "the index must be auto, exact, approximate or kmeans:C"),
-        ({"index": "tree", "n_neighbors": 1}, "the index must be auto, exact, approximate or kmeans:C"),
+        ({"index": "kmeans:0"}, "the index must be auto, exact, kdtree, kmeans-tree"),
+        ({"index": "tree"}, "the index must be auto, exact, kdtree, kmeans-tree"),
+        ({"index": "tree", "n_neighbors": 1}, "the index must be auto, exact, kdtree, kmeans-tree"),
         ({"index": "kmeans:3", "n_neighbors": 2}, "n_neighbors must be 1, got 2"),
         ({"drop": 0.5}, "need a set that is contaminated"),
         ({"first_neighbors": 2}, "need a set that is contaminated"),

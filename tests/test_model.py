@@ -218,6 +218,7 @@ def test_parameters_are_recorded_and_used(world: Path, tiny: str, tmp_path: Path
         about = one.describe()
         chosen = {"n_neighbors": 3, "false_alarm_rate": 0.25, "normalize": "unit"}
         others = {"index": "auto", "scale_columns": False, "categorical_columns": None, "whiten": False}
+        others |= {"recall": 0.999, "storage": "auto", "memory_limit": None}
         others |= {"contaminated": False, "drop": None, "first_neighbors": None}
         assert about["detector"] == chosen | others
         assert about["embedder"]["precision"] == "f32"

@@ -282,7 +282,8 @@ class WithCodes:
         self.codes = [np.asarray(block).view(np.uint8)[:, :2] + np.uint8(other) for block in self.blocks]
 
     def into(self, model: Model) -> Model:
-        model.detector.codes_ = [np.ascontiguousarray(of_one) for of_one in self.codes]
+        for block, of_one in zip(self.blocks, self.codes, strict=True):
+            block.codes = np.ascontiguousarray(of_one)
         return model
 
 
@@ -387,12 +388,34 @@ def test_draws_of_another_form_are_refused(vectors: Path, draws: Any) -> None:
         dn2.load(vectors)
 
 
-@pytest.mark.parametrize(("storage", "width"), [("float16", 4), ("uint8", 12)])
-def test_compact_embeddings_where_the_detector_has_others_are_refused(vectors: Path, storage: str, width: int) -> None:
+@pytest.mark.parametrize("storage", ["float16", "uint8"])
+def test_compact_shards_are_saved_and_keep_removed_rows_too(tmp_path: Path, storage: str) -> None:
+    def fit(rows: Sequence[int]) -> Model:
+        return dn2.fit(file_of(tmp_path, rows), kind="vector", n_neighbors=2, index="exact", storage=storage)
+
+    fit(range(30)).save(tmp_path / "v.dn2")
+    dn2.load(tmp_path / "v.dn2").remove(["v1", "v12"]).save(tmp_path / "v.dn2")
+    dn2.load(tmp_path / "v.dn2").add(file_of(tmp_path, [40])).save(tmp_path / "v.dn2")
+    again = dn2.load(tmp_path / "v.dn2")
+    assert state(again) == state(fit([*(row for row in range(30) if row not in (1, 12)), 40]))
+    assert {str(block.stored.dtype) for block in again.detector.blocks_} == {storage}
+    assert again.describe()["removed_in_files"] == 2
+
+
+@pytest.mark.parametrize("wanted", ["float32", "float16", "uint8", "auto", None, "float64"])
+@pytest.mark.parametrize("storage", ["float16", "uint8"])
+def test_a_shard_stored_in_another_way_than_the_model_is_refused(
+    vectors: Path, storage: str, wanted: str | None
+) -> None:
+    def change(manifest: dict[str, Any]) -> None:
+        del manifest["detector"]["storage"]
+        if wanted is not None:
+            manifest["detector"]["storage"] = wanted
+
+    reseal(vectors, change)
     compact = blocks_module.encode(ALL[:8], storage)
-    assert compact.shape == (8, width)
     replace_part(vectors, "reference", save_tensors({"embeddings": compact, "draws": np.zeros(8, np.uint64)}))
-    with pytest.raises(ModelError, match=f"embeddings of {storage} that are to be float32|embeddings of .* that are"):
+    with pytest.raises(ModelError, match="does not hold together"):
         dn2.load(vectors)
 
 

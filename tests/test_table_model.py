@@ -20,7 +20,7 @@ import dn2
 import naive
 from dn2 import InputError, Model, ModelError, ReferenceTooSmall
 from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.learnt import split
+from dn2.neighbors.plan import split
 from dn2.store.reading import read_rows
 from small_models import contents, flip_a_bit, replace_part, reseal
 from small_tables import DROPPED, bits, frame, write

@@ -19,7 +19,7 @@ from dn2.inputs.files import Item
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.neighbors.blocks import Positions, Vectors, rows_at
-from dn2.neighbors.kmeans import parse_index
+from dn2.neighbors.choice import parse_index
 from dn2.report.results_page import Map, Surroundings, write_results_page
 from dn2.report.words import describe_model
 from dn2.store.reading import read_rows
@@ -136,7 +136,7 @@ class ScoredItems:
             many=model.kind.many,
             neighbors=(
                 "Nearest centroids, each shown by the item nearest to it (distance of the centroid)"
-                if parse_index(model.detector.index) is not None
+                if parse_index(model.detector.index).name == "kmeans"
                 else f"Nearest normal {model.kind.many} (distance)"
             ),
             notes=self._gone(results),

@@ -18,11 +18,11 @@ from dn2.kinds.tables import Tables
 from dn2.kinds.vectors import Vectors
 from dn2.model import Model
 from dn2.neighbors.checks import check_normalization
+from dn2.neighbors.choice import choose_storage, parse_index
 from dn2.neighbors.conformal import attainable_rate
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.groups import Pooling
-from dn2.neighbors.kmeans import parse_index
-from dn2.neighbors.learnt import Plan
+from dn2.neighbors.plan import Plan
 from dn2.presets import NEIGHBORS_IF_CONTAMINATED, Preset, get_preset
 from dn2.store.cache import Cache
 
@@ -38,6 +38,9 @@ def fit(
     normalize: str | None = None,
     precision: str = "auto",
     index: str = "auto",
+    recall: float = 0.999,
+    storage: str = "auto",
+    memory_limit: str | int | None = None,
     whiten: bool | None = None,
     contaminated: bool = False,
     drop: float | None = None,
@@ -62,7 +65,9 @@ def fit(
         support, 1 / (n + 1), if that is larger.
     normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone, none for vectors.  At
         unit length distances rank as cosines do.  Not for tables.
-    index : `auto`, `exact`, `approximate`, or `kmeans:C` for C centroids in place of the items; see `KNNDetector`.
+    index, recall, storage : how the items are searched and kept; see `KNNDetector`.
+    memory_limit : such as `4GB`, how much memory the process may hold that is not the system's page cache: decides on
+        the storage, and what does not fit is refused with the size needed.
     whiten : see `KNNDetector`; by default the preset's choice where there are 10,000 pictures or more, none of them
         contaminated, and half of them support the rate.  Not for groups, nor for tables.
     contaminated : whether anomalies are among the items and are to be set aside; drop : their share, by default
@@ -82,6 +87,9 @@ def fit(
         false_alarm_rate=false_alarm_rate,
         normalize=normalize or "none",
         index=index,
+        recall=recall,
+        storage=storage,
+        memory_limit=memory_limit,
         whiten=bool(whiten),
         contaminated=contaminated,
         drop=drop,
@@ -133,12 +141,13 @@ def _fit(
     parameters = detector.get_params()
     # From one half of the items; the other half calibrates.  If a rate is not attainable even with all of them, it is
     # refused before the work.
-    learns = Plan.of(parameters).learns
+    learns = Plan.of(parameters, n, kind.dimension).learns
     attainable_rate(parameters["false_alarm_rate"], *((max(1, n // 2), n) if learns else (n,)))
     if n_neighbors is None:
         k = NEIGHBORS_IF_CONTAMINATED if parameters["contaminated"] else chosen.neighbors_among(n)
-        detector.set_params(n_neighbors=k if parse_index(parameters["index"]) is None else 1)
+        detector.set_params(n_neighbors=1 if parse_index(parameters["index"]).name == "kmeans" else k)
     detector.check_parameters()
+    choose_storage(parameters, n, kind.dimension, 0 if kind.name == "vector" else 4 * n * kind.dimension)
     reference = kind.reference(found, progress)
     if whiten_by_preset:
         whiten = chosen.whitens_among(len(reference.items), parameters["false_alarm_rate"])

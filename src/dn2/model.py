@@ -14,6 +14,7 @@ import numpy as np
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.kinds.kind import Kind, ReferenceItem
+from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.metrics import Evaluation, evaluate
@@ -81,6 +82,7 @@ class Model:
         *,
         false_alarm_rate: float | None = None,
         fdr: float | None = None,
+        memory_limit: str | int | None = None,
         progress: Progress | None = None,
     ) -> Results:
         """Score items: an anomaly score, a p-value, a decision and the nearest reference items for each.
@@ -89,6 +91,7 @@ class Model:
         vectors also as an array.
         false_alarm_rate : decide at this rate instead of the model's; fdr : decide the batch by Benjamini-Hochberg
         at this false-discovery rate instead.
+        memory_limit : such as `4GB`, see `dn2.fit`; what does not fit is refused.
         An item that cannot be read gets a row with its error.
         Raises InputError if nothing is found or both rates are given, ReferenceTooSmall for a rate that the reference
         set cannot support."""
@@ -99,7 +102,10 @@ class Model:
                 )
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
-        results = score_items(self, self.kind.find(inputs, progress), progress)
+        found = self.kind.find(inputs, progress)
+        sizes = len(self.items), self.kind.dimension, len(found.names)
+        check_scoring(self.detector.get_params(), memory_limit, *sizes)
+        results = score_items(self, found, progress)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
     def score_known(self, normal: Any, anomalous: Any, *, progress: Progress | None = None) -> KnownScores:
@@ -187,7 +193,7 @@ class Model:
         return {
             **self.kind.describe(),
             "detector": self.detector.get_params(),
-            "search": {"method": "exact"} if self.detector.learnt_ is None else self.detector.learnt_.search,
+            "search": self.detector.search_,
             "calibration": self.calibration.as_dict(self.false_alarm_rate),
             "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside_)},
             "removed_in_files": len(removed),

@@ -94,8 +94,9 @@ def _codes(model: Model, shards: Sequence[Shard | None]) -> list[Codes] | None:
     """Return the codes of each block as its file is to hold them; None where the search has none.
 
     shards : the files of each block, which hold rows that are gone, too."""
-    codes = getattr(model.detector, "codes_", None)
-    return None if codes is None else list(map(_codes_of_block, codes, model.detector.blocks_, shards))
+    blocks = model.detector.blocks_
+    codes = [block.codes for block in blocks if block.codes is not None]
+    return list(map(_codes_of_block, codes, blocks, shards)) if len(codes) == len(blocks) else None
 
 
 def _codes_of_block(codes: Codes, block: Block, shard: Shard | None) -> Codes:
@@ -143,18 +144,14 @@ def _read(files: bundle.Bundle, cache: Cache | None) -> Model:
 
 
 def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
-    blocks, kept = _blocks(files)
+    blocks, kept, codes = _blocks(files)
     items = _items(files, kept)
     kind = KINDS[files.manifest["kind"]].restore(files, kept, cache)
     loo = LeaveOneOut(**files.arrays("reference-scores"))
     detector = KNNDetector(**files.manifest["detector"])
     learnt = None
     if "learnt" in files.manifest["parts"]:
-        nothing = asdict(Learnt.nothing(kind.dimension))
-        later = {
-            name: nothing[name] for name in ("scaling", "categories", "cells", "probing")
-        }  # not in models at first
-        learnt = Learnt(**later | files.arrays("learnt"))
+        learnt = Learnt(**_completed(files.arrays("learnt"), kind.dimension))
         learnt.check(len(items), kind.dimension, detector.n_neighbors)
     _check_shapes(blocks, loo, len(items), kind.dimension, detector.n_neighbors)
     _check_storage(blocks, files.manifest["detector"].get("storage", "float32"))
@@ -164,14 +161,13 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     ]
     shards: Sequence[Shard] = ()
     if files.manifest["format"] > 1:  # the files of before lack something, and are written anew
-        codes = [block.all_codes for block in blocks]
         shards = _shards(blocks, [None] * len(blocks), {one: files.existing(one) for one in of_blocks}, codes)
     model.origin = Origin(files.folder.resolve(), files.manifest["digest"], shards)
     return model
 
 
-def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept]:
-    """Map the reference set, and find out which rows of its files are in it."""
+def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept, Sequence[Codes | None]]:
+    """Map the reference set, and find out which rows of its files are in it; the codes are those of the files."""
     parts = files.manifest["parts"]
     stored = files.mapped("reference", "embeddings")
     if any(one.ndim != 2 or not one.size for one in stored):
@@ -188,7 +184,11 @@ def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept]:
     kept = Kept(sizes, files.arrays("removed")["rows"]) if "removed" in parts else Kept(sizes)
     if len(kept.removed) != files.manifest.get("removed_in_files", 0):
         raise ValueError(f"{len(kept.removed)} removed rows")
-    return list(map(Block, stored, kept.by_shard, draws, codes)), kept
+    kept_codes = [
+        of_codes if of_codes is None or rows is None else of_codes[rows]
+        for of_codes, rows in zip(codes, kept.by_shard, strict=True)
+    ]
+    return list(map(Block, stored, kept.by_shard, draws, kept_codes)), kept, codes
 
 
 def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
@@ -200,6 +200,16 @@ def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
                 raise ValueError(f"{len(rows)} items for {size} rows")
             items += _items_of_file(rows)
     return list(compress(items, kept.flags)) if len(kept.removed) else items
+
+
+def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
+    """Add to what was learnt what earlier releases did not have."""
+    if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall: as many candidates as are sure to do
+        searched, recall = arrays["probing"]
+        arrays["probing"] = np.array([searched, 1, recall, np.nan, np.nan])
+    first = ("aside", "readmitted", "directions", "factors", "centroids", "representatives", "share")
+    nothing = asdict(Learnt.nothing(dimension))
+    return {name: nothing[name] for name in nothing if name not in first} | arrays
 
 
 def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
@@ -238,5 +248,8 @@ def _check_shapes(blocks: Sequence[Block], loo: LeaveOneOut, n: int, dimension: 
 
 
 def _check_storage(blocks: Sequence[Block], storage: str) -> None:
-    if any(block.stored.dtype != STORAGES[storage] for block in blocks):
-        raise ValueError(f"embeddings of {blocks[0].stored.dtype} that are to be {storage}")
+    """Raise ValueError where embeddings are not stored as the detector's parameter says; `auto` is any one way."""
+    wanted = STORAGES.values() if storage == "auto" else [STORAGES[storage]]
+    found = {block.stored.dtype for block in blocks}
+    if len(found) > 1 or not found <= set(wanted) or blocks[0].dimension < 1:
+        raise ValueError(f"embeddings of {', '.join(map(str, found))} where {storage} is to be")

@@ -26,8 +26,9 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
-    "--whiten --no-whiten --contaminated --drop --first-neighbors --groups --id --drop-column --cache --no-cache",
-    "score": "--output -o --report --false-alarm-rate --fdr --json --fail-on-anomaly --cache --no-cache",
+    "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --id "
+    "--drop-column --cache --no-cache",
+    "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --cache --no-cache",
     "add": "--cache --no-cache",
     "remove": "",
@@ -139,13 +140,16 @@ def test_fit_makes_a_model_and_says_what_it_holds(dn2_command, world: Path, tiny
 
 def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
     options = ["--neighbors", 3, "--false-alarm-rate", 0.1, "--normalize", "unit", "--precision", "f32"]
-    options += ["--index", "exact", "--kind", "image"]
+    options += ["--index", "exact", "--kind", "image", "--recall", 0.99, "--storage", "float16", "--memory", "4GB"]
     done = dn2_command("fit", world / "normal", "--output", tmp_path / "m.dn2", "--backbone", tiny, *options)
     assert done.status == 0
     assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"]
     about = dn2.load(tmp_path / "m.dn2").describe()
     learnt = {
         "index": "exact",
+        "recall": 0.99,
+        "storage": "float16",
+        "memory_limit": "4GB",
         "scale_columns": False,
         "categorical_columns": None,
         "whiten": False,
@@ -384,7 +388,7 @@ def test_inspect_says_which_share_is_anomalous_and_how_many_stand_aside(dn2_comm
     share = about["contamination"]
     for name, value in {
         "reference items": "72",
-        "index": "exact",
+        "index": f"exact ({about['search']['why']})",
         "calibration": f"split, {about['calibration']['sample_size']} items",
         "anomalies among them": f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})",
         "set aside": f"{share['aside']} (--aside lists them)",
@@ -721,10 +725,14 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx cannot be read",
     "fit {normal} -o {tmp}/m --backbone {tiny} --neighbors 40": "need at least 41 reference items",
     "fit {normal} -o {tmp}/m --preset best": "'--preset'",
-    "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact, approximate or kmeans:C",
-    "fit {normal} -o {tmp}/m --index kmeans:x --neighbors 1": "the index must be auto, exact, approximate or kmeans:C",
+    "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact, kdtree, kmeans-tree",
+    "fit {normal} -o {tmp}/m --index kmeans:x --neighbors 1": "the index must be auto, exact, kdtree, kmeans-tree",
     "fit {normal} -o {tmp}/m --whiten --groups": "groups are not whitened",
-    "fit {normal} -o {tmp}/m --index tree": "such as kmeans:100, got 'tree'",
+    "fit {normal} -o {tmp}/m --recall 1": "the recall promised must lie between 0 and 1, such as 0.999, got 1",
+    "fit {normal} -o {tmp}/m --storage int4": "'--storage'",
+    "fit {normal} -o {tmp}/m --memory lots": "must be a size such as 4GB or 512MiB, got 'lots'",
+    "fit {normal} -o {tmp}/m --backbone {tiny} --memory 1MB": "of memory, 0.001 GB are allowed; allow more",
+    "fit {normal} -o {tmp}/m --index tree": "L leaves visited, got 'tree'",
     "fit {normal} -o {tmp}/m --index kmeans:3 --neighbors 2": "n_neighbors must be 1, got 2",
     "fit {normal} -o {tmp}/m --backbone {tiny} --index kmeans:21": "21 centroids need at least 21 reference items",
     "fit {normal} -o {tmp}/m --drop 0.5": "need a set that is contaminated",

@@ -5,21 +5,44 @@ import pytest
 
 import naive
 from dn2 import KNNDetector
-from dn2.neighbors import learnt as learnt_module
-from dn2.neighbors.cells import RECALL, CellIndex, find_cells
+from dn2.neighbors import cells as cells_module
+from dn2.neighbors import choice, reference
+from dn2.neighbors.blocks import Block, rows_at, to_blocks
+from dn2.neighbors.cells import CellIndex, Cells, find_cells
+from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.selected import SelectedIndex
 
+RECALL = 0.999
 
-def clustered(n, seed=0):
-    """Return rows around 20 points of the plane, in random order: (n, 6)."""
+
+def clustered(n, seed=0, d=6):
+    """Return rows around 20 points, in random order: (n, d)."""
     rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(9).normal(size=(20, 6)) * 10
-    return (centres[rng.integers(20, size=n)] + rng.normal(size=(n, 6))).astype(np.float32)
+    centres = np.random.default_rng(9).normal(size=(20, d)) * 10
+    return (centres[rng.integers(20, size=n)] + rng.normal(size=(n, d))).astype(np.float32)
+
+
+def around(centres, n_searched):
+    """Return cells of rows that are compared as they are."""
+    nothing = np.empty((0, centres.shape[1]), np.float32)
+    return Cells(centres, nothing, np.empty((0, 16), np.float32), n_searched, 1, cells_module.NOT_MEASURED)
+
+
+def found_in(rows, k=2, recall=RECALL):
+    return find_cells([Block(rows)], np.arange(len(rows)), k, recall)
+
+
+@pytest.fixture(params=["as they are", "reduced"])
+def either_way(request, monkeypatch):
+    """Let rows be compared as they are, or be reduced first, as long ones are."""
+    monkeypatch.setattr(cells_module, "REDUCED_FROM", 4 if request.param == "reduced" else 10**6)
+    monkeypatch.setattr(cells_module, "REDUCED_TO", 5)
+    return request.param
 
 
 def test_all_cells_together_give_what_an_exact_search_gives():
     rows, queries = clustered(300), clustered(40, seed=1)
-    found = CellIndex(rows, rows[:16], 16).search(queries, 3)
+    found = CellIndex([Block(rows)], around(rows[:16], 16)).search(queries, 3)
     expected = naive.search(queries, rows, 3)
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
     assert found[1].tolist() == expected[1].tolist()
@@ -28,7 +51,7 @@ def test_all_cells_together_give_what_an_exact_search_gives():
 def test_only_rows_of_near_cells_are_found_at_their_exact_distance():
     rows, queries = clustered(300), clustered(40, seed=1)
     centres = rows[:16]
-    distances, positions = CellIndex(rows, centres, 2).search(queries, 3)
+    distances, positions = CellIndex([Block(rows)], around(centres, 2)).search(queries, 3)
     cell_of = naive.search(rows, centres, 1)[1][:, 0]
     near = naive.search(queries, centres, 2)[1]
     for query, cells, far, found in zip(queries, near, distances, positions, strict=True):
@@ -41,73 +64,170 @@ def test_only_rows_of_near_cells_are_found_at_their_exact_distance():
 
 def test_a_query_whose_cells_hold_too_few_rows_is_compared_with_all():
     rows = np.float32([[0], [1], [2], [100]])
-    distances, positions = CellIndex(rows, np.float32([[1], [100]]), 1).search(np.float32([[99], [1]]), 2)
+    index = CellIndex([Block(rows)], around(np.float32([[1], [100]]), 1))
+    distances, positions = index.search(np.float32([[99], [1]]), 2)
     assert positions.tolist() == [[3, 2], [1, 0]]
     assert distances.tolist() == [[1, 97**2], [0, 1]]
+    assert index.search(np.float32([[100]]), 1, np.array([3]))[1].tolist() == [[2]]
 
 
+@pytest.mark.usefixtures("either_way")
 def test_a_copy_lies_at_distance_0():
     rows = clustered(2_000)
-    centres, (n_searched, _) = find_cells(rows, 2)
-    assert not CellIndex(rows, centres, int(n_searched)).search(rows, 1)[0].any()
+    distances, _ = CellIndex([Block(rows)], found_in(rows)).search(rows, 1)
+    assert not distances.any()
 
 
-def test_as_many_cells_are_searched_as_find_what_is_promised():
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("recall", [0.9, 0.999])
+def test_as_many_cells_are_searched_as_find_what_is_promised(recall):
     rows = clustered(4_000)
-    centres, (n_searched, recall) = find_cells(rows, 2)
-    assert RECALL <= recall <= 1
-    assert 1 <= n_searched <= len(centres) / 2
+    cells = found_in(rows, recall=recall)
+    assert recall <= cells.accuracy.recall <= 1
+    assert 1 <= cells.n_searched <= len(cells.centres) / 2
     queries = clustered(100, seed=3)
-    found = CellIndex(rows, centres, int(n_searched)).search(queries, 2)[0]
-    assert (np.isclose(found, naive.search(queries, rows, 2)[0], rtol=1e-4)).mean() >= 0.99
+    found = CellIndex([Block(rows)], cells).search(queries, 2)[0]
+    assert (found <= naive.search(queries, rows, 2)[0][:, 1:] * (1 + 1e-5)).mean() >= recall - 0.03
+
+
+def test_the_recall_that_is_told_is_that_of_rows_among_the_others(either_way):
+    rows = clustered(2_000)
+    cells = found_in(rows, recall=0.9)
+    tried = rows[:500]
+    index = CellIndex([Block(rows)], cells)
+    candidates = index.candidates(tried, max(cells.n_candidates, 10) + 1, cells.n_searched)
+    expected, _ = naive.search(tried, rows, 2, list(range(500)))
+    found = []
+    for own, (row, near) in enumerate(zip(tried, candidates, strict=True)):
+        apart = sorted(naive.squared_distance(row, rows[one]) for one in near if one not in (own, -1))[:2]
+        found += [far <= expected[own, 1] * (1 + 1e-5) for far in apart]
+    assert cells.accuracy.recall == pytest.approx(np.mean(found), abs=0.004)
 
 
 def test_where_cells_do_not_help_there_are_none():
     rows = np.random.default_rng(0).normal(size=(2_000, 200)).astype(np.float32)  # all about equally far apart
-    centres, probing = find_cells(rows, 2)
-    assert (len(centres), len(probing)) == (0, 0)
+    assert found_in(rows) is None
 
 
-@pytest.mark.parametrize("n", [2, 3, 5, 40])
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("n", [2, 3, 5, 40, 90])
 def test_few_rows_are_no_error(n):
-    centres, probing = find_cells(clustered(n), 2)
-    assert len(probing) == (2 if len(centres) else 0)
+    cells = found_in(clustered(n))
+    if cells is not None:
+        found = CellIndex([Block(clustered(n))], cells).search(clustered(5, seed=1), 2)
+        assert np.isfinite(found[0]).all()
 
 
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("kind", ["constant", "one far out", "two rows many times"])
+def test_adversarial_rows_are_no_error_and_exact_or_approximate_answers_hold(kind):
+    rows = {
+        "constant": np.ones((500, 6), np.float32),
+        "one far out": np.concatenate([clustered(499), np.full((1, 6), 1e12, np.float32)]),
+        "two rows many times": np.repeat(clustered(2), 250, axis=0),
+    }[kind]
+    cells = found_in(rows, recall=0.9)
+    if cells is None:
+        return
+    distances, positions = CellIndex([Block(rows)], cells).search(rows, 2, np.arange(500))
+    assert (positions != np.arange(500)[:, None]).all()
+    expected, _ = naive.search(rows, rows, 2, list(range(500)))
+    assert (distances <= expected[:, 1:] * (1 + 1e-5)).mean() >= 0.88
+
+
+@pytest.mark.usefixtures("either_way")
+def test_every_cell_has_more_rows_that_were_learnt_from_than_neighbours_are_asked_for():
+    rows = np.concatenate([clustered(900), 100 * clustered(8, seed=3)])
+    centres = found_in(rows, 3, recall=0.5).centres
+    if centres.shape[1] == rows.shape[1]:
+        assert min(np.bincount(naive.search(rows, centres, 1)[1][:, 0], minlength=len(centres))) > 3
+
+
+@pytest.mark.usefixtures("either_way")
 def test_the_same_rows_give_the_same_cells_bit_for_bit():
-    one, other = (find_cells(clustered(3_000), 2) for _ in range(2))
-    assert one[0].tobytes() == other[0].tobytes()
-    assert one[1].tolist() == other[1].tolist()
+    one, other = (found_in(clustered(3_000)) for _ in range(2))
+    for name in ("centres", "reduction", "levels"):
+        assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
+    assert (one.n_searched, one.n_candidates, one.accuracy) == (other.n_searched, other.n_candidates, other.accuracy)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_blocks_and_codes_that_are_known_find_the_same_as_one_block():
+    rows, queries = clustered(3_000), clustered(50, seed=4)
+    cells = found_in(rows)
+    whole = CellIndex([Block(rows)], cells)
+    parts = [Block(rows[:700]), Block(rows[700:])]
+    codes = cells.encode(parts) if len(cells.reduction) else None
+    for index in (CellIndex(parts, cells), CellIndex(parts, cells, codes)):
+        for one, other in zip(index.search(queries, 2), whole.search(queries, 2), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_what_is_found_does_not_depend_on_the_other_queries():
+    rows, queries = clustered(3_000), clustered(50, seed=4)
+    index = CellIndex([Block(rows)], found_in(rows))
+    together = index.search(queries, 2)
+    for place in range(50):
+        alone = index.search(queries[place : place + 1], 2)
+        np.testing.assert_array_equal(alone[0][0], together[0][place])
+
+
+def test_another_row_never_makes_the_neighbours_that_calibrate_farther(either_way, monkeypatch):
+    """Leave-one-out gives one candidate away to the item itself, so that no other one can be pushed out."""
+    monkeypatch.setattr(cells_module, "SPARE_CANDIDATES", 1)
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(400, 12)).astype(np.float32)
+    cells = found_in(rows, recall=0.3)
+    assert cells is not None
+    calibrating = CellIndex([Block(rows)], cells).search(rows[:200], 1, np.arange(200))[0]
+    for new in rng.normal(size=(10, 12)).astype(np.float32):
+        grown = np.concatenate([rows, new[None]])
+        index = CellIndex([Block(grown)], cells)
+        candidates = index.candidates(rows[:200], max(cells.n_candidates, 2) + 1, cells.n_searched)
+        distances = index.distances(rows[:200], candidates, np.arange(200)).min(axis=1)
+        assert (distances <= calibrating[:, 0]).all()
 
 
 def test_copies_in_cells_are_found_one_by_one():
     rows = np.repeat(clustered(100), 3, axis=0)
-    index = SelectedIndex(rows, np.arange(300), clustered(10), 10)
+    index = SelectedIndex(rows, np.arange(300), around(clustered(10), 10))
     distances, positions = index.search(rows, 2, np.arange(300))
     assert not distances.any()
     assert (positions // 3 == np.arange(300)[:, None] // 3).all()
     assert (positions != np.arange(300)[:, None]).all()
 
 
+@pytest.mark.usefixtures("either_way")
 def test_leave_one_out_goes_through_the_same_search():
     rows = clustered(2_500)
     detector = KNNDetector(2, index="approximate").fit(rows)
     assert detector.calibration_.method == "split"
-    found = detector.learnt_
-    index = CellIndex(rows, found.cells, int(found.probing[0]))
+    index = CellIndex([Block(rows)], detector.learnt_.found_cells)
     members = detector.leave_one_out_.members
-    distances, positions = index.search(rows[members], 3)
-    without = [far[near != own][:2] for far, near, own in zip(distances, positions, members, strict=True)]
-    np.testing.assert_array_equal(detector.leave_one_out_.distances, np.stack(without))
+    distances, _ = index.search(rows[members], 2, members)
+    np.testing.assert_array_equal(detector.leave_one_out_.distances, distances)
     assert any("cells of the search were learnt" in words for words in detector.calibration_.assumptions())
 
 
-def test_false_alarms_are_as_asked_though_the_search_is_approximate(monkeypatch):
+@pytest.mark.parametrize("storage", ["float16", "uint8"])
+@pytest.mark.usefixtures("either_way")
+def test_compact_rows_are_found_at_the_distance_of_what_is_stored(storage):
+    rows, queries = clustered(2_500), clustered(60, seed=2)
+    detector = KNNDetector(2, index="approximate", storage=storage).fit(rows)
+    stored = rows_at(to_blocks(rows, storage), np.arange(len(rows)))
+    rounded = rows_at(to_blocks(queries, storage), np.arange(len(queries)))
+    expected, _ = naive.search(rounded, stored, 2)
+    assert np.isclose(detector.search(queries)[0], expected, rtol=1e-4, atol=1e-6).mean() >= 0.98
+    assert not detector.search(rows, 1)[0].any()
+
+
+def test_false_alarms_are_as_asked_though_the_search_is_approximate(either_way):
     rng = np.random.default_rng(0)
     flagged = []
     for _ in range(40):
-        rows = rng.normal(size=(1_200, 3)).astype(np.float32)
-        detector = KNNDetector(2, false_alarm_rate=0.1, index="approximate").fit(rows[:600])
+        rows = rng.normal(size=(1_200, 6)).astype(np.float32)
+        detector = KNNDetector(2, false_alarm_rate=0.1, index="approximate", recall=0.9).fit(rows[:600])
         flagged.append((detector.predict(rows[600:]) < 0).mean())
     assert 0.08 <= np.mean(flagged) <= 0.11
 
@@ -115,9 +235,18 @@ def test_false_alarms_are_as_asked_though_the_search_is_approximate(monkeypatch)
 @pytest.mark.parametrize(("index", "method"), [("auto", "approximate"), ("exact", "exact")])
 def test_large_tables_are_searched_approximately_unless_asked_otherwise(monkeypatch, index, method):
     rows = clustered(2_000)
-    monkeypatch.setattr(learnt_module, "APPROXIMATE_FROM", 2_000)
-    assert KNNDetector(scale_columns=True, index=index).fit(rows).learnt_.search["method"] == method
-    assert KNNDetector(scale_columns=True, index=index).fit(rows[:1_999]).learnt_.search == {"method": "exact"}
+    monkeypatch.setattr(choice, "APPROXIMATE_TABLES_FROM", 2_000)
+    assert KNNDetector(scale_columns=True, index=index).fit(rows).search_["method"] == method
+    assert KNNDetector(scale_columns=True, index=index).fit(rows[:1_999]).search_["method"] == "exact"
+
+
+def test_where_no_cells_find_enough_the_search_is_exact_and_says_so():
+    rows = np.random.default_rng(0).normal(size=(600, 200)).astype(np.float32)
+    detector = KNNDetector(2, index="approximate").fit(rows)
+    assert detector.search_["method"] == "exact"
+    assert "finds 0.999 of the neighbours" in detector.search_["why"]
+    for one, other in zip(detector.search(rows[:9]), ExactIndex([rows]).search(rows[:9], 2), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_adding_and_removing_gives_the_same_approximate_search():
@@ -127,3 +256,23 @@ def test_adding_and_removing_gives_the_same_approximate_search():
     before = detector.anomaly_score(queries)
     detector.add(rows[1_400:]).remove(np.arange(1_400, 1_500))
     assert detector.anomaly_score(queries).tobytes() == before.tobytes()
+
+
+@pytest.mark.usefixtures("either_way")
+def test_a_large_set_keeps_what_was_learnt_and_says_how_stale_it_is(monkeypatch):
+    monkeypatch.setattr(reference, "LEARNT_ANEW_UP_TO", 1_000)
+    monkeypatch.setattr(reference, "SAMPLE_SIZE", 200)
+    rows, queries = clustered(1_500), clustered(100, seed=5)
+    detector = KNNDetector(2, index="approximate").fit(rows[:1_400])
+    learnt, before, p_values = detector.learnt_, detector.anomaly_score(queries), detector.p_value(queries)
+    detector.add(rows[1_400:])
+    assert detector.learnt_.cells is learnt.cells
+    assert detector.search_["learnt_from"] == 1_400
+    assert not detector.search(rows[1_400:], 1)[0].any()
+    assert len(detector.leave_one_out_.members) > 700
+    detector.remove(np.arange(1_400, 1_500))
+    assert detector.anomaly_score(queries).tobytes() == before.tobytes()
+    assert detector.p_value(queries).tobytes() == p_values.tobytes()
+    detector.remove(np.arange(600))
+    assert detector.learnt_.cells is not learnt.cells
+    assert detector.search_["learnt_from"] == 800

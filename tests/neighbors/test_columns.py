@@ -10,7 +10,7 @@ import naive
 from dn2 import InputError, KNNDetector
 from dn2.neighbors import columns
 from dn2.neighbors.columns import Scaling
-from dn2.neighbors.learnt import split
+from dn2.neighbors.plan import split
 
 
 def table(n, seed=0):

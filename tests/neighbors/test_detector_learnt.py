@@ -13,7 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors import blocks as blocks_module
-from dn2.neighbors import learnt as learnt_module
+from dn2.neighbors import plan as plan_module
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.whitening import NEIGHBORS, POWER
@@ -164,7 +164,7 @@ def test_what_is_learnt_is_said(embeddings):
 def test_the_low_end_of_the_share_is_left_out_of_the_calibration_but_never_all_of_it(embeddings, monkeypatch, found):
     from dn2.neighbors.clean import Share
 
-    monkeypatch.setattr(learnt_module, "estimate_share", lambda rows: Share(found, found, found))
+    monkeypatch.setattr(plan_module, "estimate_share", lambda rows: Share(found, found, found))
     detector = KNNDetector(2, contaminated=True, drop=0.0).fit(embeddings)
     whole = naive.split_scores(embeddings, range(120), detector.leave_one_out_.members, 2)
     left = 45 if found == 0.25 else 1
@@ -259,8 +259,8 @@ def test_any_adding_and_removing_equals_a_fresh_fit(data, name):
     parameters = LEARNING[name] | ({"index": "kmeans:2"} if "index" in LEARNING[name] else {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks_module, "BLOCK_ROWS", 5)
-        patch.setattr(learnt_module, "SAMPLE_SIZE", data.draw(st.sampled_from([4, 100])))
-        patch.setattr(learnt_module, "MOST_JUDGES", data.draw(st.sampled_from([6, 100])))
+        patch.setattr(plan_module, "SAMPLE_SIZE", data.draw(st.sampled_from([4, 100])))
+        patch.setattr(plan_module, "MOST_JUDGES", data.draw(st.sampled_from([6, 100])))
         rows = data.draw(arrays(np.float32, (14, 2), elements=st.integers(0, 3)))
         detector = fitted_or_none(parameters, rows)
         for _ in range(data.draw(st.integers(1, 3)) if detector else 0):
@@ -350,9 +350,9 @@ def test_where_nothing_stands_aside_nothing_can_be_taken_back(dirty):
     [
         ({"index": "kmeans:5"}, "compared with its nearest centroid: n_neighbors must be 1, got 2"),
         ({"index": "kmeans:5", "n_neighbors": 3}, "n_neighbors must be 1, got 3"),
-        ({"index": "kmeans:0", "n_neighbors": 1}, "the index must be auto, exact, approximate or kmeans:C"),
-        ({"index": "tree"}, "the index must be auto, exact, approximate or kmeans:C"),
-        ({"index": None}, "the index must be auto, exact, approximate or kmeans:C"),
+        ({"index": "kmeans:0", "n_neighbors": 1}, "the index must be auto, exact, kdtree, kmeans-tree"),
+        ({"index": "tree"}, "the index must be auto, exact, kdtree, kmeans-tree"),
+        ({"index": None}, "the index must be auto, exact, kdtree, kmeans-tree"),
         ({"contaminated": True, "drop": -0.1}, "the share to drop must be at least 0 and less than 1, got -0.1"),
         ({"contaminated": True, "drop": 1}, "the share to drop must be at least 0 and less than 1, got 1"),
         ({"contaminated": True, "drop": math.nan}, "the share to drop must be at least 0 and less than 1, got nan"),
@@ -430,7 +430,7 @@ def test_a_rate_that_the_calibrating_half_cannot_support_says_how_many_more_it_t
 
 
 def test_such_a_rate_is_refused_before_the_work(embeddings, monkeypatch):
-    monkeypatch.setattr(learnt_module, "estimate_share", lambda *_: pytest.fail("judged"))
+    monkeypatch.setattr(plan_module, "estimate_share", lambda *_: pytest.fail("judged"))
     with pytest.raises(ReferenceTooSmall):
         KNNDetector(2, contaminated=True, false_alarm_rate=0.01).fit(embeddings)
 

@@ -11,7 +11,8 @@ from threadpoolctl import threadpool_limits
 
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.kmeans import find_centroids, parse_index
+from dn2.neighbors.choice import parse_index
+from dn2.neighbors.kmeans import find_centroids
 
 # On a line: two groups, around 1 and around 21.
 LINE = np.array([[0], [20], [1], [22], [2], [21]], np.float32)
@@ -99,18 +100,22 @@ def test_more_centroids_than_rows_are_refused(n, count):
 
 
 @pytest.mark.parametrize(
-    ("index", "count"),
+    ("index", "expected"),
     [
-        ("auto", None),
-        ("exact", None),
-        ("kmeans:1", 1),
-        ("kmeans:100", 100),
-        ("kmeans:007", 7),
-        ("kmeans:999999999", 999999999),
+        ("auto", ("auto", None)),
+        ("exact", ("exact", None)),
+        ("kdtree", ("kdtree", None)),
+        ("kmeans-tree", ("kmeans-tree", None)),
+        ("kmeans-tree:20", ("kmeans-tree", 20)),
+        ("kmeans:1", ("kmeans", 1)),
+        ("kmeans:100", ("kmeans", 100)),
+        ("kmeans:007", ("kmeans", 7)),
+        ("kmeans:999999999", ("kmeans", 999999999)),
     ],
 )
-def test_an_index_names_its_centroids(index, count):
-    assert parse_index(index) == count
+def test_an_index_is_named_with_its_count(index, expected):
+    method = parse_index(index)
+    assert (method.name, method.count) == expected
 
 
 @pytest.mark.parametrize(
@@ -142,6 +147,6 @@ def test_an_index_names_its_centroids(index, count):
 )
 def test_an_index_that_is_none_is_refused(index):
     with pytest.raises(
-        InputError, match=r"the index must be auto, exact, approximate or kmeans:C .* such as kmeans:100, got"
+        InputError, match=r"the index must be auto, exact, kdtree, kmeans-tree, approximate, kmeans:C .* got"
     ):
         parse_index(index)

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors import learnt as learnt_module
+from dn2.neighbors import plan as plan_module
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.clean import Share
 from dn2.neighbors.kmeans import find_centroids
-from dn2.neighbors.learnt import Learnt, Plan, split
+from dn2.neighbors.learnt import Learnt
+from dn2.neighbors.plan import Plan, split
 
 NOTHING = np.empty(0, np.int64)
 
@@ -31,7 +32,14 @@ def made(aside=(), centroids=0, share=(), directions=0, scaled=False):
         centroids=np.arange(2 * centroids, dtype=np.float32).reshape(-1, 2),
         representatives=np.arange(centroids, dtype=np.int64),
         cells=np.empty((0, 2), np.float32),
+        reduction=np.empty((0, 2), np.float32),
+        levels=np.empty((0, 16), np.float32),
         probing=np.empty(0),
+        tree_means=np.empty((0, 2), np.float32),
+        tree_children=np.empty((0, 2), np.int64),
+        visited=np.empty(0),
+        drawn=np.empty(0, np.uint64),
+        size=NOTHING,
         share=np.array(share, np.float64),
     )
 
@@ -51,7 +59,7 @@ def test_half_of_the_set_calibrates_and_the_other_half_is_learnt_from(embeddings
 def test_a_large_set_calibrates_with_a_sample_or_as_many_as_the_rate_takes(
     embeddings, monkeypatch, at_least, calibrating
 ):
-    monkeypatch.setattr(learnt_module, "SAMPLE_SIZE", 10)
+    monkeypatch.setattr(plan_module, "SAMPLE_SIZE", 10)
     learning, members = split([Block(embeddings)], at_least)
     assert (len(learning), len(members)) == (120 - calibrating, calibrating)
 
@@ -61,10 +69,8 @@ def test_who_calibrates_depends_on_no_order(seed, block):
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 3, size=(30, 3)).astype(np.float32)  # with copies
     order = rng.permutation(30)
-    (learning, members), (other_learning, other_members) = (
-        split([Block(rows)], 0),
-        split(in_blocks(rows[order], block), 0),
-    )
+    learning, members = split([Block(rows)], 0)
+    other_learning, other_members = split(in_blocks(rows[order], block), 0)
     assert rows[learning].tolist() == rows[order][other_learning].tolist()
     assert sorted(rows[members].tolist()) == sorted(rows[order][other_members].tolist())
 
@@ -82,7 +88,7 @@ def test_every_item_calibrates_in_about_half_of_all_sets():
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_the_papers_cleaning_learns_from_one_part_and_judges_the_other(embeddings, drop, k):
     learning, members = split([Block(embeddings)], 0)
-    aside = Plan(True, drop, k, None).learn(in_blocks(embeddings), learning, NOTHING).aside
+    aside = Plan(True, drop, k, None).learn(in_blocks(embeddings), learning, members, NOTHING).aside
     part = embeddings[learning]
     gone, limit = naive.papers_cleaning(part, int(drop * 60), k)
     expected = [int(place) for place, out in zip(learning, gone, strict=True) if out]
@@ -92,9 +98,9 @@ def test_the_papers_cleaning_learns_from_one_part_and_judges_the_other(embedding
 
 
 def test_a_large_set_is_judged_by_a_sample(embeddings, monkeypatch):
-    monkeypatch.setattr(learnt_module, "MOST_JUDGES", 20)
+    monkeypatch.setattr(plan_module, "MOST_JUDGES", 20)
     learning, members = split([Block(embeddings)], 0)
-    aside = Plan(True, 0.5, 2, None).learn([Block(embeddings)], learning, NOTHING).aside
+    aside = Plan(True, 0.5, 2, None).learn([Block(embeddings)], learning, members, NOTHING).aside
     part = embeddings[learning[:20]]
     gone, limit = naive.papers_cleaning(part, 10, 2)
     others = [place for place in range(120) if place not in learning[:20]]
@@ -105,8 +111,8 @@ def test_a_large_set_is_judged_by_a_sample(embeddings, monkeypatch):
 
 
 def test_centroids_are_those_of_the_part_to_learn_from_without_what_stands_aside(embeddings):
-    learning, _ = split([Block(embeddings)], 0)
-    found = Plan(True, 0.3, 2, 4).learn(in_blocks(embeddings), learning, NOTHING)
+    learning, members = split([Block(embeddings)], 0)
+    found = Plan(True, 0.3, 2, 4).learn(in_blocks(embeddings), learning, members, NOTHING)
     kept = [place for place in learning if place not in found.aside]
     assert 0 < len(kept) < 60
     centroids, _ = find_centroids(embeddings[kept], 4)
@@ -117,16 +123,16 @@ def test_centroids_are_those_of_the_part_to_learn_from_without_what_stands_aside
 
 
 def test_what_a_person_took_back_does_not_stand_aside(embeddings):
-    learning, _ = split([Block(embeddings)], 0)
+    learning, members = split([Block(embeddings)], 0)
     plan = Plan(True, 0.3, 2, None)
-    aside = plan.learn([Block(embeddings)], learning, NOTHING).aside
-    back = plan.learn([Block(embeddings)], learning, aside[[1, 3]])
+    aside = plan.learn([Block(embeddings)], learning, members, NOTHING).aside
+    back = plan.learn([Block(embeddings)], learning, members, aside[[1, 3]])
     assert back.aside.tolist() == np.delete(aside, [1, 3]).tolist()
     assert back.readmitted.tolist() == aside[[1, 3]].tolist()
 
 
 def test_without_cleaning_nothing_stands_aside_and_no_share_is_known(embeddings):
-    found = Plan(False, None, None, 3).learn([Block(embeddings)], *split([Block(embeddings)], 0)[:1], NOTHING)
+    found = Plan(False, None, None, 3).learn([Block(embeddings)], *split([Block(embeddings)], 0), NOTHING)
     assert (len(found.aside), len(found.centroids), found.contamination) == (0, 3, None)
 
 
@@ -144,7 +150,7 @@ def test_items_that_stand_aside_are_never_found_and_all_others_are(data, rows):
 
 
 def test_centroids_are_found_in_place_of_items_under_the_names_of_what_represents_them(embeddings):
-    found = Plan(False, None, None, 5).learn([Block(embeddings)], *split([Block(embeddings)], 0)[:1], NOTHING)
+    found = Plan(False, None, None, 5).learn([Block(embeddings)], *split([Block(embeddings)], 0), NOTHING)
     distances, positions = found.index([Block(embeddings)]).search(embeddings, 1)
     expected, places = naive.search(embeddings, found.centroids, 1)
     np.testing.assert_allclose(distances, expected, rtol=1e-5)

@@ -30,18 +30,18 @@ def assert_same(one, other):
     np.testing.assert_array_equal(one.neighbors, other.neighbors)
 
 
-def added(loo, blocks, rows):
-    """Return blocks and leave-one-out after `rows` came as a block of their own."""
-    blocks = [*blocks, rows]
+def added(loo, parts, rows):
+    """Return parts and leave-one-out after `rows` came as a block of their own."""
+    parts = [*parts, rows]
+    blocks = [Block(part) for part in parts]
     index = ExactIndex(blocks)
-    return blocks, loo.after_adding(index, len(index) - len(rows), sample_positions(blocks))
+    return parts, loo.after_adding(blocks, index, len(index) - len(rows), sample_positions(parts))
 
 
-def removed(loo, blocks, positions):
-    keep = np.ones(sum(map(len, blocks)), bool)
-    keep[positions] = False
-    blocks = [np.concatenate(blocks)[keep]]
-    return blocks, loo.after_removing(ExactIndex(blocks), np.array(positions), sample_positions(blocks))
+def removed(loo, parts, positions):
+    parts = [np.delete(np.concatenate(parts), positions, axis=0)]
+    blocks = [Block(parts[0])]
+    return parts, loo.after_removing(blocks, ExactIndex(blocks), np.array(positions), sample_positions(parts))
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])

@@ -10,7 +10,7 @@ from dn2.errors import ReferenceTooSmall
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.conformal import Scores
 from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.learnt import Plan, split
+from dn2.neighbors.plan import Plan, split
 
 
 def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
@@ -23,8 +23,8 @@ def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
 def whitened_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
     """Search as `nearest_distances` does, in the whitening that a random half of the reference rows teaches."""
     blocks = [Block(reference)]
-    learning, _ = split(blocks, 0)
-    learnt = Plan(False, None, None, None, whiten=True).learn(blocks, learning, np.empty(0, np.int64))
+    nothing = np.empty(0, np.int64)
+    learnt = Plan(False, None, None, None, whiten=True).learn(blocks, *split(blocks, 0), nothing)
     return learnt.index(blocks).search(learnt.compared(queries), min(k, len(reference)))[0]
 
 

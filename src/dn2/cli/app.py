@@ -17,6 +17,7 @@ from dn2.cli.common import (
     CacheOption,
     InputsArgument,
     JsonOption,
+    MemoryOption,
     ModelArgument,
     PlotOption,
     RateOption,
@@ -73,6 +74,7 @@ def score(
             help="Decide the batch so that this share of its alarms is false (Benjamini-Hochberg).", show_default=False
         ),
     ] = None,
+    memory: MemoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines instead of a table.")] = False,
     fail_on_anomaly: Annotated[
         bool, typer.Option("--fail-on-anomaly", help="Exit with 1 if an item is anomalous.")
@@ -93,7 +95,7 @@ def score(
         check_no_input(page, inputs)
     loaded = load(model, cache=cache)
     with progress("scoring") as show:
-        results = loaded.score(inputs, false_alarm_rate=false_alarm_rate, fdr=fdr, progress=show)
+        results = loaded.score(inputs, false_alarm_rate=false_alarm_rate, fdr=fdr, memory_limit=memory, progress=show)
     if output is not None:
         results.save(output)
     if page is not None:

@@ -55,6 +55,15 @@ class Normalize(StrEnum):
     root_unit = "root-unit"
 
 
+class Storage(StrEnum):
+    """How embeddings are kept."""
+
+    auto = "auto"
+    float32 = "float32"
+    float16 = "float16"
+    uint8 = "uint8"
+
+
 INPUTS = (
     "A folder (searched recursively), files, a glob, or @list.txt; several are allowed. Pictures, or the rows of .csv, "
     ".tsv and .parquet, or vectors in .npy, .npz and .safetensors."
@@ -70,6 +79,12 @@ CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embe
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 PlotOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw it, too: a .png or .svg.", show_default=False)
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="Memory to hold at most, such as 4GB, page cache not counted.", show_default=False
+    ),
 ]
 RateOption = Annotated[
     float | None,

@@ -12,12 +12,14 @@ from dn2.cli.common import (
     CacheOption,
     InputsArgument,
     KindName,
+    MemoryOption,
     ModelArgument,
     Normalize,
     Precision,
     PrecisionOption,
     PresetName,
     RateOption,
+    Storage,
     finish,
     load,
     note,
@@ -57,10 +59,15 @@ def fit(
     index: Annotated[
         str,
         typer.Option(
-            help="exact, approximate, kmeans:C for C centroids in place of the items, or auto: exact, but "
-            "approximate for tables from 200,000 rows on."
+            help="How the nearest are found: exact; kdtree or kmeans-tree, exact, too; approximate; kmeans:C, C "
+            "centroids in place of the items; auto: by the size of the set."
         ),
     ] = "auto",
+    recall: Annotated[float, typer.Option(help="Share of the nearest that an approximate search is to find.")] = 0.999,
+    storage: Annotated[
+        Storage, typer.Option(help="How embeddings are kept. Default: float32, or what the memory allows.")
+    ] = Storage.auto,
+    memory: MemoryOption = None,
     whiten: Annotated[
         bool | None,
         typer.Option(
@@ -108,6 +115,9 @@ def fit(
             normalize=normalize,
             precision=precision,
             index=index,
+            recall=recall,
+            storage=storage,
+            memory_limit=memory,
             whiten=whiten,
             contaminated=contaminated,
             drop=drop,

@@ -102,7 +102,9 @@ def _read_files(inputs: Inputs) -> VectorRows:
     vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
     names, unnamed = name_rows(ids, names)
     errors.update(unnamed)
-    vectors[sorted(unnamed)] = 0
+    if unnamed:
+        vectors = np.array(vectors)
+        vectors[sorted(unnamed)] = 0
     return VectorRows(names, vectors, errors, paths, digests)
 
 
@@ -206,7 +208,11 @@ def _check(array: Array, where: str) -> None:
 
 
 def _convert(array: Array) -> tuple[Vectors, dict[int, str]]:
-    """Convert (n, d) to float32 in blocks; a row that is not finite then becomes zeros, with the reason."""
+    """Convert (n, d) to float32 in blocks; a row that is not finite then becomes zeros, with the reason.
+
+    A file that is mapped and needs no conversion stays mapped."""
+    if isinstance(array, np.memmap) and array.dtype == np.float32 and array.flags.c_contiguous and _is_finite(array):
+        return array, {}
     vectors = np.empty(array.shape, np.float32)
     errors: dict[int, str] = {}
     rows = max(1, BLOCK // array.shape[1])
@@ -219,3 +225,8 @@ def _convert(array: Array) -> tuple[Vectors, dict[int, str]]:
             errors[start + row] = "a number is beyond float32" if within else "it holds NaN or infinity"
             vectors[start + row] = 0
     return vectors, errors
+
+
+def _is_finite(array: Vectors) -> bool:
+    rows = max(1, BLOCK // array.shape[1])
+    return all(np.isfinite(array[start : start + rows]).all() for start in range(0, len(array), rows))

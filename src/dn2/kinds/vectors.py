@@ -44,7 +44,8 @@ class Vectors:
     def reference(self, found: VectorRows, progress: Progress | None) -> Reference:
         """Take vectors for the reference set."""
         items, unreadable, places = split_rows(found, found.errors)
-        return Reference(items, found.vectors[places], unreadable, self)
+        vectors = found.vectors if len(places) == len(found.vectors) else found.vectors[places]
+        return Reference(items, vectors, unreadable, self)
 
     def explain(
         self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions

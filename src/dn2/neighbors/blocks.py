@@ -15,10 +15,10 @@ from dn2.errors import InputError
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Stored = np.ndarray[Any, np.dtype[Any]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
-Draws = np.ndarray[Any, np.dtype[np.uint64]]
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
+Draws = np.ndarray[Any, np.dtype[np.uint64]]
 
-STORAGES = {"float32": np.dtype(np.float32), "float16": np.dtype(np.float16), "uint8": np.dtype(np.uint8)}
+STORAGES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("float32", "float16", "uint8")}
 SCALE_BYTES = 8  # at the end of a row of 8-bit numbers: its least value and its step, two float32
 LEVELS = 255
 DECODED_AT_ONCE = 1 << 22  # numbers
@@ -36,16 +36,20 @@ class Block:
     stored : (m, d) float32 or float16, or (m, d + 8) uint8, see `encode`; a memory map, too.
     kept : which of them are in the set, ascending; None for all of them.
     draws : (m,) see `Block.draws`, if they are known.
-    codes : (m, c) what a search that compresses rows makes of them, if it has done so.
+    codes : (n, bytes) what an approximate search keeps of the rows, if it is known; see `Cells.encode`.
 
     Places count the rows that are kept."""
 
     def __init__(
-        self, stored: Stored, kept: Positions | None = None, draws: Draws | None = None, codes: Codes | None = None
+        self,
+        stored: Stored,
+        kept: Positions | None = None,
+        draws: Draws | None = None,
+        codes: Codes | None = None,
     ) -> None:
         self.stored = stored
+        self.codes = codes
         self.kept = None if kept is not None and len(kept) == len(stored) else kept
-        self.all_codes = codes
         if draws is not None:
             self.all_draws = draws
 
@@ -75,11 +79,6 @@ class Block:
         """A number for each row, (n,), that depends on its content alone: what random samples are drawn by."""
         return self.all_draws if self.kept is None else self.all_draws[self.kept]
 
-    @property
-    def codes(self) -> Codes | None:
-        """The codes of the rows, (n, c), if there are any."""
-        return self.all_codes if self.all_codes is None or self.kept is None else self.all_codes[self.kept]
-
     @cached_property
     def all_draws(self) -> Draws:
         """The draws of all stored rows, (m,)."""
@@ -103,14 +102,19 @@ class Block:
     def without(self, places: Positions) -> Block:
         """Leave out rows, without copying the others."""
         kept = np.arange(len(self.stored)) if self.kept is None else self.kept
-        return Block(self.stored, np.delete(kept, places), self.all_draws, self.all_codes)
+        codes = None if self.codes is None else np.delete(self.codes, places, axis=0)
+        return Block(self.stored, np.delete(kept, places), self.all_draws, codes)
+
+    def without_codes(self) -> Block:
+        """Forget what a search keeps of the rows."""
+        return Block(self.stored, self.kept, self.all_draws)
 
     def joined(self, other: Block) -> Block:
         """Append another block of the same storage."""
         one = self.compact()
         draws = np.concatenate([one.draws, other.draws])
-        has_codes = one.codes is not None and other.codes is not None
-        codes = np.concatenate([one.codes, other.codes]) if has_codes else None
+        known = one.codes is not None and other.codes is not None
+        codes = np.concatenate([one.codes, other.codes]) if known else None
         return Block(np.concatenate([one.stored, other.compact().stored]), None, draws, codes)
 
     def compact(self) -> Block:
@@ -154,13 +158,13 @@ def without(blocks: Sequence[Block], positions: Positions) -> list[Block]:
 
 
 def encode(rows: Vectors, storage: str) -> Stored:
-    """Round rows, (n, d), to what a storage holds.
+    """Round rows, (n, d), to what a storage holds, in memory of its own.
 
     `float16`: half precision.  `uint8`: each row by 255 equal steps from its least to its largest value, which depends
     on nothing but the row; both ends of the scale follow the steps, (n, d + 8).
     Raises InputError for values beyond float16."""
     if storage == "float32":
-        return rows
+        return np.array(rows)
     if storage == "float16":
         if np.abs(rows).max(initial=0) > np.finfo(np.float16).max:
             raise InputError(
@@ -187,7 +191,7 @@ def decode(stored: Stored) -> Vectors:
 
 def as_stored(rows: Vectors, storage: str) -> Vectors:
     """Round queries, (n, d), as the rows that they are compared with are."""
-    return decode(encode(rows, storage))
+    return rows if storage == "float32" else decode(encode(rows, storage))
 
 
 def first_positions(blocks: Sequence[Block]) -> Positions:

@@ -2,73 +2,238 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
 import faiss
 import numpy as np
 
-from dn2.neighbors.blocks import Positions, Vectors
-from dn2.neighbors.conformal import Scores
+from dn2.neighbors.accuracy import Accuracy, choose_tried
+from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
 from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, nearest_first
 
-# What is asked of the search: this share of the neighbours found, of so many rows of those learnt from, or a quarter.
-RECALL = 0.999
-TRIED = 1_000
+Codes = np.ndarray[Any, np.dtype[np.uint8]]
 
 CELL_ROWS = 64  # that teach one cell
 ITERATIONS = 10
+
+# Longer rows are compared in a space of so many dimensions first, of which each takes half a byte.
+REDUCED_FROM, REDUCED_TO, LEVELS, BITS = 256, 128, 16, 4
+REDUCTION_ROWS = 20_000  # that teach it
+
+CANDIDATES = (25, 50, 100, 200, 400)  # how many rows of the reduced space may be compared in full
+FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
+COMPARED_COST = 250  # what comparing a row in full takes, in rows compared in the reduced space; measured
+ROWS_AT_ONCE = 16_384
+NOT_MEASURED = Accuracy(0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What a set teaches that is to be searched approximately.
+
+    centres : (C, r) float32; a row belongs to the cell of its nearest one.
+    reduction : (r, d) float32, the directions that long rows are reduced to, and levels : (r, 16) float32, the steps
+        that their differences from the centre are rounded to; both empty where rows are compared as they are.
+    n_searched : how many cells are searched; n_candidates : how many of the rows found there are compared in full.
+    accuracy : what this loses."""
+
+    centres: Vectors
+    reduction: Vectors
+    levels: Vectors
+    n_searched: int
+    n_candidates: int
+    accuracy: Accuracy
+
+    def check(self, dimension: int) -> None:
+        """Raise ValueError for what no rows of a dimension teach."""
+        count, reduced = len(self.centres), len(self.reduction) > 0
+        width = len(self.reduction) if reduced else dimension
+        shapes = [self.centres.shape, self.reduction.shape, self.levels.shape]
+        expected = [(count, width), (width, dimension), (width, LEVELS)] if reduced else [(count, width)]
+        if shapes[: len(expected)] != expected or (not reduced and len(self.levels)):
+            raise ValueError(f"cells of {shapes} for dimension {dimension}")
+        arrays = (self.centres, self.reduction, self.levels)
+        if any(one.dtype != np.float32 or not np.isfinite(one).all() for one in arrays):
+            raise ValueError("cells that are no numbers")
+        if not (1 <= self.n_searched <= count and self.n_candidates >= 1):
+            raise ValueError(f"{self.n_searched} of {count} cells searched for {self.n_candidates} candidates")
+
+    def reduce(self, rows: Vectors) -> Vectors:
+        """Return rows, (n, d), as they are compared first, (n, r)."""
+        return np.ascontiguousarray(rows @ self.reduction.T) if len(self.reduction) else rows
+
+    def quantizer(self) -> Any:
+        """Return FAISS's search of the centres."""
+        quantizer = faiss.IndexFlatL2(self.centres.shape[1])
+        quantizer.add(self.centres)
+        return quantizer
+
+    def empty_index(self, quantizer: Any) -> Any:
+        """Return FAISS's index of the cells, with no rows in them yet; it lives no longer than the quantizer."""
+        count, width = self.centres.shape
+        if len(self.reduction):
+            index = faiss.IndexIVFPQ(quantizer, width, count, width, BITS)
+            faiss.copy_array_to_vector(self.levels.ravel(), index.pq.centroids)
+        else:
+            index = faiss.IndexIVFFlat(quantizer, width, count)
+        index.is_trained = True
+        return index
+
+    def encode(self, blocks: Sequence[Block]) -> list[Codes]:
+        """Return for each row its cell and its rounded differences from the centre: (n_i, bytes) of each block."""
+        index = self.empty_index(self.quantizer())
+        codes = []
+        for block in blocks:
+            starts = range(0, len(block), ROWS_AT_ONCE)
+            parts = [self.reduce(block.rows(at, min(at + ROWS_AT_ONCE, len(block)))) for at in starts]
+            codes.append(np.concatenate([index.sa_encode(part) for part in parts]))
+        return codes
 
 
 class CellIndex:
     """The k nearest rows in the cells whose centres lie nearest to the query; their distances are exact.
 
-    rows : (m, d) float32; centres : (C, d) float32, each row belongs to the cell of its nearest one.
-    n_searched : how many cells are searched.
+    blocks : the reference set; cells : learnt from a part of it.
+    codes : see `Cells.encode`, of each block; computed where they are not given.
 
-    Given the centres, another row can only bring the neighbours that are found closer, as in an exact search: so
-    leave-one-out scores through the same search calibrate."""
+    What is found depends on the cells learnt, the query, and the rows alone, and so leave-one-out scores through the
+    same search calibrate: one more row brings the neighbours that are found closer, or takes the place of the last
+    candidate; and an item that is left out takes the place of one candidate itself."""
 
-    def __init__(self, rows: Vectors, centres: Vectors, n_searched: int) -> None:
-        d = rows.shape[1]
-        self._exact = ExactIndex([rows])
-        self._quantizer = faiss.IndexFlatL2(d)
-        self._quantizer.add(centres)
-        self._cells = faiss.IndexIVFFlat(self._quantizer, d, len(centres))
-        self._cells.is_trained = True
-        self._cells.add(rows)
-        self.n_searched = n_searched
+    def __init__(self, blocks: Sequence[Block], cells: Cells, codes: Sequence[Codes] | None = None) -> None:
+        self.exact = ExactIndex(blocks)
+        self.cells = cells
+        self._quantizer = cells.quantizer()
+        index = cells.empty_index(self._quantizer)
+        if len(cells.reduction):
+            for part in codes or cells.encode(self.exact.blocks):
+                index.add_sa_codes(np.ascontiguousarray(part))
+            self._index = faiss.IndexIVFPQFastScan(index)
+        else:
+            for block in self.exact.blocks:
+                for _, rows in block.parts():
+                    index.add(rows)
+            self._index = index
 
     def __len__(self) -> int:
-        return len(self._exact)
+        return len(self.exact)
 
-    def search(self, queries: Vectors, k: int) -> tuple[Distances, Positions]:
-        """Find near rows of each query, (n, d): squared L2 distances and positions, (n, k), nearest first.
+    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+        """Find near rows of each query: see `ExactIndex.search`.
 
-        A query that finds fewer than k in its cells is compared with all."""
-        self._cells.nprobe = self.n_searched
-        _, candidates = self._cells.search(queries, k + SPARE_CANDIDATES)
-        near = nearest_first(self._exact.distances(queries, candidates), candidates.clip(min=0), k)
-        if (few := (candidates >= 0).sum(axis=1) < k).any():
-            near[0][few], near[1][few] = self._exact.search(queries[few], k)
+        A query that finds fewer than k in its cells, for each of which more than k rows were learnt from, is compared
+        with all."""
+        count = max(self.cells.n_candidates, k + SPARE_CANDIDATES)
+        candidates = self.candidates(queries, count, self.cells.n_searched)
+        distances = self.distances(queries, candidates, exclude)
+        near = nearest_first(distances, candidates.clip(min=0), k)
+        if (few := np.isinf(near[0][:, -1])).any():
+            excluded = None if exclude is None else exclude[few]
+            near[0][few], near[1][few] = self.exact.search(queries[few], k, excluded)
         return near
 
+    def candidates(self, queries: Vectors, count: int, n_searched: int) -> Positions:
+        """Return so many rows of the cells nearest to each query, those that seem nearest first: (n, count), -1 for
+        none."""
+        self._index.nprobe = n_searched
+        found: Positions = self._index.search(self.cells.reduce(queries), count)[1]
+        return found
 
-def find_cells(rows: Vectors, k: int) -> tuple[Vectors, Scores]:
-    """Learn cells from rows, (n, d), in random order, and how many must be searched for k neighbours.
+    def distances(self, queries: Vectors, candidates: Positions, exclude: Positions | None) -> Distances:
+        """Return squared L2 distances of candidates, (n, m); infinite for none and for what is excluded."""
+        if exclude is not None:
+            candidates = np.where(candidates == exclude[:, None], -1, candidates)
+        return self.exact.distances(queries, candidates)
 
-    Returns the centres, (C, d), and (2,): that number, and the share of the k nearest that it finds of a part of the
-    rows among the others.  No centres where half of the cells do not find enough."""
-    queries, others = np.split(rows, [min(TRIED, len(rows) // 4)])
-    if not (len(queries) and len(others) > k):
-        return np.empty((0, rows.shape[1]), np.float32), np.empty(0)
-    count = min(len(rows) // 2, 1 << round(np.log2(2 * np.sqrt(len(rows)))))
-    learnt = faiss.Kmeans(
+
+def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: float) -> Cells | None:
+    """Learn cells from rows of a set at some positions, in random order, and how to search them for k neighbours.
+
+    recall : share of the k nearest to be found, measured with some of these rows among all of them.
+    Returns None where searching half of the cells does not find enough."""
+    tried = choose_tried(learning)
+    if not len(tried) or len(learning) <= max(k + 1, LEVELS):
+        return None
+    cells = _learn(blocks, learning, k)
+    if len(cells.centres) < 2:
+        return None
+    rest = np.setdiff1d(np.arange(first_positions(blocks)[-1]), learning)
+    known = _only_learnt(blocks, rest)
+    own = tried - np.searchsorted(rest, tried)
+    return _probe(CellIndex(known, cells), rows_at(known, own), own, k, recall)
+
+
+def _only_learnt(blocks: Sequence[Block], rest: Positions) -> list[Block]:
+    """Leave out the rows that calibrate: how many cells are searched must not depend on them."""
+    starts = first_positions(blocks)
+    cuts = np.searchsorted(rest, starts)
+    return [
+        block.without(rest[first:last] - start)
+        for block, start, first, last in zip(blocks, starts, cuts, cuts[1:], strict=False)
+    ]
+
+
+def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> Cells:
+    count = min(len(learning) // 2, 1 << round(np.log2(2 * np.sqrt(len(learning)))))
+    wide = blocks[0].dimension > REDUCED_FROM
+    reduction = _find_reduction(rows_at(blocks, learning[:REDUCTION_ROWS])) if wide else _none(blocks[0].dimension)
+    cells = Cells(_none(reduction.shape[1]), reduction, _none(LEVELS), 1, 1, NOT_MEASURED)
+    some = learning[: CELL_ROWS * count]
+    parts = (some[at : at + ROWS_AT_ONCE] for at in range(0, len(some), ROWS_AT_ONCE))
+    rows = np.concatenate([cells.reduce(rows_at(blocks, part)) for part in parts])
+    means = faiss.Kmeans(
         rows.shape[1], count, niter=ITERATIONS, seed=0, max_points_per_centroid=CELL_ROWS, min_points_per_centroid=1
     )
-    learnt.train(rows)
-    exact = ExactIndex([others]).search(queries, k)[0][:, -1:]
-    index = CellIndex(others, learnt.centroids, 1)
-    while 2 * index.n_searched <= count:
-        recall = float((index.search(queries, k)[0] <= exact).mean())
-        if recall >= RECALL:
-            return learnt.centroids, np.array([index.n_searched, recall])
-        index.n_searched *= 2
-    return np.empty((0, rows.shape[1]), np.float32), np.empty(0)
+    means.train(rows)
+    sizes = np.bincount(ExactIndex([means.centroids]).search(rows, 1)[1][:, 0], minlength=count)
+    # Else a query might find too few, which must not depend on the rows that calibrate.
+    centres = np.ascontiguousarray(means.centroids[sizes > k])
+    levels = _find_levels(rows, centres) if wide and len(centres) else _none(LEVELS)
+    return Cells(centres, reduction, levels, 1, 1, NOT_MEASURED)
+
+
+def _none(width: int) -> Vectors:
+    return np.empty((0, width), np.float32)
+
+
+def _find_reduction(rows: Vectors) -> Vectors:
+    """Learn the main directions of rows, (n, d), turned so that each is about as long: (r, d)."""
+    _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(REDUCED_TO, REDUCED_TO)))[0]
+    turned: Vectors = np.ascontiguousarray((directions[:, -REDUCED_TO:] @ turn).T, np.float32)
+    return turned
+
+
+def _find_levels(rows: Vectors, centres: Vectors) -> Vectors:
+    """Learn the levels that differences of rows, (n, r), from their centres are rounded to: (r, 16)."""
+    nearest = ExactIndex([centres]).search(rows, 1)[1][:, 0]
+    quantizer = faiss.ProductQuantizer(rows.shape[1], rows.shape[1], BITS)
+    quantizer.cp.min_points_per_centroid = 1
+    quantizer.train(rows - centres[nearest])
+    levels: Vectors = faiss.vector_to_array(quantizer.centroids).reshape(-1, LEVELS)
+    return levels
+
+
+def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: float) -> Cells | None:
+    """Choose how many cells to search and candidates to compare: the least work that finds enough."""
+    exact = index.exact.search(queries, k, own)[0]
+    n, cells = len(index), index.cells
+    reduced = len(cells.reduction) > 0
+    counts = sorted({max(count, k + SPARE_CANDIDATES) for count in CANDIDATES} if reduced else {k + SPARE_CANDIDATES})
+    best, least = None, np.inf
+    n_searched = max(1, len(cells.centres) // FIRST_SEARCHED) if reduced else 1
+    while 2 * n_searched <= len(cells.centres):
+        scanned = n_searched * n / len(cells.centres)
+        if scanned + COMPARED_COST * counts[0] >= least:
+            break
+        candidates = index.candidates(queries, counts[-1] + 1, n_searched)
+        distances = index.distances(queries, candidates, own)
+        for count in counts:
+            found = nearest_first(distances[:, : count + 1], candidates[:, : count + 1].clip(min=0), k)[0]
+            accuracy, work = Accuracy.of(exact, found), scanned + COMPARED_COST * count
+            if accuracy.recall >= recall and work < least:
+                best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
+        n_searched *= 2
+    return best

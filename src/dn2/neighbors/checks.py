@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from dn2.errors import InputError
-from dn2.neighbors.blocks import Positions
+from dn2.neighbors.blocks import STORAGES, Positions
+from dn2.neighbors.choice import parse_index, parse_memory
 from dn2.neighbors.clean import check_share
 from dn2.neighbors.conformal import check_rate
-from dn2.neighbors.kmeans import parse_index
 from dn2.neighbors.normalize import NORMALIZATIONS
 
 # The square of a longer row overflows in float32, or nearly.
@@ -29,7 +29,22 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError(f"scale_columns takes rows as they are: normalize must be 'none', got {given['normalize']!r}")
     if given["categorical_columns"] and not given["scale_columns"]:
         raise InputError("categories are compared where columns are scaled; say so with scale_columns=True")
-    if parse_index(given["index"]) is not None and given["n_neighbors"] != 1:
+    if not (isinstance(given["recall"], (int, float)) and 0 < given["recall"] < 1):
+        raise InputError(f"the recall promised must lie between 0 and 1, such as 0.999, got {given['recall']!r}")
+    check_storage(given["storage"])
+    parse_memory(given["memory_limit"])
+    if given["scale_columns"] and given["storage"] not in ("auto", "float32"):
+        raise InputError(
+            f"scaled columns are stored as float32: storage must be auto or float32, got {given['storage']!r}"
+        )
+    method = parse_index(given["index"]).name
+    copied = given["scale_columns"] or given["whiten"] or given["contaminated"]
+    if copied and method in ("kdtree", "kmeans-tree"):
+        raise InputError(
+            f"the index {method} takes rows as they are: not with scaled columns, whitening or contaminated items; "
+            "ask for index='exact'"
+        )
+    if method == "kmeans" and given["n_neighbors"] != 1:
         raise InputError(
             f"an item is compared with its nearest centroid: n_neighbors must be 1, got {given['n_neighbors']}"
         )
@@ -38,6 +53,12 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError("drop and first_neighbors need a set that is contaminated; say so with contaminated=True")
     if given["first_neighbors"] is not None:
         check_neighbors(given["first_neighbors"], "first_neighbors")
+
+
+def check_storage(storage: Any) -> None:
+    """Raise InputError for what is no way to store rows."""
+    if storage != "auto" and storage not in STORAGES:
+        raise InputError(f"storage must be auto, {', '.join(STORAGES)}, got {storage!r}")
 
 
 def check_normalization(method: Any) -> None:

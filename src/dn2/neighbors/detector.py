@@ -10,22 +10,16 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import Block, Positions, Vectors, appended, rows_at, to_blocks, without
+from dn2.neighbors.blocks import BLOCK_ROWS, Block, Positions, Vectors, as_stored, rows_at, to_blocks
 from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_positions, check_values
+from dn2.neighbors.choice import choose_storage
 from dn2.neighbors.columns import Scaling
-from dn2.neighbors.conformal import (
-    Calibration,
-    Scores,
-    attainable_rate,
-    mean_squared_distance,
-    near_duplicates,
-    required_sample,
-)
+from dn2.neighbors.conformal import Scores, mean_squared_distance, near_duplicates
 from dn2.neighbors.exact import Distances, ExactIndex
-from dn2.neighbors.learnt import Learnt, Plan, split
-from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, sample_positions
+from dn2.neighbors.learnt import Learnt
+from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.normalize import normalize
-from dn2.neighbors.selected import Index
+from dn2.neighbors.reference import ReferenceSet
 
 SPLIT_AT_ONCE = 1 << 22  # numbers
 
@@ -37,9 +31,14 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     false_alarm_rate : share of normal items that may be flagged, in (0, 1); by default 0.01, or the smallest that
         the reference set supports, 1 / (n + 1), if that is larger.
     normalize : `none` (the paper's), `unit` or `root-unit`; see `dn2.neighbors.normalize`.
-    index : `exact`; `approximate`: only near cells of the set are searched, as many as find 999 of 1,000 neighbours
-        among the items learnt from; `auto`: exact, but for tables of 200,000 rows or more; or `kmeans:C`: C centroids
-        take the place of the items, and n_neighbors must be 1.
+    index : how the nearest are found.  `exact`: by comparing with all; `kdtree`: exactly, faster for many short rows;
+        `kmeans-tree`: exactly, by branch and bound on recursive k-means, or `kmeans-tree:L`: in the L leaves that come
+        first; `approximate`: in near cells of the set, as many as find the share `recall` of the neighbours;
+        `kmeans:C`: C centroids take the place of the items, and n_neighbors must be 1; `auto`: by the size of the set.
+    recall : share of the nearest neighbours, in (0, 1), that an approximate search is to find of the items learnt from.
+    storage : `float32`, `float16` or `uint8`: how rows are kept; they and the queries are rounded alike.  `auto`:
+        float32, or what is most precise of what the memory allows.
+    memory_limit : such as `4GB`: memory of the process that is not the system's page cache.
     scale_columns : whether the columns of a table, each of a scale of its own, are made alike: z-scores and normal
         scores of each, joined, and NaN is a value that is missing (see `dn2.neighbors.columns`); learnt from a random
         half of the items, so that the other half calibrates.
@@ -62,6 +61,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         false_alarm_rate: float | None = None,
         normalize: str = "none",
         index: str = "auto",
+        recall: float = 0.999,
+        storage: str = "auto",
+        memory_limit: str | int | None = None,
         scale_columns: bool = False,
         categorical_columns: Sequence[int] | None = None,
         whiten: bool = False,
@@ -73,6 +75,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.false_alarm_rate = false_alarm_rate
         self.normalize = normalize
         self.index = index
+        self.recall = recall
+        self.storage = storage
+        self.memory_limit = memory_limit
         self.scale_columns = scale_columns
         self.categorical_columns = categorical_columns
         self.whiten = whiten
@@ -90,102 +95,56 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises ValueError for NaN or infinity, InputError for bad parameters, ReferenceTooSmall for fewer than
         n_neighbors + 1 items or a false-alarm rate that n items cannot support."""
         self.check_parameters()
-        rows = self._rows(X, reset=True)
+        rows = self._checked(X, reset=True)
         check_columns(self.categorical_columns or (), rows.shape[1])
         self._check_size(len(rows))
-        blocks = to_blocks(rows)
-        if self._plan is not None:
-            return self._learn(blocks)
-        index = ExactIndex(blocks)
-        loo = LeaveOneOut.of(blocks, index, self._members(blocks), int(self.n_neighbors))
-        return self._adopt(blocks, index, loo)
+        storage = choose_storage(self.get_params(), *rows.shape)
+        parts = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
+        blocks = [block for part in parts for block in to_blocks(self._normalized(part), storage)]
+        return self._adopt(ReferenceSet.of(self.get_params(), blocks))
 
     def from_saved(self, blocks: Sequence[Block], loo: LeaveOneOut, learnt: Learnt | None) -> Self:
-        """Take over a saved reference set: normalised embeddings in blocks of (n_i, d) float32, its leave-one-out
-        neighbours, and what was learnt from it."""
+        """Take over a saved reference set: normalised embeddings in blocks, its leave-one-out neighbours, and what
+        was learnt from it."""
         self.check_parameters()
-        if (learnt is None) != (self._plan is None):
-            raise InputError("a detector that learns from its reference set needs what it learnt, and only that one")
         self.n_features_in_ = blocks[0].dimension
-        return self._adopt(blocks, ExactIndex(blocks) if learnt is None else learnt.index(blocks), loo, learnt)
+        return self._adopt(ReferenceSet.restored(self.get_params(), blocks, loo, learnt))
 
     def add(self, X: Any) -> Self:
         """Append X, of shape (m, d), to the reference set; only what changes is computed.
 
-        What was learnt from the set is learnt anew."""
+        What was learnt from a set is learnt anew, unless it has more than 20,000 items: then it stays."""
         check_is_fitted(self)
         rows = self._rows(X)
-        blocks, first_new = appended(self._blocks, to_blocks(rows)), self._size
-        if self._learnt is not None:
-            return self._learn(blocks, self._learnt.readmitted)
-        index = ExactIndex(blocks)
-        loo = self._loo.after_adding(index, first_new, self._members(blocks))
-        return self._adopt(blocks, index, loo)
+        choose_storage(self.get_params() | {"storage": self._set.storage}, len(self._set) + len(rows), rows.shape[1])
+        return self._adopt(self._set.with_rows(rows))
 
     def remove(self, positions: Any) -> Self:
-        """Take items away by position; the others move up.  Equals never having had them, bit for bit.
+        """Take items away by position; the others move up.  Equals never having had them, bit for bit, where nothing
+        was learnt from them: see `add`.
 
         Raises InputError for a position that does not exist, ReferenceTooSmall if too few would remain."""
         check_is_fitted(self)
-        removed = check_positions(positions, self._size)
-        self._check_size(self._size - len(removed))
-        blocks = without(self._blocks, removed)
-        if self._learnt is not None:
-            readmitted = np.setdiff1d(self._learnt.readmitted, removed)
-            return self._learn(blocks, renumbered(readmitted, removed))
-        index = ExactIndex(blocks)
-        loo = self._loo.after_removing(index, removed, self._members(blocks))
-        return self._adopt(blocks, index, loo)
+        removed = check_positions(positions, len(self._set))
+        self._check_size(len(self._set) - len(removed))
+        return self._adopt(self._set.without(removed))
 
     def readmit(self, positions: Any) -> Self:
         """Take items that were set aside back into the reference set, by position, whatever the cleaning says.
 
         Raises InputError for an item that is not set aside."""
         check_is_fitted(self)
-        wanted = check_positions(positions, self._size)
+        wanted = check_positions(positions, len(self._set))
         if len(strangers := np.setdiff1d(wanted, self.aside_)):
             raise InputError(f"the item at position {strangers[0]} is not set aside")
         if not len(wanted):
             return self
-        readmitted = np.empty(0, np.int64) if self._learnt is None else self._learnt.readmitted
-        return self._learn(self._blocks, np.union1d(readmitted, wanted))
+        return self._adopt(self._set.readmitting(wanted))
 
-    @property
-    def _plan(self) -> Plan | None:
-        plan = Plan.of(self.get_params())
-        return plan if plan.learns else None
-
-    def _learn(self, blocks: Sequence[Block], readmitted: Positions | None = None) -> Self:
-        """Learn from a random part of the set and calibrate with the rest of it."""
-        assert self._plan is not None
-        learning, members = split(blocks, required_sample(self.false_alarm_rate))
-        attainable_rate(self.false_alarm_rate, len(members), len(learning) + len(members))
-        learnt = self._plan.learn(blocks, learning, np.empty(0, np.int64) if readmitted is None else readmitted)
-        index, k, n = learnt.index(blocks), int(self.n_neighbors), len(learning) + len(members)
-        if len(index) <= k and not len(learnt.representatives):
-            raise ReferenceTooSmall(
-                f"{k} neighbours need at least {k + 1} reference items, {len(index)} are left of {n} "
-                "once others are set aside; add more or ask for a smaller share to drop"
-            )
-        return self._adopt(blocks, index, learnt.leave_one_out(blocks, index, members, k), learnt)
-
-    def _members(self, blocks: Sequence[Block]) -> Positions:
-        members = sample_positions(blocks, required_sample(self.false_alarm_rate))
-        attainable_rate(self.false_alarm_rate, len(members))  # refused before the search rather than after it
-        return members
-
-    def _adopt(
-        self,
-        blocks: Sequence[Block],
-        index: Index,
-        loo: LeaveOneOut,
-        learnt: Learnt | None = None,
-    ) -> Self:
-        n = sum(len(block) for block in blocks)
-        calibration = learnt.calibrate(n, loo) if learnt else Calibration.of(n, loo.distances)
+    def _adopt(self, reference: ReferenceSet) -> Self:
+        calibration, learnt = reference.calibration, reference.learnt
         rate = calibration.rate(self.false_alarm_rate)
-        self._blocks, self._index, self._loo, self._learnt = list(blocks), index, loo, learnt
-        self._size = calibration.n_reference
+        self._set = reference
         self.calibration_, self.false_alarm_rate_ = calibration, rate
         self.offset_ = -calibration.threshold(rate)
         self.contamination_ = None if learnt is None else learnt.contamination
@@ -197,24 +156,24 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         k = self.n_neighbors if n_neighbors is None else n_neighbors
         check_neighbors(k)
-        if k > len(self._index):
-            raise InputError(f"n_neighbors must lie in 1 ... {len(self._index)} reference items, got {k}")
-        return self._index.search(self.as_compared(X), int(k))
+        if k > len(self._set.index):
+            raise InputError(f"n_neighbors must lie in 1 ... {len(self._set.index)} reference items, got {k}")
+        return self._set.index.search(self.as_compared(X), int(k))
 
     def as_compared(self, X: Any) -> Vectors:
         """Return rows, (n, d), as the search compares them: normalised, scaled and whitened as the detector does."""
-        rows = self._rows(X)
-        return rows if self._learnt is None else self._learnt.compared(rows)
+        rows = as_stored(self._rows(X), self._set.storage)
+        return rows if self._set.learnt is None else self._set.learnt.compared(rows)
 
     def compared_with(self, rows: Vectors, positions: Positions) -> Vectors:
         """Return what queries, (n, d) and `as_compared`, lie near to, items or centroids, given the positions that
         `search` found for them, (n, k): (n, k, d)."""
         n, k = positions.shape
-        if self._learnt is None or not len(self._learnt.centroids):
-            near = rows_at(self._blocks, positions.ravel())
-            near = near if self._learnt is None else self._learnt.compared(near)
+        if self._set.learnt is None or not len(self._set.learnt.centroids):
+            near = rows_at(self._set.blocks, positions.ravel())
+            near = near if self._set.learnt is None else self._set.learnt.compared(near)
         else:
-            near = self._learnt.centroids[ExactIndex([self._learnt.centroids]).search(rows, k)[1].ravel()]
+            near = self._set.learnt.centroids[ExactIndex([self._set.learnt.centroids]).search(rows, k)[1].ravel()]
         return near.reshape(n, k, -1)
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
@@ -238,7 +197,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if self.normalize != "none" or self.whiten:
             raise InputError("scores split over columns only with normalize='none' and whiten=False")
         rows = self.as_compared(X)
-        scaling = Scaling.none(self.n_features_in_) if self._learnt is None else self._learnt.columns
+        scaling = Scaling.none(self.n_features_in_) if self._set.learnt is None else self._set.learnt.columns
         step = max(1, SPLIT_AT_ONCE // (rows.shape[1] * distances.shape[1]))
         parts = [np.empty((0, rows.shape[1]))]
         for start in range(0, len(rows), step):
@@ -267,25 +226,31 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def blocks_(self) -> list[Block]:
         """The reference set, normalised, as it is stored; `np.asarray` of a block gives its rows, (n_i, d)."""
-        return self._blocks
+        return list(self._set.blocks)
 
     @property
     def learnt_(self) -> Learnt | None:
         """What was learnt from the reference set: items set aside, the whitening, centroids."""
-        return self._learnt
+        return self._set.learnt
+
+    @property
+    def search_(self) -> dict[str, Any]:
+        """How the reference set is searched and stored, and why."""
+        return self._set.describe_search()
 
     @property
     def leave_one_out_(self) -> LeaveOneOut:
         """The neighbours of the calibrating reference items."""
-        return self._loo
+        return self._set.loo
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """List (item, nearest other item), by position, of calibrating items that have a near copy."""
-        if self._learnt is not None and not self._learnt.tells_copies:
+        if self._set.learnt is not None and not self._set.learnt.tells_copies:
             return []
-        copies = near_duplicates(self._loo.distances[:, 0])
+        copies = near_duplicates(self._set.loo.distances[:, 0])
         return [
-            (int(a), int(b)) for a, b in zip(self._loo.members[copies], self._loo.neighbors[copies, 0], strict=True)
+            (int(a), int(b))
+            for a, b in zip(self._set.loo.members[copies], self._set.loo.neighbors[copies, 0], strict=True)
         ]
 
     def __sklearn_tags__(self) -> Any:
@@ -300,8 +265,14 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"got n_samples={n}; add {self.n_neighbors + 1 - n} more or ask for fewer neighbours"
             )
 
-    def _rows(self, X: Any, reset: bool = False) -> Vectors:
+    def _rows(self, X: Any) -> Vectors:
+        return self._normalized(self._checked(X))
+
+    def _checked(self, X: Any, reset: bool = False) -> np.ndarray[Any, Any]:
         finite = "allow-nan" if self.scale_columns else True
-        rows = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=finite)
+        rows: np.ndarray[Any, Any] = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=finite)
         check_values(rows)
+        return rows
+
+    def _normalized(self, rows: np.ndarray[Any, Any]) -> Vectors:
         return normalize(np.ascontiguousarray(rows, np.float32), self.normalize)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from dn2.errors import InputError, ReferenceTooSmall
+from dn2.errors import ReferenceTooSmall
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.exact import ExactIndex
 
@@ -35,14 +34,3 @@ def find_centroids(rows: Vectors, count: int) -> tuple[Vectors, Positions]:
     means = [rows[labels == label].mean(axis=0, dtype=np.float64) for label in np.unique(labels)]
     centroids = np.unique(np.stack(means).astype(np.float32), axis=0)
     return centroids, ExactIndex([rows]).search(centroids, 1)[1][:, 0]
-
-
-def parse_index(index: str) -> int | None:
-    """Return the number of centroids of `kmeans:C`, None for what searches all items.  Raises InputError otherwise."""
-    if index in ("auto", "exact", "approximate"):
-        return None
-    if isinstance(index, str) and (found := re.fullmatch("kmeans:0*([1-9][0-9]{0,8})", index)):
-        return int(found[1])
-    raise InputError(
-        f"the index must be auto, exact, approximate or kmeans:C with C centroids, such as kmeans:100, got {index!r}"
-    )

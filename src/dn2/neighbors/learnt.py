@@ -1,36 +1,26 @@
-"""What is learnt from a random part of a reference set, so that the other part can calibrate it.
-
-Given the learnt part, the items of the other part and a new normal item are exchangeable, and the proof for
-leave-one-out holds for them as it stands; both parts stay in the reference set.
-"""
+"""What a reference set teaches: see `Plan.learn`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from dn2.neighbors.blocks import Block, Positions, Vectors, rows_at
-from dn2.neighbors.cells import find_cells
-from dn2.neighbors.clean import Judges, Share, estimate_share
+from dn2.neighbors.accuracy import Accuracy
+from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, first_positions, rows_at
+from dn2.neighbors.cells import CellIndex, Cells
+from dn2.neighbors.clean import Share
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Calibration, Scores
-from dn2.neighbors.kmeans import find_centroids, parse_index
-from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, random_order
+from dn2.neighbors.exact import ExactIndex
+from dn2.neighbors.index import Index
+from dn2.neighbors.kmeans_tree import KMeansTree
+from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered
 from dn2.neighbors.selected import SelectedIndex
-from dn2.neighbors.whitening import MOST_ROWS, find_whitening, whiten
-
-# Rows that judge which items belong to a contaminated set: more would cost and not judge better.
-MOST_JUDGES = 10_000
-
-# Rows that tell how columns are distributed, and values in them: more would cost and not tell it better.
-MOST_SCALED = 100_000
-MOST_SCALED_VALUES = 1 << 25
-
-# Rows of a table from which on its search is approximate by default: an exact one takes minutes.
-APPROXIMATE_FROM = 200_000
+from dn2.neighbors.tree import Tree
+from dn2.neighbors.whitening import whiten
 
 
 @dataclass(frozen=True)
@@ -42,7 +32,11 @@ class Learnt:
     directions, factors : (r, v) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
     centroids, representatives : (C, v) float32, as rows are compared, and the positions that stand for them; empty
         without k-means.
-    cells, probing : (C, v) float32 and (2,), see `find_cells`; empty where the search is exact.
+    cells, reduction, levels, probing : (C, r), (r, v), (r, 16) float32, and (5,), see `Cells`: how many cells are
+        searched, how many candidates are compared, and the accuracy; empty where the search is exact.
+    tree_means, tree_children, visited : (m, d) float32, (m, 2) of each node the first child and their number, see
+        `Tree`, and (4,): how many leaves are visited, and the accuracy; empty where no tree is searched approximately.
+    drawn, size : (1,) uint64, items drawn a number up to it (see `draw`) calibrate; (1,) items the set had then.
     share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
 
     aside: Positions
@@ -54,7 +48,14 @@ class Learnt:
     centroids: Vectors
     representatives: Positions
     cells: Vectors
+    reduction: Vectors
+    levels: Vectors
     probing: Scores
+    tree_means: Vectors
+    tree_children: Positions
+    visited: Scores
+    drawn: Draws
+    size: Positions
     share: Scores
 
     @classmethod
@@ -72,7 +73,14 @@ class Learnt:
             centroids=rows,
             representatives=positions,
             cells=rows,
+            reduction=rows,
+            levels=rows,
             probing=numbers,
+            tree_means=rows,
+            tree_children=np.empty((0, 2), np.int64),
+            visited=numbers,
+            drawn=positions.astype(np.uint64),
+            size=positions,
             share=numbers,
         )
 
@@ -81,22 +89,46 @@ class Learnt:
         """How the columns of a table are made alike."""
         return Scaling(self.scaling, self.categories)
 
-    def index(self, blocks: Sequence[Block]) -> SelectedIndex:
-        """Return the index that queries are compared with; blocks : the whole reference set."""
+    def index(self, blocks: Sequence[Block]) -> Index:
+        """Return the index that queries are compared with; blocks : the whole reference set.
+
+        Blocks keep what is computed of them for it."""
         if len(self.representatives):
             return SelectedIndex(self.centroids, self.representatives)
-        n = sum(len(block) for block in blocks)
+        if len(self.visited):
+            whole = rows_at(blocks, np.arange(first_positions(blocks)[-1]))
+            return KMeansTree(whole, self.tree, int(self.visited[0]))
+        if len(self.cells) and not self.sees_otherwise:
+            for block in blocks:
+                if block.codes is None and len(self.reduction):
+                    block.codes = self.found_cells.encode([block])[0]
+            return CellIndex(blocks, self.found_cells, [block.codes for block in blocks if block.codes is not None])
+        n = first_positions(blocks)[-1]
         kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
         rows = self.compared(rows_at(blocks, kept))
-        if not len(self.cells):
-            return SelectedIndex(rows, kept)
-        return SelectedIndex(rows, kept, self.cells, int(self.probing[0]))
+        return SelectedIndex(rows, kept, self.found_cells if len(self.cells) else None)
+
+    @property
+    def tree(self) -> Tree:
+        """The tree of an approximate search."""
+        return Tree(self.tree_means, *np.ascontiguousarray(self.tree_children.T))
+
+    @property
+    def sees_otherwise(self) -> bool:
+        """Whether rows are not compared as they are stored, or not all of them."""
+        return bool(len(self.scaling) or len(self.factors) or len(self.aside))
+
+    @property
+    def found_cells(self) -> Cells:
+        """The cells of an approximate search."""
+        searched, candidates, *accuracy = self.probing.tolist()
+        return Cells(self.cells, self.reduction, self.levels, int(searched), int(candidates), Accuracy(*accuracy))
 
     def compared(self, rows: Vectors) -> Vectors:
         """Return normalised rows, (n, d), as the index compares them."""
         return whiten(self.columns.apply(rows), self.directions, self.factors)
 
-    def leave_one_out(self, blocks: Sequence[Block], index: SelectedIndex, members: Positions, k: int) -> LeaveOneOut:
+    def leave_one_out(self, blocks: Sequence[Block], index: Index, members: Positions, k: int) -> LeaveOneOut:
         """Search for the neighbours of some items of the whole reference set."""
         return LeaveOneOut(members, *index.search(self.compared(rows_at(blocks, members)), k, exclude=members))
 
@@ -115,11 +147,27 @@ class Learnt:
 
     @property
     def search(self) -> dict[str, Any]:
-        """How queries are searched for, as `model.json` has it; recall : among the items learnt from."""
+        """How an approximate search goes, as `model.json` has it; empty if there is none."""
+        if len(self.visited):
+            leaves, *measured = self.visited.tolist()
+            return {"visited": int(leaves), "leaves": self.tree.n_leaves, **asdict(Accuracy(*measured))}
         if not len(self.cells):
-            return {"method": "exact"}
-        searched, recall = self.probing.tolist()
-        return {"method": "approximate", "cells": len(self.cells), "searched": int(searched), "recall": recall}
+            return {}
+        cells = self.found_cells
+        reduced = {"dimensions": len(cells.reduction), "candidates": cells.n_candidates} if len(self.reduction) else {}
+        return {"cells": len(cells.centres), "searched": cells.n_searched, **reduced, **asdict(cells.accuracy)}
+
+    def after_removing(self, removed: Positions, blocks: Sequence[Block]) -> Self:
+        """Renumber positions once items at others, ascending, are gone; blocks : the set that is left.
+
+        A centroid whose representative is gone is represented by the item that lies nearest to it now."""
+        gone = np.isin(self.representatives, removed)
+        representatives = renumbered(self.representatives, removed)
+        if gone.any():
+            left = ExactIndex([Block(self.compared(np.asarray(block))) for block in blocks])
+            representatives[gone] = left.search(self.centroids[gone], 1)[1][:, 0]
+        readmitted = renumbered(np.setdiff1d(self.readmitted, removed), removed)
+        return replace(self, readmitted=readmitted, representatives=representatives)
 
     @property
     def tells_copies(self) -> bool:
@@ -133,7 +181,8 @@ class Learnt:
         words += ["the whitening"] if len(self.factors) else []
         words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
         words += [f"the {len(self.cells):,} cells of the search"] if len(self.cells) else []
-        several = len(words) > 1 or len(self.centroids) or len(self.cells)
+        words += [f"the {len(self.tree_means):,} means of the tree"] if len(self.tree_means) else []
+        several = len(words) > 1 or len(self.centroids) or len(self.cells) or len(self.tree_means)
         return " and ".join(words) + (" were" if several else " was")
 
     def check(self, n: int, dimension: int, k: int) -> None:
@@ -145,11 +194,12 @@ class Learnt:
             raise ValueError(f"centroids of {centroids.shape} for dimension {wide}")
         if centroids.dtype != np.float32 or not np.isfinite(centroids).all():
             raise ValueError("centroids that are no numbers")
-        cells, probing = self.cells, self.probing
-        if cells.dtype != np.float32 or not np.isfinite(cells).all() or (len(cells) and cells.shape[1:] != (wide,)):
-            raise ValueError(f"cells of {cells.shape} for dimension {wide}")
-        if probing.shape != ((2,) if len(cells) else (0,)) or (len(cells) and not 1 <= probing[0] <= len(cells)):
-            raise ValueError(f"{probing} of {len(cells)} cells searched")
+        if len(self.cells):
+            self.found_cells.check(wide)
+        if len(self.visited):
+            self.tree.check(wide)
+        if self.drawn.dtype != np.uint64 or self.size.dtype != np.int64 or not len(self.drawn) == len(self.size) <= 1:
+            raise ValueError("a draw of the items that calibrate that is no number")
         if factors.ndim != 1 or len(directions) != len(factors) or (len(factors) and directions.shape[1:] != (wide,)):
             raise ValueError(f"directions of {directions.shape} and {factors.shape} factors for dimension {wide}")
         if not {factors.dtype, directions.dtype} == {np.dtype(np.float32)} or not np.isfinite(directions).all():
@@ -170,85 +220,3 @@ class Learnt:
     def contamination(self) -> Share | None:
         """The estimated share of anomalies in the set."""
         return Share(*self.share.tolist()) if len(self.share) else None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to learn.
-
-    clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
-    `Judges`.  centroids : how many centroids take the place of the items, None for none.
-    scale, whiten : whether to scale columns, and to whiten; categorical : the columns of categories.
-    n_neighbors, approximate : for which k the search may be approximate; None where the size of the set decides."""
-
-    clean: bool
-    drop: float | None
-    first_neighbors: int | None
-    centroids: int | None
-    scale: bool = False
-    whiten: bool = False
-    categorical: Sequence[int] = ()
-    n_neighbors: int = 1
-    approximate: bool | None = False
-
-    @classmethod
-    def of(cls, parameters: Mapping[str, Any]) -> Self:
-        """Plan what a `KNNDetector` of these parameters, by name, learns."""
-        same = {name: parameters[name] for name in ("drop", "first_neighbors", "whiten", "n_neighbors")}
-        return cls(
-            clean=parameters["contaminated"],
-            centroids=parse_index(parameters["index"]),
-            scale=parameters["scale_columns"],
-            categorical=parameters["categorical_columns"] or (),
-            approximate={"approximate": True, "auto": None}.get(parameters["index"], False),
-            **same,
-        )
-
-    @property
-    def learns(self) -> bool:
-        """Whether there is anything to learn."""
-        return self.clean or self.scale or self.whiten or bool(self.approximate) or self.centroids is not None
-
-    def learn(self, blocks: Sequence[Block], learning: Positions, readmitted: Positions) -> Learnt:
-        """Learn from the rows at some positions of the reference set."""
-        learnt = Learnt.nothing(blocks[0].dimension, readmitted)
-        if self.scale:
-            most = min(MOST_SCALED, max(1_000, MOST_SCALED_VALUES // blocks[0].dimension))
-            found = Scaling.find(rows_at(blocks, learning[:most]), self.categorical)
-            learnt = replace(learnt, scaling=found.numbers, categories=found.categories)
-        if self.clean:
-            aside, share = self._set_aside(blocks, learning, learnt)
-            learnt = replace(learnt, aside=np.setdiff1d(aside, readmitted), share=share)
-        kept = learning[~np.isin(learning, learnt.aside)]  # in the order of the draw: that of the set does not matter
-        if self.whiten:
-            directions, factors = find_whitening(learnt.compared(rows_at(blocks, kept[:MOST_ROWS])))
-            learnt = replace(learnt, directions=directions, factors=factors)
-        if self.centroids is not None:
-            centroids, nearest = find_centroids(learnt.compared(rows_at(blocks, kept)), self.centroids)
-            learnt = replace(learnt, centroids=centroids, representatives=kept[nearest])
-        large = self.scale and sum(len(block) for block in blocks) >= APPROXIMATE_FROM
-        if self.approximate or (self.approximate is None and large):
-            cells, probing = find_cells(learnt.compared(rows_at(blocks, kept)), self.n_neighbors)
-            learnt = replace(learnt, cells=cells, probing=probing)
-        return learnt
-
-    def _set_aside(self, blocks: Sequence[Block], learning: Positions, learnt: Learnt) -> tuple[Positions, Scores]:
-        judges = learning[:MOST_JUDGES]
-        rows = learnt.compared(rows_at(blocks, judges))
-        share = estimate_share(rows)
-        judged_by = Judges(rows, share.estimate if self.drop is None else self.drop, self.first_neighbors)
-        n = sum(len(block) for block in blocks)
-        others = np.setdiff1d(np.arange(n, dtype=np.int64), judges)
-        excluded = judged_by.exclude(learnt.compared(rows_at(blocks, others)))
-        aside = np.sort(np.concatenate([judges[judged_by.aside], others[excluded]]))
-        return aside, np.array([share.estimate, share.low, share.high])
-
-
-def split(blocks: Sequence[Block], at_least: int) -> tuple[Positions, Positions]:
-    """Split a reference set at random into the part to learn from and the part that calibrates: positions of each.
-
-    at_least : how many the false-alarm rate takes, where half of the set has them and `SAMPLE_SIZE` does not.
-    The draw depends on nothing but the rows.  The first positions, of any number, to learn from are a random sample."""
-    order = random_order(blocks)
-    size = min(len(order) // 2, max(SAMPLE_SIZE, at_least))
-    return order[size:], np.sort(order[:size])

@@ -9,7 +9,7 @@ import numpy as np
 
 from dn2.neighbors.blocks import Block, Draws, Positions, rows_at
 from dn2.neighbors.exact import Distances, ExactIndex
-from dn2.neighbors.selected import Index
+from dn2.neighbors.index import Index
 
 ALL_UP_TO = 20_000
 SAMPLE_SIZE = 10_000
@@ -33,37 +33,39 @@ class LeaveOneOut:
         """Search for the neighbours of some items of a set given in blocks of (n_i, d)."""
         return cls(members, *index.search(rows_at(blocks, members), k, exclude=members))
 
-    def after_adding(self, index: ExactIndex, first_new: int, members: Positions) -> LeaveOneOut:
-        """Update for items appended from position `first_new` on; `index` holds the grown set."""
+    def after_adding(self, blocks: Sequence[Block], index: Index, first_new: int, members: Positions) -> LeaveOneOut:
+        """Update for items appended from position `first_new` on; `blocks` and `index` hold the grown set."""
         k = self.distances.shape[1]
         kept = np.isin(self.members, members)
         stay = self.members[kept]
-        added = ExactIndex([rows_at(index.blocks, np.arange(first_new, len(index)))])
-        distances, neighbors = added.search(rows_at(index.blocks, stay), min(k, len(added)))
+        added = ExactIndex([rows_at(blocks, np.arange(first_new, len(index)))])
+        distances, neighbors = added.search(rows_at(blocks, stay), min(k, len(added)))
         distances = np.concatenate([self.distances[kept], distances], axis=1)
         neighbors = np.concatenate([self.neighbors[kept], neighbors + first_new], axis=1)
         order = np.lexsort((neighbors, distances), axis=-1)[:, :k]
         known = LeaveOneOut(
             stay, np.take_along_axis(distances, order, axis=1), np.take_along_axis(neighbors, order, axis=1)
         )
-        return known._completed(index, members)
+        return known._completed(blocks, index, members)
 
-    def after_removing(self, index: ExactIndex, removed: Positions, members: Positions) -> LeaveOneOut:
-        """Update for items taken away from the (old) positions `removed`; `index` holds the smaller set."""
+    def after_removing(
+        self, blocks: Sequence[Block], index: Index, removed: Positions, members: Positions
+    ) -> LeaveOneOut:
+        """Update for items taken away from the (old) positions `removed`; `blocks` and `index` hold the smaller set."""
         intact = ~np.isin(self.members, removed) & ~np.isin(self.neighbors, removed).any(axis=1)
         known = LeaveOneOut(
             renumbered(self.members[intact], removed),
             self.distances[intact],
             renumbered(self.neighbors[intact], removed),
         )
-        return known._only(members)._completed(index, members)
+        return known._only(members)._completed(blocks, index, members)
 
     def _only(self, members: Positions) -> LeaveOneOut:
         kept = np.isin(self.members, members)
         return LeaveOneOut(self.members[kept], self.distances[kept], self.neighbors[kept])
 
-    def _completed(self, index: ExactIndex, members: Positions) -> LeaveOneOut:
-        missing = LeaveOneOut.of(index.blocks, index, np.setdiff1d(members, self.members), self.distances.shape[1])
+    def _completed(self, blocks: Sequence[Block], index: Index, members: Positions) -> LeaveOneOut:
+        missing = LeaveOneOut.of(blocks, index, np.setdiff1d(members, self.members), self.distances.shape[1])
         order = np.argsort(np.concatenate([self.members, missing.members]), kind="stable")
         return LeaveOneOut(
             members,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dn2.neighbors.blocks import Positions, Vectors
-from dn2.neighbors.cells import CellIndex
+from dn2.neighbors.blocks import Block, Positions, Vectors
+from dn2.neighbors.cells import CellIndex, Cells
 from dn2.neighbors.exact import Distances, ExactIndex, nearest_first
 
 CANDIDATES_AT_ONCE = 1 << 22
@@ -18,16 +18,16 @@ class SelectedIndex:
     """The k nearest of some rows that stand for reference items.
 
     rows : (m, d) float32; positions : (m,) the reference item that each row is or stands for.
-    cells, n_searched : see `CellIndex`; by default the search is exact.
+    cells : see `CellIndex`; by default the search is exact.
 
     Copies of a row are searched as one: a table may hold one row a hundred thousand times."""
 
-    def __init__(self, rows: Vectors, positions: Positions, cells: Vectors | None = None, n_searched: int = 0) -> None:
+    def __init__(self, rows: Vectors, positions: Positions, cells: Cells | None = None) -> None:
         self._positions = positions
         self._order, self._starts = group_copies(rows)
         firsts = self._order[self._starts[:-1]]
         distinct = rows if len(firsts) == len(rows) else rows[firsts]
-        self._index = ExactIndex([distinct]) if cells is None else CellIndex(distinct, cells, n_searched)
+        self._index = ExactIndex([distinct]) if cells is None else CellIndex([Block(distinct)], cells)
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -96,6 +96,3 @@ def _hashes(rows: Vectors) -> np.ndarray[Any, np.dtype[np.uint64]]:
     parts = [words[start : start + step].astype(np.uint64) @ factors for start in range(0, len(words), step)]
     hashes: np.ndarray[Any, np.dtype[np.uint64]] = np.concatenate(parts)
     return hashes
-
-
-Index = ExactIndex | SelectedIndex

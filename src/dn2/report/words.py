@@ -10,6 +10,7 @@ from dn2.neighbors.groups import GEOMETRIC, MEAN
 from dn2.store.results import Contribution
 
 POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric mean"}
+EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
 KINDS_OF_COLUMNS = {"number": "numbers", "category": "categories", "date": "dates"}
 
 
@@ -105,9 +106,16 @@ def _index(name: str, search: Mapping[str, Any]) -> str:
     kind, _, count = name.partition(":")
     if kind == "kmeans":
         return f"{count} centroids; an item's neighbour is the one nearest to its centroid, at the centroid's distance"
-    if search["method"] == "exact":
-        return "exact"
+    why = f" ({search['why']})" if name == "auto" or search["method"] not in name else ""
+    if "visited" in search:
+        return (
+            f"tree of means, approximate{why}: {search['visited']:,} of {search['leaves']:,} leaves visited, which "
+            f"finds {search['recall']:.2%} of the neighbours; their distances are exact"
+        )
+    if search["method"] != "approximate":
+        return f"{EXACT[search['method']]}{why}"
+    reduced = f", {search['candidates']:,} candidates of each query compared in full" if "candidates" in search else ""
     return (
-        f"approximate: {search['searched']:,} of {search['cells']:,} cells searched, which finds "
+        f"approximate{why}: {search['searched']:,} of {search['cells']:,} cells searched{reduced}, which finds "
         f"{search['recall']:.2%} of the neighbours; their distances are exact"
     )

@@ -1,0 +1,52 @@
+"""What an approximate search loses, measured with rows that an exact search has searched as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from dn2.neighbors.blocks import Positions
+from dn2.neighbors.conformal import Scores, mean_squared_distance
+from dn2.neighbors.exact import Distances
+
+TRIED = 1_000  # rows of those learnt from that accuracy is measured with, or a quarter of them
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What is lost, of a sample of the rows learnt from among the others.
+
+    recall : share of the k nearest neighbours that are found, or others as near.
+    auc_loss : how much the ROC AUC falls at most, whatever the anomalies are: the largest difference of the two
+        distributions of the sample's scores.  (An anomaly's score can only rise, which raises the area.)
+    p_change : the largest change of a p-value of the sample within it."""
+
+    recall: float
+    auc_loss: float
+    p_change: float
+
+    @classmethod
+    def of(cls, exact: Distances, found: Distances) -> Self:
+        """Compare squared distances to the k nearest, (n, k), with those that were found."""
+        recall = float((found <= exact[:, -1:]).mean())
+        one, other = mean_squared_distance(exact), mean_squared_distance(found)
+        return cls(recall, _largest_difference(one, other), float(np.abs(_p_values(one) - _p_values(other)).max()))
+
+
+def choose_tried(learning: Positions) -> Positions:
+    """Choose the rows that accuracy is measured with, of those learnt from, in random order."""
+    return learning[: min(TRIED, len(learning) // 4)]
+
+
+def _largest_difference(one: Scores, other: Scores) -> float:
+    at = np.concatenate([one, other])
+    shares = [np.searchsorted(np.sort(scores), at, side="right") / len(scores) for scores in (one, other)]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def _p_values(scores: Scores) -> Scores:
+    as_large = len(scores) - np.searchsorted(np.sort(scores), scores, side="left")
+    p_values: Scores = (1 + as_large) / (len(scores) + 1)
+    return p_values
