@@ -418,7 +418,8 @@ def test_removing_so_many_that_the_rate_is_not_attainable_is_refused_and_nothing
 
 @pytest.mark.parametrize("change", ["add", "remove"])
 @pytest.mark.parametrize(
-    "step", ["neighbors.leave_one_out.LeaveOneOut._completed", "neighbors.conformal.near_duplicates", "store.packed.np"]
+    "step",
+    ["neighbors.leave_one_out.LeaveOneOut._completed", "neighbors.conformal.near_duplicates", "kinds.images.Gathered"],
 )
 def test_a_change_that_fails_anywhere_changes_nothing(
     model: Model, world: Path, monkeypatch: pytest.MonkeyPatch, change: str, step: str

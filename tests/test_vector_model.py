@@ -298,7 +298,11 @@ def test_a_manifest_that_was_edited_is_refused(copy: Path, change: Any) -> None:
 def test_vectors_that_were_exchanged_are_refused(copy: Path, embeddings: np.ndarray, tmp_path: Path) -> None:
     for wrong in (embeddings[:, :15], embeddings[:100], embeddings.astype(np.float64)):
         other = Path(shutil.copytree(copy, tmp_path / "other.dn2"))
-        replace_part(other, "reference", save_tensors({"embeddings": np.ascontiguousarray(wrong)}))
+        replace_part(
+            other,
+            "reference",
+            save_tensors({"embeddings": np.ascontiguousarray(wrong), "draws": np.zeros(len(wrong), np.uint64)}),
+        )
         with pytest.raises(ModelError, match="does not hold together"):
             dn2.load(other)
         shutil.rmtree(other)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -20,6 +21,7 @@ from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.scoring import discover, score_items
 from dn2.store.cache import Cache
 from dn2.store.results import Results, Row
+from dn2.store.shards import Shard, removed_rows, shards_of
 
 
 class KnownScores(NamedTuple):
@@ -37,10 +39,11 @@ class KnownScores(NamedTuple):
 
 @dataclass(frozen=True)
 class Origin:
-    """The saved model that one in memory came from, by folder and digest."""
+    """The saved model that one in memory came from, by folder and digest, and its files by block."""
 
     folder: Path
     digest: str
+    shards: Sequence[Shard] = field(default=(), repr=False, compare=False)
 
 
 class Model:
@@ -129,7 +132,8 @@ class Model:
 
         Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
         found = self.kind.find(inputs, progress)
-        known = {item.name for item in self.items}
+        new_names = set(found.names)
+        known = new_names.intersection(item.name for item in self.items)
         if taken := [name for name in found.names if name in known]:
             raise InputError(
                 f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
@@ -146,10 +150,10 @@ class Model:
         Raises InputError, and changes nothing, for a name that the model does not have; ReferenceTooSmall if too few
         items would remain."""
         unwanted = self._known(names)
-        places = [place for place, item in enumerate(self.items) if item.name not in unwanted]
-        kept = self.kind.only(places)
-        self.detector.remove([place for place, item in enumerate(self.items) if item.name in unwanted])
-        self.kind, self.items = kept, [self.items[place] for place in places]
+        stay = [item.name not in unwanted for item in self.items]
+        kept = self.kind.only(np.flatnonzero(stay))
+        self.detector.remove(np.flatnonzero(np.logical_not(stay)))
+        self.kind, self.items = kept, list(compress(self.items, stay))
         return self
 
     @property
@@ -170,7 +174,7 @@ class Model:
     def _known(self, names: str | Iterable[str]) -> set[str]:
         """Check names of reference items."""
         asked = {names} if isinstance(names, str) else set(names)
-        if unknown := asked - {item.name for item in self.items}:
+        if unknown := asked.difference(item.name for item in self.items):
             raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
         return asked
 
@@ -179,14 +183,20 @@ class Model:
         return [(self.items[one].name, self.items[other].name) for one, other in self.detector.near_duplicates()]
 
     def describe(self) -> dict[str, Any]:
-        """Say what the model is: embedder, detector, calibration; the values are those of `model.json`."""
+        """Say what the model is: embedder, detector, calibration; the values are those of `model.json`.
+
+        `removed_in_files` counts the items taken away whose rows are still in the model's files: where much would have
+        to be rewritten, a file keeps them until a quarter of its rows is gone."""
         share = self.detector.contamination_
+        known = () if self.origin is None else self.origin.shards
+        removed = removed_rows(self.detector.blocks_, shards_of(self.detector.blocks_, known))
         return {
             **self.kind.describe(),
             "detector": self.detector.get_params(),
             "search": self.detector.search_,
             "calibration": self.calibration.as_dict(self.false_alarm_rate),
             "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside_)},
+            "removed_in_files": len(removed),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain, compress, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import ReferenceItem
 from dn2.model import Model, Origin
-from dn2.neighbors.blocks import Block
+from dn2.neighbors.blocks import STORAGES, Block, Codes, Positions, first_positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.store import bundle
 from dn2.store.cache import Cache
+from dn2.store.shards import Kept, Shard, removed_rows, shards_of
 
 READABLE_FROM = "0.1.0"
 
@@ -33,21 +35,84 @@ MISFITS = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overflow
 
 def write(model: Model, folder: Path) -> None:
     """Save a model; see `Model.save`."""
-    manifest = {"format": bundle.FORMAT, "readable_from": READABLE_FROM, "dn2": __version__, **model.describe()}
     blocks = model.detector.blocks_
-    starts = np.cumsum([0] + [len(block) for block in blocks])
-    rows = [{"item": item.name, "path": item.path, "sha256": item.sha256} for item in model.items]
-    parts: dict[str, Sequence[bundle.Part]] = {
-        "items": [rows[start : start + len(block)] for start, block in zip(starts, blocks, strict=False)],
-        "reference": [{"embeddings": block.stored} for block in blocks],
-        "reference-scores": [asdict(model.detector.leave_one_out_)],
-        **model.kind.parts([len(block) for block in blocks]),
-    }
+    origin = model.origin if model.origin is not None and model.origin.folder == folder.resolve() else None
+    known = origin.shards if origin is not None and (folder / bundle.MANIFEST).exists() else ()
+    shards = shards_of(blocks, known)
+    removed = removed_rows(blocks, shards)
+    codes = _codes(blocks, shards)
+    of_blocks = _parts_of_blocks(model, shards, codes)
+    parts = {**of_blocks, "reference-scores": [asdict(model.detector.leave_one_out_)], **model.kind.parts()}
     if model.detector.learnt_ is not None:
         parts["learnt"] = [asdict(model.detector.learnt_)]
-    same_place = model.origin is not None and model.origin.folder == folder.resolve()
-    digest = bundle.save(folder, manifest, parts, model.origin.digest if model.origin and same_place else None)
-    model.origin = Origin(folder.resolve(), digest)
+    if len(removed):
+        parts["removed"] = [{"rows": removed}]
+    manifest = {
+        "format": bundle.FORMAT,
+        "readable_from": READABLE_FROM,
+        "dn2": __version__,
+        **model.describe(),
+        "removed_in_files": len(removed),
+    }
+    digest, files = bundle.save(folder, manifest, parts, None if origin is None else origin.digest)
+    rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
+    saved = _shards(blocks, rows, {kind: files[kind] for kind in of_blocks}, codes or [None] * len(blocks))
+    model.origin = Origin(folder.resolve(), digest, saved)
+
+
+def _parts_of_blocks(
+    model: Model, shards: Sequence[Shard | None], codes: Sequence[Codes] | None
+) -> dict[str, Iterable[bundle.Part]]:
+    """Give the files of each block by kind: those that it has already, others made only when they come to be written.
+
+    shards, codes : of each block."""
+    blocks = model.detector.blocks_
+    places = [slice(start, stop) for start, stop in pairwise(first_positions(blocks).tolist())]
+
+    def of_items(kind: str, content: Callable[[slice], bundle.Part]) -> Iterator[bundle.Part]:
+        for some, shard in zip(places, shards, strict=True):
+            yield content(some) if shard is None else shard.files[kind]
+
+    def items(some: slice) -> bundle.Part:
+        return [{"item": item.name, "path": item.path, "sha256": item.sha256} for item in model.items[some]]
+
+    contents = {"items": items, **model.kind.parts_of_items()}
+    parts: dict[str, Iterable[bundle.Part]] = {kind: of_items(kind, content) for kind, content in contents.items()}
+    parts["reference"] = (
+        {"embeddings": block.compact().stored, "draws": block.draws} if shard is None else shard.files["reference"]
+        for block, shard in zip(blocks, shards, strict=True)
+    )
+    if codes is not None:
+        parts["codes"] = [
+            {"codes": one} if shard is None or shard.codes is not one else shard.files["codes"]
+            for one, shard in zip(codes, shards, strict=True)
+        ]
+    return parts
+
+
+def _codes(blocks: Sequence[Block], shards: Sequence[Shard | None]) -> list[Codes] | None:
+    """Return the codes of each block as its file is to hold them; None where the search has none.
+
+    shards : the files of each block, which hold rows that are gone, too."""
+    codes: list[Codes] = []
+    for block, shard in zip(blocks, shards, strict=True):
+        if block.all_codes is None or block.codes is None:
+            return None
+        every = block.all_codes if shard is None or shard.rows is None else block.all_codes[shard.rows]
+        codes.append(block.codes if shard is None else every)
+    return codes
+
+
+def _shards(
+    blocks: Sequence[Block],
+    rows: Sequence[Positions | None],
+    files: Mapping[str, Sequence[bundle.Existing]],
+    codes: Sequence[Codes | None],
+) -> list[Shard]:
+    """Note which files hold each block; rows : those of its stored rows that they hold."""
+    by_block = [dict(zip(files, of_one, strict=True)) for of_one in zip(*files.values(), strict=True)]
+    stored = [block.stored for block in blocks]
+    return [Shard(*one) for one in zip(stored, rows, by_block, codes, strict=True)]
 
 
 def read(folder: Path, cache: Cache | None) -> Model:
@@ -68,15 +133,13 @@ def _read(files: bundle.Bundle, cache: Cache | None) -> Model:
                 ) from error
             raise
         whole.result()
-    model.origin = Origin(files.folder.resolve(), files.manifest["digest"])
     return model
 
 
 def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
-    with _no_garbage():
-        items = _items(files.rows("items"))
-    kind = KINDS[files.manifest["kind"]].restore(files, len(items), cache)
-    blocks = [Block(stored) for stored in files.mapped("reference", "embeddings")]
+    blocks, kept = _blocks(files)
+    items = _items(files, kept)
+    kind = KINDS[files.manifest["kind"]].restore(files, kept, cache)
     loo = LeaveOneOut(**files.arrays("reference-scores"))
     detector = KNNDetector(**files.manifest["detector"])
     learnt = None
@@ -84,7 +147,17 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
         learnt = Learnt(**_completed(files.arrays("learnt"), kind.dimension))
         learnt.check(len(items), kind.dimension, detector.n_neighbors)
     _check_shapes(blocks, loo, len(items), kind.dimension, detector.n_neighbors)
-    return Model(kind, detector.from_saved(blocks, loo, learnt), items)
+    _check_storage(blocks, files.manifest["detector"].get("storage", "float32"))
+    model = Model(kind, detector.from_saved(blocks, loo, learnt), items)
+    of_blocks = [
+        one for one in ("items", "reference", "codes", *kind.parts_of_items()) if one in files.manifest["parts"]
+    ]
+    shards: Sequence[Shard] = ()
+    if files.manifest["format"] > 1:  # the files of before lack something, and are written anew
+        codes = [block.all_codes for block in blocks]
+        shards = _shards(blocks, [None] * len(blocks), {one: files.existing(one) for one in of_blocks}, codes)
+    model.origin = Origin(files.folder.resolve(), files.manifest["digest"], shards)
+    return model
 
 
 def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
@@ -97,11 +170,45 @@ def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
     return {name: nothing[name] for name in nothing if name not in first} | arrays
 
 
-def _items(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
-    items = [ReferenceItem(row["item"], row["path"], row["sha256"]) for row in rows]
+def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept]:
+    """Map the reference set, and find out which rows of its files are in it."""
+    parts = files.manifest["parts"]
+    stored = files.mapped("reference", "embeddings")
+    if any(one.ndim != 2 or not one.size for one in stored):
+        raise ValueError("embeddings that are no matrices")
+    nothing: list[None] = [None] * len(stored)
+    draws = files.mapped("reference", "draws") if files.manifest["format"] > 1 else nothing
+    codes = files.mapped("codes", "codes") if "codes" in parts else nothing
+    for rows, of_draws, of_codes in zip(stored, draws, codes, strict=True):
+        if of_draws is not None and (of_draws.dtype != np.uint64 or of_draws.shape != rows.shape[:1]):
+            raise ValueError(f"draws of {of_draws.shape} {of_draws.dtype} for {len(rows)} rows")
+        if of_codes is not None and (of_codes.dtype != np.uint8 or of_codes.ndim != 2 or len(of_codes) != len(rows)):
+            raise ValueError(f"codes of {of_codes.shape} {of_codes.dtype} for {len(rows)} rows")
+    sizes = [len(one) for one in stored]
+    kept = Kept(sizes, files.arrays("removed")["rows"]) if "removed" in parts else Kept(sizes)
+    if len(kept.removed) != files.manifest.get("removed_in_files", 0):
+        raise ValueError(f"{len(kept.removed)} removed rows")
+    return list(map(Block, stored, kept.by_shard, draws, codes)), kept
+
+
+def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
+    """Read the items of the reference set."""
+    items: list[ReferenceItem] = []
+    with _no_garbage():
+        for rows, size in zip(files.rows("items"), kept.sizes, strict=True):
+            if len(rows) != size:
+                raise ValueError(f"{len(rows)} items for {size} rows")
+            items += _items_of_file(rows)
+    return list(compress(items, kept.flags)) if len(kept.removed) else items
+
+
+def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
+    names, paths, digests = zip(*map(itemgetter("item", "path", "sha256"), rows), strict=True)
     # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
-    "".join(itertools.chain.from_iterable(items)).encode()
-    return items
+    "".join(chain(names, paths, digests)).encode()
+    once: dict[str, str] = {}  # the rows of a table share its path and its digest
+    share = once.setdefault
+    return list(map(ReferenceItem, names, map(share, paths, paths), map(share, digests, digests)))
 
 
 @contextmanager
@@ -119,8 +226,6 @@ def _no_garbage() -> Iterator[None]:
 def _check_shapes(blocks: Sequence[Block], loo: LeaveOneOut, n: int, dimension: int, k: int) -> None:
     m = len(loo.members)
     stored = [block.stored for block in blocks]
-    if any(one.ndim != 2 or one.dtype != np.float32 or not one.size for one in stored):
-        raise ValueError("embeddings that are no matrices of float32")
     if {block.dimension for block in blocks} != {dimension} or sum(len(block) for block in blocks) != n:
         raise ValueError(f"embeddings of {[one.shape for one in stored]} for {n} items of dimension {dimension}")
     if loo.members.ndim != 1 or loo.distances.shape != (m, k) or loo.neighbors.shape != (m, k) or not 0 < m <= n:
@@ -130,3 +235,9 @@ def _check_shapes(blocks: Sequence[Block], loo: LeaveOneOut, n: int, dimension: 
     for positions in (loo.members, loo.neighbors):
         if positions.dtype != np.int64 or positions.min() < 0 or positions.max() >= n:
             raise ValueError(f"positions outside of 0 ... {n - 1}")
+
+
+def _check_storage(blocks: Sequence[Block], storage: str) -> None:
+    allowed = list(STORAGES.values()) if storage == "auto" else [STORAGES[storage]]
+    if len({block.stored.dtype for block in blocks}) > 1 or blocks[0].stored.dtype not in allowed:
+        raise ValueError(f"embeddings of {blocks[0].stored.dtype} that are to be {storage}")

@@ -666,7 +666,7 @@ def test_inspect_lists_items_as_remove_takes_them(dn2_command, folder: Path) -> 
 
 
 def test_verify_counts_the_files_of_a_whole_model_and_names_damaged_ones(dn2_command, folder: Path) -> None:
-    assert dn2_command("verify", folder) == (0, f"{folder}: whole, 10 files checked\n", "")
+    assert dn2_command("verify", folder) == (0, f"{folder}: whole, 12 files checked\n", "")
     for path in sorted(folder.glob("reference-*"))[:2]:
         path.write_bytes(path.read_bytes() + b"\0")
     done = dn2_command("verify", folder)
@@ -834,7 +834,7 @@ def test_removing_too_many_is_refused_in_one_line(dn2_command, folder: Path) -> 
 
 
 def test_a_model_of_a_later_release_is_refused_in_one_line(dn2_command, folder: Path) -> None:
-    reseal(folder, lambda manifest: manifest.update(format=2, readable_from="7.8.9"))
+    reseal(folder, lambda manifest: manifest.update(format=3, readable_from="7.8.9"))
     for command in (["score", folder, folder], ["inspect", folder], ["verify", folder], ["remove", folder, "x"]):
         done = dn2_command(*command)
         assert (done.status, done.out, len(lines(done.err))) == (2, "", 1)

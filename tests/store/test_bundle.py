@@ -81,7 +81,7 @@ def test_a_model_names_every_one_of_its_files_with_their_digests(saved: Path) ->
     assert {path.name for path in saved.iterdir()} == {"model.json", *manifest["files"]}
     assert {name for names in manifest["parts"].values() for name in names} == set(manifest["files"])
     assert sorted(manifest["parts"]) == list(KINDS)
-    assert [len(manifest["parts"][kind]) for kind in KINDS] == [1, 3, 3, 1, 1]
+    assert [len(manifest["parts"][kind]) for kind in KINDS] == [1, 3, 3, 1, 3]
     assert all(digest[:16] in name for name, digest in manifest["files"].items())
     assert Bundle(saved).problems() == []
 
@@ -205,8 +205,8 @@ def test_a_large_reference_is_left_to_verify(folder: Path, monkeypatch: pytest.M
 
 
 def test_a_later_format_is_refused_with_the_release_that_reads_it(folder: Path) -> None:
-    reseal(folder, lambda manifest: manifest.update(format=2, readable_from="7.8.9"))
-    assert_refused(folder, r"has format 2, this dn2 reads up to 1; it takes dn2 7\.8\.9: pip install --upgrade dn2")
+    reseal(folder, lambda manifest: manifest.update(format=3, readable_from="7.8.9"))
+    assert_refused(folder, r"has format 3, this dn2 reads up to 2; it takes dn2 7\.8\.9: pip install --upgrade dn2")
 
 
 def test_a_later_format_may_be_sealed_in_another_way(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,8 +24,10 @@ from dn2.neighbors.exact import Distances
 from dn2.neighbors.groups import Pooling
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
+from dn2.store.gathered import Gathered
 from dn2.store.packed import PackedBytes
 from dn2.store.results import Member, Row
+from dn2.store.shards import Kept
 
 QUERIES_AT_ONCE = 1024
 MEMBERS_NAMED = 10
@@ -52,7 +54,7 @@ class Images:
     name: ClassVar[str] = "image"
     embedder: ImageEmbedder
     pooling: Pooling | None = None
-    thumbnails: PackedBytes = PackedBytes.of([])  # noqa: RUF009  which nothing changes
+    thumbnails: PackedBytes | Gathered = PackedBytes.of([])  # noqa: RUF009  which nothing changes
 
     @property
     def one(self) -> str:
@@ -105,7 +107,7 @@ class Images:
             ReferenceItem(item.name, os.path.abspath(item.path), digest)
             for item, digest in zip(new.items, new.digests, strict=True)
         ]
-        kept = replace(self, thumbnails=PackedBytes.of([*self.thumbnails, *new.thumbnails]))
+        kept = replace(self, thumbnails=Gathered.of(self.thumbnails).joined(PackedBytes.of(new.thumbnails)))
         return Reference(items, new.vectors, new.unreadable, kept)
 
     def explain(
@@ -143,9 +145,9 @@ class Images:
         group = self.pooling is not None
         return [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
 
-    def only(self, places: Sequence[int]) -> Self:
+    def only(self, places: Positions) -> Self:
         """Keep only the thumbnails at some places."""
-        return replace(self, thumbnails=PackedBytes.of(self.thumbnails[place] for place in places))
+        return replace(self, thumbnails=Gathered.of(self.thumbnails).only(places))
 
     def describe(self) -> dict[str, Any]:
         """Say how pictures become vectors."""
@@ -157,24 +159,28 @@ class Images:
             "golden_tolerance": max(TOLERANCE[one] for one in embedder["precision"].split("+")),
         }
 
-    def parts(self, sizes: Sequence[int]) -> dict[str, Sequence[Part]]:
-        """Return thumbnails, and pictures whose embeddings tell whether another machine embeds alike."""
+    def parts(self) -> dict[str, Sequence[Part]]:
+        """Return pictures whose embeddings tell whether another machine embeds alike."""
         pictures = make_pictures()
-        golden = asdict(PackedBytes.of(pictures)) | {"embeddings": self.embedder.embed_pictures(pictures)}
-        return {"thumbnails": [asdict(self.thumbnails)], "golden": [golden]}
+        return {"golden": [asdict(PackedBytes.of(pictures)) | {"embeddings": self.embedder.embed_pictures(pictures)}]}
+
+    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+        """Return thumbnails."""
+        thumbnails = Gathered.of(self.thumbnails)
+        return {"thumbnails": lambda places: asdict(PackedBytes.of(thumbnails.only(places)))}
 
     @classmethod
-    def restore(cls, files: Bundle, n: int, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
         """Restore the network, which must embed here as it did, and the thumbnails."""
         recorded = files.manifest["embedder"]
         embedder = ImageEmbedder(recorded["backbone"], precision=recorded["precision"], cache=cache)
         _check_embedder(embedder, files.manifest, files.arrays("golden"))
-        (data,), (ends,) = files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends")
-        thumbnails = PackedBytes(data, ends)
-        if len(thumbnails) != n:
-            raise ValueError(f"{len(thumbnails)} thumbnails for {n} items")
+        packed = zip(files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends"), strict=True)
+        thumbnails = Gathered.all([PackedBytes(data, ends) for data, ends in packed])
+        if len(thumbnails) != kept.stored:
+            raise ValueError(f"{len(thumbnails)} thumbnails for {kept.stored} items")
         groups = files.manifest.get("groups")
-        return cls(embedder, None if groups is None else Pooling(**groups), thumbnails)
+        return cls(embedder, None if groups is None else Pooling(**groups), thumbnails.only(kept.places))
 
 
 def _check_embedder(

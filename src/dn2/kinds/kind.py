@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
-
-import numpy as np
 
 from dn2.embedding import Progress, Vectors
 from dn2.inputs.files import Item
@@ -16,6 +14,7 @@ from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.results import Row
+from dn2.store.shards import Kept
 
 
 class ReferenceItem(NamedTuple):
@@ -106,22 +105,20 @@ class Kind(Protocol):
     def files_again(self, root: Any, rows: Sequence[Row]) -> Sequence[Item | None] | None:
         """Return as `files` does what rows were scored from, None for each that is not found below a folder."""
 
-    def only(self, places: Sequence[int]) -> Self:
+    def only(self, places: Positions) -> Self:
         """Keep only the reference items at some places."""
 
     def describe(self) -> dict[str, Any]:
         """Say what the kind is, for `Model.describe`."""
 
-    def parts(self, sizes: Sequence[int]) -> dict[str, Sequence[Part]]:
-        """Return what a saved model keeps; sizes : of the blocks of reference items."""
+    def parts(self) -> dict[str, Sequence[Part]]:
+        """Return what a saved model keeps for all items together, by kind of file."""
+
+    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+        """Return what a saved model keeps of reference items, by kind of file: given their places."""
 
     @classmethod
-    def restore(cls, files: Bundle, n: int, cache: Cache | None) -> Self:
-        """Restore what `parts` gave, for n reference items.
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
+        """Restore what `parts` and `parts_of_items` gave; kept : the rows of the files that are reference items.
 
         Raises ModelError, or ValueError and the like for files that do not fit together."""
-
-
-def in_blocks(values: np.ndarray[Any, Any], sizes: Sequence[int]) -> list[np.ndarray[Any, Any]]:
-    """Split rows, (n, ...), into blocks of some sizes, contiguous."""
-    return [np.ascontiguousarray(block) for block in np.split(values, np.cumsum(sizes)[:-1])]

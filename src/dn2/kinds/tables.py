@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from dn2.embed.tables import TableEmbedder
 from dn2.embedding import Progress
 from dn2.inputs.names import few
 from dn2.inputs.tables import Table, read_table
-from dn2.kinds.kind import Batch, Reference, in_blocks
+from dn2.kinds.kind import Batch, Reference
 from dn2.kinds.rows import in_batches, split_rows
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.detector import KNNDetector
@@ -22,6 +23,7 @@ from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.results import Contribution, Row
+from dn2.store.shards import Kept
 
 logger = logging.getLogger("dn2")
 
@@ -118,31 +120,34 @@ class Tables:
     def files_again(self, root: Any, rows: Sequence[Row]) -> None:
         """Return None: rows have no pictures."""
 
-    def only(self, places: Sequence[int]) -> Self:
+    def only(self, places: Positions) -> Self:
         """Keep only the values at some places."""
-        return replace(self, values=self.values[list(places)])
+        return replace(self, values=self.values[places])
 
     def describe(self) -> dict[str, Any]:
         """Say what is compared."""
         return {"kind": self.name, "embedder": self.embedder.as_dict(), "id_column": self.id_column}
 
-    def parts(self, sizes: Sequence[int]) -> dict[str, Sequence[Part]]:
-        """Return the columns and the values."""
-        values = [{"values": block} for block in in_blocks(self.values, sizes)]
-        return {"columns": [self.embedder.as_records()], "values": values}
+    def parts(self) -> dict[str, Sequence[Part]]:
+        """Return the columns."""
+        return {"columns": [self.embedder.as_records()]}
+
+    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+        """Return the values of rows."""
+        return {"values": lambda places: {"values": np.ascontiguousarray(self.values[places])}}
 
     @classmethod
-    def restore(cls, files: Bundle, n: int, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
         """Restore the columns and the values."""
         manifest = files.manifest
-        embedder = TableEmbedder.from_records(files.rows("columns"), manifest["embedder"]["left_out"])
+        embedder = TableEmbedder.from_records(list(chain(*files.rows("columns"))), manifest["embedder"]["left_out"])
         values = np.concatenate(files.mapped("values", "values"))
-        if values.dtype != np.float64 or values.shape != (n, len(embedder.columns)):
-            raise ValueError(f"values of {values.shape} for {n} rows of {len(embedder.columns)} columns")
+        if values.dtype != np.float64 or values.shape != (kept.stored, len(embedder.columns)):
+            raise ValueError(f"values of {values.shape} for {kept.stored} rows of {len(embedder.columns)} columns")
         embedder.check(values)
         if embedder.categorical != manifest["detector"]["categorical_columns"]:
             raise ValueError("columns of other kinds than were compared")
-        return cls(embedder, manifest["id_column"], values)
+        return cls(embedder, manifest["id_column"], values[kept.places])
 
 
 def _readable(table: Table) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,6 +17,7 @@ from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.results import Row
+from dn2.store.shards import Kept
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Vectors:
     def files_again(self, root: Any, rows: Sequence[Row]) -> None:
         """Return None: vectors have no pictures."""
 
-    def only(self, places: Sequence[int]) -> Self:
+    def only(self, places: Positions) -> Self:
         """Keep nothing, as ever."""
         return self
 
@@ -66,12 +67,16 @@ class Vectors:
         """Say how long the vectors are."""
         return {"kind": self.name, "embedder": None, "dimension": self.dimension}
 
-    def parts(self, sizes: Sequence[int]) -> dict[str, Sequence[Part]]:
+    def parts(self) -> dict[str, Sequence[Part]]:
         """Return nothing: the reference set has the vectors."""
         return {}
 
+    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+        """Return nothing, as `parts` does."""
+        return {}
+
     @classmethod
-    def restore(cls, files: Bundle, n: int, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
         """Restore the length of the vectors."""
         dimension = files.manifest["dimension"]
         if not isinstance(dimension, int):

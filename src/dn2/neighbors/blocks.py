@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from dn2.errors import InputError
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Stored = np.ndarray[Any, np.dtype[Any]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
-Codes = np.ndarray[Any, np.dtype[np.uint8]]
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
+Codes = np.ndarray[Any, np.dtype[np.uint8]]
 
 STORAGES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("float32", "float16", "uint8")}
 SCALE_BYTES = 8  # at the end of a row of 8-bit numbers: its least value and its step, two float32
@@ -24,6 +25,9 @@ DECODED_AT_ONCE = 1 << 22  # numbers
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384
+# Blocks that lose rows are rewritten without them while that is quick; beyond, only those that have lost many.
+REWRITTEN_AT_ONCE = 256 << 20  # bytes
+LOST_AT_MOST = 0.25
 
 
 class Block:
@@ -32,20 +36,16 @@ class Block:
     stored : (m, d) float32 or float16, or (m, d + 8) uint8, see `encode`; a memory map, too.
     kept : which of them are in the set, ascending; None for all of them.
     draws : (m,) see `Block.draws`, if they are known.
-    codes : (n, bytes) what an approximate search keeps of the rows, if it is known; see `Cells.encode`.
+    codes : (m, c) what a search that compresses rows makes of them, if it has done so.
 
     Places count the rows that are kept."""
 
     def __init__(
-        self,
-        stored: Stored,
-        kept: Positions | None = None,
-        draws: Draws | None = None,
-        codes: Codes | None = None,
+        self, stored: Stored, kept: Positions | None = None, draws: Draws | None = None, codes: Codes | None = None
     ) -> None:
         self.stored = stored
-        self.codes = codes
         self.kept = None if kept is not None and len(kept) == len(stored) else kept
+        self.all_codes = codes
         if draws is not None:
             self.all_draws = draws
 
@@ -61,6 +61,11 @@ class Block:
         return int(self.stored.shape[1]) - (SCALE_BYTES if self.stored.dtype == np.uint8 else 0)
 
     @property
+    def is_sparse(self) -> bool:
+        """Whether more of the stored rows are gone than is worth keeping."""
+        return len(self) < (1 - LOST_AT_MOST) * len(self.stored)
+
+    @property
     def in_place(self) -> Vectors | None:
         """The rows, (n, d), where they are stored as float32 and all kept: no copy."""
         return self.stored if self.kept is None and self.stored.dtype == np.float32 else None
@@ -69,6 +74,11 @@ class Block:
     def draws(self) -> Draws:
         """A number for each row, (n,), that depends on its content alone: what random samples are drawn by."""
         return self.all_draws if self.kept is None else self.all_draws[self.kept]
+
+    @property
+    def codes(self) -> Codes | None:
+        """The codes of the rows, (n, c), if there are any."""
+        return self.all_codes if self.all_codes is None or self.kept is None else self.all_codes[self.kept]
 
     @cached_property
     def all_draws(self) -> Draws:
@@ -93,20 +103,19 @@ class Block:
     def without(self, places: Positions) -> Block:
         """Leave out rows, without copying the others."""
         kept = np.arange(len(self.stored)) if self.kept is None else self.kept
-        codes = None if self.codes is None else np.delete(self.codes, places, axis=0)
-        return Block(self.stored, np.delete(kept, places), self.all_draws, codes)
+        return Block(self.stored, np.delete(kept, places), self.all_draws, self.all_codes)
 
     def without_codes(self) -> Block:
-        """Forget what a search keeps of the rows."""
+        """Forget what a search made of the rows."""
         return Block(self.stored, self.kept, self.all_draws)
 
     def joined(self, other: Block) -> Block:
         """Append another block of the same storage."""
         one = self.compact()
         draws = np.concatenate([one.draws, other.draws])
-        known = one.codes is not None and other.codes is not None
-        codes = np.concatenate([one.codes, other.codes]) if known else None
-        return Block(np.concatenate([one.stored, other.stored]), None, draws, codes)
+        has_codes = one.codes is not None and other.codes is not None
+        codes = np.concatenate([one.codes, other.codes]) if has_codes else None
+        return Block(np.concatenate([one.stored, other.compact().stored]), None, draws, codes)
 
     def compact(self) -> Block:
         """Copy what is kept, so that nothing of the other rows remains."""
@@ -129,14 +138,23 @@ def appended(blocks: Sequence[Block], new: Sequence[Block]) -> list[Block]:
 
 
 def without(blocks: Sequence[Block], positions: Positions) -> list[Block]:
-    """Leave out rows of a set at some positions, ascending."""
+    """Leave out rows of a set at some positions, ascending.
+
+    Nothing of them remains where little must be copied for that; else their blocks keep them, and only tell that they
+    are gone, until a quarter of a block is."""
     starts = first_positions(blocks)
     cuts = np.searchsorted(positions, starts)
     parts = [
-        block if first == last else block.without(positions[first:last] - start).compact()
+        block if first == last else block.without(positions[first:last] - start)
         for block, start, first, last in zip(blocks, starts, cuts, cuts[1:], strict=False)
     ]
-    return [block for block in parts if len(block)]
+    touched = [part is not block for part, block in zip(parts, blocks, strict=True)]
+    little = sum(part.stored.nbytes for part in compress(parts, touched)) <= REWRITTEN_AT_ONCE
+    return [
+        part.compact() if is_touched and (little or part.is_sparse) else part
+        for part, is_touched in zip(parts, touched, strict=True)
+        if len(part)
+    ]
 
 
 def encode(rows: Vectors, storage: str) -> Stored:

@@ -7,19 +7,16 @@ sees the old model or the new one, whatever happens to the writer.
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import json
 import logging
-import mmap
 import os
 import re
-import stat
-import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
@@ -27,29 +24,50 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from dn2.errors import InputError, ModelError
+from dn2.store.mapped import map_array, regular
 
 logger = logging.getLogger("dn2")
 
-FORMAT = 1
+FORMAT = 2  # 1: thumbnails in one file, no draws, no list of removed rows
 MANIFEST = "model.json"
 MANIFEST_LIMIT = 64 << 20
-DTYPES = {"F32": "<f4", "F64": "<f8", "U8": "u1", "I64": "<i8"}
-CHECKED_AT_LOAD = 1 << 30  # of reference embeddings, in bytes; more are left to `verify`
+MAPPED = ("reference", "codes", "thumbnails")  # kinds of files that are not read at load
+CHECKED_AT_LOAD = 1 << 30  # of these, in bytes; more are left to `verify`
+TO_JSON = json.JSONEncoder().encode
 FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 Rows = Sequence[Mapping[str, Any]]
-Part = Arrays | Rows
 T = TypeVar("T")
 
 
-def save(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Sequence[Part]], replaces: str | None) -> str:
+@dataclass(frozen=True)
+class Existing:
+    """A file that the model has already, by its name and digest."""
+
+    name: str
+    digest: str
+
+
+Part = Arrays | Rows | Existing
+Parts = Mapping[str, Iterable[Part]]
+
+
+class Saved(NamedTuple):
+    """What a save wrote: the model's digest, and by kind its files."""
+
+    digest: str
+    files: dict[str, list[Existing]]
+
+
+def save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None) -> Saved:
     """Write a model: new files, then `model.json`, then remove what it does not name.
 
-    manifest : what `model.json` says beside the files; parts : by kind of file, the arrays or rows of each.
+    manifest : what `model.json` says beside the files; parts : by kind of file, the arrays or rows of each, or what is
+        there already and stays as it is, unread.
     replaces : digest of the model that this one came from, None for a new one that may replace anything.
-    Returns the new model's digest.  Raises InputError for a folder that is something else, ModelError if
-    the model on disk is no longer the one that this came from."""
+    Raises InputError for a folder that is something else or cannot be written, ModelError if the model on disk is no
+    longer the one that this came from; it stays as it is then, and what was written goes."""
     check_target(folder)
     try:
         return _save(folder, manifest, parts, replaces)
@@ -63,36 +81,46 @@ def check_target(folder: Path) -> None:
         raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
 
 
-def _save(folder: Path, manifest: Mapping[str, Any], parts: Mapping[str, Sequence[Part]], replaces: str | None) -> str:
+def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         if replaces is not None and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
             raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
-        names: dict[str, list[str]] = {}
-        digests: dict[str, str] = {}
-        for kind, contents in parts.items():
-            names[kind] = []
-            for content in contents:
-                name, digest = _write_part(folder, kind, content)
-                names[kind].append(name)
-                digests[name] = digest
-        text, digest = _sealed({**manifest, "parts": names, "files": digests})
-        _write_whole(folder / MANIFEST, text)
+        try:
+            files = {kind: [_write_part(folder, kind, one) for one in contents] for kind, contents in parts.items()}
+            names = {kind: [file.name for file in of_kind] for kind, of_kind in files.items()}
+            digests = {file.name: file.digest for of_kind in files.values() for file in of_kind}
+            text, digest = _sealed({**manifest, "parts": names, "files": digests})
+            _write_whole(folder / MANIFEST, text)
+        except Exception:
+            _undo(folder)
+            raise
         _remove_unnamed(folder, set(digests) | {MANIFEST})
-    return digest
+    return Saved(digest, files)
 
 
-def _write_part(folder: Path, kind: str, content: Part) -> tuple[str, str]:
+def _undo(folder: Path) -> None:
+    """Remove what a failed save wrote: on a full disk it would be in the way of the next."""
+    with contextlib.suppress(OSError, ModelError):
+        named = set(read_manifest(folder)["files"]) if (folder / MANIFEST).exists() else set()
+        _remove_unnamed(folder, named | {MANIFEST})
+
+
+def _write_part(folder: Path, kind: str, content: Part) -> Existing:
+    if isinstance(content, Existing):
+        if not (folder / content.name).is_file():
+            raise ModelError(f"the model {folder} has lost its file {content.name} meanwhile; save at another place")
+        return content
     if isinstance(content, Mapping):
         data, suffix = save_tensors(dict(content)), "safetensors"
     else:
-        data, suffix = "".join(json.dumps(row) + "\n" for row in content).encode(), "jsonl"
+        data, suffix = "".join([TO_JSON(row) + "\n" for row in content]).encode(), "jsonl"
     digest = hashlib.sha256(data).hexdigest()
     name = f"{kind}-{digest[:16]}.{suffix}"
     path = folder / name
     if not (path.exists() and _file_digest(path) == digest):
         _write_whole(path, data)
-    return name, digest
+    return Existing(name, digest)
 
 
 def _write_whole(path: Path, data: bytes) -> None:
@@ -163,7 +191,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read and check `model.json`.  Raises ModelError if it is missing, damaged or of a later format."""
     path = folder / MANIFEST
     try:
-        with open(_regular(path), "rb") as file:
+        with open(regular(path), "rb") as file:
             data = file.read(MANIFEST_LIMIT + 1)
     except OSError as error:
         raise ModelError(
@@ -214,10 +242,10 @@ class Bundle:
         self.manifest = read_manifest(folder)
 
     def check(self) -> None:
-        """Compare every file with its digest; more than 1 GiB of embeddings is left to `problems`."""
-        shards = self.manifest["parts"].get("reference", ())
-        large = sum(self._size(name) for name in shards) > CHECKED_AT_LOAD
-        names = [name for name in self.manifest["files"] if not (large and name in shards)]
+        """Compare every file with its digest; more than 1 GiB of those that are mapped is left to `problems`."""
+        mapped = {name for kind in MAPPED for name in self.manifest["parts"].get(kind, ())}
+        large = sum(self._size(name) for name in mapped) > CHECKED_AT_LOAD
+        names = [name for name in self.manifest["files"] if not (large and name in mapped)]
         if problems := self.problems(names):
             raise ModelError(f"the model {self.folder} is damaged: {'; '.join(problems)}; restore it or fit again")
 
@@ -246,24 +274,26 @@ class Bundle:
         """Read the arrays of the one file of a kind into memory."""
         (name,) = self.manifest["parts"][kind]
         try:
-            return dict(load_tensors(_regular(self.folder / name).read_bytes()))
+            return dict(load_tensors(regular(self.folder / name).read_bytes()))
         except (OSError, SafetensorError) as error:
             raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
 
     def mapped(self, kind: str, key: str) -> list[np.ndarray[Any, Any]]:
         """Map one array of every file of a kind into memory, without reading or copying it."""
-        return [_map_array(self.folder / name, key) for name in self.manifest["parts"][kind]]
+        return [map_array(self.folder / name, key) for name in self.manifest["parts"][kind]]
 
-    def rows(self, kind: str) -> list[dict[str, Any]]:
-        """Read the JSON rows of all files of a kind, in order."""
-        rows = []
+    def rows(self, kind: str) -> Iterator[list[dict[str, Any]]]:
+        """Read the JSON rows of each file of a kind, one file at a time."""
         for name in self.manifest["parts"][kind]:
             try:
-                lines = _regular(self.folder / name).read_bytes().splitlines()
-                rows += json.loads(b"[" + b",".join(lines) + b"]")  # three times as fast as line by line
+                lines = regular(self.folder / name).read_bytes().splitlines()
+                yield json.loads(b"[" + b",".join(lines) + b"]")  # three times as fast as line by line
             except (OSError, ValueError, RecursionError) as error:
                 raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
-        return rows
+
+    def existing(self, kind: str) -> list[Existing]:
+        """Name every file of a kind, none if there are none, with its digest."""
+        return [Existing(name, self.manifest["files"][name]) for name in self.manifest["parts"].get(kind, ())]
 
 
 def read(folder: Path, load: Callable[[Bundle], T]) -> T:
@@ -276,31 +306,6 @@ def read(folder: Path, load: Callable[[Bundle], T]) -> T:
             return load(Bundle(folder))
 
 
-def _map_array(path: Path, key: str) -> np.ndarray[Any, Any]:
-    """Map one array of a safetensors file: 8 bytes of header length, the JSON header, the data."""
-    try:
-        with open(_regular(path), "rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > MANIFEST_LIMIT:
-                raise ValueError("its header is too long")
-            entry = json.loads(file.read(length))[key]
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        # NumPy refuses a shape that would leave the file.
-        array = np.ndarray(entry["shape"], DTYPES[entry["dtype"]], data, 8 + length + entry["data_offsets"][0])
-        if not array.flags.aligned:
-            raise ValueError(f"{key} is not aligned")
-        return array
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, struct.error) as error:
-        raise ModelError(f"the model {path.parent} is damaged: {path.name}: {error}") from error
-
-
 def _file_digest(path: Path) -> str:
-    with open(_regular(path), "rb") as file:
+    with open(regular(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _regular(path: Path) -> Path:
-    """Refuse a pipe or a device in the place of a file: reading it would wait or never end.  Raises OSError."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
-    return path

@@ -1,0 +1,35 @@
+"""Byte strings that stay in the files that they came from."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dn2.store.gathered import Gathered
+from dn2.store.packed import PackedBytes
+
+STRINGS = st.lists(st.binary(max_size=4), max_size=6)
+
+
+@given(files=st.lists(STRINGS, min_size=1, max_size=4), more=STRINGS, seed=st.integers(0, 99))
+def test_strings_of_several_files_are_chosen_and_joined_as_lists_are(
+    files: list[list[bytes]], more: list[bytes], seed: int
+) -> None:
+    expected = [string for file in files for string in file]
+    gathered = Gathered.all([PackedBytes.of(file) for file in files])
+    assert list(map(bytes, gathered)) == expected
+    for _ in range(2):
+        chosen = np.flatnonzero(np.random.default_rng(seed).random(len(expected)) < 0.6)
+        gathered = gathered.only(chosen).joined(PackedBytes.of(more))
+        expected = [expected[place] for place in chosen] + more
+        assert len(gathered) == len(expected)
+        assert list(map(bytes, gathered)) == expected
+        assert [bytes(gathered[place]) for place in range(len(expected))] == expected
+
+
+def test_what_is_gathered_is_taken_as_it_is() -> None:
+    packed = PackedBytes.of([b"ab", b"", b"c"])
+    gathered = Gathered.of(packed)
+    assert Gathered.of(gathered) is gathered
+    assert gathered.only(slice(1, 3)).parts == (packed,)  # nothing is copied
