@@ -106,6 +106,10 @@ def time_all(report: Report, d: int) -> None:
             f"  {name:<18}{build_time:>10.2f}{QUERIES[d] / together:>12,.0f}{rival[2] / together:>8.2f}"
             f"{1000 * alone:>16.2f}{rival[1] / alone:>8.2f}"
         )
+    exact = middle["ExactIndex"]
+    for column, what in ((2, "together"), (1, "alone")):
+        slower = [name for name, times in middle.items() if times[column] > exact[column]]
+        report.say(f"  slower than ExactIndex, queries {what}: {', '.join(slower) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -279,11 +279,12 @@ class WithCodes:
 
     def __init__(self, model: Model, other: int = 0) -> None:
         self.blocks = model.detector.blocks_
+        self.every = [block.stored.view(np.uint8)[:, :2] + np.uint8(other) for block in self.blocks]
         self.codes = [np.asarray(block).view(np.uint8)[:, :2] + np.uint8(other) for block in self.blocks]
 
     def into(self, model: Model) -> Model:
-        for block, of_one in zip(self.blocks, self.codes, strict=True):
-            block.codes = np.ascontiguousarray(of_one)
+        for block, of_all in zip(self.blocks, self.every, strict=True):
+            block.all_codes = np.ascontiguousarray(of_all)
         return model
 
 
@@ -311,6 +312,21 @@ def test_codes_are_saved_kept_and_thinned_with_their_shards(vectors: Path) -> No
     fourth = dn2.load(vectors)
     codes = [block.codes for block in fourth.detector.blocks_]
     assert all(np.array_equal(one, other) for one, other in zip(codes, WithCodes(third, other=1).codes, strict=True))
+
+
+def test_codes_of_what_was_saved_elsewhere_are_not_written_again(thinned: Path, tmp_path: Path) -> None:
+    model, place = dn2.load(thinned), tmp_path / "other.dn2"
+    WithCodes(model).into(model).save(place)
+    before = stamps(place)
+    with pytest.MonkeyPatch.context() as patch:
+        written: list[set[str]] = []
+        patch.setattr(bundle, "save_tensors", lambda arrays: written.append(set(arrays)) or save_tensors(arrays))
+        model.remove("v20").save(place)
+    assert {"codes"} not in written
+    assert sum(name.startswith("codes") for name, _ in before.items() & stamps(place).items()) == 4
+    again = dn2.load(place)
+    codes = [block.codes for block in again.detector.blocks_]
+    assert all(np.array_equal(one, other) for one, other in zip(codes, WithCodes(again).codes, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -415,6 +431,16 @@ def test_a_shard_stored_in_another_way_than_the_model_is_refused(
     reseal(vectors, change)
     compact = blocks_module.encode(ALL[:8], storage)
     replace_part(vectors, "reference", save_tensors({"embeddings": compact, "draws": np.zeros(8, np.uint64)}))
+    with pytest.raises(ModelError, match="does not hold together"):
+        dn2.load(vectors)
+
+
+def test_rows_of_no_numbers_are_refused(vectors: Path) -> None:
+    only_scales = {"embeddings": np.zeros((8, 8), np.uint8), "draws": np.zeros(8, np.uint64)}
+    for number in range(4):
+        rows = {name: array[: 8 if number < 3 else 6] for name, array in only_scales.items()}
+        replace_part(vectors, "reference", save_tensors(rows), number)
+    reseal(vectors, lambda manifest: (manifest.update(dimension=0), manifest["detector"].update(storage="uint8")))
     with pytest.raises(ModelError, match="does not hold together"):
         dn2.load(vectors)
 

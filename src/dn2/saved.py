@@ -40,7 +40,7 @@ def write(model: Model, folder: Path) -> None:
     known = origin.shards if origin is not None and (folder / bundle.MANIFEST).exists() else ()
     shards = shards_of(blocks, known)
     removed = removed_rows(blocks, shards)
-    codes = _codes(model, shards)
+    codes = _codes(blocks, shards)
     of_blocks = _parts_of_blocks(model, shards, codes)
     parts = {**of_blocks, "reference-scores": [asdict(model.detector.leave_one_out_)], **model.kind.parts()}
     if model.detector.learnt_ is not None:
@@ -84,30 +84,27 @@ def _parts_of_blocks(
     )
     if codes is not None:
         parts["codes"] = [
-            {"codes": one} if shard is None or shard.codes is not one else shard.files["codes"]
+            shard.files["codes"] if shard is not None and _same(one, shard.codes) else {"codes": one}
             for one, shard in zip(codes, shards, strict=True)
         ]
     return parts
 
 
-def _codes(model: Model, shards: Sequence[Shard | None]) -> list[Codes] | None:
+def _codes(blocks: Sequence[Block], shards: Sequence[Shard | None]) -> list[Codes] | None:
     """Return the codes of each block as its file is to hold them; None where the search has none.
 
     shards : the files of each block, which hold rows that are gone, too."""
-    blocks = model.detector.blocks_
-    codes = [block.codes for block in blocks if block.codes is not None]
-    return list(map(_codes_of_block, codes, blocks, shards)) if len(codes) == len(blocks) else None
+    codes: list[Codes] = []
+    for block, shard in zip(blocks, shards, strict=True):
+        if block.all_codes is None or block.codes is None:
+            return None
+        every = block.all_codes if shard is None or shard.rows is None else block.all_codes[shard.rows]
+        codes.append(block.codes if shard is None else every)
+    return codes
 
 
-def _codes_of_block(codes: Codes, block: Block, shard: Shard | None) -> Codes:
-    if shard is None:
-        return codes
-    places = shard.places(block.kept)
-    if shard.codes is not None and np.array_equal(shard.codes[places], codes):
-        return shard.codes
-    full = np.zeros((len(shard), codes.shape[1]), np.uint8)
-    full[places] = codes
-    return full
+def _same(codes: Codes, known: Codes | None) -> bool:
+    return codes is known or (known is not None and np.array_equal(codes, known))
 
 
 def _shards(
@@ -144,7 +141,7 @@ def _read(files: bundle.Bundle, cache: Cache | None) -> Model:
 
 
 def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
-    blocks, kept, codes = _blocks(files)
+    blocks, kept = _blocks(files)
     items = _items(files, kept)
     kind = KINDS[files.manifest["kind"]].restore(files, kept, cache)
     loo = LeaveOneOut(**files.arrays("reference-scores"))
@@ -161,13 +158,24 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     ]
     shards: Sequence[Shard] = ()
     if files.manifest["format"] > 1:  # the files of before lack something, and are written anew
+        codes = [block.all_codes for block in blocks]
         shards = _shards(blocks, [None] * len(blocks), {one: files.existing(one) for one in of_blocks}, codes)
     model.origin = Origin(files.folder.resolve(), files.manifest["digest"], shards)
     return model
 
 
-def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept, Sequence[Codes | None]]:
-    """Map the reference set, and find out which rows of its files are in it; the codes are those of the files."""
+def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
+    """Add to what was learnt what earlier releases did not have."""
+    if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall: as many candidates as are sure to do
+        searched, recall = arrays["probing"]
+        arrays["probing"] = np.array([searched, 1, recall, np.nan, np.nan])
+    first = ("aside", "readmitted", "directions", "factors", "centroids", "representatives", "share")
+    nothing = asdict(Learnt.nothing(dimension))
+    return {name: nothing[name] for name in nothing if name not in first} | arrays
+
+
+def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept]:
+    """Map the reference set, and find out which rows of its files are in it."""
     parts = files.manifest["parts"]
     stored = files.mapped("reference", "embeddings")
     if any(one.ndim != 2 or not one.size for one in stored):
@@ -184,11 +192,7 @@ def _blocks(files: bundle.Bundle) -> tuple[list[Block], Kept, Sequence[Codes | N
     kept = Kept(sizes, files.arrays("removed")["rows"]) if "removed" in parts else Kept(sizes)
     if len(kept.removed) != files.manifest.get("removed_in_files", 0):
         raise ValueError(f"{len(kept.removed)} removed rows")
-    kept_codes = [
-        of_codes if of_codes is None or rows is None else of_codes[rows]
-        for of_codes, rows in zip(codes, kept.by_shard, strict=True)
-    ]
-    return list(map(Block, stored, kept.by_shard, draws, kept_codes)), kept, codes
+    return list(map(Block, stored, kept.by_shard, draws, codes)), kept
 
 
 def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
@@ -200,16 +204,6 @@ def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
                 raise ValueError(f"{len(rows)} items for {size} rows")
             items += _items_of_file(rows)
     return list(compress(items, kept.flags)) if len(kept.removed) else items
-
-
-def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
-    """Add to what was learnt what earlier releases did not have."""
-    if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall: as many candidates as are sure to do
-        searched, recall = arrays["probing"]
-        arrays["probing"] = np.array([searched, 1, recall, np.nan, np.nan])
-    first = ("aside", "readmitted", "directions", "factors", "centroids", "representatives", "share")
-    nothing = asdict(Learnt.nothing(dimension))
-    return {name: nothing[name] for name in nothing if name not in first} | arrays
 
 
 def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
@@ -248,8 +242,7 @@ def _check_shapes(blocks: Sequence[Block], loo: LeaveOneOut, n: int, dimension: 
 
 
 def _check_storage(blocks: Sequence[Block], storage: str) -> None:
-    """Raise ValueError where embeddings are not stored as the detector's parameter says; `auto` is any one way."""
-    wanted = STORAGES.values() if storage == "auto" else [STORAGES[storage]]
-    found = {block.stored.dtype for block in blocks}
-    if len(found) > 1 or not found <= set(wanted) or blocks[0].dimension < 1:
-        raise ValueError(f"embeddings of {', '.join(map(str, found))} where {storage} is to be")
+    allowed = list(STORAGES.values()) if storage == "auto" else [STORAGES[storage]]
+    one_way = len({block.stored.dtype for block in blocks}) == 1 and blocks[0].stored.dtype in allowed
+    if not one_way or blocks[0].dimension < 1:
+        raise ValueError(f"embeddings of {blocks[0].stored.dtype} that are to be {storage}")

@@ -14,12 +14,15 @@ from dn2.neighbors.exact import ExactIndex
 def matrix_products(monkeypatch):
     """Let faiss expand the distances of few and short queries too, as it does those of thousands."""
     monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", 1)
+    monkeypatch.setattr(exact, "ONE_BY_ONE", 0)
 
 
-@pytest.fixture(params=["matrix products", "one by one"])
+@pytest.fixture(params=["matrix products", "one by one", "directly"])
 def either_way(request, monkeypatch):
     if request.param == "one by one":
         monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", 10**9)
+    if request.param == "directly":
+        monkeypatch.setattr(exact, "ONE_BY_ONE", 10**9)
 
 
 def random(n, d, seed=0):

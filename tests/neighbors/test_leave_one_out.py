@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from test_exact import DATA
 
 import naive
-from dn2.neighbors import leave_one_out
-from dn2.neighbors.blocks import Block, rows_at
+from dn2.neighbors import leave_one_out, symmetric
+from dn2.neighbors.blocks import Block, encode, rows_at
 from dn2.neighbors.conformal import mean_squared_distance
 from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.leave_one_out import LeaveOneOut
@@ -64,6 +65,54 @@ def test_rows_are_gathered_from_blocks_in_the_order_asked_for(embeddings):
     blocks = [Block(embeddings[:3]), Block(embeddings[3:100]), Block(embeddings[100:])]
     places = np.array([119, 0, 3, 2, 99, 100, 3])
     np.testing.assert_array_equal(rows_at(blocks, places), embeddings[places])
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    monkeypatch.setattr(symmetric, "TILE", 64)
+    monkeypatch.setattr(leave_one_out, "WORTH_SYMMETRY", 0)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("kind", DATA)
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(400, 20, 3), (129, 1, 2), (300, 70, 1), (200, 3, 199), (11, 6, 2), (2, 4, 1)]
+)
+def test_comparing_each_pair_once_equals_searching_for_each_row(kind, n, d, k):
+    rows = DATA[kind](n, d)
+    blocks, members = [Block(rows[:1]), Block(rows[1:])], np.arange(n)
+    expected = LeaveOneOut(members, *ExactIndex(blocks).search(rows, k, exclude=members))
+    assert_same(fresh([rows[:1], rows[1:]], k), expected)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("storage", ["float16", "uint8"])
+def test_comparing_each_pair_once_equals_searching_for_each_row_of_a_compact_set(storage):
+    blocks = [Block(encode(part, storage)) for part in np.split(DATA["random"](300, 20), [10, 200])]
+    blocks[1] = blocks[1].without(np.array([0, 7, 99]))
+    index, members = ExactIndex(blocks), np.arange(297)
+    expected = LeaveOneOut(members, *index.search(rows_at(blocks, members), 2, exclude=members))
+    assert_same(LeaveOneOut.of(blocks, index, members, 2), expected)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("ascending", [True, False])
+def test_rows_that_each_come_nearer_to_the_others_are_all_compared(ascending):
+    """Of each tile, every row is nearer to those of the next than what they know so far."""
+    rows = np.float32(2.0) ** np.linspace(-20, 20, 333, dtype=np.float32)[:: 1 if ascending else -1, None]
+    expected = naive.search(rows, rows, 2, range(333))
+    loo = fresh([rows], 2)
+    np.testing.assert_array_equal(loo.neighbors, expected[1])
+    np.testing.assert_allclose(loo.distances, expected[0], rtol=1e-5)
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_a_grid_full_of_ties_compared_pair_by_pair_once_equals_naive():
+    rows = DATA["grid"](300, 3)
+    loo = fresh([rows], 4)
+    expected = naive.search(rows, rows, 4, range(300))
+    np.testing.assert_array_equal(loo.distances, expected[0])
+    np.testing.assert_array_equal(loo.neighbors, expected[1])
 
 
 @st.composite

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import compress
-from typing import Any
+from typing import Any, TypeVar
 
+import faiss
 import numpy as np
 
 from dn2.errors import InputError
@@ -15,13 +17,16 @@ from dn2.errors import InputError
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Stored = np.ndarray[Any, np.dtype[Any]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
-Codes = np.ndarray[Any, np.dtype[np.uint8]]
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
+Codes = np.ndarray[Any, np.dtype[np.uint8]]
+Piece = TypeVar("Piece")
 
 STORAGES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("float32", "float16", "uint8")}
 SCALE_BYTES = 8  # at the end of a row of 8-bit numbers: its least value and its step, two float32
 LEVELS = 255
 DECODED_AT_ONCE = 1 << 22  # numbers
+LEVELS_AT_ONCE = 1 << 17  # numbers: what three passes go over stays in the cache of a core
+LEVELS_ON_ONE_THREAD = 1 << 20  # numbers: fewer are decoded before other threads have started
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384
@@ -36,20 +41,16 @@ class Block:
     stored : (m, d) float32 or float16, or (m, d + 8) uint8, see `encode`; a memory map, too.
     kept : which of them are in the set, ascending; None for all of them.
     draws : (m,) see `Block.draws`, if they are known.
-    codes : (n, bytes) what an approximate search keeps of the rows, if it is known; see `Cells.encode`.
+    codes : (m, c) what a search that compresses rows makes of them, if it has done so.
 
     Places count the rows that are kept."""
 
     def __init__(
-        self,
-        stored: Stored,
-        kept: Positions | None = None,
-        draws: Draws | None = None,
-        codes: Codes | None = None,
+        self, stored: Stored, kept: Positions | None = None, draws: Draws | None = None, codes: Codes | None = None
     ) -> None:
         self.stored = stored
-        self.codes = codes
         self.kept = None if kept is not None and len(kept) == len(stored) else kept
+        self.all_codes = codes
         if draws is not None:
             self.all_draws = draws
 
@@ -79,6 +80,11 @@ class Block:
         """A number for each row, (n,), that depends on its content alone: what random samples are drawn by."""
         return self.all_draws if self.kept is None else self.all_draws[self.kept]
 
+    @property
+    def codes(self) -> Codes | None:
+        """The codes of the rows, (n, c), if there are any."""
+        return self.all_codes if self.all_codes is None or self.kept is None else self.all_codes[self.kept]
+
     @cached_property
     def all_draws(self) -> Draws:
         """The draws of all stored rows, (m,)."""
@@ -89,9 +95,17 @@ class Block:
         """Return consecutive rows, (stop - start, d)."""
         return decode(self.stored[start:stop] if self.kept is None else self.stored[self.kept[start:stop]])
 
-    def take(self, places: Positions) -> Vectors:
-        """Return rows at some places: (m, d)."""
-        return decode(self.stored[places if self.kept is None else self.kept[places]])
+    def take(self, places: Positions, out: Vectors | None = None) -> Vectors:
+        """Return rows at some places: (m, d); written to `out` if that is given."""
+        rows = np.empty((len(places), self.dimension), np.float32) if out is None else out
+        there = places if self.kept is None else self.kept[places]
+        if self.stored.dtype == np.float32:
+            _gather(self.stored, there, rows)
+        else:
+            gathered = np.empty((len(there), self.stored.shape[1]), self.stored.dtype)
+            _gather(self.stored, there, gathered)
+            decode(gathered, rows)
+        return rows
 
     def parts(self) -> Iterator[tuple[int, Vectors]]:
         """Iterate over (first place, rows), few enough rows at a time where they must be decoded."""
@@ -102,19 +116,18 @@ class Block:
     def without(self, places: Positions) -> Block:
         """Leave out rows, without copying the others."""
         kept = np.arange(len(self.stored)) if self.kept is None else self.kept
-        codes = None if self.codes is None else np.delete(self.codes, places, axis=0)
-        return Block(self.stored, np.delete(kept, places), self.all_draws, codes)
+        return Block(self.stored, np.delete(kept, places), self.all_draws, self.all_codes)
 
     def without_codes(self) -> Block:
-        """Forget what a search keeps of the rows."""
+        """Forget what a search made of the rows."""
         return Block(self.stored, self.kept, self.all_draws)
 
     def joined(self, other: Block) -> Block:
         """Append another block of the same storage."""
         one = self.compact()
         draws = np.concatenate([one.draws, other.draws])
-        known = one.codes is not None and other.codes is not None
-        codes = np.concatenate([one.codes, other.codes]) if known else None
+        has_codes = one.codes is not None and other.codes is not None
+        codes = np.concatenate([one.codes, other.codes]) if has_codes else None
         return Block(np.concatenate([one.stored, other.compact().stored]), None, draws, codes)
 
     def compact(self) -> Block:
@@ -178,15 +191,52 @@ def encode(rows: Vectors, storage: str) -> Stored:
     return np.concatenate([levels, np.concatenate([least, step], axis=1).view(np.uint8)], axis=1)
 
 
-def decode(stored: Stored) -> Vectors:
-    """Return what stored rows stand for: (n, d) float32; float32 itself is not copied."""
-    if stored.dtype != np.uint8:
-        return np.asarray(stored, np.float32)
-    ends = np.ascontiguousarray(stored[:, -SCALE_BYTES:]).view(np.float32)
-    rows = stored[:, :-SCALE_BYTES].astype(np.float32)
-    rows *= ends[:, 1:]
-    rows += ends[:, :1]
+def decode(stored: Stored, out: Vectors | None = None) -> Vectors:
+    """Return what stored rows stand for: (n, d) float32, written to `out` if that is given; float32 itself is not
+    copied."""
+    if stored.dtype == np.float32:
+        return stored
+    dimension = stored.shape[1] - (SCALE_BYTES if stored.dtype == np.uint8 else 0)
+    rows = np.empty((len(stored), dimension), np.float32) if out is None else out
+    if stored.dtype == np.float16:
+        _decode_halves(np.ascontiguousarray(stored), rows)
+    else:
+        step = max(1, LEVELS_AT_ONCE // dimension)
+        pieces = [slice(start, start + step) for start in range(0, len(rows), step)]
+        spread(lambda piece: _decode_levels(stored[piece], rows[piece]), pieces, rows.size >= LEVELS_ON_ONE_THREAD)
     return rows
+
+
+def _decode_halves(stored: Stored, rows: Vectors) -> None:
+    """Turn float16 into float32: faiss does it with the processor's own instruction, on all threads."""
+    halves = faiss.ScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_fp16)
+    halves.decode_c(faiss.swig_ptr(stored.view(np.uint8)), faiss.swig_ptr(rows), len(rows))
+
+
+def _decode_levels(stored: Stored, rows: Vectors) -> None:
+    ends = np.ascontiguousarray(stored[:, -SCALE_BYTES:]).view(np.float32)
+    np.multiply(stored[:, :-SCALE_BYTES], ends[:, 1:], out=rows, dtype=np.float32)
+    rows += ends[:, :1]
+
+
+def _gather(stored: Stored, places: Positions, out: Stored) -> None:
+    """Copy rows as bytes: numpy would first copy all of a memory map that is not aligned, or check places into a
+    buffer."""
+    np.take(stored.view(np.uint8), places, axis=0, out=out.view(np.uint8), mode="clip")
+
+
+def spread(work: Callable[[Piece], None], pieces: Sequence[Piece], worthwhile: bool = True) -> None:
+    """Work on pieces that have nothing to do with each other, on as many threads as faiss uses, if that is worthwhile.
+
+    faiss itself then uses one thread for each piece."""
+    threads = min(len(pieces), faiss.omp_get_max_threads()) if worthwhile else 1
+    if threads <= 1:
+        for piece in pieces:
+            work(piece)
+        return
+    with ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
+        for _ in pool.map(work, pieces):
+            pass
 
 
 def as_stored(rows: Vectors, storage: str) -> Vectors:
@@ -202,8 +252,13 @@ def first_positions(blocks: Sequence[Block]) -> Positions:
 def rows_at(blocks: Sequence[Block], positions: Positions) -> Vectors:
     """Gather rows of a set given in blocks: (m, d) float32, contiguous."""
     rows = np.empty((len(positions), blocks[0].dimension), np.float32)
-    for block, start in zip(blocks, first_positions(blocks), strict=False):
-        inside = (positions >= start) & (positions < start + len(block))
-        if inside.any():
-            rows[inside] = block.take(positions[inside] - start)
+    if (positions[1:] < positions[:-1]).any():
+        order = np.argsort(positions, kind="stable")
+        rows[order] = rows_at(blocks, positions[order])
+        return rows
+    starts = first_positions(blocks)
+    cuts = np.searchsorted(positions, starts)
+    for number in np.flatnonzero(np.diff(cuts)).tolist():
+        inside = slice(cuts[number], cuts[number + 1])
+        blocks[number].take(positions[inside] - starts[number], rows[inside])
     return rows

@@ -20,7 +20,7 @@ APPROXIMATE_TABLES_FROM = 200_000
 
 # Where a kd-tree is faster than comparing with all rows: benchmarks/results/trees.txt.
 TREE_FROM = 20_000
-TREE_DIMENSIONS = 8
+TREE_DIMENSIONS = 4
 
 # What fitting and scoring take beside the rows: libraries and buffers, and for each row its name and its cell.
 FIXED_BYTES = 450 << 20

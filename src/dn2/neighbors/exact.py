@@ -10,16 +10,19 @@ from typing import Any
 import faiss
 import numpy as np
 
-from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
+from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at, spread
 
 Distances = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
+Proven = np.ndarray[Any, np.dtype[np.bool_]]
 
 QUERIES_AT_ONCE = 16_384  # for short rows faiss turns to matrix products, three times as fast, only with thousands
+ONE_BY_ONE = 128_000  # numbers of queries: up to as many, faiss compares them one by one as well, and on one core each
 SPARE_CANDIDATES = 8
 MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no slower
 DISTANCES_AT_ONCE = 1 << 22
 GATHERED_AT_ONCE = 1 << 21  # numbers of rows that must be decoded: they stay in the processor's cache
+FEW_BLOCKS = 4  # more are not gone through for each query
 REACH_ROUNDED = 1.01  # a share by which no direct distance is off
 
 
@@ -49,11 +52,17 @@ class ExactIndex:
         number of rows (less the excluded one)."""
         distances = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
+        if self._few(queries):
+            return self._compare_with_all(np.ascontiguousarray(queries), k, exclude)
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             part = slice(start, start + QUERIES_AT_ONCE)
             excluded = None if exclude is None else exclude[part]
             distances[part], positions[part] = self._search(queries[part], k, excluded)
         return distances, positions
+
+    def _few(self, queries: Vectors) -> bool:
+        """Say whether comparing with everything directly is no slower than what faiss would do."""
+        return queries.size <= ONE_BY_ONE and len(queries) <= max(1, queries.shape[1] // 4)
 
     def _search(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
         distances = np.empty((len(queries), k), np.float32)
@@ -63,9 +72,9 @@ class ExactIndex:
         while len(rows) and count <= min(MOST_CANDIDATES, len(self) - 1):
             some = queries if len(rows) == len(queries) else queries[rows]
             candidates, floor = self._propose(some, count)
-            near = self._nearest(some, candidates, k, None if exclude is None else exclude[rows])
-            proven = near[0][:, -1] < floor - self._rounding_error(some, near[0][:, -1])
-            distances[rows[proven]], positions[rows[proven]] = near[0][proven], near[1][proven]
+            excluded = None if exclude is None else exclude[rows]
+            near, at, proven = self.nearest_of(candidates, floor, some, k, excluded)
+            distances[rows[proven]], positions[rows[proven]] = near[proven], at[proven]
             rows, count = rows[~proven], 8 * count
         if len(rows):
             excluded = None if exclude is None else exclude[rows]
@@ -86,28 +95,32 @@ class ExactIndex:
                 positions = np.take_along_axis(positions, best, axis=1)
         return positions, distances.max(axis=1)
 
-    def _nearest(
-        self, queries: Vectors, candidates: Positions, k: int, exclude: Positions | None
-    ) -> tuple[Distances, Positions]:
+    def nearest_of(
+        self, candidates: Positions, floor: Distances, queries: Vectors, k: int, exclude: Positions | None
+    ) -> tuple[Distances, Positions, Proven]:
+        """Find the k nearest of each query's candidates, and whether they are shown to be the nearest of all.
+
+        candidates : (n_queries, m) positions; floor : (n_queries,) what no other row is nearer than, as computed by
+        matrix products.  Returns distances and positions, (n_queries, k), and (n_queries,) bool."""
         distances = self.distances(queries, candidates)
         if exclude is not None:
             distances[candidates == exclude[:, None]] = np.inf
-        return nearest_first(distances, candidates, k)
+        near, positions = nearest_first(distances, candidates, k)
+        return near, positions, near[:, -1] < floor - self._rounding_error(queries, near[:, -1])
 
     def _compare_with_all(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
-        """Search by direct distances alone, for queries with too many neighbours about equally near."""
+        """Search by direct distances alone, for few queries, or such as have too many neighbours about equally near."""
         best = np.full((len(queries), k), ~np.uint64(0))
         for start, block in self._parts():
-            ids = np.arange(len(block), dtype=np.int64)
             open_ = np.flatnonzero(_unpacked(best[:, -1])[0] != 0)  # k copies at lower positions stay the nearest
             step = max(1, DISTANCES_AT_ONCE // max(1, len(block)))
             for rows in (open_[at : at + step] for at in range(0, len(open_), step)):
-                distances = direct(queries[rows], block, np.tile(ids, (len(rows), 1)))
+                distances = direct_to_all(queries[rows], block)
                 if exclude is not None:
                     own = exclude[rows] - start
                     inside = (own >= 0) & (own < len(block))
                     distances[inside, own[inside]] = np.inf
-                keys = np.concatenate([best[rows], _keys(distances, ids + start)], axis=1)
+                keys = np.concatenate([best[rows], _least_keys(distances, start, k)], axis=1)
                 best[rows] = np.partition(keys, k - 1, axis=1)[:, :k]
         return _unpacked(np.sort(best, axis=1))
 
@@ -117,15 +130,20 @@ class ExactIndex:
         queries : (n, d); positions : (n, m), the rows to compare each query with, -1 for none.
         Returns (n, m) float32, infinite for none."""
         queries = np.ascontiguousarray(queries)
-        if all(block.in_place is not None for block in self.blocks):
+        if len(self.blocks) <= FEW_BLOCKS and all(block.in_place is not None for block in self.blocks):
             return self._distances_in_place(queries, positions)
         distances = np.empty(positions.shape, np.float32)
         step = max(1, GATHERED_AT_ONCE // max(1, positions.shape[1] * queries.shape[1]))
-        for some in (slice(start, start + step) for start in range(0, len(queries), step)):
-            wanted = np.unique(positions[some])
-            wanted = wanted[wanted >= 0]
-            places = np.where(positions[some] < 0, -1, np.searchsorted(wanted, positions[some]))
-            distances[some] = direct(queries[some], rows_at(self.blocks, wanted), places)
+
+        def compare(some: slice) -> None:
+            wanted, places = np.unique(positions[some], return_inverse=True)
+            absent = np.searchsorted(wanted, 0)
+            rows = rows_at(self.blocks, wanted[absent:])
+            distances[some] = direct(
+                queries[some], rows, np.maximum(places.reshape(-1, positions.shape[1]) - absent, -1)
+            )
+
+        spread(compare, [slice(start, start + step) for start in range(0, len(queries), step)])
         return distances
 
     def _distances_in_place(self, queries: Vectors, positions: Positions) -> Distances:
@@ -174,6 +192,14 @@ def direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
     return distances
 
 
+def direct_to_all(queries: Vectors, block: Vectors) -> Distances:
+    """Compute the squared L2 distances of each query, (n, d), to all rows of a block, (m, d): (n, m).
+
+    The threads share the rows, each of which is read once for all queries: what takes the time is reading them."""
+    each = np.tile(np.arange(len(queries), dtype=np.int64), (len(block), 1))
+    return np.ascontiguousarray(direct(block, queries, each).T)  # (a - b)^2 and (b - a)^2 round alike
+
+
 def nearest_first(distances: Distances, positions: Positions, k: int) -> tuple[Distances, Positions]:
     """Choose the k nearest of some candidates of each query, (n, m) distances and positions: both (n, k), ascending,
     ties broken by position."""
@@ -183,6 +209,18 @@ def nearest_first(distances: Distances, positions: Positions, k: int) -> tuple[D
 def _keys(distances: Distances, positions: Positions) -> Keys:
     """Pack distances and positions (below 2^32) into integers that compare as the pairs do."""
     keys: Keys = distances.view(np.uint32).astype(np.uint64) << np.uint64(32) | positions.astype(np.uint64)
+    return keys
+
+
+def _least_keys(distances: Distances, start: int, k: int) -> Keys:
+    """Return the keys of those as near as each query's k-th nearest among consecutive rows, (n, m) distances; what is
+    left of a row is filled with the largest of keys."""
+    kth = np.partition(distances, k - 1, axis=1)[:, k - 1 : k] if k < distances.shape[1] else np.float32(np.inf)
+    queries, places = np.nonzero(distances <= kth)
+    counts = np.bincount(queries, minlength=len(distances))
+    keys = np.full((len(distances), counts.max(initial=0)), ~np.uint64(0))
+    slots = np.arange(len(queries)) - np.repeat(np.cumsum(counts) - counts, counts)
+    keys[queries, slots] = _keys(distances[queries, places], places + start)
     return keys
 
 

@@ -99,9 +99,11 @@ class Learnt:
             whole = rows_at(blocks, np.arange(first_positions(blocks)[-1]))
             return KMeansTree(whole, self.tree, int(self.visited[0]))
         if len(self.cells) and not self.sees_otherwise:
+            if not len(self.reduction):
+                return CellIndex(blocks, self.found_cells)
             for block in blocks:
-                if block.codes is None and len(self.reduction):
-                    block.codes = self.found_cells.encode([block])[0]
+                if block.all_codes is None:
+                    (block.all_codes,) = self.found_cells.encode([Block(block.stored)])
             return CellIndex(blocks, self.found_cells, [block.codes for block in blocks if block.codes is not None])
         n = first_positions(blocks)[-1]
         kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)

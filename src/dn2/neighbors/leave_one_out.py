@@ -10,9 +10,11 @@ import numpy as np
 from dn2.neighbors.blocks import Block, Draws, Positions, rows_at
 from dn2.neighbors.exact import Distances, ExactIndex
 from dn2.neighbors.index import Index
+from dn2.neighbors.symmetric import TILE, search_all
 
 ALL_UP_TO = 20_000
 SAMPLE_SIZE = 10_000
+WORTH_SYMMETRY = 2 * TILE  # rows: of fewer tiles, most are compared with themselves
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class LeaveOneOut:
     @classmethod
     def of(cls, blocks: Sequence[Block], index: Index, members: Positions, k: int) -> LeaveOneOut:
         """Search for the neighbours of some items of a set given in blocks of (n_i, d)."""
-        return cls(members, *index.search(rows_at(blocks, members), k, exclude=members))
+        rows = rows_at(blocks, members)
+        if isinstance(index, ExactIndex) and len(members) == len(index) >= WORTH_SYMMETRY:
+            return cls(members, *search_all(index, rows, k))
+        return cls(members, *index.search(rows, k, exclude=members))
 
     def after_adding(self, blocks: Sequence[Block], index: Index, first_new: int, members: Positions) -> LeaveOneOut:
         """Update for items appended from position `first_new` on; `blocks` and `index` hold the grown set."""

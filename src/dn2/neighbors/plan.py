@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.neighbors.accuracy import Accuracy, choose_tried
-from dn2.neighbors.blocks import Block, Draws, Positions, rows_at
+from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at
 from dn2.neighbors.cells import Cells, find_cells
 from dn2.neighbors.choice import choose_method
 from dn2.neighbors.clean import Judges, estimate_share
