@@ -203,7 +203,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(steps=STEPS, seed=st.integers(0, 99))
 def test_any_history_gives_the_model_that_never_had_what_was_removed(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], seed: int
