@@ -21,7 +21,7 @@ ONE_BY_ONE = 128_000  # numbers of queries: up to as many, faiss compares them o
 SPARE_CANDIDATES = 8
 MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no slower
 DISTANCES_AT_ONCE = 1 << 22
-GATHERED_AT_ONCE = 1 << 21  # numbers of rows that must be decoded: they stay in the processor's cache
+GATHERED_AT_ONCE = 1 << 22  # numbers of rows that are copied: most of them in the cache, and many of each block
 FEW_BLOCKS = 4  # more are not gone through for each query
 REACH_ROUNDED = 1.01  # a share by which no direct distance is off
 
