@@ -105,8 +105,8 @@ def test_decoding_equals_number_by_number(storage, d, monkeypatch):
     stored = encode(random(50, d), storage)
     expected = slowly_decoded(stored)
     np.testing.assert_array_equal(decode(stored), expected)
-    monkeypatch.setattr(blocks_module, "LEVELS_AT_ONCE", 40)  # in pieces, and on several threads
-    monkeypatch.setattr(blocks_module, "LEVELS_ON_ONE_THREAD", 0)
+    monkeypatch.setattr(blocks_module, "PIECE", 40)  # in pieces, and on several threads
+    monkeypatch.setattr(blocks_module, "ON_ONE_THREAD", 0)
     np.testing.assert_array_equal(decode(stored), expected)
     np.testing.assert_array_equal(decode(stored[::2]), expected[::2])
     assert decode(stored[:0]).shape == (0, d)
