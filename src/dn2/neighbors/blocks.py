@@ -25,8 +25,8 @@ STORAGES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("float32
 SCALE_BYTES = 8  # at the end of a row of 8-bit numbers: its least value and its step, two float32
 LEVELS = 255
 DECODED_AT_ONCE = 1 << 22  # numbers
-LEVELS_AT_ONCE = 1 << 17  # numbers: what three passes go over stays in the cache of a core
-LEVELS_ON_ONE_THREAD = 1 << 20  # numbers: fewer are decoded before other threads have started
+PIECE = 1 << 18  # numbers: what is decoded in several passes stays in the cache of a core
+ON_ONE_THREAD = 1 << 20  # numbers: fewer are decoded before other threads have started
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384
@@ -198,19 +198,21 @@ def decode(stored: Stored, out: Vectors | None = None) -> Vectors:
         return stored
     dimension = stored.shape[1] - (SCALE_BYTES if stored.dtype == np.uint8 else 0)
     rows = np.empty((len(stored), dimension), np.float32) if out is None else out
-    if stored.dtype == np.float16:
-        _decode_halves(np.ascontiguousarray(stored), rows)
-    else:
-        step = max(1, LEVELS_AT_ONCE // dimension)
-        pieces = [slice(start, start + step) for start in range(0, len(rows), step)]
-        spread(lambda piece: _decode_levels(stored[piece], rows[piece]), pieces, rows.size >= LEVELS_ON_ONE_THREAD)
+    decode_piece = _decode_halves if stored.dtype == np.float16 else _decode_levels
+    step = max(1, PIECE // dimension)
+    pieces = [slice(start, start + step) for start in range(0, len(rows), step)]
+    spread(lambda piece: decode_piece(stored[piece], rows[piece]), pieces, rows.size >= ON_ONE_THREAD)
     return rows
 
 
 def _decode_halves(stored: Stored, rows: Vectors) -> None:
-    """Turn float16 into float32: faiss does it with the processor's own instruction, on all threads."""
-    halves = faiss.ScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_fp16)
-    halves.decode_c(faiss.swig_ptr(stored.view(np.uint8)), faiss.swig_ptr(rows), len(rows))
+    """Turn float16, all of them finite, into float32: move the bits to their places, and mend the exponent.
+
+    numpy and faiss do it number by number, and take three times as long."""
+    np.left_shift(stored.view(np.int16), 13, out=rows.view(np.int32), dtype=np.int32)  # the sign fills 4 bits
+    bits = rows.view(np.uint32)
+    bits &= np.uint32(0x8FFFFFFF)
+    rows *= np.float32(2.0**112)  # the exponents' biases are 127 and 15; this is right for subnormal numbers, too
 
 
 def _decode_levels(stored: Stored, rows: Vectors) -> None:

@@ -21,7 +21,8 @@ ONE_BY_ONE = 128_000  # numbers of queries: up to as many, faiss compares them o
 SPARE_CANDIDATES = 8
 MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no slower
 DISTANCES_AT_ONCE = 1 << 22
-GATHERED_AT_ONCE = 1 << 21  # numbers of rows that must be decoded: they stay in the processor's cache
+GATHERED_AT_ONCE = 1 << 22  # numbers of rows that are copied: most of them in the cache, and many of each block
+COMPARED_AT_ONCE = 1 << 19  # numbers of rows that are decoded: each thread's stay in the processor's cache
 FEW_BLOCKS = 4  # more are not gone through for each query
 REACH_ROUNDED = 1.01  # a share by which no direct distance is off
 
@@ -111,11 +112,11 @@ class ExactIndex:
     def _compare_with_all(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
         """Search by direct distances alone, for few queries, or such as have too many neighbours about equally near."""
         best = np.full((len(queries), k), ~np.uint64(0))
-        for start, block in self._parts():
+        for start, block in zip(self.starts.tolist(), self.blocks, strict=False):
             open_ = np.flatnonzero(_unpacked(best[:, -1])[0] != 0)  # k copies at lower positions stay the nearest
             step = max(1, DISTANCES_AT_ONCE // max(1, len(block)))
             for rows in (open_[at : at + step] for at in range(0, len(open_), step)):
-                distances = direct_to_all(queries[rows], block)
+                distances = to_all(queries[rows], block)
                 if exclude is not None:
                     own = exclude[rows] - start
                     inside = (own >= 0) & (own < len(block))
@@ -192,12 +193,24 @@ def direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
     return distances
 
 
-def direct_to_all(queries: Vectors, block: Vectors) -> Distances:
-    """Compute the squared L2 distances of each query, (n, d), to all rows of a block, (m, d): (n, m).
+def to_all(queries: Vectors, block: Block) -> Distances:
+    """Compute the squared L2 distances of each query, (n, d), to all rows of a block, (m, d), directly: (n, m)."""
+    if block.in_place is not None:
+        return _to_rows(queries, block.in_place)
+    distances = np.empty((len(queries), len(block)), np.float32)
 
-    The threads share the rows, each of which is read once for all queries: what takes the time is reading them."""
-    each = np.tile(np.arange(len(queries), dtype=np.int64), (len(block), 1))
-    return np.ascontiguousarray(direct(block, queries, each).T)  # (a - b)^2 and (b - a)^2 round alike
+    def compare(some: slice) -> None:
+        distances[:, some] = _to_rows(queries, block.rows(some.start, some.stop))
+
+    step = max(1, COMPARED_AT_ONCE // block.dimension)
+    spread(compare, [slice(start, min(start + step, len(block))) for start in range(0, len(block), step)])
+    return distances
+
+
+def _to_rows(queries: Vectors, rows: Vectors) -> Distances:
+    """Let the threads share the rows, each of which is read once for all queries: what takes the time is reading."""
+    each = np.tile(np.arange(len(queries), dtype=np.int64), (len(rows), 1))
+    return np.ascontiguousarray(direct(rows, queries, each).T)  # (a - b)^2 and (b - a)^2 round alike
 
 
 def nearest_first(distances: Distances, positions: Positions, k: int) -> tuple[Distances, Positions]:
