@@ -34,8 +34,8 @@ class Cells:
     """What a set teaches that is to be searched approximately.
 
     centres : (C, r) float32; a row belongs to the cell of its nearest one.
-    reduction : (r, d) float32, the directions that long rows are reduced to, and levels : (r, 16) float32, the steps
-        that their differences from the centre are rounded to; both empty where rows are compared as they are.
+    reduction : (r, d) float32, the directions that long rows are reduced to, and levels : (r, 16) float32, what they
+        are rounded to in each; both empty where rows are compared as they are.
     n_searched : how many cells are searched; n_candidates : how many of the rows found there are compared in full.
     accuracy : what this loses."""
 
@@ -75,6 +75,7 @@ class Cells:
         count, width = self.centres.shape
         if len(self.reduction):
             index = faiss.IndexIVFPQ(quantizer, width, count, width, BITS)
+            index.by_residual = False  # a row would be rounded more finely, but each cell would take a table of its own
             faiss.copy_array_to_vector(self.levels.ravel(), index.pq.centroids)
         else:
             index = faiss.IndexIVFFlat(quantizer, width, count)
@@ -82,7 +83,7 @@ class Cells:
         return index
 
     def encode(self, blocks: Sequence[Block]) -> list[Codes]:
-        """Return for each row its cell and its rounded differences from the centre: (n_i, bytes) of each block."""
+        """Return for each row its cell and what it is rounded to: (n_i, bytes) of each block."""
         index = self.empty_index(self.quantizer())
         codes = []
         for block in blocks:
@@ -190,7 +191,7 @@ def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> Cells:
     sizes = np.bincount(ExactIndex([means.centroids]).search(rows, 1)[1][:, 0], minlength=count)
     # Else a query might find too few, which must not depend on the rows that calibrate.
     centres = np.ascontiguousarray(means.centroids[sizes > k])
-    levels = _find_levels(rows, centres) if wide and len(centres) else _none(LEVELS)
+    levels = _find_levels(rows[:REDUCTION_ROWS]) if wide else _none(LEVELS)
     return Cells(centres, reduction, levels, 1, 1, NOT_MEASURED)
 
 
@@ -206,12 +207,11 @@ def _find_reduction(rows: Vectors) -> Vectors:
     return turned
 
 
-def _find_levels(rows: Vectors, centres: Vectors) -> Vectors:
-    """Learn the levels that differences of rows, (n, r), from their centres are rounded to: (r, 16)."""
-    nearest = ExactIndex([centres]).search(rows, 1)[1][:, 0]
+def _find_levels(rows: Vectors) -> Vectors:
+    """Learn the levels that each number of rows, (n, r), is rounded to: (r, 16)."""
     quantizer = faiss.ProductQuantizer(rows.shape[1], rows.shape[1], BITS)
     quantizer.cp.min_points_per_centroid = 1
-    quantizer.train(rows - centres[nearest])
+    quantizer.train(rows)
     levels: Vectors = faiss.vector_to_array(quantizer.centroids).reshape(-1, LEVELS)
     return levels
 
