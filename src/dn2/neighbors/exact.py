@@ -53,24 +53,18 @@ class ExactIndex:
         number of rows (less the excluded one)."""
         distances = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
-        if self._few(queries):
-            return self._compare_with_all(np.ascontiguousarray(queries), k, exclude)
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             part = slice(start, start + QUERIES_AT_ONCE)
             excluded = None if exclude is None else exclude[part]
             distances[part], positions[part] = self._search(queries[part], k, excluded)
         return distances, positions
 
-    def _few(self, queries: Vectors) -> bool:
-        """Say whether comparing with everything directly is no slower than what faiss would do."""
-        return queries.size <= ONE_BY_ONE and len(queries) <= max(1, queries.shape[1] // 4)
-
     def _search(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
         distances = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
         rows = np.arange(len(queries))
         count = k + (exclude is not None) + SPARE_CANDIDATES
-        while len(rows) and count <= min(MOST_CANDIDATES, len(self) - 1):
+        while not _few(len(rows), queries.shape[1]) and count <= min(MOST_CANDIDATES, len(self) - 1):
             some = queries if len(rows) == len(queries) else queries[rows]
             candidates, floor = self._propose(some, count)
             excluded = None if exclude is None else exclude[rows]
@@ -177,6 +171,11 @@ class ExactIndex:
     @cached_property
     def _longest(self) -> float:
         return math.sqrt(max((_squared_lengths(rows).max() for _, rows in self._parts()), default=0.0))
+
+
+def _few(queries: int, dimension: int) -> bool:
+    """Say whether comparing so many queries with everything directly is no slower than what faiss would do."""
+    return queries * dimension <= ONE_BY_ONE and queries <= max(1, dimension // 4)
 
 
 def direct(queries: Vectors, block: Vectors, ids: Positions) -> Distances:
