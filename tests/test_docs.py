@@ -64,6 +64,9 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         np.savez(tmp_path / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)
     np.savez(tmp_path / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
     write_invoices(tmp_path)
+    vectors = np.random.default_rng(0).normal(size=(420, 8)).astype(np.float32)
+    np.save(tmp_path / "embeddings.npy", vectors[:400])
+    np.save(tmp_path / "new_embeddings.npy", vectors[400:])
     (tmp_path / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
     tensor = onnx.helper.make_tensor_value_info
     picture = tensor("picture", onnx.TensorProto.FLOAT, [1, 3, 224, 224])

@@ -271,7 +271,7 @@ def test_a_large_set_keeps_what_was_learnt_and_says_how_stale_it_is(monkeypatch)
     detector.add(rows[1_400:])
     assert detector.learnt_.cells is learnt.cells
     assert detector.search_["learnt_from"] == 1_400
-    assert (detector.search(rows[1_400:], 1)[0] == 0).mean() >= 0.9
+    assert (detector.search(rows[1_400:], 1)[0] == 0).mean() >= 0.8
     assert len(detector.leave_one_out_.members) > 700
     detector.remove(np.arange(1_400, 1_500))
     assert detector.anomaly_score(queries).tobytes() == before.tobytes()

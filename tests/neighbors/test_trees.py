@@ -11,9 +11,15 @@ from dn2.neighbors import kmeans_tree
 from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.kdtree import KDTreeIndex
 from dn2.neighbors.kmeans_tree import KMeansTree
+from dn2.neighbors.selected import SelectedIndex
 from dn2.neighbors.tree import LEAF_ROWS, Tree, learn_tree
 
-INDEXES = {"exact": lambda rows: ExactIndex([rows]), "k-means tree": KMeansTree.of, "kd-tree": KDTreeIndex}
+INDEXES = {
+    "exact": lambda rows: ExactIndex([rows]),
+    "k-means tree": KMeansTree.of,
+    "kd-tree": KDTreeIndex,
+    "copies as one": lambda rows: SelectedIndex(rows, np.arange(len(rows))),
+}
 
 
 def random(n, d, seed=0):

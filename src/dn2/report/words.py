@@ -33,6 +33,11 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             f"{one_in(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
         ),
     ]
+    search, n = about["search"], calibration["n_reference"]
+    if search.get("learnt_from", n) != n:
+        rows.append(("learnt from", f"{search['learnt_from']:,} items, before others came or went; fit anew renews it"))
+    if gone := about.get("removed_in_files"):
+        rows.append(("removed", f"{gone:,} items, whose rows still lie in the model's files"))
     if share := about["contamination"]:
         rows.append(
             ("anomalies among them", f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})")
