@@ -43,7 +43,7 @@ class SelectedIndex:
         step = max(1, CANDIDATES_AT_ONCE // (groups.shape[1] * copies))
         parts = [
             self._nearest(distances[part], groups[part], copies, k, None if own is None else own[part])
-            for part in (slice(start, start + step) for start in range(0, len(queries), step))
+            for part in (slice(start, start + step) for start in range(0, max(1, len(queries)), step))
         ]
         near, places = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
         return near, self._positions[places]
