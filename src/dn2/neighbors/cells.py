@@ -22,7 +22,7 @@ ITERATIONS = 10
 REDUCED_FROM, REDUCED_TO, LEVELS, BITS = 256, 128, 16, 4
 REDUCTION_ROWS = 20_000  # that teach it
 
-CANDIDATES = (25, 50, 100, 200, 400)  # how many rows of the reduced space may be compared in full
+CANDIDATES = (25, 50, 100, 150, 200, 300, 400)  # how many rows of the reduced space may be compared in full
 FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
 COMPARED_COST = 250  # what comparing a row in full takes, in rows compared in the reduced space; measured
 ROWS_AT_ONCE = 16_384
@@ -154,7 +154,7 @@ def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: flo
 
     recall : share of the k nearest to be found, measured with some of these rows among all of them and, of long rows,
         with points halfway between two of them as well; the smaller share counts.
-    Returns None where searching half of the cells does not find enough."""
+    Returns None where searching half of the cells, or all of those of long rows, does not find enough."""
     tried = choose_tried(learning)
     if not len(tried) or len(learning) <= max(k + 1, LEVELS):
         return None
@@ -183,8 +183,9 @@ def _only_learnt(blocks: Sequence[Block], rest: Positions) -> list[Block]:
 
 
 def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> Cells:
-    count = min(len(learning) // 2, 1 << round(np.log2(2 * np.sqrt(len(learning)))))
     wide = blocks[0].dimension > REDUCED_FROM
+    # A cell costs as much as some hundred of the few bits of long rows, and as a few short rows.
+    count = min(len(learning) // 2, 1 << round(np.log2((1 if wide else 2) * np.sqrt(len(learning)))))
     reduction = _find_reduction(rows_at(blocks, learning[:REDUCTION_ROWS])) if wide else _none(blocks[0].dimension)
     cells = Cells(_none(reduction.shape[1]), reduction, _none(LEVELS), 1, 1, NOT_MEASURED)
     some = learning[: CELL_ROWS * count]
@@ -230,7 +231,8 @@ def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: f
     counts = sorted({max(count, k + SPARE_CANDIDATES) for count in CANDIDATES} if reduced else {k + SPARE_CANDIDATES})
     best, least = None, np.inf
     n_searched = max(1, len(cells.centres) // FIRST_SEARCHED) if reduced else 1
-    while 2 * n_searched <= len(cells.centres):
+    # To scan all bits of a set pays, to compare with half of its rows does not.
+    while n_searched <= len(cells.centres) // (1 if reduced else 2):
         scanned = n_searched * n / len(cells.centres)
         if scanned + COMPARED_COST * counts[0] >= least:
             break
@@ -241,7 +243,7 @@ def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: f
             accuracy, work = _measure(exact, found, own), scanned + COMPARED_COST * count
             if accuracy.recall >= recall and work < least:
                 best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
-        n_searched *= 2
+        n_searched = 2 * n_searched if not reduced else n_searched + max(1, 2 * n_searched // 5)
     return best
 
 

@@ -215,7 +215,9 @@ def _to_rows(queries: Vectors, rows: Vectors) -> Distances:
 def nearest_first(distances: Distances, positions: Positions, k: int) -> tuple[Distances, Positions]:
     """Choose the k nearest of some candidates of each query, (n, m) distances and positions: both (n, k), ascending,
     ties broken by position."""
-    return _unpacked(np.sort(_keys(distances, positions), axis=1)[:, :k])
+    keys = _keys(distances, positions)
+    nearest = np.partition(keys, k - 1, axis=1)[:, :k] if keys.shape[1] > k else keys
+    return _unpacked(np.sort(nearest, axis=1))
 
 
 def _keys(distances: Distances, positions: Positions) -> Keys:
