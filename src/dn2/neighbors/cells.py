@@ -19,12 +19,14 @@ CELL_ROWS = 64  # that teach one cell
 ITERATIONS = 10
 
 # Longer rows are compared in a space of so many dimensions first, of which each takes half a byte.
-REDUCED_FROM, REDUCED_TO, LEVELS, BITS = 256, 128, 16, 4
+REDUCED_FROM, REDUCED_TO, LEVELS, BITS = 256, 192, 16, 4
 REDUCTION_ROWS = 20_000  # that teach it
 
 CANDIDATES = (25, 50, 100, 150, 200, 300, 400)  # how many rows of the reduced space may be compared in full
 FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
-COMPARED_COST = 250  # what comparing a row in full takes, in rows compared in the reduced space; measured
+# What comparing a row in full takes, in rows compared in the reduced space, where it need not be decoded and where it
+# must be; measured.
+COMPARED_COST, DECODED_COST = 150, 600
 ROWS_AT_ONCE = 16_384
 NOT_MEASURED = Accuracy(0.0, 1.0, 1.0)
 
@@ -230,17 +232,18 @@ def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: f
     reduced = len(cells.reduction) > 0
     counts = sorted({max(count, k + SPARE_CANDIDATES) for count in CANDIDATES} if reduced else {k + SPARE_CANDIDATES})
     best, least = None, np.inf
+    cost = COMPARED_COST if index.exact.blocks[0].stored.dtype == np.float32 else DECODED_COST
     n_searched = max(1, len(cells.centres) // FIRST_SEARCHED) if reduced else 1
     # To scan all bits of a set pays, to compare with half of its rows does not.
     while n_searched <= len(cells.centres) // (1 if reduced else 2):
         scanned = n_searched * n / len(cells.centres)
-        if scanned + COMPARED_COST * counts[0] >= least:
+        if scanned + cost * counts[0] >= least:
             break
         candidates = index.candidates(queries, counts[-1] + 1, n_searched)
         distances = index.distances(queries, candidates, own)
         for count in counts:
             found = nearest_first(distances[:, : count + 1], candidates[:, : count + 1].clip(min=0), k)[0]
-            accuracy, work = _measure(exact, found, own), scanned + COMPARED_COST * count
+            accuracy, work = _measure(exact, found, own), scanned + cost * count
             if accuracy.recall >= recall and work < least:
                 best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
         n_searched = 2 * n_searched if not reduced else n_searched + max(1, 2 * n_searched // 5)
@@ -251,8 +254,6 @@ def _measure(exact: Distances, found: Distances, own: Positions) -> Accuracy:
     """Measure with the queries that are rows; of the others, at the place -1, only the recall counts."""
     rows = own >= 0
     accuracy = Accuracy.of(exact[rows], found[rows])
-    return (
-        accuracy
-        if rows.all()
-        else replace(accuracy, recall=min(accuracy.recall, recall_of(exact[~rows], found[~rows])))
-    )
+    if rows.all():
+        return accuracy
+    return replace(accuracy, recall=min(accuracy.recall, recall_of(exact[~rows], found[~rows])))
