@@ -215,7 +215,7 @@ def test_leave_one_out_goes_through_the_same_search():
 @pytest.mark.usefixtures("either_way")
 def test_compact_rows_are_found_at_the_distance_of_what_is_stored(storage):
     rows, queries = clustered(1_000), clustered(30, seed=2)
-    detector = KNNDetector(2, index="approximate", recall=0.9, storage=storage).fit(rows)
+    detector = KNNDetector(2, index="approximate", recall=0.99, storage=storage).fit(rows)
     stored = rows_at(to_blocks(rows, storage), np.arange(len(rows)))
     rounded = rows_at(to_blocks(queries, storage), np.arange(len(queries)))
     expected, _ = naive.search(rounded, stored, 2)
