@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -35,19 +35,17 @@ class Unavailable(Exception):
     """A method that this installation does not have."""
 
 
-class Searcher:
+class Searcher(Protocol):
     """What is measured of a method: it is made, fitted, tuned where it can be, and asked."""
 
     def fit(self, rows: Vectors) -> None:
         """Take rows, (n, d), a memory map, as the reference set."""
-        raise NotImplementedError
 
     def tune(self, queries: Vectors, quality: Callable[[Positions], float]) -> None:
         """Choose how to search by the recall of what is found; not timed."""
 
     def search(self, queries: Vectors) -> Found:
         """Return squared L2 distances and positions, (n, 2)."""
-        raise NotImplementedError
 
     def alone(self, query: Vectors) -> Found:
         """Do so for one query, (1, d)."""

@@ -22,6 +22,7 @@ from safetensors.numpy import save as save_tensors
 import dn2
 from dn2 import Model, ModelError
 from dn2.neighbors import blocks as blocks_module
+from dn2.neighbors import cells, choice
 from dn2.store import bundle
 from dn2.store.bundle import Bundle
 from small_models import contents, folder, own_cache, replace_part, reseal, saved, small_shards, start_python, world
@@ -445,6 +446,42 @@ def test_rows_of_no_numbers_are_refused(vectors: Path) -> None:
         dn2.load(vectors)
 
 
+@pytest.fixture
+def approximate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A saved model whose search reduces vectors and keeps codes of them."""
+    monkeypatch.setattr(cells, "REDUCED_FROM", 4)
+    monkeypatch.setattr(cells, "REDUCED_TO", 5)
+    rows = np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32)
+    dn2.fit(rows, index="approximate", recall=0.5).save(tmp_path / "a.dn2")
+    return tmp_path / "a.dn2"
+
+
+def test_an_approximate_search_is_loaded_with_its_codes_and_finds_the_same(
+    approximate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32)
+    fitted_again = dn2.fit(rows, index="approximate", recall=0.5)
+    monkeypatch.setattr(cells.Cells, "encode", None)
+    loaded = dn2.load(approximate)
+    for one, other in zip(loaded.detector.search(rows), fitted_again.detector.search(rows), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("damage", ["a cell that there is not", "more bytes", "more candidates than there may be"])
+def test_codes_and_cells_that_do_not_fit_together_are_refused(approximate: Path, damage: str) -> None:
+    _, parts = contents(approximate)
+    codes, learnt = parts["codes"][0]["codes"].copy(), dict(parts["learnt"][0])
+    if damage == "more candidates than there may be":
+        learnt["probing"] = learnt["probing"] * [1, 1e12, 1, 1, 1]
+        replace_part(approximate, "learnt", save_tensors(learnt))
+    else:
+        codes[3, 0] = 255
+        wide = np.concatenate([codes, codes], axis=1) if damage == "more bytes" else codes
+        replace_part(approximate, "codes", save_tensors({"codes": wide}), 0)
+    with pytest.raises(ModelError, match="does not hold together"):
+        dn2.load(approximate)
+
+
 # Format 1
 
 
@@ -470,11 +507,13 @@ def test_a_model_of_format_1_loads_scores_alike_and_is_saved_as_the_new_format(
     assert len(contents(folder)[1]["thumbnails"]) == 1
     old = dn2.load(folder)
     assert [*old.score(world / "other")] == [*dn2.load(saved).score(world / "other")]
-    assert old.describe() == dn2.load(saved).describe()
+    new = dn2.load(saved).describe()
+    new["detector"]["index"], new["search"]["why"] = "exact", "as asked for"  # what auto chose stays chosen
+    assert old.describe() == new
     old.save(folder)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
-        path.name: path.read_bytes() for path in saved.iterdir()
-    }
+    files = [{path.name: path.read_bytes() for path in place.iterdir()} for place in (folder, saved)]
+    assert all(one.pop(bundle.MANIFEST) for one in files)
+    assert files[0] == files[1]
 
 
 def test_a_model_of_format_1_can_lose_items_before_it_is_saved(vectors: Path) -> None:
@@ -482,6 +521,18 @@ def test_a_model_of_format_1_can_lose_items_before_it_is_saved(vectors: Path) ->
     dn2.load(vectors).remove("v3").save(vectors)
     assert "removed" not in contents(vectors)[1]  # everything is written anew
     assert state(dn2.load(vectors)) == state(fitted(vectors.parent, [row for row in range(30) if row != 3]))
+
+
+def test_a_model_of_format_1_is_searched_as_it_was_though_auto_would_choose_another_way_now(
+    vectors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(dn2.load(vectors))
+    of_before(vectors)
+    monkeypatch.setattr(choice, "APPROXIMATE_FROM", 10)
+    monkeypatch.setattr(choice, "APPROXIMATE_NUMBERS", 10)
+    old = dn2.load(vectors)
+    assert old.describe()["search"]["method"] == "exact"
+    assert state(old)[0] == before[0]
 
 
 # Writers that are stopped

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.registry import from_any_folder
 from dn2.embedding import Progress
@@ -147,7 +149,9 @@ def _fit(
         k = NEIGHBORS_IF_CONTAMINATED if parameters["contaminated"] else chosen.neighbors_among(n)
         detector.set_params(n_neighbors=1 if parse_index(parameters["index"]).name == "kmeans" else k)
     detector.check_parameters()
-    choose_storage(parameters, n, kind.dimension, 0 if kind.name == "vector" else 4 * n * kind.dimension)
+    # All vectors are in memory before they are stored, but for a file that is mapped.
+    mapped = isinstance(getattr(found, "vectors", None), np.memmap)
+    choose_storage(parameters, n, kind.dimension, 0 if mapped else 4 * n * kind.dimension)
     reference = kind.reference(found, progress)
     if whiten_by_preset:
         whiten = chosen.whitens_among(len(reference.items), parameters["false_alarm_rate"])

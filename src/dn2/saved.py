@@ -145,10 +145,11 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     items = _items(files, kept)
     kind = KINDS[files.manifest["kind"]].restore(files, kept, cache)
     loo = LeaveOneOut(**files.arrays("reference-scores"))
-    detector = KNNDetector(**files.manifest["detector"])
     learnt = None
     if "learnt" in files.manifest["parts"]:
         learnt = Learnt(**_completed(files.arrays("learnt"), kind.dimension))
+    detector = KNNDetector(**_parameters(files.manifest, learnt))
+    if learnt is not None:
         learnt.check(len(items), kind.dimension, detector.n_neighbors)
     _check_shapes(blocks, loo, len(items), kind.dimension, detector.n_neighbors)
     _check_storage(blocks, files.manifest["detector"].get("storage", "float32"))
@@ -164,11 +165,20 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     return model
 
 
+def _parameters(manifest: Mapping[str, Any], learnt: Learnt | None) -> dict[str, Any]:
+    """Return the detector's parameters; what `auto` chose for a model of format 1 stays chosen."""
+    parameters = dict(manifest["detector"])
+    if manifest["format"] == 1 and parameters.get("index", "auto") == "auto":
+        parameters["index"] = "approximate" if learnt is not None and len(learnt.cells) else "exact"
+    return parameters
+
+
 def _completed(arrays: dict[str, Any], dimension: int) -> dict[str, Any]:
     """Add to what was learnt what earlier releases did not have."""
-    if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall: as many candidates as are sure to do
+    if len(arrays.get("probing", ())) == 2:  # how many cells, and the recall; as few candidates as are sure to do, and
+        # what was not measured may be as bad as can be.
         searched, recall = arrays["probing"]
-        arrays["probing"] = np.array([searched, 1, recall, np.nan, np.nan])
+        arrays["probing"] = np.array([searched, 1, recall, 1.0, 1.0])
     first = ("aside", "readmitted", "directions", "factors", "centroids", "representatives", "share")
     nothing = asdict(Learnt.nothing(dimension))
     return {name: nothing[name] for name in nothing if name not in first} | arrays

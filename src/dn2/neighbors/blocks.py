@@ -155,18 +155,23 @@ def without(blocks: Sequence[Block], positions: Positions) -> list[Block]:
 
     Nothing of them remains where little must be copied for that; else their blocks keep them, and only tell that they
     are gone, until a quarter of a block is."""
-    starts = first_positions(blocks)
-    cuts = np.searchsorted(positions, starts)
-    parts = [
-        block if first == last else block.without(positions[first:last] - start)
-        for block, start, first, last in zip(blocks, starts, cuts, cuts[1:], strict=False)
-    ]
+    parts = thinned(blocks, positions)
     touched = [part is not block for part, block in zip(parts, blocks, strict=True)]
     little = sum(part.stored.nbytes for part in compress(parts, touched)) <= REWRITTEN_AT_ONCE
     return [
         part.compact() if is_touched and (little or part.is_sparse) else part
         for part, is_touched in zip(parts, touched, strict=True)
         if len(part)
+    ]
+
+
+def thinned(blocks: Sequence[Block], positions: Positions) -> list[Block]:
+    """Leave out rows of a set at some positions, ascending, without copying the others; a block may be left empty."""
+    starts = first_positions(blocks)
+    cuts = np.searchsorted(positions, starts)
+    return [
+        block if first == last else block.without(positions[first:last] - start)
+        for block, start, first, last in zip(blocks, starts, cuts, cuts[1:], strict=False)
     ]
 
 
@@ -244,6 +249,11 @@ def spread(work: Callable[[Piece], None], pieces: Sequence[Piece], worthwhile: b
 def as_stored(rows: Vectors, storage: str) -> Vectors:
     """Round queries, (n, d), as the rows that they are compared with are."""
     return rows if storage == "float32" else decode(encode(rows, storage))
+
+
+def size_of(blocks: Sequence[Block]) -> int:
+    """Return the number of rows of a set."""
+    return sum(len(block) for block in blocks)
 
 
 def first_positions(blocks: Sequence[Block]) -> Positions:

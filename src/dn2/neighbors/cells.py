@@ -10,10 +10,8 @@ import faiss
 import numpy as np
 
 from dn2.neighbors.accuracy import Accuracy, choose_tried, recall_of
-from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
+from dn2.neighbors.blocks import Block, Codes, Positions, Vectors, rows_at, size_of, thinned
 from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, nearest_first
-
-Codes = np.ndarray[Any, np.dtype[np.uint8]]
 
 CELL_ROWS = 64  # that teach one cell
 ITERATIONS = 10
@@ -28,6 +26,7 @@ FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
 # must be; measured.
 COMPARED_COST, DECODED_COST = 150, 600
 ROWS_AT_ONCE = 16_384
+MOST_CANDIDATES = 1 << 16  # that a file may ask for
 NOT_MEASURED = Accuracy(0.0, 1.0, 1.0)
 
 
@@ -59,7 +58,7 @@ class Cells:
         arrays = (self.centres, self.reduction, self.levels)
         if any(one.dtype != np.float32 or not np.isfinite(one).all() for one in arrays):
             raise ValueError("cells that are no numbers")
-        if not (1 <= self.n_searched <= count and self.n_candidates >= 1):
+        if not (1 <= self.n_searched <= count and 1 <= self.n_candidates <= MOST_CANDIDATES):
             raise ValueError(f"{self.n_searched} of {count} cells searched for {self.n_candidates} candidates")
 
     def reduce(self, rows: Vectors) -> Vectors:
@@ -83,6 +82,15 @@ class Cells:
             index = faiss.IndexIVFFlat(quantizer, width, count)
         index.is_trained = True
         return index
+
+    def check_codes(self, codes: Codes) -> None:
+        """Raise ValueError for what `encode` would not return."""
+        index = self.empty_index(self.quantizer())
+        if codes.shape[1] != index.sa_code_size():
+            raise ValueError(f"codes of {codes.shape[1]} bytes, not {index.sa_code_size()}")
+        places = codes[:, : index.coarse_code_size()].astype(np.int64)
+        if (places @ (1 << 8 * np.arange(places.shape[1])) >= len(self.centres)).any():
+            raise ValueError(f"codes of cells beyond {len(self.centres)}")
 
     def encode(self, blocks: Sequence[Block]) -> list[Codes]:
         """Return for each row its cell and what it is rounded to: (n_i, bytes) of each block."""
@@ -111,7 +119,8 @@ class CellIndex:
         self._quantizer = cells.quantizer()
         index = cells.empty_index(self._quantizer)
         if len(cells.reduction):
-            for part in codes or cells.encode(self.exact.blocks):
+            for part in cells.encode(self.exact.blocks) if codes is None else codes:
+                cells.check_codes(part)
                 index.add_sa_codes(np.ascontiguousarray(part))
             self._index = faiss.IndexIVFPQFastScan(index)
         else:
@@ -163,8 +172,8 @@ def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: flo
     cells = _learn(blocks, learning, k)
     if len(cells.centres) < 2:
         return None
-    rest = np.setdiff1d(np.arange(first_positions(blocks)[-1]), learning)
-    known = _only_learnt(blocks, rest)
+    rest = np.setdiff1d(np.arange(size_of(blocks)), learning)
+    known = thinned(blocks, rest)  # how many cells are searched must not depend on the rows that calibrate
     own = tried - np.searchsorted(rest, tried)
     queries = rows_at(known, own)
     if len(cells.reduction):
@@ -172,16 +181,6 @@ def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: flo
         halfway = (queries + queries[::-1]) / 2
         queries, own = np.concatenate([queries, halfway]), np.concatenate([own, np.full(len(own), -1)])
     return _probe(CellIndex(known, cells), queries, own, k, recall)
-
-
-def _only_learnt(blocks: Sequence[Block], rest: Positions) -> list[Block]:
-    """Leave out the rows that calibrate: how many cells are searched must not depend on them."""
-    starts = first_positions(blocks)
-    cuts = np.searchsorted(rest, starts)
-    return [
-        block.without(rest[first:last] - start)
-        for block, start, first, last in zip(blocks, starts, cuts, cuts[1:], strict=False)
-    ]
 
 
 def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> Cells:

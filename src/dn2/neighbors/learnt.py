@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.neighbors.accuracy import Accuracy
-from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, first_positions, rows_at
+from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at, size_of
 from dn2.neighbors.cells import CellIndex, Cells
 from dn2.neighbors.clean import Share
 from dn2.neighbors.columns import Scaling
@@ -96,7 +96,7 @@ class Learnt:
         if len(self.representatives):
             return SelectedIndex(self.centroids, self.representatives)
         if len(self.visited):
-            whole = rows_at(blocks, np.arange(first_positions(blocks)[-1]))
+            whole = rows_at(blocks, np.arange(size_of(blocks)))
             return KMeansTree(whole, self.tree, int(self.visited[0]))
         if len(self.cells) and not self.sees_otherwise:
             if not len(self.reduction):
@@ -105,7 +105,7 @@ class Learnt:
                 if block.all_codes is None:
                     (block.all_codes,) = self.found_cells.encode([Block(block.stored)])
             return CellIndex(blocks, self.found_cells, [block.codes for block in blocks if block.codes is not None])
-        n = first_positions(blocks)[-1]
+        n = size_of(blocks)
         kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
         rows = self.compared(rows_at(blocks, kept))
         return SelectedIndex(rows, kept, self.found_cells if len(self.cells) else None)
@@ -200,6 +200,8 @@ class Learnt:
             self.found_cells.check(wide)
         if len(self.visited):
             self.tree.check(wide)
+            if self.visited.shape != (4,) or not self.visited[0] >= 1:
+                raise ValueError(f"{self.visited} leaves visited")
         if self.drawn.dtype != np.uint64 or self.size.dtype != np.int64 or not len(self.drawn) == len(self.size) <= 1:
             raise ValueError("a draw of the items that calibrate that is no number")
         if factors.ndim != 1 or len(directions) != len(factors) or (len(factors) and directions.shape[1:] != (wide,)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dn2.neighbors.blocks import Block, Draws, Positions, rows_at
+from dn2.neighbors.blocks import Block, Draws, Positions, rows_at, size_of
 from dn2.neighbors.exact import Distances, ExactIndex
 from dn2.neighbors.index import Index
 from dn2.neighbors.symmetric import TILE, search_all
@@ -84,7 +84,7 @@ def sample_positions(blocks: Sequence[Block], at_least: int = 0) -> Positions:
 
     at_least : how many the false-alarm rate takes, where that is more than `SAMPLE_SIZE`.
     Returns (m,) positions, ascending."""
-    n = sum(len(block) for block in blocks)
+    n = size_of(blocks)
     if n <= max(ALL_UP_TO, at_least):
         return np.arange(n, dtype=np.int64)
     return np.sort(random_order(blocks)[: max(SAMPLE_SIZE, at_least)])

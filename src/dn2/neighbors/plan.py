@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.neighbors.accuracy import Accuracy, choose_tried
-from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at
+from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at, size_of
 from dn2.neighbors.cells import Cells, find_cells
 from dn2.neighbors.choice import choose_method
 from dn2.neighbors.clean import Judges, estimate_share
@@ -22,7 +22,7 @@ from dn2.neighbors.conformal import Scores
 from dn2.neighbors.kmeans import find_centroids
 from dn2.neighbors.kmeans_tree import KMeansTree
 from dn2.neighbors.learnt import Learnt
-from dn2.neighbors.leave_one_out import SAMPLE_SIZE, draw
+from dn2.neighbors.leave_one_out import SAMPLE_SIZE, draw, random_order
 from dn2.neighbors.tree import learn_tree
 from dn2.neighbors.whitening import MOST_ROWS, find_whitening
 
@@ -119,9 +119,10 @@ class Plan:
         assert self.leaves is not None
         tree, k, tried = learn_tree(rows), self.n_neighbors, choose_tried(np.arange(len(rows)))
         leaves, queries = max(self.leaves, k + 1), rows[tried]
-        exact = KMeansTree(rows, tree).search(queries, k, tried)[0]
+        exact, some = KMeansTree(rows, tree).search(queries, k, tried)[0], KMeansTree(rows, tree, leaves)
         while True:
-            accuracy = Accuracy.of(exact, KMeansTree(rows, tree, leaves).search(queries, k, tried)[0])
+            some.max_leaves = leaves
+            accuracy = Accuracy.of(exact, some.search(queries, k, tried)[0])
             if accuracy.recall >= self.recall or leaves >= tree.n_leaves:
                 break
             leaves *= 2
@@ -139,7 +140,7 @@ class Plan:
         rows = learnt.compared(rows_at(blocks, judges))
         share = estimate_share(rows)
         judged_by = Judges(rows, share.estimate if self.drop is None else self.drop, self.first_neighbors)
-        n = sum(len(block) for block in blocks)
+        n = size_of(blocks)
         others = np.setdiff1d(np.arange(n, dtype=np.int64), judges)
         excluded = judged_by.exclude(learnt.compared(rows_at(blocks, others)))
         aside = np.sort(np.concatenate([judges[judged_by.aside], others[excluded]]))
@@ -151,7 +152,7 @@ def split(blocks: Sequence[Block], at_least: int) -> tuple[Positions, Positions]
 
     at_least : how many the false-alarm rate takes, where half of the set has them and `SAMPLE_SIZE` does not.
     The draw depends on nothing but the rows.  The first positions, of any number, to learn from are a random sample."""
-    order = np.argsort(draw(blocks), kind="stable").astype(np.int64)
+    order = random_order(blocks)
     size = min(len(order) // 2, max(SAMPLE_SIZE, at_least))
     return order[size:], np.sort(order[:size])
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import Block, Positions, Vectors, appended, first_positions, rows_at, to_blocks, without
+from dn2.neighbors.blocks import Block, Positions, Vectors, appended, rows_at, size_of, to_blocks, without
 from dn2.neighbors.choice import choose_method
 from dn2.neighbors.conformal import Calibration, attainable_rate, required_sample
 from dn2.neighbors.exact import ExactIndex
@@ -74,7 +74,7 @@ class ReferenceSet:
         return cls(parameters, blocks, index, learnt.leave_one_out(blocks, index, members, k), learnt)
 
     def __len__(self) -> int:
-        return int(first_positions(self.blocks)[-1])
+        return size_of(self.blocks)
 
     @property
     def storage(self) -> str:
@@ -116,25 +116,28 @@ class ReferenceSet:
 
     def _changed(self, blocks: Sequence[Block], removed: Positions) -> Self:
         """Keep what was learnt from a large set, and learn it anew from a small one."""
-        if self.learnt is not None and self._keeps_learnt(blocks):
-            learnt, k = self.learnt.after_removing(removed, blocks), _k(self.parameters)
-            members, index = drawn_again(blocks, learnt.drawn), learnt.index(blocks)
-            attainable_rate(self.parameters["false_alarm_rate"], len(members), int(first_positions(blocks)[-1]))
-            loo = learnt.leave_one_out(blocks, index, members, k)
-            return type(self)(self.parameters, blocks, index, loo, learnt)
         if not plan_for(self.parameters, blocks).learns:
             return self.of(self.parameters, [block.without_codes() for block in blocks])
-        readmitted = np.empty(0, np.int64)
-        if self.learnt is not None:
+        if self.learnt is None:
+            return self._learning(self.parameters, blocks, np.empty(0, np.int64))
+        members = self._members_still(blocks)
+        if members is None:
             readmitted = renumbered(np.setdiff1d(self.learnt.readmitted, removed), removed)
-        return self._learning(self.parameters, blocks, readmitted)
+            return self._learning(self.parameters, blocks, readmitted)
+        learnt, k = self.learnt.after_removing(removed, blocks), _k(self.parameters)
+        attainable_rate(self.parameters["false_alarm_rate"], len(members), size_of(blocks))
+        index = learnt.index(blocks)
+        return type(self)(self.parameters, blocks, index, learnt.leave_one_out(blocks, index, members, k), learnt)
 
-    def _keeps_learnt(self, blocks: Sequence[Block]) -> bool:
-        plan, now = plan_for(self.parameters, self.blocks), plan_for(self.parameters, blocks)
-        if plan != now or plan.clean or min(len(self), int(first_positions(blocks)[-1])) <= LEARNT_ANEW_UP_TO:
-            return False
+    def _members_still(self, blocks: Sequence[Block]) -> Positions | None:
+        """Return which items calibrate of a set that keeps what was learnt; None where that is to be learnt anew."""
         assert self.learnt is not None
-        return len(drawn_again(blocks, self.learnt.drawn)) >= SAMPLE_SIZE // 2
+        plan, now = plan_for(self.parameters, self.blocks), plan_for(self.parameters, blocks)
+        small = min(len(self), size_of(blocks)) <= LEARNT_ANEW_UP_TO
+        if small or plan != now or plan.clean or not len(self.learnt.drawn):
+            return None
+        members = drawn_again(blocks, self.learnt.drawn)
+        return members if len(members) >= SAMPLE_SIZE // 2 else None
 
     def describe_search(self) -> dict[str, Any]:
         """Say how the set is searched and why, as `model.json` has it."""
@@ -152,12 +155,12 @@ class ReferenceSet:
 
 def plan_for(parameters: Mapping[str, Any], blocks: Sequence[Block]) -> Plan:
     """Plan what the rows of a set teach."""
-    return Plan.of(parameters, int(first_positions(blocks)[-1]), blocks[0].dimension)
+    return Plan.of(parameters, size_of(blocks), blocks[0].dimension)
 
 
 def exact_index(parameters: Mapping[str, Any], blocks: Sequence[Block]) -> Index:
     """Return the index of a set that nothing was learnt from."""
-    n = int(first_positions(blocks)[-1])
+    n = size_of(blocks)
     name = choose_method(parameters, n, blocks[0].dimension).name
     if name not in ("kdtree", "kmeans-tree"):
         return ExactIndex(blocks)
