@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from statistics import NormalDist
@@ -369,3 +370,31 @@ class BranchAndBound:
                     count += 1
                     best = sorted([*best, (math.dist(query, self.rows[place]), place)])[:k]
         return best, count
+
+
+def hashed_grams(text: str, shortest: int, longest: int, width: int) -> list[float]:
+    """Count the n-grams of a text by a hash of each, with its sign; the roots, at unit length."""
+    counts = [0] * width
+    for length in range(shortest, longest + 1):
+        for start in range(len(text) - length + 1):
+            number = 0
+            for character in text[start : start + length]:
+                number = (number * 0x01000193 + ord(character)) % 2**32
+            number = mixed_bits((number + length) % 2**32)
+            counts[number % width] += -1 if number >= 2**31 else 1
+    roots = [math.copysign(math.sqrt(abs(count)), count) for count in counts]
+    norm = math.sqrt(sum(root * root for root in roots)) or 1.0
+    return [root / norm for root in roots]
+
+
+def mixed_bits(number: int) -> int:
+    """Return the finalizer of MurmurHash3 for 32 bits."""
+    number = (number ^ number >> 16) * 0x85EBCA6B % 2**32
+    number = (number ^ number >> 13) * 0xC2B2AE35 % 2**32
+    return number ^ number >> 16
+
+
+def form_of(text: str) -> str:
+    """Write A for capitals, a for other letters, 0 for numbers, a blank for blanks, * for symbols of no other kind."""
+    kinds = {"Lu": "A", "Lt": "A", "Ll": "a", "Lm": "a", "Lo": "a", "Nd": "0", "Nl": "0", "No": "0", "Zs": " ", "So": "*"}
+    return "".join(kinds.get(unicodedata.category(one), one) for one in text)

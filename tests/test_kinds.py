@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 import dn2
@@ -17,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("rows.csv", "tables/a.csv", "tables/deep/b.TSV", "vectors/v.npy", "vectors/w.npz", "both/a.csv"):
         Path(name).parent.mkdir(exist_ok=True, parents=True)
         Path(name).touch()
-    for name in ("both/v.npy", "pictures/labels.csv", "pictures/deep/one.PNG", "notes/readme.txt"):
+    for name in ("both/v.npy", "pictures/labels.csv", "pictures/deep/one.PNG", "notes/readme.txt", "annotated/a.csv", "annotated/readme.txt"):
         Path(name).parent.mkdir(exist_ok=True, parents=True)
         Path(name).touch()
     return tmp_path
@@ -35,7 +37,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("vectors/v.npy", "vector"),
         ("pictures", "image"),
         ("both", "image"),
-        ("notes", "image"),
+        ("notes", "text"),
+        ("notes/readme.txt", "text"),
+        ("more.jsonl", "text"),
+        ("annotated", "table"),
+        (np.array(["one", "two"]), "text"),
+        (pd.Series(["one", "two"]), "text"),
+        (pl.Series(["one", "two"]), "text"),
         ("@list.txt", "image"),
         ("missing", "image"),
         ([], "image"),

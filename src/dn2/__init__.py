@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from dn2.embed.embedder import ImageEmbedder
     from dn2.embed.export import export_onnx
+    from dn2.embed.texts import TextEmbedder
     from dn2.errors import (
         BackboneError,
         Dn2Error,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from dn2.neighbors.conformal import Calibration
     from dn2.neighbors.detector import KNNDetector
     from dn2.store.cache import Cache
-    from dn2.store.results import Contribution, Member, Neighbor, Results, Row
+    from dn2.store.results import Contribution, Member, Neighbor, Results, Row, Wording
 
 # Loaded at first use, so that `import dn2` and `dn2 --help` do not wait for scikit-learn.
 _HOMES = {
@@ -46,7 +47,9 @@ _HOMES = {
     "ReferenceTooSmall": "dn2.errors",
     "Results": "dn2.store.results",
     "Row": "dn2.store.results",
+    "TextEmbedder": "dn2.embed.texts",
     "UnreadableItem": "dn2.errors",
+    "Wording": "dn2.store.results",
     "export_onnx": "dn2.embed.export",
     "fit": "dn2.fitting",
     "load": "dn2.model",
@@ -70,7 +73,9 @@ __all__ = [
     "ReferenceTooSmall",
     "Results",
     "Row",
+    "TextEmbedder",
     "UnreadableItem",
+    "Wording",
     "export_onnx",
     "fit",
     "load",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.registry import from_any_folder
+from dn2.embed.texts import TextEmbedder, choose_text_backbone, text_backbone_from_any_folder
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.inputs.tables import read_table
@@ -17,6 +19,7 @@ from dn2.kinds.guess import KINDS, guess_kind
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Found, Kind
 from dn2.kinds.tables import Tables
+from dn2.kinds.texts import Texts
 from dn2.kinds.vectors import Vectors
 from dn2.model import Model
 from dn2.neighbors.checks import check_normalization
@@ -27,6 +30,8 @@ from dn2.neighbors.groups import Pooling
 from dn2.neighbors.plan import Plan
 from dn2.presets import NEIGHBORS_IF_CONTAMINATED, Preset, get_preset
 from dn2.store.cache import Cache
+
+logger = logging.getLogger("dn2")
 
 
 def fit(
@@ -48,6 +53,7 @@ def fit(
     drop: float | None = None,
     first_neighbors: int | None = None,
     groups: bool = False,
+    column: str | None = None,
     id_column: str | None = None,
     drop_columns: Collection[str] = (),
     cache: Cache | None = None,
@@ -56,17 +62,18 @@ def fit(
     """Learn what normal looks like from normal items.
 
     inputs : a folder, files, a glob, `@list.txt`, or several of these; a table also as a frame of pandas or polars,
-        vectors also as an array, (n, d).
-    kind : `image`, `table` or `vector`; by default it is guessed from the inputs.
+        messages also as a column of one or an array of texts, (n,), vectors also as an array, (n, d).
+    kind : `image`, `table`, `text` or `vector`; by default it is guessed from the inputs.
     preset : `fast`, `default` or `accurate`: a backbone and a number of neighbours, unless these are given.
     backbone : `lite0`, `lite1`, `lite2`, `timm/NAME`, the path of an ONNX file, or several joined by +;
-        precision : `auto`, `f32` or `bf16`.
+        precision : `auto`, `f32` or `bf16`.  For messages see `TextEmbedder`; by default `minilm+characters`, or
+        `characters` without the extra `text`.
     n_neighbors : number k of neighbours that a score averages over; by default the preset's, or 10 for groups, but
         no more than a tenth of the items (and 2 at least); 10 if the items are contaminated, 1 with centroids.
     false_alarm_rate : share of normal items that may be flagged; by default 0.01, or the smallest that the items
         support, 1 / (n + 1), if that is larger.
     normalize : `none`, `unit` or `root-unit`; by default what measures best with the backbone, none for vectors.  At
-        unit length distances rank as cosines do.  Not for tables.
+        unit length distances rank as cosines do.  Not for tables, nor for messages.
     index, recall, storage : how the items are searched and kept; see `KNNDetector`.
     memory_limit : such as `4GB`, how much memory the process may hold that is not the system's page cache: decides on
         the storage, and what does not fit is refused with the size needed.
@@ -75,15 +82,21 @@ def fit(
     contaminated : whether anomalies are among the items and are to be set aside; drop : their share, by default
         estimated; first_neighbors : see `KNNDetector`.
     groups : whether each subfolder is one item, a group of pictures without order.
+    column : of a table or JSON Lines, the one that holds messages; given, items are messages unless `kind` says
+        otherwise.
     id_column, drop_columns : of a table, the column that names its rows, and those that are not to be compared.
     cache : where embeddings are kept by content, None for nowhere; progress : called with (done, total).
     Items that cannot be read are left out; `Model.unreadable` lists them.
     Raises InputError if nothing is found or readable, or for options that do not go with the kind of items;
     ReferenceTooSmall, BackboneError."""
-    kind = guess_kind(inputs) if kind is None else kind
-    of_images = {"backbone": backbone is not None, "precision": precision != "auto", "groups": groups}
-    of_tables = {"an id column": id_column is not None, "a column to drop": len(drop_columns) > 0}
+    if kind is None:
+        kind = guess_kind(inputs) if column is None else Texts.name
+    of_texts = {"a column of messages": column is not None}
+    of_images = {"precision": precision != "auto", "groups": groups, "preset": preset != "default"}
+    of_columns = {"an id column": id_column is not None}
+    of_tables = {"a column to drop": len(drop_columns) > 0}
     of_vectors = {"normalize": normalize is not None, "whiten": bool(whiten)}
+    of_networks = {"backbone": backbone is not None}
     detector = KNNDetector(
         2 if n_neighbors is None else n_neighbors,
         false_alarm_rate=false_alarm_rate,
@@ -99,7 +112,7 @@ def fit(
     )
     chosen = get_preset(preset).for_groups() if groups else get_preset(preset)
     if kind == "image":
-        _refuse(kind, of_tables)
+        _refuse(kind, {**of_tables, **of_columns, **of_texts})
         if groups and whiten:
             raise InputError("groups are not whitened: leave out whiten, or groups")
         embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
@@ -111,16 +124,30 @@ def fit(
         by_preset = whiten is None and not contaminated and not groups
         return _fit(images, images.find(inputs), detector, chosen, n_neighbors, by_preset, progress)
     if kind == "table":
-        _refuse(kind, {"preset": preset != "default", **of_images, **of_vectors})
+        _refuse(kind, {**of_images, **of_networks, **of_vectors, **of_texts})
         table = read_table(inputs, id_column=id_column, drop=drop_columns, progress=progress)
         tables = Tables.learn(table, id_column)
         detector.set_params(scale_columns=True, categorical_columns=tables.embedder.categorical)
         return _fit(tables, table, detector, chosen, n_neighbors, False, progress)
+    if kind == "text":
+        _refuse(kind, {**of_images, **of_vectors, **of_tables})
+        texts = Texts(_text_embedder(backbone, cache), column, id_column)
+        return _fit(texts, texts.find(inputs, progress), detector, chosen, n_neighbors, False, progress)
     if kind == "vector":
-        _refuse(kind, {"preset": preset != "default", **of_images, **of_tables})
+        _refuse(kind, {**of_images, **of_networks, **of_tables, **of_columns, **of_texts})
         vectors = read_vectors(inputs)
         return _fit(Vectors(vectors.vectors.shape[1]), vectors, detector, chosen, n_neighbors, False, progress)
     raise InputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+
+
+def _text_embedder(backbone: str | None, cache: Cache | None) -> TextEmbedder:
+    """Make the embedder of a name, or the best that this installation has, saying what it lacks."""
+    if backbone is not None:
+        return TextEmbedder(text_backbone_from_any_folder(backbone), cache=cache)
+    name, lacking = choose_text_backbone()
+    if lacking:
+        logger.info(lacking)
+    return TextEmbedder(name, cache=cache)
 
 
 def _refuse(kind: str, given: Mapping[str, bool]) -> None:

@@ -51,10 +51,10 @@ def find_rivals(vectors: Vectors, plain: Vectors, data: ClassFolders, watch: Wat
     Returns them, and a line for each that is left out."""
     pixels = read_pixels([item.path for item in data.items], watch)
     rivals = [
-        Rival("OC-SVM", False, vectors, _one_class_svm),
+        Rival("OC-SVM", False, vectors, one_class_svm),
         Rival("Isolation Forest", True, vectors, _isolation_forest),
         Rival("LOF", False, vectors, _local_outlier_factor),
-        Rival("Mahalanobis, Ledoit-Wolf", False, vectors, _mahalanobis),
+        Rival("Mahalanobis, Ledoit-Wolf", False, vectors, mahalanobis),
         Rival(f"pixels, k = {PIXEL_NEIGHBORS}", False, pixels, _pixel_neighbors),
     ]
     if without := without_deep_svdd():
@@ -69,7 +69,8 @@ def without_deep_svdd() -> list[str]:
     return []
 
 
-def _one_class_svm(reference: Vectors, queries: Vectors, seed: int) -> Scores:
+def one_class_svm(reference: Vectors, queries: Vectors, seed: int) -> Scores:
+    """Fit scikit-learn's one-class SVM on the reference rows, (n, d), and score the query rows, (m, d)."""
     from sklearn.svm import OneClassSVM
 
     return -flat(OneClassSVM().fit(reference).score_samples(queries))
@@ -88,7 +89,8 @@ def _local_outlier_factor(reference: Vectors, queries: Vectors, seed: int) -> Sc
     return -flat(fitted.score_samples(queries))
 
 
-def _mahalanobis(reference: Vectors, queries: Vectors, seed: int) -> Scores:
+def mahalanobis(reference: Vectors, queries: Vectors, seed: int) -> Scores:
+    """Score query rows, (m, d), by the Mahalanobis distance to the reference rows, (n, d), shrunk by Ledoit and Wolf."""
     from sklearn.covariance import LedoitWolf
 
     fitted = LedoitWolf().fit(reference.astype(np.float64))

@@ -84,7 +84,7 @@ def check(protocol: str, settings: Settings, rivals: bool, output: Path) -> None
     if protocol != BACKBONES and len(settings.backbones) > 1:
         raise InputError(f"{protocol} takes one backbone, got {len(settings.backbones)}; use the protocol {BACKBONES}")
     if rivals and protocol not in WITH_RIVALS:
-        raise InputError(f"{protocol} has no rivals to run; --rivals goes with {', '.join(WITH_RIVALS)}, tabular")
+        raise InputError(f"{protocol} has no rivals to run; --rivals goes with {', '.join(WITH_RIVALS)}, tabular, text")
 
 
 def check_output(output: Path) -> None:

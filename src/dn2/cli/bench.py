@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from dn2.bench.result import Result
     from dn2.store.results import Row
 
-# What a table has no use for.
-OF_PICTURES = ("classes", "normal", "preset", "backbone", "normalize", "precision", "cache")
+# What tables and messages have no use for.
+OF_PICTURES = ("classes", "normal", "preset", "backbone", "normalize", "precision")
 
 
 class Protocol(StrEnum):
@@ -42,6 +42,7 @@ class Protocol(StrEnum):
     neighbors = "neighbors"
     backbones = "backbones"
     tabular = "tabular"
+    text = "text"
 
 
 class Figure(StrEnum):
@@ -59,7 +60,8 @@ def bench(
         typer.Argument(
             metavar="DATA",
             help="A folder of train/CLASS/ and test/CLASS/, or of CLASS/, or of good/ and defects. For tabular, a "
-            "folder of .npz files or one: X, and y that is 1 for an anomaly.",
+            "folder of .npz files or one: X, and y that is 1 for an anomaly. For text, a folder of .csv and .jsonl "
+            "files or one: text, and label that is 1, spam or oos for an anomaly.",
             show_default=False,
         ),
     ],
@@ -90,7 +92,7 @@ def bench(
         typer.Option(
             min=1,
             help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items; "
-            "2 for tables.",
+            "2 for tables and messages.",
             show_default=False,
         ),
     ] = None,
@@ -106,7 +108,7 @@ def bench(
     ] = None,
     cache: CacheOption = True,
 ) -> None:
-    """Run one of the paper's protocols on folders of classes, or on tables: CSV, a Markdown table, a figure."""
+    """Run one of the paper's protocols on folders of classes, on tables or on messages: CSV, a Markdown table, a figure."""
     from dn2.bench.data import find_classes
     from dn2.bench.run import Settings, check, check_output, run, write
     from dn2.bench.table import to_markdown
@@ -118,9 +120,13 @@ def bench(
     if report is not None:
         check_page(report)
     if protocol == Protocol.tabular:
-        _refuse(context, OF_PICTURES)
+        _refuse(context, protocol, "tables", (*OF_PICTURES, "cache"))
         check_output(output)
         result = _run_tabular(data, neighbors, seeds, rivals)
+    elif protocol == Protocol.text:
+        _refuse(context, protocol, "messages", OF_PICTURES)
+        check_output(output)
+        result = _run_text(data, neighbors, seeds, rivals, cache)
     else:
         settings = Settings.of(protocol, preset, backbone or (), neighbors, normalize, precision)
         check(protocol, settings, rivals, output)
@@ -149,12 +155,22 @@ def _run_tabular(data: Path, neighbors: int | None, seeds: int, rivals: bool) ->
     return tabular(read_sets(data, k), methods, notes, seeds=seeds, watch=progress)
 
 
-def _refuse(context: typer.Context, names: Sequence[str]) -> None:
-    """Raise InputError for options of pictures that the user gave for a table; names : of the parameters."""
+def _run_text(data: Path, neighbors: int | None, seeds: int, rivals: bool, cache: bool) -> Result:
+    from dn2.bench.text import N_NEIGHBORS, text
+    from dn2.bench.text_data import read_text_sets
+    from dn2.cli.progress import progress
+
+    k = N_NEIGHBORS if neighbors is None else neighbors
+    sets = read_text_sets(data, k)
+    return text(sets, k, rivals, seeds=seeds, cache=open_cache(cache), watch=progress)
+
+
+def _refuse(context: typer.Context, protocol: Protocol, works_on: str, names: Sequence[str]) -> None:
+    """Raise InputError for options of pictures that the user gave for something else; names : of the parameters."""
     from dn2.errors import InputError
 
     sources = {name: context.get_parameter_source(name) for name in names}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
         options = [parameter.opts[0] for parameter in context.command.params if parameter.name in given]
-        raise InputError(f"{Protocol.tabular} works on tables: {', '.join(options)} can only be given for pictures")
+        raise InputError(f"{protocol} works on {works_on}: {', '.join(options)} can only be given for pictures")

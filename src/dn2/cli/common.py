@@ -36,6 +36,7 @@ class KindName(StrEnum):
 
     image = "image"
     table = "table"
+    text = "text"
     vector = "vector"
 
 
@@ -65,8 +66,8 @@ class Storage(StrEnum):
 
 
 INPUTS = (
-    "A folder (searched recursively), files, a glob, or @list.txt; several are allowed. Pictures, or the rows of .csv, "
-    ".tsv and .parquet, or vectors in .npy, .npz and .safetensors."
+    "A folder (searched recursively), files, a glob, or @list.txt; several are allowed. Pictures; messages in "
+    ".txt, one a line, and .jsonl; the rows of .csv, .tsv and .parquet; or vectors in .npy, .npz and .safetensors."
 )
 InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)]
 ModelArgument = Annotated[

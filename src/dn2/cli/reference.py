@@ -40,7 +40,12 @@ def fit(
         PresetName, typer.Option(help="Backbone and number of neighbours, where they are not given.")
     ] = PresetName.default,
     backbone: Annotated[
-        str | None, typer.Option(help=f"{BACKBONES} Default: the preset's.", show_default=False)
+        str | None,
+        typer.Option(
+            help=f"{BACKBONES} Default: the preset's. For messages minilm, characters, the name or folder of a "
+            "language model, or one joined with characters: minilm+characters, the default.",
+            show_default=False,
+        ),
     ] = None,
     neighbors: Annotated[
         int | None,
@@ -89,8 +94,15 @@ def fit(
         ),
     ] = None,
     groups: Annotated[bool, typer.Option("--groups", help="Each subfolder is one item: a group of pictures.")] = False,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="The column that holds messages. Default: the only one of text.", show_default=False
+        ),
+    ] = None,
     id_column: Annotated[
-        str | None, typer.Option("--id", metavar="COLUMN", help="The column that names rows.", show_default=False)
+        str | None,
+        typer.Option("--id", metavar="COLUMN", help="The column that names rows or messages.", show_default=False),
     ] = None,
     drop_column: Annotated[
         list[str] | None,
@@ -123,6 +135,7 @@ def fit(
             drop=drop,
             first_neighbors=first_neighbors,
             groups=groups,
+            column=column,
             id_column=id_column,
             drop_columns=drop_column or (),
             cache=open_cache(cache),

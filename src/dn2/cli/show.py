@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dn2.neighbors.metrics import Evaluation
-from dn2.report.words import describe_model, explain, one_in
+from dn2.report.words import describe_model, explain, one_in, say
 from dn2.store.results import Results, Row
 
 ROWS_SHOWN = 20
@@ -36,9 +36,7 @@ def results_table(results: Results, console: Console) -> None:
     table.add_column("anomaly score", justify="right")
     table.add_column("p-value", justify="right")
     table.add_column("anomaly")
-    of_tables = any(row.columns for row in shown)
-    why = "what makes it strange (share); nearest normal rows (distance)" if of_tables else NEAREST
-    table.add_column(why, overflow="fold")
+    table.add_column(_heading(shown), overflow="fold")
     for row in shown:
         mark = "[bold red]yes[/]" if row.is_anomaly else "no"
         table.add_row(escape(row.item), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row))
@@ -52,6 +50,12 @@ def results_table(results: Results, console: Console) -> None:
         console.print(f"... and {len(results.unreadable) - ROWS_SHOWN:,} more that could not be read")
 
 
+def _heading(rows: Sequence[Row]) -> str:
+    if any(row.columns for row in rows):
+        return "what makes it strange (share); nearest normal rows (distance)"
+    return "message; nearest normal message (distance)" if any(row.text for row in rows) else NEAREST
+
+
 def _by_score(row: Row) -> float:
     return -(row.anomaly_score or 0.0)
 
@@ -63,6 +67,10 @@ def _evidence(row: Row) -> str:
     if row.columns:
         strange = [one for one in row.columns[:COLUMNS_SHOWN] if one.share >= SHARE_SHOWN]
         return f"{'; '.join(escape(explain(one)) for one in strange)}; {_neighbors(row)}"
+    if row.text:
+        near = zip(row.text.neighbors[:1], row.neighbors, strict=False)
+        beside = "".join(f"; {say(text)} ({one.distance:.3g})" for text, one in near)
+        return escape(f"{say(row.text.value)}{beside}")
     return _neighbors(row)
 
 

@@ -44,9 +44,13 @@ class CsvFile:
     delimiter: str
 
     def read(
-        self, names: Collection[str], text: Collection[str], progress: Progress | None = None
+        self,
+        names: Collection[str],
+        text: Collection[str],
+        progress: Progress | None = None,
+        verbatim: Collection[str] = (),
     ) -> tuple[dict[str, Column | None], int, Errors]:
-        """Read the columns asked for; those in `text` as text.
+        """Read the columns asked for; those in `text` as text, those in `verbatim` exactly as they are written.
 
         progress : called with the rows read and how many there will be, by the bytes read so far.
         Returns the columns, None for one that turned out to be text after it had been read as numbers, the number of
@@ -55,7 +59,9 @@ class CsvFile:
         comma = self.delimiter in DECIMAL_COMMA
         marks = frozenset(".,") if comma else frozenset(".")
         growing = {
-            name: _Growing(frozenset() if name in text else marks, comma) for name in self.names if name in names
+            name: _Growing(frozenset() if name in text else marks, comma, name in verbatim)
+            for name in self.names
+            if name in names
         }
         places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
         n_rows, errors, size = 0, {}, self.path.stat().st_size
@@ -115,14 +121,19 @@ class _Growing:
     """One column, piece by piece.
 
     marks : the decimal marks with which all cells so far are numbers; without any left, the column is text.
-    comma : whether numbers among texts may have a decimal comma, which is written as a point then."""
+    comma : whether numbers among texts may have a decimal comma, which is written as a point then.
+    verbatim : whether cells are kept as they are written, whatever they say."""
 
     marks: frozenset[str]
     comma: bool
+    verbatim: bool = False
     pieces: list[Column] = field(default_factory=list)
     lost: bool = False
 
     def add(self, cells: Sequence[str]) -> None:
+        if self.verbatim:
+            self.pieces.append(np.array(cells, dtype=object))
+            return
         read = {mark: numbers for mark in self.marks if (numbers := _numbers(cells, mark)) is not None}
         if self.marks and not read and self.pieces:
             self.lost = True

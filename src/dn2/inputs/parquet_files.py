@@ -26,9 +26,9 @@ class ParquetFile:
     names: list[str]
 
     def read(
-        self, names: Collection[str], text: Collection[str], progress: object = None
+        self, names: Collection[str], text: Collection[str], progress: object = None, verbatim: Collection[str] = ()
     ) -> tuple[dict[str, Column | None], int, dict[int, str]]:
-        """Read the columns asked for; those in `text` as text.
+        """Read the columns asked for; those in `text` or `verbatim` as text.
 
         Returns the columns, the number of rows, and no errors: a row of Parquet is whole.  It takes no time worth a
         progress.
@@ -44,7 +44,7 @@ class ParquetFile:
                 table = file.read(columns=[file.schema_arrow.names[place] for place in some])
                 for name, values in zip([self.names[place] for place in some], table.columns, strict=True):
                     column = self._column(values, name)
-                    columns[name] = as_texts(column) if name in text else column
+                    columns[name] = as_texts(column) if name in text or name in verbatim else column
         return columns, n_rows, {}
 
     def _column(self, values: Any, name: str) -> Column:

@@ -52,6 +52,7 @@ def read_table(
     *,
     id_column: str | None = None,
     text: Collection[str] = (),
+    verbatim: Collection[str] = (),
     drop: Collection[str] = (),
     only: Collection[str] | None = None,
     progress: Progress | None = None,
@@ -61,12 +62,13 @@ def read_table(
     id_column : names the rows, and is no column then.  Without it, rows are named by their file and number, or by the
         labels of a frame of pandas where they tell rows apart.
     text : columns to keep as text, whatever they hold; names of no column are passed over.
+    verbatim : columns of which every cell is kept as it is written, `NA` and `?`, too, which elsewhere are missing.
     drop : columns to leave out; only : columns to read where they are there, and no others.
     progress : called with the rows of a CSV file that are read, and how many there are, about.
 
     Files must have the same columns, in any order; a column that is text in one of them is text in all.
     Raises InputError for files that are no tables or do not fit each other, and for a column that is not there."""
-    as_text = {*text, *([] if id_column is None else [id_column])}
+    as_text = {*text, *verbatim, *([] if id_column is None else [id_column])}
     if is_frame(inputs):
         columns, defaults, others = read_frame(inputs, id_column, as_text, drop, only)
         nowhere = [""] * len(defaults)
@@ -77,11 +79,18 @@ def read_table(
         known = list(dict.fromkeys(name for file in files for name in file.names))
         chosen = choose_names(known, id_column, drop, only)
         others = [name for name in known if name not in set(chosen)]
-        table = replace(_read_files(items, files, chosen, as_text, progress), passed_over=others)
+        table = replace(_read_files(items, files, chosen, as_text, set(verbatim), progress), passed_over=others)
     return table if id_column is None else _named_by(table, id_column)
 
 
-def _read_files(items: list[Item], files: Files, chosen: list[str], text: set[str], progress: Progress | None) -> Table:
+def _read_files(
+    items: list[Item],
+    files: Files,
+    chosen: list[str],
+    text: set[str],
+    verbatim: set[str],
+    progress: Progress | None,
+) -> Table:
     _check_same_columns(files, set(chosen))
     digests = [sha256_of(file.path) for file in files]
     parts: list[dict[str, Column | None]] = []
@@ -89,7 +98,7 @@ def _read_files(items: list[Item], files: Files, chosen: list[str], text: set[st
     errors: dict[int, str] = {}
     counts: list[int] = []
     for item, file in zip(items, files, strict=True):
-        columns, n_rows, failed = file.read(chosen, text, progress)
+        columns, n_rows, failed = file.read(chosen, text, progress, verbatim)
         text = text | {name for name, column in columns.items() if column is None or column.dtype == object}
         errors.update({len(names) + row: reason for row, reason in failed.items()})
         names += [f"{item.name}:{row}" for row in range(1, n_rows + 1)]

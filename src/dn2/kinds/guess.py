@@ -12,13 +12,15 @@ from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
 from dn2.inputs.frames import is_frame
 from dn2.inputs.tables import TABLE_SUFFIXES
+from dn2.inputs.texts import PLAIN_SUFFIXES, is_column_of_texts
 from dn2.inputs.vectors import VECTOR_SUFFIXES, has_vectors
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Kind
 from dn2.kinds.tables import Tables
+from dn2.kinds.texts import Texts
 from dn2.kinds.vectors import Vectors
 
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Tables, Vectors)}
+KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Tables, Texts, Vectors)}
 
 
 def guess_kind(inputs: Any) -> str:
@@ -26,6 +28,8 @@ def guess_kind(inputs: Any) -> str:
     holds images.
 
     Raises InputError for inputs of several kinds, and for a Parquet file that cannot be read."""
+    if is_column_of_texts(inputs):
+        return Texts.name
     if isinstance(inputs, np.ndarray):
         return Vectors.name
     if is_frame(inputs):
@@ -46,13 +50,16 @@ def _of_path(path: str) -> str:
             suffix = os.path.splitext(name)[1].lower()
             if suffix in SUFFIXES:
                 return Images.name
-            if suffix in TABLE_SUFFIXES | VECTOR_SUFFIXES:
+            if suffix in TABLE_SUFFIXES | VECTOR_SUFFIXES | PLAIN_SUFFIXES:
                 found.add(_of_file(os.path.join(folder, name)))
-    return found.pop() if len(found) == 1 else Images.name
+    others = found - {Texts.name} or found  # a note beside tables is none of them
+    return others.pop() if len(others) == 1 else Images.name
 
 
 def _of_file(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix in VECTOR_SUFFIXES or (suffix == ".parquet" and os.path.isfile(path) and has_vectors(path)):
         return Vectors.name
+    if suffix in PLAIN_SUFFIXES:
+        return Texts.name
     return Tables.name if suffix in TABLE_SUFFIXES else Images.name

@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.golden import TOLERANCE, largest_error, make_pictures
+from dn2.embed.golden import TOLERANCE, make_pictures
 from dn2.embed.images import SUFFIXES
 from dn2.embed.pipeline import Embedded
 from dn2.embedding import Progress, embed, embed_items, unreadable_members
-from dn2.errors import NotReproducible
 from dn2.inputs.files import Inputs, Item, find_again, find_groups, find_items
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
+from dn2.kinds.reproduced import check_reproduced
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
@@ -174,36 +174,18 @@ class Images:
         """Restore the network, which must embed here as it did, and the thumbnails."""
         recorded = files.manifest["embedder"]
         embedder = ImageEmbedder(recorded["backbone"], precision=recorded["precision"], cache=cache)
-        _check_embedder(embedder, files.manifest, files.arrays("golden"))
+        golden = files.arrays("golden")
+        check_reproduced(
+            embedder.as_dict(),
+            files.manifest,
+            lambda: embedder.embed_pictures(PackedBytes(golden["data"], golden["ends"])),
+            golden["embeddings"],
+            "pictures",
+            "fit again here, or fit with --precision f32 for a model that moves between machines",
+        )
         packed = zip(files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends"), strict=True)
         thumbnails = Gathered.all([PackedBytes(data, ends) for data, ends in packed])
         if len(thumbnails) != kept.stored:
             raise ValueError(f"{len(thumbnails)} thumbnails for {kept.stored} items")
         groups = files.manifest.get("groups")
         return cls(embedder, None if groups is None else Pooling(**groups), thumbnails.only(kept.places))
-
-
-def _check_embedder(
-    embedder: ImageEmbedder, manifest: Mapping[str, Any], golden: Mapping[str, np.ndarray[Any, Any]]
-) -> None:
-    """Refuse a backbone that is not the recorded one, or that embeds the golden pictures otherwise here."""
-    recorded = manifest["embedder"]
-    here = embedder.as_dict()
-    if here["digest"] != recorded["digest"]:
-        raise NotReproducible(
-            f"the backbone {embedder.backbone} is not the one that the model was made with: its digest must be "
-            f"{recorded['digest']}, got {here['digest']}; restore that version or fit again"
-        )
-    if here["preprocessing"] != recorded["preprocessing"]:
-        raise NotReproducible(
-            f"this dn2 prepares pictures as {here['preprocessing']}, the model was made with "
-            f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
-        )
-    embeddings = embedder.embed_pictures(PackedBytes(golden["data"], golden["ends"]))
-    error = largest_error(embeddings, golden["embeddings"])
-    if not error <= manifest["golden_tolerance"]:
-        raise NotReproducible(
-            f"this machine does not reproduce the model's embeddings: its golden pictures differ by {error:.2g}, "
-            f"at most {manifest['golden_tolerance']:g} is accepted in {recorded['precision']}; "
-            "fit again here, or fit with --precision f32 for a model that moves between machines"
-        )

@@ -1,4 +1,4 @@
-"""What rows of tables and vectors share: they come all at once, each readable or with an error."""
+"""What rows of tables, vectors and messages share: they come all at once, each readable or with an error."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.inputs.tables import Table
+from dn2.inputs.texts import TextRows
 from dn2.inputs.vectors import VectorRows
 from dn2.kinds.kind import Batch, ReferenceItem
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.store.results import Row
 
-Rows = Table | VectorRows
+Rows = Table | VectorRows | TextRows
 
 ROWS_AT_ONCE = 8_192
 
@@ -26,13 +27,14 @@ def in_batches(
     errors: Mapping[int, str],
     embed: Callable[[Positions], tuple[Vectors, Any]],
     progress: Progress | None,
+    at_once: int = ROWS_AT_ONCE,
 ) -> Iterator[Batch]:
     """Embed rows in order, so many at a time.
 
     errors : by row, why it cannot be read; embed : gives the vectors of the others, and what explains them."""
     n = len(names)
-    for start in range(0, n, ROWS_AT_ONCE):
-        stop = min(start + ROWS_AT_ONCE, n)
+    for start in range(0, n, at_once):
+        stop = min(start + at_once, n)
         rows = np.array([row for row in range(start, stop) if row not in errors], np.int64)
         failed = {row - start: errors[row] for row in range(start, stop) if row in errors}
         vectors, source = embed(rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -23,11 +23,8 @@ class Contributions:
     rows : those that could be read."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        explained = [place for place, row in enumerate(rows) if row.columns]
-        explained.sort(key=lambda place: -(rows[place].anomaly_score or 0))
         self._rows = rows
-        self._places = explained[:MOST_EXPLAINED]
-        self._left_out = len(explained) - len(self._places)
+        self._places, self._left_out = strangest(rows, lambda row: bool(row.columns))
         self._shortened = 0
 
     def data(self) -> dict[str, Any] | None:
@@ -79,6 +76,13 @@ class Contributions:
         short = shortened(text, LONGEST_VALUE)
         self._shortened += short is not text
         return short
+
+
+def strangest(rows: Sequence[Row], has: Callable[[Row], bool]) -> tuple[list[int], int]:
+    """List the places of the most anomalous of the rows that have something to show, and count the others."""
+    found = [place for place, row in enumerate(rows) if has(row)]
+    found.sort(key=lambda place: -(rows[place].anomaly_score or 0))
+    return found[:MOST_EXPLAINED], max(0, len(found) - MOST_EXPLAINED)
 
 
 def shortened(text: str, longest: int) -> str:

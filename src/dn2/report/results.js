@@ -80,6 +80,20 @@ function contributions(item) {
     { column: name[column[from + i]], share: one, value: value[from + i], near: near[from + i] }));
 }
 
+const said = new Map((data.texts?.items ?? []).map((item, i) => [item, i]));
+
+// What a message says, the words marked that none of its neighbours has.
+function message(item) {
+  const place = said.get(item), fresh = new Set(data.texts.new[place]);
+  const parts = data.texts.value[place].split(/([\p{L}\p{N}\p{M}_]+)/u);
+  return make("span", { class: "message text" }, ...parts.map((part) => (fresh.has(part) ? make("mark", {}, part) : part)));
+}
+
+function quote([place, distance]) {
+  const text = data.texts.reference[place] ?? reference.name[place];
+  return make("span", { class: "quote" }, make("span", { class: "message text" }, text), ` (${number(distance)})`);
+}
+
 function cell(value, name = "span") {
   return value === null ? make(name, { class: "missing" }, "missing") : make(name, { class: "text" }, String(value ?? ""));
 }
@@ -105,12 +119,15 @@ function nearest(one) {
   return make("span", { class: "near" }, make("span", { class: "text" }, reference.name[one[0]]), ` (${number(one[1])}) `);
 }
 
-// What a card shows: pictures, or the columns that make a row strange, or else what is nearest.
+// What a card shows: pictures, what a message and the nearest say, or the columns that make a row strange, or else what is nearest.
 function evidence(item) {
   const near = neighbors(item).slice(0, 3);
   if (items.pictures) {
     const beside = near.map((one) => neighborPicture(one, number(one[1])));
     return make("span", { class: "strip" }, itemPicture(item, words.item), ...beside);
+  }
+  if (said.has(item)) {
+    return make("span", { class: "reasons" }, message(item), make("span", { class: "column" }, "nearest"), quote(near[0]));
   }
   const strange = contributions(item).slice(0, 3).filter(({ share }, i) => !i || share >= 0.05);
   return strange.length
@@ -154,11 +171,16 @@ function inOrder(sort) {
   return sorted[sort];
 }
 
+// What the search looks through: the name, and what a message says.
+function searched(item) {
+  return `${items.name[item]} ${said.has(item) ? data.texts.value[said.get(item)] : ""}`.toLowerCase();
+}
+
 function choose() {
   const wanted = at("search").value.trim().toLowerCase(), kind = at("filter").value;
   state.order = inOrder(at("sort").value).filter((item) =>
     (kind === "all" || (kind === "anomalous") === isAnomalous(item)) &&
-    (!wanted || items.name[item].toLowerCase().includes(wanted)));
+    (!wanted || searched(item).includes(wanted)));
   state.shown = 0;
   at("gallery").replaceChildren();
   at("count").textContent = `${whole(state.order.length)} of ${whole(items.name.length)} match`;
@@ -317,6 +339,16 @@ function besideColumns(item, listed) {
     + "which is the anomaly score. Those of all columns add up to 100 %; up to five are listed.")];
 }
 
+function besideTexts(item) {
+  const rows = neighbors(item).map((one) => make("tr", {}, make("th", { scope: "row", class: "text" }, reference.name[one[0]]),
+    make("td", { class: "message text" }, data.texts.reference[one[0]] ?? ""),
+    make("td", { class: "number" }, number(one[1], 4))));
+  const heading = (text, more) => make("th", { scope: "col", ...more }, text);
+  const head = [make("tr", {}, heading("name"), heading("message"), heading("distance", { class: "number" }))];
+  return [make("p", {}, message(item)), make("p", { class: "quiet" }, "Marked are the words that none of its neighbours has."),
+    make("h3", {}, words.neighbors), tableOf(words.neighbors, head, rows)];
+}
+
 function besideNames(item) {
   const rows = neighbors(item).map(([place, distance]) => make("tr", {},
     make("td", { class: "text" }, reference.name[place]), make("td", { class: "number" }, number(distance, 4))));
@@ -330,7 +362,7 @@ function open(place) {
   if (item === undefined) return;
   state.open = place;
   const listed = contributions(item);
-  const beside = items.pictures ? besidePictures(item) : listed.length ? besideColumns(item, listed) : besideNames(item);
+  const beside = items.pictures ? besidePictures(item) : said.has(item) ? besideTexts(item) : listed.length ? besideColumns(item, listed) : besideNames(item);
   const body = [make("p", {}, verdict(item)), ...beside];
   const members = items.members ? items.members[item] : [];
   if (members.length) {

@@ -15,6 +15,7 @@ import numpy as np
 from dn2.neighbors.conformal import Scores, last_rank
 from dn2.report.contributions import Contributions, shortened
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
+from dn2.report.wordings import Wordings
 from dn2.store.results import Member, Results, Row
 
 # What keeps the file small: the most anomalous items and their neighbours have pictures.
@@ -108,6 +109,7 @@ class _Columns:
         self._rows = [row for row in results if row.error is None]
         self._reference: dict[str, int] = {}
         self._contributions = Contributions(self._rows)
+        self._wordings = Wordings(self._rows)
         self._shortened = 0
         self._without_picture = 0
 
@@ -136,6 +138,7 @@ class _Columns:
                 "members": members,
             },
             "columns": self._contributions.data(),
+            "texts": self._wordings.data(self._reference),
             "errors": [[self._short(row.item), row.error] for row in self._results.unreadable[:MOST_ERRORS]],
             "lost": len(self._results.unreadable),
             "map": self._map(),
@@ -177,7 +180,7 @@ class _Columns:
             )
         if len(self._results.unreadable) > MOST_ERRORS:
             words.append(f"Of what could not be read the first {MOST_ERRORS:,} are listed.")
-        return words + self._contributions.left_out()
+        return words + self._contributions.left_out() + self._wordings.left_out()
 
     def _choose(self) -> tuple[list[int], list[str]]:
         """Choose whose pictures the page holds, the most anomalous first: places of items, names of reference items."""

@@ -22,7 +22,7 @@ def one_in(rate: float) -> str:
 def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name what a model is made of; about : what `Model.describe` returns."""
     calibration, detector = about["calibration"], about["detector"]
-    seen = {"image": _images, "table": _table, "vector": _vectors}[about["kind"]]
+    seen = {"image": _images, "table": _table, "text": _texts, "vector": _vectors}[about["kind"]]
     rows = [
         *seen(about),
         ("neighbours", str(detector["n_neighbors"])),
@@ -72,6 +72,18 @@ def _table(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows + [("columns left out", list_left_out(left_out))] * bool(left_out)
 
 
+def _texts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    embedder = about["embedder"]
+    window = "" if embedder["window"] is None else f", {embedder['window']} tokens at once"
+    column = "" if about["column"] is None else f", the column {about['column']}"
+    named = "" if about["id_column"] is None else f", named by {about['id_column']}"
+    return [
+        ("kind", f"messages{column}{named}"),
+        ("reference items", f"{about['calibration']['n_reference']:,}"),
+        ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features{window})"),
+    ]
+
+
 def _vectors(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     detector = about["detector"]
     return [
@@ -92,6 +104,12 @@ def explain(one: Contribution) -> str:
     """Say what a column of a row adds to its strangeness: its value, those of its neighbours, its share."""
     near = ", ".join(map(cell_in_words, dict.fromkeys(one.neighbors)))
     return f"{one.column} {cell_in_words(one.value)} beside {near} ({one.share:.0%})"
+
+
+def say(text: str, longest: int = 120) -> str:
+    """Write a message for a person in one line, cut if it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 2]} …"
 
 
 def cell_in_words(value: Any) -> str:

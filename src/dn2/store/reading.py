@@ -11,7 +11,7 @@ from typing import Any
 
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
-from dn2.store.results import COLUMNS, Contribution, Member, Neighbor, Row, choose_by_ending
+from dn2.store.results import COLUMNS, Contribution, Member, Neighbor, Row, Wording, choose_by_ending
 
 Record = Mapping[str, Any]
 
@@ -79,7 +79,8 @@ def _row(record: Any, where: str) -> Row:
         if score is not None and p_value is not None and not (score >= 0 and 0 < p_value <= 1):
             raise ValueError(f"a score of {score:g} with a p-value of {p_value:g}")
         neighbors = tuple(_neighbor(one) for one in _listed(record["neighbors"]) or ())
-        return Row(_text(record["item"]), score, p_value, flag, neighbors, error, _members(record), _columns(record))
+        members, columns, text = _members(record), _columns(record), _wording(record)
+        return Row(_text(record["item"]), score, p_value, flag, neighbors, error, members, columns, text)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: not as dn2 writes it ({error})") from error
 
@@ -109,6 +110,14 @@ def _columns(record: Record) -> tuple[Contribution, ...] | None:
         )
         for one in found
     )
+
+
+def _wording(record: Record) -> Wording | None:
+    found = _listed(record.get("text"))
+    if not found:
+        return None
+    words, neighbors = (tuple(map(_text, found[name])) for name in ("new_words", "neighbors"))
+    return Wording(_text(found["value"]), words, neighbors)
 
 
 def _share(value: Any) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
-MORE_COLUMNS = ("members", "columns")  # where items are groups, or rows of a table
+MORE_COLUMNS = ("members", "columns", "text")  # where items are groups, rows of a table, or messages
 EVIDENCE = ("neighbors", *MORE_COLUMNS)
 
 
@@ -58,6 +58,16 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class Wording:
+    """What a message says: value, as far as it is shown; the words that none of its neighbors has, in order; and what
+    these say, in their order."""
+
+    value: str
+    new_words: tuple[str, ...]
+    neighbors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """The verdict on one item.
 
@@ -65,7 +75,8 @@ class Row:
     neighbors : nearest first.
     members : of a group, those that pull it away most, first; then those that could not be read.  None for a single
         item.
-    columns : of a row of a table, those that make it most anomalous, first.  None for anything else."""
+    columns : of a row of a table, those that make it most anomalous, first.  None for anything else.
+    text : of a message, what it and its neighbors say.  None for anything else."""
 
     item: str
     anomaly_score: float | None = None
@@ -75,11 +86,12 @@ class Row:
     error: str | None = None
     members: tuple[Member, ...] | None = None
     columns: tuple[Contribution, ...] | None = None
+    text: Wording | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the columns of the results file, evidence as lists of dictionaries."""
+        """Return the columns of the results file, evidence as dictionaries or lists of them."""
         neighbors = [{"item": one.item, "distance": one.distance} for one in self.neighbors]
-        record = {
+        record: dict[str, Any] = {
             "item": self.item,
             "anomaly_score": self.anomaly_score,
             "p_value": self.p_value,
@@ -89,7 +101,7 @@ class Row:
         }
         for name in MORE_COLUMNS:
             if (evidence := getattr(self, name)) is not None:
-                record[name] = [asdict(one) for one in evidence]
+                record[name] = [asdict(one) for one in evidence] if isinstance(evidence, tuple) else asdict(evidence)
         return record
 
 
@@ -120,7 +132,8 @@ class Results:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the results file; those of groups have `members`, too, those of tables `columns`."""
+        """The columns of the results file; those of groups have `members`, too, those of tables `columns`, those of
+        messages `text`."""
         more = (name for name in MORE_COLUMNS if any(getattr(row, name) is not None for row in self.rows))
         return (*COLUMNS, *more)
 

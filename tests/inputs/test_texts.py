@@ -1,0 +1,167 @@
+"""Reading messages: text files, JSON Lines, tables, columns in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from dn2.errors import InputError
+from dn2.inputs import texts
+from dn2.inputs.texts import read_texts
+
+
+def write(path: Path, content: str | bytes) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def write_jsonl(path: Path, *records: Any) -> str:
+    return write(path, "".join(f"{json.dumps(record)}\n" for record in records))
+
+
+def test_a_text_file_has_a_message_a_line_and_blank_lines_are_none(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("m.txt"), "\ufeffone\r\n\r\n  \ntwo, and more\nlast")
+    found = read_texts("m.txt")
+    assert found.texts == ["one", "two, and more", "last"]
+    assert found.names == ["m.txt:1", "m.txt:4", "m.txt:5"]
+    assert found.errors == {}
+    assert found.paths == ["m.txt"] * 3
+    assert len(set(found.digests)) == 1
+
+
+def test_text_files_in_a_folder_are_a_message_each(tmp_path: Path) -> None:
+    write(tmp_path / "mails/b.txt", "second\nline\n")
+    write(tmp_path / "mails/a/a.txt", "first")
+    write(tmp_path / "mails/c.txt", "")
+    found = read_texts(tmp_path / "mails")
+    assert found.names == ["a/a.txt", "b.txt", "c.txt"]
+    assert found.texts == ["first", "second\nline", ""]
+
+
+def test_a_line_that_is_no_utf_8_keeps_its_byte_for_the_error(tmp_path: Path) -> None:
+    found = read_texts(write(tmp_path / "m.txt", b"fine\ncaf\xe9\nfine again\n"))
+    assert found.texts == ["fine", "caf\udce9", "fine again"]
+
+
+def test_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:
+    assert read_texts(write(tmp_path / "m.txt", "häagen\nzwei\n".encode("utf-16"))).texts == ["häagen", "zwei"]
+    with pytest.raises(InputError, match="begins as UTF-16 and does not go on as such"):
+        read_texts(write(tmp_path / "m.txt", b"\xff\xfea"))
+
+
+def test_a_line_without_end_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "LONGEST_LINE", 10)
+    found = read_texts(write(tmp_path / "m.txt", "short\n" + "x" * 35 + "\nshort again"))
+    assert found.texts == ["short", "", "short again"[:10]] or found.texts == ["short", "", ""]
+    assert found.errors[1] == "a line of more than 10 characters"
+    assert found.names[2].endswith(":3")
+    folder = tmp_path / "folder"
+    write(folder / "a.txt", "x" * 11)
+    assert read_texts(folder).errors == {0: "a line of more than 10 characters"}
+
+
+def test_json_lines_are_texts_or_records(tmp_path: Path) -> None:
+    assert read_texts(write_jsonl(tmp_path / "t.jsonl", "one", "two")).texts == ["one", "two"]
+    path = write_jsonl(tmp_path / "r.jsonl", {"id": 7, "body": "one", "n": 1}, {"id": "x", "body": "two", "n": 2})
+    found = read_texts(path, id_column="id")
+    assert (found.texts, found.names, found.column) == (["one", "two"], ["7", "x"], "body")
+    assert read_texts(path, column="n").texts == ["1", "2"]
+
+
+def test_a_record_that_cannot_be_read_is_an_error_of_its_own(tmp_path: Path) -> None:
+    lines = ['{"id": 1, "body": "a"}', "{", "[1]", '{"id": 2}', '{"id": 3, "body": {"x": 1}}', '{"id": 1, "body": "b"}']
+    found = read_texts(write(tmp_path / "r.jsonl", "\n".join(lines)), column="body", id_column="id")
+    assert found.texts == ["a", "", "", "", "", ""]
+    assert found.errors[1].startswith("it is no JSON")
+    assert found.errors[2] == "it is to be a record, got list"
+    assert found.errors[3] == "it is missing"
+    assert found.errors[4] == "'body' is to be a text, got dict"
+    assert found.errors[5] == f"the id '1' is taken by {tmp_path}/r.jsonl:1"
+
+
+def test_a_nested_line_cannot_exhaust_the_stack(tmp_path: Path) -> None:
+    found = read_texts(write(tmp_path / "r.jsonl", "[" * 200_000 + '\n"fine"\n'))
+    assert found.texts == ["", "fine"]
+    assert found.errors[0].startswith("it is ")
+
+
+def test_a_table_keeps_every_cell_as_it_is_written(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", 'n;body\n1;none\n2;3,5\n3;"a ""b""\nc"\n4;\n5;?\n')
+    for column in ("body", None):
+        found = read_texts(path, column=column)
+        assert found.texts == ["none", "3,5", 'a "b"\nc', "", "?"]
+        assert found.column == "body"
+    assert read_texts(path, column="n").texts == ["1", "2", "3", "4", "5"]
+
+
+def test_a_broken_row_of_a_table_is_an_error_of_its_own(tmp_path: Path) -> None:
+    found = read_texts(write(tmp_path / "t.csv", "id,body\n1,one\n2,two,three\n3,last\n"), column="body", id_column="id")
+    assert found.texts == ["one", "", "last"]
+    assert "3 cells" in found.errors[1]
+
+
+@pytest.mark.parametrize("make", [pd.Series, pl.Series, lambda values: np.array(values, dtype=object)])
+def test_a_column_in_memory_is_read(make: Any) -> None:
+    found = read_texts(make(["one", None, "three"]))
+    assert found.texts == ["one", "", "three"]
+    assert found.names == ["row 1", "row 2", "row 3"]
+    assert found.errors == {1: "it is missing"}
+
+
+def test_a_frame_is_read() -> None:
+    found = read_texts(pd.DataFrame({"body": ["one", "two"], "n": [1, 2], "id": ["a", "b"]}), column="body", id_column="id")
+    assert (found.texts, found.names) == (["one", "two"], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({}, r"say which column holds the messages .*'a', 'b'"),
+        ({"column": "c"}, "there is none of the columns 'c'; there is 'a', 'b', 'n'"),
+        ({"column": "a", "id_column": "c"}, "there is no column 'c'"),
+    ],
+)
+def test_a_column_that_cannot_be_chosen_is_asked_for(options: dict[str, Any], why: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=why):
+        read_texts(write(tmp_path / "t.csv", "a,b,n\nx,y,1\nz,w,2\n"), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({}, r"say which column holds the messages .*'a', 'b'"),
+        ({"column": "c"}, "no record has 'c'; there is 'a', 'b', 'n'"),
+        ({"column": "a", "id_column": "c"}, "no record has 'c'"),
+    ],
+)
+def test_a_member_that_cannot_be_chosen_is_asked_for(options: dict[str, Any], why: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=why):
+        read_texts(write_jsonl(tmp_path / "t.jsonl", {"a": "x", "b": "y", "n": 1}), **options)
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    plain = write(tmp_path / "m.txt", "one\n")
+    with pytest.raises(InputError, match="text files have no columns"):
+        read_texts(plain, column="body")
+    with pytest.raises(InputError, match="no other columns"):
+        read_texts(pd.Series(["a"]), column="body")
+    with pytest.raises(InputError, match=r"files of one kind, got '.jsonl', '.txt'"):
+        read_texts([plain, write_jsonl(tmp_path / "m.jsonl", "x")])
+    with pytest.raises(InputError, match=r"files of one kind, got '.png'"):
+        read_texts(write(tmp_path / "m.png", "one\n"))
+    with pytest.raises(InputError, match="holds no message; a text file given by itself holds one a line"):
+        read_texts(write(tmp_path / "empty.txt", "\n\n"))
+    with pytest.raises(InputError, match="holds no record"):
+        read_texts(write(tmp_path / "empty.jsonl", ""))
+    with pytest.raises(InputError, match="column of texts is empty"):
+        read_texts(pd.Series([], dtype=object))
+    with pytest.raises(InputError, match="there is none of text, only 'n'"):
+        read_texts(write(tmp_path / "n.csv", "n\n1\n2\n"))
