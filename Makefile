@@ -21,7 +21,7 @@ check: .venv/dev
 # where the package index would send gigabytes of CUDA.
 test-torch: .venv/dev
 	$(PIP) --editable '.[parity]'
-	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py
+	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py tests/embed/test_sentences.py
 
 # Tests of the pages in a browser, Debian's Chromium, which is installed if there is none; `make test` runs them, too.
 test-browser: .venv/dev

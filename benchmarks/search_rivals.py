@@ -78,7 +78,7 @@ class Dn2(Searcher):
 
     def how(self) -> str:
         learnt = self.detector.learnt_
-        return "exact" if learnt is None else ", ".join(f"{name} {value}" for name, value in learnt.search.items())
+        return "exact" if learnt is None else ", ".join(f"{name} {value:.4g}" for name, value in learnt.search.items())
 
 
 class FaissFlat(Searcher):

@@ -1,4 +1,4 @@
-"""Makes the pictures of the pages in README and docs: from a real run of the demo, and from invoices made up.
+"""Makes the pictures of the pages in README and docs: from a real run of the demo, and from made-up data.
 
 Run: make screenshots
 """
@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import dn2
 from made_invoices import invoices, with_errors
+from made_messages import messages, with_strangers
 
 DEMO = Path("dn2-demo")
 IMAGES = Path(__file__).parent / "images"
@@ -21,7 +22,7 @@ COLORS = 128
 
 
 def main() -> None:
-    """Open the demo's report and one of invoices, and take pictures of them."""
+    """Open the demo's report, one of invoices and one of messages, and take pictures of them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, width, height, scheme in (
@@ -35,6 +36,7 @@ def main() -> None:
                 page.locator(".card").first.click()
                 take(page, IMAGES / "report-large.png")
         take_table_report(browser)
+        take_text_report(browser)
         browser.close()
 
 
@@ -47,6 +49,16 @@ def take_table_report(browser: Browser) -> None:
         take(page, IMAGES / "table_report.png")
         page.locator(".card", has_text="inv-2018").click()
         take(page, IMAGES / "table_report-large.png")
+
+
+def take_text_report(browser: Browser) -> None:
+    """Take a picture of the report of messages."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = dn2.fit(messages(600, seed=0, first=1), column="body", id_column="ticket")
+        model.score(with_strangers(messages(200, seed=1, first=2_001))).to_html(Path(folder, "report.html"))
+        page = opened(browser, Path(folder, "report.html"), 1280, 900)
+        page.locator("#items-title").evaluate("title => title.scrollIntoView()")
+        take(page, IMAGES / "text_report.png")
 
 
 def opened(browser: Browser, path: Path, width: int, height: int, scheme: str = "light") -> Page:

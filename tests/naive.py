@@ -396,5 +396,16 @@ def mixed_bits(number: int) -> int:
 
 def form_of(text: str) -> str:
     """Write A for capitals, a for other letters, 0 for numbers, a blank for blanks, * for symbols of no other kind."""
-    kinds = {"Lu": "A", "Lt": "A", "Ll": "a", "Lm": "a", "Lo": "a", "Nd": "0", "Nl": "0", "No": "0", "Zs": " ", "So": "*"}
+    kinds = {
+        "Lu": "A",
+        "Lt": "A",
+        "Ll": "a",
+        "Lm": "a",
+        "Lo": "a",
+        "Nd": "0",
+        "Nl": "0",
+        "No": "0",
+        "Zs": " ",
+        "So": "*",
+    }
     return "".join(kinds.get(unicodedata.category(one), one) for one in text)

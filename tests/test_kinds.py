@@ -19,7 +19,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("rows.csv", "tables/a.csv", "tables/deep/b.TSV", "vectors/v.npy", "vectors/w.npz", "both/a.csv"):
         Path(name).parent.mkdir(exist_ok=True, parents=True)
         Path(name).touch()
-    for name in ("both/v.npy", "pictures/labels.csv", "pictures/deep/one.PNG", "notes/readme.txt", "annotated/a.csv", "annotated/readme.txt"):
+    for name in (
+        "both/v.npy",
+        "pictures/labels.csv",
+        "pictures/deep/one.PNG",
+        "notes/readme.txt",
+        "annotated/a.csv",
+        "annotated/readme.txt",
+    ):
         Path(name).parent.mkdir(exist_ok=True, parents=True)
         Path(name).touch()
     return tmp_path

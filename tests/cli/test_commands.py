@@ -26,8 +26,8 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
-    "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --id "
-    "--drop-column --cache --no-cache",
+    "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
+    "--id --drop-column --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --cache --no-cache",
     "add": "--cache --no-cache",
@@ -804,7 +804,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(
     dn2_command, saved: Path, saved_lots: Path, lots: Path, world: Path, tmp_path: Path, tiny: str, command: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "readme.txt").write_text("no picture")
+    (tmp_path / "readme.md").write_text("no picture")
     before = sorted(tmp_path.iterdir())
     places = {
         "normal": world / "normal",
@@ -814,7 +814,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(
         "tmp": tmp_path,
         "tiny": tiny,
         "empty": tmp_path / "empty",
-        "readme": tmp_path / "readme.txt",
+        "readme": tmp_path / "readme.md",
     }
     done = dn2_command(*(word.format(**places) for word in command.split()))
     assert (done.status, done.out) == (2, "")

@@ -20,6 +20,7 @@ import dn2
 from dn2.cli.demo import run
 from dn2.report.results_page import decided
 from dn2.store.results import Contribution, Results, Row
+from made_messages import STRANGE, messages, with_strangers
 from small_report import ROWS, explained, many_rows, row, written
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
@@ -70,6 +71,18 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     new.loc[7, ["weight", "kind"]] = [91.25, None]
     path = tmp_path_factory.mktemp("table") / "page.html"
     results = dn2.fit(orders(200, 0), id_column="name").score(new)
+    results.to_html(path)
+    return path, results
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """The page and the results of 200 messages, some of which do not belong; one is hostile."""
+    new = with_strangers(messages(200, seed=1, first=2_001))
+    new.loc[3, "body"] = f"<script>alert(1)</script> {HOSTILE}"
+    path = tmp_path_factory.mktemp("desk") / "page.html"
+    model = dn2.fit(messages(240, seed=0, first=1), column="body", id_column="ticket", backbone="characters")
+    results = model.score(new)
     results.to_html(path)
     return path, results
 
@@ -326,6 +339,41 @@ def test_the_page_of_a_table_is_accessible_speaks_of_rows_and_fits_the_screen(
     text = page.locator("body").inner_text()
     assert "Nearest normal rows (distance)" in text
     assert not re.search("image|picture", text)
+
+
+def test_a_message_is_shown_with_its_new_words_marked_beside_the_nearest(
+    desk: tuple[Path, Results], open_page: Open
+) -> None:
+    path, results = desk
+    page = open_page(path)
+    winner = results.rows[17]
+    assert winner.text is not None
+    page.locator("#search").fill("winner!!")
+    settle(page)
+    card = page.locator(".card")
+    assert card.count() == 1
+    assert card.locator(".message").first.text_content() == STRANGE[17]
+    assert set(card.locator("mark").all_text_contents()) == set(winner.text.new_words)
+    assert card.locator(".quote .message").text_content() == winner.text.neighbors[0]
+    card.click()
+    assert page.locator("#large-body p .message").text_content() == STRANGE[17]
+    shown = [line.locator("th, td").all_text_contents() for line in page.locator("#large-body tbody tr").all()]
+    assert [(name, text) for name, text, _ in shown] == [
+        (one.item, text) for one, text in zip(winner.neighbors, winner.text.neighbors, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "dark"), (390, 844, "light")])
+def test_the_page_of_messages_is_accessible_takes_them_as_text_and_fits_the_screen(
+    desk: tuple[Path, Results], open_page: Open, width: int, height: int, scheme: str
+) -> None:
+    page = open_page(desk[0], width, height, scheme)
+    assert violations(page) == []
+    assert "<script>alert(1)</script>" in page.locator("#gallery").inner_text()
+    page.locator(".card").first.click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert not re.search("image|picture", page.locator("body").inner_text())
 
 
 def test_values_are_shown_as_text_and_rows_beyond_those_explained_by_their_neighbors(

@@ -90,7 +90,8 @@ def _local_outlier_factor(reference: Vectors, queries: Vectors, seed: int) -> Sc
 
 
 def mahalanobis(reference: Vectors, queries: Vectors, seed: int) -> Scores:
-    """Score query rows, (m, d), by the Mahalanobis distance to the reference rows, (n, d), shrunk by Ledoit and Wolf."""
+    """Score query rows, (m, d), by the Mahalanobis distance to the reference rows, (n, d), with Ledoit and Wolf's
+    covariance."""
     from sklearn.covariance import LedoitWolf
 
     fitted = LedoitWolf().fit(reference.astype(np.float64))

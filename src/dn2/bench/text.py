@@ -48,9 +48,7 @@ def text(
                     scores = method.scores(split, seed)
                 precision = {"average precision": average_precision(scores, split.truth)}
                 drawn = seed if one.random else None
-                result.measurements.append(
-                    measured(method.name, one.name, "normal", drawn, split, scores, **precision)
-                )
+                result.measurements.append(measured(method.name, one.name, "normal", drawn, split, scores, **precision))
                 show(done, len(runs))
     default, lacking = choose_text_backbone()
     result.notes += [f"dn2's default here is {default}."] + [f"{lacking[0].upper()}{lacking[1:]}."] * bool(lacking)

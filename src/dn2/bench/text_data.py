@@ -79,7 +79,9 @@ def _read_set(path: Path, n_neighbors: int) -> TextSet:
             f"{path} must have the columns {TEXT} and {' or '.join(LABELS)}, got {', '.join(columns) or 'none'}"
         )
     usable = np.array([problem_of(text) is None for text in columns[TEXT]], bool)
-    kept = {name: [value for value, good in zip(values, usable, strict=True) if good] for name, values in columns.items()}
+    kept = {
+        name: [value for value, good in zip(values, usable, strict=True) if good] for name, values in columns.items()
+    }
     anomalous = np.isin([value.strip().lower() for value in kept[label]], list(ANOMALOUS))
     if not anomalous.any() or anomalous.all():
         raise InputError(

@@ -108,7 +108,7 @@ def bench(
     ] = None,
     cache: CacheOption = True,
 ) -> None:
-    """Run one of the paper's protocols on folders of classes, on tables or on messages: CSV, a Markdown table, a figure."""
+    """Run a protocol of the paper's on folders of classes, tables or messages: CSV, a Markdown table, a figure."""
     from dn2.bench.data import find_classes
     from dn2.bench.run import Settings, check, check_output, run, write
     from dn2.bench.table import to_markdown

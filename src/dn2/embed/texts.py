@@ -50,12 +50,13 @@ def problem_of(text: str) -> str | None:
         return "it is empty"
     if len(text) > LONGEST_TEXT:
         return f"it has {len(text):,} characters, at most {LONGEST_TEXT:,} are compared; split it"
-    place = next((place for place, one in enumerate(text, 1) if "\ud800" <= one <= "\udfff"), None)
-    if place is None:
-        return None
-    code = ord(text[place - 1])
-    what = f"the byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"the half character U+{code:04X}"
-    return f"it is no UTF-8: {what} at place {place:,}; save it as UTF-8"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        what = f"the byte 0x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"the half character U+{code:04X}"
+        return f"it is no UTF-8: {what} at place {error.start + 1:,}; save it as UTF-8"
+    return None
 
 
 @dataclass(frozen=True)

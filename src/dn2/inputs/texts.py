@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,6 +27,7 @@ PLAIN_SUFFIXES = frozenset({TEXT, JSON_LINES})
 TEXT_SUFFIXES = PLAIN_SUFFIXES | TABLE_SUFFIXES
 
 LONGEST_LINE = 1 << 24  # characters
+LOOKED_AT = 1_000  # values
 MISSING = "it is missing"
 
 
@@ -47,10 +49,12 @@ class TextRows:
 
 
 def is_column_of_texts(value: object) -> bool:
-    """Tell whether a value is a column of texts in memory: a 1-d array of text, or a Series of pandas or polars."""
-    if isinstance(value, np.ndarray):
-        return value.ndim == 1 and value.dtype.kind in "OUST"
-    return hasattr(value, "to_frame") and not is_frame(value)
+    """Tell whether a value is a column of texts in memory: a 1-d array, or a Series of pandas or polars, with a text
+    among its first."""
+    one_column = (
+        value.ndim == 1 if isinstance(value, np.ndarray) else hasattr(value, "to_frame") and not is_frame(value)
+    )
+    return one_column and any(isinstance(one, str) for one in islice(cast(Iterable[object], value), LOOKED_AT))
 
 
 def read_texts(
@@ -94,8 +98,6 @@ def read_texts(
 def _in_memory(column: Any) -> TextRows:
     values = column.tolist() if hasattr(column, "tolist") else column.to_list()
     texts = [text_of(value) for value in values]
-    if not texts:
-        raise InputError("the column of texts is empty")
     errors = {place: MISSING for place, text in enumerate(texts) if text is None}
     nowhere = [""] * len(texts)
     names = [f"row {place}" for place in range(1, len(texts) + 1)]

@@ -42,6 +42,8 @@ def guess_kind(inputs: Any) -> str:
 
 
 def _of_path(path: str) -> str:
+    if path.startswith("@") and not os.path.exists(path):  # a list of paths, which says nothing of their kind
+        return Images.name
     if not os.path.isdir(path):
         return _of_file(path)
     found = set()

@@ -27,14 +27,14 @@ def in_batches(
     errors: Mapping[int, str],
     embed: Callable[[Positions], tuple[Vectors, Any]],
     progress: Progress | None,
-    at_once: int = ROWS_AT_ONCE,
+    at_once: int | None = None,
 ) -> Iterator[Batch]:
     """Embed rows in order, so many at a time.
 
     errors : by row, why it cannot be read; embed : gives the vectors of the others, and what explains them."""
-    n = len(names)
-    for start in range(0, n, at_once):
-        stop = min(start + at_once, n)
+    n, step = len(names), at_once or ROWS_AT_ONCE
+    for start in range(0, n, step):
+        stop = min(start + step, n)
         rows = np.array([row for row in range(start, stop) if row not in errors], np.int64)
         failed = {row - start: errors[row] for row in range(start, stop) if row in errors}
         vectors, source = embed(rows)

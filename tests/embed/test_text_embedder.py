@@ -38,7 +38,9 @@ def test_a_text_that_cannot_be_embedded_is_told_so(text: str, why: str) -> None:
         TextEmbedder("characters").transform(["fine", text])
 
 
-@pytest.mark.parametrize("text", ["a", "😀", "👩‍👩‍👧", "مرحبا بالعالم", "שלום", "\u202eabc", "a" * LONGEST_TEXT, "你好", "\x00"])  # noqa: PLE2502
+@pytest.mark.parametrize(
+    "text", ["a", "😀", "👩‍👩‍👧", "مرحبا بالعالم", "שלום", "\u202eabc", "a" * LONGEST_TEXT, "你好", "\x00"]
+)
 def test_any_other_text_is_embedded(text: str) -> None:
     assert problem_of(text) is None
     vectors = TextEmbedder("characters").transform([text, text])

@@ -1,0 +1,155 @@
+"""Messages: quality beside rivals, throughput beside sentence-transformers, false alarms with and without copies.
+
+Run: python benchmarks/text.py [--skip quality throughput false_alarms]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from common import Report, need
+from dn2.bench.result import Result
+from dn2.bench.text import N_NEIGHBORS, text
+from dn2.bench.text_data import TextSet, read_text_sets
+from dn2.embed.texts import TextEmbedder
+from dn2.embedding import Vectors
+from dn2.neighbors.detector import KNNDetector
+from dn2.store.cache import Cache
+
+SEEDS = 5
+ROUNDS = 5
+THROUGHPUT_TEXTS = 2_000
+DRAWS = 60
+SIZES = (99, 299, 999)
+RATES = (0.01, 0.05, 0.1)
+
+
+def main() -> None:
+    """Print quality, throughput and false alarms."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--skip", nargs="*", default=[], choices=PARTS)
+    skipped = parser.parse_args().skip
+    report = Report("text")
+    for name, part in PARTS.items():
+        if name not in skipped:
+            part(report)
+            report.save()
+
+
+def quality(report: Report) -> None:
+    """Compare with the rivals, as `dn2 bench text DATA --rivals` does."""
+    sets = read_text_sets(need("text"), N_NEIGHBORS)
+    result = text(sets, N_NEIGHBORS, True, seeds=SEEDS, cache=Cache(), watch=silent)
+    report.say(f"ROC AUC / average precision, %; mean over {SEEDS} seeds (standard error) where halves are drawn.")
+    report.say(f"  {'method':<42}" + "".join(f"{name:>30}" for name in result.settings))
+    for method in result.methods:
+        report.say(f"  {method:<42}" + "".join(f"{figures(result, method, name):>30}" for name in result.settings))
+
+
+def figures(result: Result, method: str, setting: str) -> str:
+    """Write the two figures of a method on a set."""
+    written = []
+    for other in (None, "average precision"):
+        mean = result.mean(method, setting, other)
+        assert mean is not None
+        error = "" if mean.error is None else f" ({100 * mean.error:.2f})"
+        written.append(f"{100 * mean.value:.2f}{error}")
+    return " / ".join(written)
+
+
+def throughput(report: Report) -> None:
+    """Embed the same messages with sentence-transformers' own encode, with dn2, and again from the cache."""
+    report.say(f"\n{THROUGHPUT_TEXTS:,} messages, half of each set; texts/s, medians of {ROUNDS} rounds side by side")
+    texts = [one for each in read_text_sets(need("text"), N_NEIGHBORS) for one in each.texts[: THROUGHPUT_TEXTS // 2]]
+    embedder = TextEmbedder()
+    model = embedder.model
+    assert model is not None
+    encode = model.module.encode
+    encode(texts[:64])
+    took: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(ROUNDS):
+            cached = TextEmbedder(cache=Cache(Path(folder, f"{number}.sqlite")))
+            cached.__dict__["model"] = model
+            for name, work in (
+                ("sentence-transformers, encode", lambda: encode(texts)),
+                ("dn2, minilm+characters", lambda: embedder.transform(texts)),
+                ("dn2, filling a cache", lambda cached=cached: cached.transform(texts)),
+                ("dn2, from the cache", lambda cached=cached: cached.transform(texts)),
+            ):
+                took.setdefault(name, []).append(seconds(work))
+    first = np.array(next(iter(took.values())))
+    for name, times in took.items():
+        ratio = np.median(first / np.array(times))
+        report.say(f"  {name:<34}{len(texts) / np.median(times):>12,.0f}{ratio:>9.2f} x encode")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def false_alarms(report: Report) -> None:
+    """Measure the false alarms of held-out normal messages, with copies among all messages and without."""
+    report.say(
+        f"\nFalse alarms, % of held-out normal messages: mean over {DRAWS} draws of the reference set (standard error)"
+    )
+    report.say(
+        f"  {'set':<28}{'copies, %':>10}{'n':>6}" + "".join(f"{f'{100 * rate:g} % asked':>20}" for rate in RATES)
+    )
+    for one in read_text_sets(need("text"), N_NEIGHBORS):
+        normal = np.flatnonzero(~one.anomalous)
+        vectors = TextEmbedder(cache=Cache()).transform([one.texts[place] for place in normal])
+        distinct = np.unique([one.texts[place] for place in normal], return_index=True)[1]
+        for name, places in ((one.name, np.arange(len(normal))), (f"{one.name}, no copies", distinct)):
+            copies = 1 - len(np.intersect1d(places, distinct)) / len(places)
+            for n in SIZES:
+                measured = [alarms(vectors[places], n, seed) for seed in range(DRAWS)]
+                report.say(f"  {name:<28}{100 * copies:>10.1f}{n:>6}" + "".join(map(in_percent, np.array(measured).T)))
+
+
+def alarms(vectors: Vectors, n: int, seed: int) -> list[float]:
+    """Return the share of held-out messages flagged at each rate; NaN where n does not support it."""
+    order = np.random.default_rng(seed).permutation(len(vectors))
+    detector = KNNDetector(N_NEIGHBORS).fit(vectors[order[:n]])
+    p_values = detector.p_value(vectors[order[n : n + 2_000]])
+    return [float((p_values <= rate).mean()) if rate >= 1 / (n + 1) else np.nan for rate in RATES]
+
+
+def in_percent(shares: np.ndarray) -> str:
+    """Write a mean and its standard error."""
+    mean, error = 100 * shares.mean(), 100 * shares.std(ddof=1) / np.sqrt(len(shares))
+    return f"{f'{mean:.2f} ({error:.2f})':>20}"
+
+
+def validation_set() -> TextSet:
+    """Read CLINC150's validation part, with what is out of scope in training and validation as its anomalies."""
+    path = need("text/clinc150_full.jsonl")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in rows if row["split"] in ("train", "val", "oos_val", "oos_train")]
+    anomalous = np.array([row["intent"] == "oos" for row in rows])
+    in_train = np.array([row["split"] == "train" for row in rows])
+    return TextSet("clinc150 validation", [row["text"] for row in rows], anomalous, in_train, ~in_train)
+
+
+@contextlib.contextmanager
+def silent(_: str) -> Iterator[Callable[[int, int], None]]:
+    """Show no progress."""
+    yield lambda done, total: None
+
+
+PARTS = {"quality": quality, "throughput": throughput, "false_alarms": false_alarms}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The commands on messages; run in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from made_messages import STRANGE, write_messages
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of messages, which is where the commands run."""
+    write_messages(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DN2_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+FIT = ("fit", "messages.csv", "--column", "body", "--id", "ticket", "--backbone", "characters", "-o", "desk.dn2")
+
+
+def test_messages_are_fitted_scored_and_described(desk: Path, dn2_command) -> None:
+    done = dn2_command(*FIT)
+    assert done.status == 0
+    assert "desk.dn2: 600 reference items, false-alarm rate 1 in 100" in done.err
+    done = dn2_command("score", "desk.dn2", "new_messages.csv")
+    assert "message; nearest normal message (distance)" in done.out
+    assert f"{STRANGE[181]}; " in done.out
+    done = dn2_command("inspect", "desk.dn2")
+    assert "messages, the column body, named by ticket" in done.out
+    assert "characters (768 features)" in done.out
+
+
+def test_a_text_file_is_of_messages_and_a_bad_line_an_error(desk: Path, dn2_command) -> None:
+    dn2_command("fit", "messages.txt", "-o", "lines.dn2", "--backbone", "characters")
+    Path("in.txt").write_bytes(b"please cancel my order.\ncaf\xe9\n")
+    done = dn2_command("score", "lines.dn2", "in.txt", "--json")
+    assert done.status == 3
+    first, second = map(json.loads, done.out.splitlines())
+    assert first["item"] == "in.txt:1"
+    assert first["text"]["value"] == "please cancel my order."
+    assert second["error"] == "it is no UTF-8: the byte 0xe9 at place 4; save it as UTF-8"
+
+
+def test_a_column_that_is_not_there_is_refused_in_one_line(desk: Path, dn2_command) -> None:
+    done = dn2_command("fit", "messages.csv", "--column", "text", "-o", "d.dn2", "--backbone", "characters")
+    assert done == (2, "", "dn2: there is none of the columns 'text'; there is 'ticket', 'body'\n")
+
+
+def test_a_bench_of_messages_refuses_options_of_pictures(desk: Path, dn2_command) -> None:
+    done = dn2_command("bench", "text", ".", "--backbone", "lite0")
+    assert (done.status, done.err) == (2, "dn2: text works on messages: --backbone can only be given for pictures\n")
