@@ -51,7 +51,9 @@ def text(
                 result.measurements.append(measured(method.name, one.name, "normal", drawn, split, scores, **precision))
                 show(done, len(runs))
     default, lacking = choose_text_backbone()
-    result.notes += [f"dn2's default here is {default}."] + [f"{lacking[0].upper()}{lacking[1:]}."] * bool(lacking)
+    result.notes.append(f"dn2's default here is {default}.")
+    if lacking:
+        result.notes.append(f"{lacking[0].upper()}{lacking[1:]}.")
     return result
 
 
