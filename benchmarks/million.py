@@ -118,7 +118,7 @@ def fit(work: Path) -> dict[str, Any]:
     model.save(work / MODEL)
     took = time.perf_counter() - start
     words = [f"{key} {value}" for key, value in model.detector.search_.items() if key != "why"]
-    return {"seconds": took, "how": ", ".join([f"storage {model.detector.blocks_[0].stored.dtype}", *words])}
+    return {"seconds": took, "how": ", ".join(words)}
 
 
 def search(work: Path) -> dict[str, Any]:

@@ -58,3 +58,11 @@ def write_messages(folder: Path) -> None:
     for name, rows in (("messages", normal), ("new_messages", new)):
         rows.to_csv(folder / f"{name}.csv", index=False)
         (folder / f"{name}.txt").write_text("\n".join(rows["body"]) + "\n", encoding="utf-8")
+
+
+def write_labelled(folder: Path) -> None:
+    """Write desk.csv: 200 messages of which it is known which do not belong."""
+    rows = with_strangers(messages(200, seed=3, first=1)).rename(columns={"body": "text"})
+    rows["label"] = ["spam" if place in STRANGE else "ham" for place in rows.index]
+    folder.mkdir()
+    rows.to_csv(folder / "desk.csv", index=False)

@@ -50,6 +50,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("annotated", "table"),
         (np.array(["one", "two"]), "text"),
         (pd.Series(["one", "two"]), "text"),
+        (pd.Series(["a.png", "b.png"]), "image"),
         (pl.Series(["one", "two"]), "text"),
         ("@list.txt", "image"),
         ("missing", "image"),

@@ -13,9 +13,9 @@ import pytest
 
 import dn2
 from dn2 import InputError, Model, ModelError, NotReproducible, Wording
-from dn2.kinds.texts import LONGEST_SHOWN, new_words, shown
 from dn2.report.wordings import LONGEST_MESSAGE, Wordings
 from dn2.store.reading import read_rows
+from dn2.wording import LONGEST_SHOWN, marked, new_words, shown
 from made_messages import STRANGE, messages, with_strangers
 from small_models import flip_a_bit, reseal
 from small_tables import bits
@@ -69,6 +69,14 @@ def test_new_words_are_those_of_no_neighbour_whatever_their_case() -> None:
     assert new_words("The CAT sat, the dog ran. ran", ["the cat", "A dog!"]) == ("sat", "ran")
     assert new_words("straße 12", ["STRASSE"]) == ("12",)
     assert new_words("", []) == ()
+    assert new_words("नमस्ते cafe\u0301", ["cafe"]) == ("नमस्ते", "cafe\u0301")
+
+
+def test_a_text_is_cut_at_the_words_that_are_marked() -> None:
+    assert marked("buy now, NOW buy!", {"buy", "NOW"}) == ["", "buy", " now, ", "NOW", " ", "buy", "!"]
+    assert marked("नमस्ते!", {"नमस्ते"}) == ["", "नमस्ते", "!"]
+    assert marked("nothing", set()) == ["nothing"]
+    assert "".join(marked("any text, cut", {"text"})) == "any text, cut"
 
 
 def test_a_long_message_is_cut_where_it_is_shown(rows: pd.DataFrame) -> None:
@@ -161,7 +169,8 @@ def test_the_report_marks_and_quotes(model: Model, queries: pd.DataFrame, tmp_pa
     data = Wordings(rows).data(reference)
     assert data is not None
     assert data["items"][0] == max(range(len(rows)), key=lambda place: rows[place].anomaly_score or 0)
-    assert len(data["value"]) == len(data["new"]) == len(rows)
+    assert len(data["value"]) == len(rows)
+    assert "WINNER" in data["value"][data["items"].index(17)][1::2]
     assert Wordings([]).data({}) is None
 
 
@@ -227,6 +236,23 @@ def test_options_of_other_kinds_are_refused(rows: pd.DataFrame, options: dict[st
 def test_a_column_of_messages_has_no_meaning_elsewhere(rows: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="a column of messages has no meaning where items are of the kind table"):
         dn2.fit(rows, kind="table", column="body")
+
+
+def test_a_column_is_asked_for_in_vain_where_there_is_none(rows: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "m.txt").write_text("\n".join(rows["body"]))
+    for options in ({"column": "body"}, {"kind": "text", "id_column": "ticket"}):
+        for inputs in (tmp_path / "m.txt", rows["body"]):
+            with pytest.raises(InputError, match="come without columns: leave it out"):
+                dn2.fit(inputs, backbone="characters", **options)  # type: ignore[arg-type]
+
+
+def test_a_model_of_a_column_takes_messages_from_anywhere(model: Model, queries: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "m.txt").write_text("\n".join(queries["body"]))
+    expected = [row.anomaly_score for row in model.score(queries)]
+    assert [row.anomaly_score for row in model.score(queries["body"])] == expected
+    assert [row.anomaly_score for row in model.score(tmp_path / "m.txt")] == expected
+    model.add(tmp_path / "m.txt")
+    assert model.describe()["column"] == "body"
 
 
 def test_a_column_that_is_given_makes_them_messages(rows: pd.DataFrame, tmp_path: Path) -> None:

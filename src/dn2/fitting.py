@@ -132,7 +132,10 @@ def fit(
     if kind == "text":
         _refuse(kind, {**of_images, **of_vectors, **of_tables})
         texts = Texts(_text_embedder(backbone, cache), column, id_column)
-        return _fit(texts, texts.find(inputs, progress), detector, chosen, n_neighbors, False, progress)
+        found = texts.find(inputs, progress)
+        if found.column is None:
+            _refuse("text, and come without columns", {**of_texts, **of_columns})
+        return _fit(texts, found, detector, chosen, n_neighbors, False, progress)
     if kind == "vector":
         _refuse(kind, {**of_images, **of_networks, **of_tables, **of_columns, **of_texts})
         vectors = read_vectors(inputs)
@@ -146,7 +149,7 @@ def _text_embedder(backbone: str | None, cache: Cache | None) -> TextEmbedder:
         return TextEmbedder(text_backbone_from_any_folder(backbone), cache=cache)
     name, lacking = choose_text_backbone()
     if lacking:
-        logger.info(lacking)
+        logger.warning(lacking)
     return TextEmbedder(name, cache=cache)
 
 

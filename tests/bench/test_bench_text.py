@@ -14,17 +14,15 @@ from dn2.bench.text import NearestTexts, NearestTfIdf, check_rivals, text
 from dn2.bench.text_data import TextSet, read_text_sets
 from dn2.embed.texts import TextEmbedder
 from dn2.errors import InputError, MissingExtra
-from made_messages import STRANGE, messages, with_strangers
+from made_messages import STRANGE, messages, write_labelled
 from small_bench import silent
 
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> Path:
     """A file of 200 messages, five of which are spam."""
-    rows = with_strangers(messages(200, seed=1, first=1))
-    rows["label"] = ["Spam" if place in STRANGE else "ham" for place in range(200)]
-    rows.rename(columns={"body": "text"}).to_csv(tmp_path / "desk.csv", index=False)
-    return tmp_path
+    write_labelled(tmp_path / "labelled")
+    return tmp_path / "labelled"
 
 
 def write_split(path: Path) -> None:
@@ -60,10 +58,10 @@ def test_a_split_of_the_data_is_kept(tmp_path: Path) -> None:
     ("name", "content", "why"),
     [
         ("a.csv", "text,kind\na,b\n", "must have the columns text and label or intent, got text"),
-        ("a.csv", "text,label\na,ham\nb,ham\n", r"label must tell anomalies \(1, anomalous, anomaly, oos, spam\) from"),
+        ("a.csv", "text,label\na,ham\nb,ham\n", r"label must tell anomalies \(1, anomalous, anomaly, oos, spam, true\) from"),
         ("a.csv", "text,label\na,0\nb,0\nc,1\n", "2 neighbours need at least 3 reference messages"),
-        ("a.jsonl", "{\n", "cannot be read as JSON Lines"),
-        ("a.jsonl", "[1]\n", "must hold one record a line"),
+        ("a.jsonl", "{\n", "line 1: it is no JSON"),
+        ("a.jsonl", "[1]\n", "line 1: it is to be a record"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_so(tmp_path: Path, name: str, content: str, why: str) -> None:

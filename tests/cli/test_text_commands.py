@@ -53,3 +53,13 @@ def test_a_column_that_is_not_there_is_refused_in_one_line(desk: Path, dn2_comma
 def test_a_bench_of_messages_refuses_options_of_pictures(desk: Path, dn2_command) -> None:
     done = dn2_command("bench", "text", ".", "--backbone", "lite0")
     assert (done.status, done.err) == (2, "dn2: text works on messages: --backbone can only be given for pictures\n")
+
+
+def test_what_steers_a_terminal_is_written_out(desk: Path, dn2_command) -> None:
+    dn2_command(*FIT)
+    Path("in.jsonl").write_text(json.dumps({"ticket": "\x1b[2J", "body": "\x1b]0;owned\x07 \u202etxt \U0001f469\u200d\U0001f467"}) + "\n")
+    done = dn2_command("score", "desk.dn2", "in.jsonl")
+    assert not set("\x1b\x07\u202e") & set(done.out)
+    assert r"\x1b]0;owned\x07 \u202etxt" in done.out
+    assert "\U0001f469\u200d\U0001f467" in done.out
+    assert r"\x1b[2J" in done.out

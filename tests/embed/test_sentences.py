@@ -95,12 +95,51 @@ def test_a_model_of_messages_says_what_is_long_and_is_loaded_again(
 def test_a_folder_of_a_model_is_a_backbone(minilm: SentenceModel, tmp_path: Path) -> None:
     minilm.module.save_pretrained(str(tmp_path / "copy"))
     copy = SentenceModel.read(str(tmp_path / "copy"))
-    assert copy.digest == minilm.digest
     assert copy.embed(TEXTS)[0] == pytest.approx(minilm.embed(TEXTS)[0], abs=1e-6)
     weights = shutil.copytree(tmp_path / "copy", tmp_path / "pickled") / "model.safetensors"
     weights.rename(weights.with_name("pytorch_model.bin"))
-    with pytest.raises(BackboneError, match="cannot be loaded"):
+    with pytest.raises(BackboneError, match="are pickled, and loading them could run anything"):
         SentenceModel.read(str(tmp_path / "pickled"))
+
+
+def test_a_digest_sees_how_tokens_are_put_together(minilm: SentenceModel, tmp_path: Path) -> None:
+    minilm.module.save_pretrained(str(tmp_path / "copy"))
+    first = SentenceModel.read(str(tmp_path / "copy")).digest
+    assert SentenceModel.read(str(tmp_path / "copy")).digest == first
+    pooling = tmp_path / "copy" / "1_Pooling" / "config.json"
+    pooling.write_text(pooling.read_text().replace("mean", "cls"))
+    assert SentenceModel.read(str(tmp_path / "copy")).digest != first
+
+
+def test_code_that_lies_beside_a_model_does_not_run(minilm: SentenceModel, tmp_path: Path) -> None:
+    minilm.module.save_pretrained(str(tmp_path / "copy"))
+    modules = tmp_path / "copy" / "modules.json"
+    first, *others = json.loads(modules.read_text())
+    modules.write_text(json.dumps([first | {"type": "payload.P"}, *others]))
+    (tmp_path / "copy" / "payload.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass P: pass\n")
+    with pytest.raises(BackboneError, match="cannot be loaded"):
+        SentenceModel.read(str(tmp_path / "copy"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_characters_weigh_alike_beside_a_model_of_other_lengths(minilm: SentenceModel, tmp_path: Path) -> None:
+    minilm.module.save_pretrained(str(tmp_path / "copy"))
+    modules = tmp_path / "copy" / "modules.json"
+    modules.write_text(json.dumps([one for one in json.loads(modules.read_text()) if "Normalize" not in one["type"]]))
+    alone = TextEmbedder(str(tmp_path / "copy")).transform(TEXTS)
+    assert np.linalg.norm(alone, axis=1).max() > 2
+    joined = TextEmbedder(f"{tmp_path / 'copy'}+characters").transform(TEXTS)
+    assert joined == pytest.approx(TextEmbedder().transform(TEXTS), abs=1e-5)
+
+
+def test_copies_are_copies_without_a_cache_in_whatever_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dn2.embed.texts.TEXTS_AT_ONCE", 7)
+    monkeypatch.setattr("dn2.kinds.texts.TEXTS_AT_ONCE", 7)
+    rows = messages(30, seed=0, first=1)["body"]
+    distinct = rows.nunique()
+    model = dn2.fit(pd.Series([*rows, *rows[::-1]]))
+    assert distinct > 20
+    assert (model.detector.leave_one_out_.distances[:, 0] == 0).all()
 
 
 def test_a_prompt_of_the_model_is_put_before_each_text(minilm: SentenceModel, tmp_path: Path) -> None:
@@ -124,3 +163,25 @@ def test_a_model_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sentences, "PACKAGE", "no_such_package")
     with pytest.raises(MissingExtra, match=r"pip install 'dn2\[text\]'"):
         SentenceModel.read("minilm")
+
+
+def test_a_fit_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dn2.kinds.texts.TEXTS_AT_ONCE", 10)
+    rows = messages(60, seed=4, first=1)["body"]
+    cache = Cache(tmp_path / "cache.sqlite")
+    embed, asked = SentenceModel.embed, []
+
+    def stopped(model: SentenceModel, texts: list[str]) -> object:
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        asked.append(len(texts))
+        return embed(model, texts)
+
+    monkeypatch.setattr(SentenceModel, "embed", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        dn2.fit(rows, cache=cache)
+    monkeypatch.setattr(SentenceModel, "embed", lambda model, texts: (asked.append(len(texts)), embed(model, texts))[1])
+    dn2.fit(rows, cache=cache)
+    assert sum(asked[:3]) == 30
+    # besides the golden texts, at no time what the cache has
+    assert sum(asked[3:]) == rows.nunique() - 30

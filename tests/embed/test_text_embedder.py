@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 
 import dn2
-from dn2 import InputError, MissingExtra, UnreadableItem
+from dn2 import BackboneError, InputError, MissingExtra, UnreadableItem
 from dn2.embed import sentences, texts
 from dn2.embed.texts import LONGEST_TEXT, TextEmbedder, problem_of
 
@@ -28,7 +28,7 @@ def test_an_embedding_has_length_1_and_a_text_none_beside_its_copy() -> None:
     [
         ("", "it is empty"),
         (" \t\n", "it is empty"),
-        ("a" * (LONGEST_TEXT + 1), r"it has 1,048,577 characters, at most 1,048,576 are compared; split it"),
+        ("a" * (LONGEST_TEXT + 1), "it has more than 1,048,576 characters"),
         ("caf\udce9", r"it is no UTF-8: the byte 0xe9 at place 4; save it as UTF-8"),
         ("\ud83d", r"it is no UTF-8: the half character U\+D83D at place 1"),
     ],
@@ -78,7 +78,14 @@ def test_a_folder_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "model").mkdir()
     monkeypatch.chdir(tmp_path)
     assert texts.text_backbone_from_any_folder("model+characters") == f"{tmp_path}/model+characters"
+    (tmp_path / "minilm").mkdir()
     assert texts.text_backbone_from_any_folder("minilm+characters") == "minilm+characters"
+
+
+def test_a_backbone_of_pictures_is_refused_without_asking_a_hub() -> None:
+    for name in ("lite0", "timm/resnet18+characters", "net.onnx"):
+        with pytest.raises(BackboneError, match="is a backbone for pictures; messages take minilm, characters"):
+            TextEmbedder(name).transform(["a"])
 
 
 def test_the_public_name() -> None:

@@ -58,14 +58,36 @@ def test_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "LONGEST_LINE", 10)
-    found = read_texts(write(tmp_path / "m.txt", "short\n" + "x" * 35 + "\nshort again"))
-    assert found.texts == ["short", "", "short again"[:10]] or found.texts == ["short", "", ""]
-    assert found.errors[1] == "a line of more than 10 characters"
+    monkeypatch.setattr(texts, "LONGEST_TEXT", 10)
+    found = read_texts(write(tmp_path / "m.txt", "0123456789\n" + "x" * 35 + "\nlast"))
+    assert found.texts == ["0123456789", "", "last"]
+    assert found.errors == {1: "it has more than 10 characters"}
     assert found.names[2].endswith(":3")
-    folder = tmp_path / "folder"
-    write(folder / "a.txt", "x" * 11)
-    assert read_texts(folder).errors == {0: "a line of more than 10 characters"}
+    write(tmp_path / "folder" / "a.txt", "x" * 11)
+    write(tmp_path / "folder" / "b.txt", "0123456789\n")
+    found = read_texts(tmp_path / "folder")
+    assert (found.texts, found.errors) == (["", "0123456789"], {0: "it has more than 10 characters"})
+
+
+def test_a_file_that_cannot_be_read_is_one_error_in_a_folder_of_messages(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "first")
+    write(tmp_path / "b.txt", b"\xff\xfea")
+    (tmp_path / "c.txt").symlink_to(tmp_path / "gone.txt")
+    found = read_texts(tmp_path)
+    assert found.names == ["a.txt", "b.txt", "c.txt"]
+    assert found.texts == ["first", "", ""]
+    assert "begins as UTF-16" in found.errors[1]
+    assert "cannot be read: No such file" in found.errors[2]
+    assert (len(found.paths), len(found.digests)) == (3, 3)
+
+
+def test_a_folder_is_one_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "mails/a.txt", "first\nline")
+    write(tmp_path / "lines.txt", "one\ntwo")
+    monkeypatch.chdir(tmp_path / "mails")
+    write(tmp_path / "list.txt", f"{tmp_path}/mails\n")
+    assert read_texts(f"@{tmp_path}/list.txt").texts == ["first\nline"]
+    assert read_texts(iter([".", "../lines.txt"])).texts == ["first\nline", "one", "two"]
 
 
 def test_json_lines_are_texts_or_records(tmp_path: Path) -> None:
@@ -81,10 +103,17 @@ def test_a_record_that_cannot_be_read_is_an_error_of_its_own(tmp_path: Path) -> 
     found = read_texts(write(tmp_path / "r.jsonl", "\n".join(lines)), column="body", id_column="id")
     assert found.texts == ["a", "", "", "", "", ""]
     assert found.errors[1].startswith("it is no JSON")
-    assert found.errors[2] == "it is to be a record, got list"
+    assert found.errors[2] == "it is to be a text or a record, got list"
     assert found.errors[3] == "it is missing"
     assert found.errors[4] == "'body' is to be a text, got dict"
     assert found.errors[5] == f"the id '1' is taken by {tmp_path}/r.jsonl:1"
+
+
+def test_the_column_is_chosen_by_all_records(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "r.jsonl", {"n": 1, "body": None}, {"n": 2, "body": "two"})
+    assert read_texts(path).texts == ["", "two"]
+    with pytest.raises(InputError, match=r"say which column .* 'title', 'body'"):
+        read_texts(write_jsonl(tmp_path / "r.jsonl", {"title": "x", "body": None}, {"title": "y", "body": "two"}))
 
 
 def test_a_nested_line_cannot_exhaust_the_stack(tmp_path: Path) -> None:
@@ -116,6 +145,11 @@ def test_a_column_in_memory_is_read(make: Any) -> None:
     assert found.texts == ["one", "", "three"]
     assert found.names == ["row 1", "row 2", "row 3"]
     assert found.errors == {1: "it is missing"}
+
+
+def test_a_column_in_memory_has_the_names_of_pandas_and_bytes_that_are_no_utf_8_are_kept_for_the_error() -> None:
+    assert read_texts(pd.Series(["one", "two"], index=["a", "b"])).names == ["a", "b"]
+    assert read_texts(pd.Series(["one", b"caf\xe9"])).texts == ["one", "caf\udce9"]
 
 
 def test_a_frame_is_read() -> None:
@@ -152,11 +186,9 @@ def test_a_member_that_cannot_be_chosen_is_asked_for(options: dict[str, Any], wh
 
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'body' cannot both hold the messages and name them"):
+        read_texts(pd.DataFrame({"body": ["a"]}), column="body", id_column="body")
     plain = write(tmp_path / "m.txt", "one\n")
-    with pytest.raises(InputError, match="text files have no columns"):
-        read_texts(plain, column="body")
-    with pytest.raises(InputError, match="no other columns"):
-        read_texts(pd.Series(["a"]), column="body")
     with pytest.raises(InputError, match=r"files of one kind, got '.jsonl', '.txt'"):
         read_texts([plain, write_jsonl(tmp_path / "m.jsonl", "x")])
     with pytest.raises(InputError, match=r"files of one kind, got '.png'"):

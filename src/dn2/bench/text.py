@@ -17,7 +17,7 @@ from dn2.bench.result import Result
 from dn2.bench.rivals import Rival, mahalanobis, one_class_svm
 from dn2.bench.scoring import average_precision, nearest_distances, rows_of
 from dn2.bench.text_data import TextSet
-from dn2.embed.texts import CHARACTERS, DEFAULT, TEXTS_AT_ONCE, TextEmbedder, choose_text_backbone
+from dn2.embed.texts import CHARACTERS, DEFAULT, TextEmbedder, choose_text_backbone
 from dn2.embedding import Vectors
 from dn2.errors import MissingExtra
 from dn2.neighbors.conformal import Scores, mean_squared_distance
@@ -92,7 +92,7 @@ class NearestTfIdf:
         reference, queries = ([self.texts[place] for place in places] for places in (split.reference, split.queries))
         vectorizer = TfidfVectorizer(analyzer=self.analyzer, ngram_range=self.ngrams, sublinear_tf=True)
         known = vectorizer.fit_transform(reference)
-        nearest = NearestNeighbors(n_neighbors=TFIDF_NEIGHBORS, metric="cosine").fit(known)
+        nearest = NearestNeighbors(n_neighbors=min(TFIDF_NEIGHBORS, len(reference)), metric="cosine").fit(known)
         distances = nearest.kneighbors(vectorizer.transform(queries))[0]
         return np.asarray(distances.mean(axis=1), np.float64)
 
@@ -117,13 +117,8 @@ def _methods(one: TextSet, k: int, rivals: bool, cache: Cache | None, watch: Wat
 
 def _embed(one: TextSet, backbone: str, cache: Cache | None, watch: Watch) -> Vectors:
     embedder = TextEmbedder(backbone, cache=cache)
-    vectors = np.empty((len(one.texts), embedder.dimension), np.float32)
     with watch(f"embedding {one.name}") as show:
-        for start in range(0, len(one.texts), TEXTS_AT_ONCE):
-            some = slice(start, start + TEXTS_AT_ONCE)
-            vectors[some] = embedder.embed(one.texts[some]).vectors
-            show(min(start + TEXTS_AT_ONCE, len(one.texts)), len(one.texts))
-    return vectors
+        return embedder.embed_all(one.texts, show)
 
 
 def check_rivals() -> None:

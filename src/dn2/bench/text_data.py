@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,13 @@ import numpy as np
 from dn2.bench.data import Flags, Positions, Split
 from dn2.embed.texts import problem_of
 from dn2.errors import InputError
-from dn2.inputs.columns import as_texts
+from dn2.inputs.columns import as_texts, text_of
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
+from dn2.inputs.texts import read_records
 
 TEXT, SPLIT = "text", "split"
 LABELS = ("label", "intent")
-ANOMALOUS = frozenset({"1", "anomaly", "anomalous", "spam", "oos"})
+ANOMALOUS = frozenset({"1", "true", "anomaly", "anomalous", "spam", "oos"})
 TRAIN, TEST = "train", "test"
 SUFFIXES = TABLE_SUFFIXES | {".jsonl"}
 
@@ -56,7 +56,7 @@ class TextSet:
 def read_text_sets(data: Path, n_neighbors: int) -> list[TextSet]:
     """Read a file of labelled messages, or all in a folder, by name.
 
-    A file has a column `text`, and `label` or `intent`, where 1, anomaly, anomalous, spam and oos are anomalous; with a
+    A file has a column `text`, and `label` or `intent`, where 1, true, anomaly, anomalous, spam and oos are anomalous; with a
     column `split`, parts whose name ends in train and test are what they say.
     n_neighbors : number k of neighbours, which must be fewer than the reference messages.
     Raises InputError if there is none, or one cannot be used."""
@@ -107,11 +107,9 @@ def _read_columns(path: Path) -> Mapping[str, list[str]]:
         wanted = {TEXT, SPLIT, *LABELS}
         table = read_table(str(path), verbatim=wanted, only=wanted)
         return {name: [text or "" for text in as_texts(cells).tolist()] for name, cells in table.columns.items()}
-    try:
-        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as JSON Lines: {error}") from error
-    if not all(isinstance(record, dict) for record in records):
-        raise InputError(f"{path} must hold one record a line")
-    names = [name for name in (TEXT, SPLIT, *LABELS) if all(name in record for record in records)]
-    return {name: [str(record[name]) for record in records] for name in names}
+    found = list(read_records(path))
+    for number, record, error in found:
+        if error is not None or not isinstance(record, dict):
+            raise InputError(f"{path}, line {number:,}: {error or 'it is to be a record'}")
+    names = [name for name in (TEXT, SPLIT, *LABELS) if all(name in record for _, record, _ in found)]
+    return {name: [text_of(record[name]) or "" for _, record, _ in found] for name in names}

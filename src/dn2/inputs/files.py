@@ -20,11 +20,13 @@ Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 class Item:
     """One thing to score: the name it goes by everywhere, and its file.
 
-    members : of a group, whose path is a folder, the items in it by their path in the folder; None for a single one."""
+    members : of a group, whose path is a folder, the items in it by their path in the folder; None for a single one.
+    in_folder : whether a folder was given that it lies in, and not the file itself."""
 
     name: str
     path: Path
     members: tuple[Item, ...] | None = None
+    in_folder: bool = False
 
 
 def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
@@ -114,7 +116,8 @@ def _expand(given: str, suffixes: frozenset[str], several: bool) -> list[Item]:
     path = Path(given)
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         prefix = path.resolve().name if several else ""
-        return [Item(_name(PurePath(prefix, file.relative_to(path))), file) for file in _files_below(path, suffixes)]
+        files = _files_below(path, suffixes)
+        return [Item(_name(PurePath(prefix, file.relative_to(path))), file, in_folder=True) for file in files]
     if os.path.lexists(path):
         return [Item(_name(path), path)]
     if glob.has_magic(given):

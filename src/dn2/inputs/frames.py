@@ -43,7 +43,7 @@ def read_frame(
             raise InputError(f"the column {name!r} has {length:,} rows and {first!r} has {n_rows:,}")
     if not n_rows:
         raise InputError("the table has no rows")
-    return columns, _row_names(frame, n_rows), [name for name in names if name not in chosen]
+    return columns, row_names(frame, n_rows), [name for name in names if name not in chosen]
 
 
 def _columns(frame: Any) -> list[tuple[Any, Any]]:
@@ -60,8 +60,8 @@ def _column(values: Any, name: str, as_text: bool) -> Column:
     return as_texts(column) if as_text else column
 
 
-def _row_names(frame: Any, n_rows: int) -> list[str]:
-    """Name rows by the labels of pandas where they tell rows apart, and by their number elsewhere."""
+def row_names(frame: Any, n_rows: int) -> list[str]:
+    """Name the rows of a frame or a column by the labels of pandas where they tell rows apart, else by their number."""
     index = getattr(frame, "index", None)
     by_number = [f"row {row}" for row in range(1, n_rows + 1)]
     if isinstance(frame, Mapping) or index is None or _is_default(index):

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from dn2.inputs.columns import as_texts, text_of
 from dn2.inputs.csv_files import Progress
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, Item, find_items
-from dn2.inputs.frames import is_frame
+from dn2.inputs.frames import is_frame, row_names
 from dn2.inputs.names import few, name_rows
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
 
@@ -26,8 +26,9 @@ TEXT, JSON_LINES = ".txt", ".jsonl"
 PLAIN_SUFFIXES = frozenset({TEXT, JSON_LINES})
 TEXT_SUFFIXES = PLAIN_SUFFIXES | TABLE_SUFFIXES
 
-LONGEST_LINE = 1 << 24  # characters
-LOOKED_AT = 1_000  # values
+LONGEST_TEXT = 1 << 20  # characters; a cell of a table holds no more either
+LONGEST_RECORD = 1 << 24
+TEXTS_LOOKED_AT = 1_000
 MISSING = "it is missing"
 
 
@@ -54,7 +55,7 @@ def is_column_of_texts(value: object) -> bool:
     one_column = (
         value.ndim == 1 if isinstance(value, np.ndarray) else hasattr(value, "to_frame") and not is_frame(value)
     )
-    return one_column and any(isinstance(one, str) for one in islice(cast(Iterable[object], value), LOOKED_AT))
+    return one_column and any(isinstance(one, str) for one in islice(cast(Iterable[object], value), TEXTS_LOOKED_AT))
 
 
 def read_texts(
@@ -69,39 +70,67 @@ def read_texts(
     A text file given by itself holds one message a line, lines without any passed over; text files in a folder are one
     message each.  JSON Lines hold one message each: a text, or a record with it.  Of tables each row is a message.
     column : that holds the messages; by default the only one of text.  id_column : names them; without it they are
-        named by their file and number.
+        named by their file and number.  Text files and what is in memory as a column have neither.
     progress : called with the rows of a CSV file that are read, and how many there are, about.
     Raises InputError for what is no such file, and for a column that is not there or cannot be chosen."""
+    if column is not None and column == id_column:
+        raise InputError(f"the column {column!r} cannot both hold the messages and name them; leave out one of the two")
     if is_column_of_texts(inputs):
-        if column is not None or id_column is not None:
-            raise InputError("a column of texts in memory has no other columns: leave out column and id_column")
         return _in_memory(inputs)
     if is_frame(inputs):
         return _of_table(inputs, column, id_column, progress)
+    if not isinstance(inputs, (str, os.PathLike)):
+        inputs = list(inputs)
     items = find_items(inputs, TEXT_SUFFIXES)
     suffixes = {os.path.splitext(item.path)[1].lower() for item in items}
     if suffixes <= TABLE_SUFFIXES:
         return _of_table(inputs, column, id_column, progress)
-    if len(suffixes) > 1 or not suffixes <= PLAIN_SUFFIXES:
-        raise InputError(
-            f"messages come in files of one kind, got {few(sorted(suffixes))}; text files end in {TEXT}, JSON Lines in "
-            f"{JSON_LINES}, tables in {', '.join(sorted(TABLE_SUFFIXES))}"
-        )
     if suffixes == {JSON_LINES}:
-        return _Records(column, id_column).read(items)
-    if column is not None or id_column is not None:
-        raise InputError("text files have no columns: leave out column and id_column")
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    return _read_plain(items, [Path(one) for one in given if os.path.isdir(one)])
+        return _of_records(items, column, id_column)
+    if suffixes == {TEXT}:
+        return _of_plain(items)
+    raise InputError(
+        f"messages come in files of one kind, got {few(sorted(suffixes))}; text files end in {TEXT}, JSON Lines in "
+        f"{JSON_LINES}, tables in {', '.join(sorted(TABLE_SUFFIXES))}"
+    )
+
+
+def read_records(path: Path) -> Iterator[tuple[int, Any, str | None]]:
+    """Give what each line of JSON Lines holds that is not blank: its number, the value, and what is wrong, or None.
+
+    Raises InputError if the file cannot be read."""
+    for number, line in read_lines(path, LONGEST_RECORD):
+        if line is None:
+            yield number, None, f"a line of more than {LONGEST_RECORD:,} characters"
+        elif line and not line.isspace():
+            try:
+                yield number, json.loads(line), None
+            except (ValueError, RecursionError) as error:
+                yield number, None, f"it is no JSON: {error}"
+
+
+def read_lines(path: Path, longest: int) -> Iterator[tuple[int, str | None]]:
+    """Number the lines of a text file, without their ends; None for one of more than so many characters.
+
+    Bytes that are no UTF-8 become surrogates.  Raises InputError if the file cannot be read."""
+    with _opened(path) as file:
+        number = 0
+        while line := file.readline(longest + 1):
+            number += 1
+            if len(line) <= longest or line[longest] == "\n":
+                yield number, line.removesuffix("\n")
+                continue
+            while line and not line.endswith("\n"):
+                line = file.readline(longest)
+            yield number, None
 
 
 def _in_memory(column: Any) -> TextRows:
     values = column.tolist() if hasattr(column, "tolist") else column.to_list()
-    texts = [text_of(value) for value in values]
+    texts = [value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else text_of(value) for value in values]
     errors = {place: MISSING for place, text in enumerate(texts) if text is None}
     nowhere = [""] * len(texts)
-    names = [f"row {place}" for place in range(1, len(texts) + 1)]
-    return TextRows(names, [text or "" for text in texts], errors, nowhere, nowhere)
+    return TextRows(row_names(column, len(texts)), [text or "" for text in texts], errors, nowhere, nowhere)
 
 
 def _of_table(inputs: Any, column: str | None, id_column: str | None, progress: Progress | None) -> TextRows:
@@ -119,18 +148,25 @@ def _the_only(texts: Sequence[str], names: Sequence[str]) -> str:
     if len(texts) == 1:
         return texts[0]
     known = f"columns of text are {few(texts)}" if texts else f"there is none of text, only {few(names)}"
-    raise InputError(f"say which column holds the messages (column=, --column): {known}")
+    raise InputError(
+        f"say which column holds the messages, with column= or --column where the model is fitted: {known}"
+    )
 
 
-def _read_plain(items: Sequence[Item], folders: Sequence[Path]) -> TextRows:
+def _of_plain(items: Sequence[Item]) -> TextRows:
     rows = TextRows([], [], {}, [], [])
+    too_long = f"it has more than {LONGEST_TEXT:,} characters"  # as an embedder says it
     for item in items:
-        whole = any(item.path.is_relative_to(folder) for folder in folders)
-        lines = _whole(item.path) if whole else (one for one in _lines(item.path) if not _is_blank(one[1]))
-        digest, before = sha256_of(item.path), len(rows.names)
-        for number, text in lines:
-            rows.names.append(item.name if whole else f"{item.name}:{number}")
-            _add(rows, text)
+        digest, before = "", len(rows.names)
+        try:
+            digest = sha256_of(item.path)
+            for number, text in _whole(item.path) if item.in_folder else read_lines(item.path, LONGEST_TEXT):
+                if item.in_folder or text is None or (text and not text.isspace()):
+                    _add(rows, item.name if item.in_folder else f"{item.name}:{number}", text, too_long)
+        except InputError as error:
+            if not item.in_folder:
+                raise
+            _add(rows, item.name, None, str(error))
         added = len(rows.names) - before
         rows.paths.extend([str(item.path)] * added)
         rows.digests.extend([digest] * added)
@@ -139,35 +175,19 @@ def _read_plain(items: Sequence[Item], folders: Sequence[Path]) -> TextRows:
     return rows
 
 
-def _add(rows: TextRows, text: str | None) -> None:
+def _add(rows: TextRows, name: str, text: str | None, error: str) -> None:
+    """Append a message, or what is wrong with it if there is none."""
     if text is None:
-        rows.errors[len(rows.texts)] = f"a line of more than {LONGEST_LINE:,} characters"
+        rows.errors[len(rows.names)] = error
+    rows.names.append(name)
     rows.texts.append(text or "")
 
 
-def _is_blank(text: str | None) -> bool:
-    return text is not None and (not text or text.isspace())
-
-
 def _whole(path: Path) -> Iterator[tuple[int, str | None]]:
-    """Give all of a text file; None if it is too long."""
+    """Give all of a text file as its one message; None if it is too long."""
     with _opened(path) as file:
-        text = file.read(LONGEST_LINE + 1)
-    yield 1, None if len(text) > LONGEST_LINE else text.rstrip("\n")
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str | None]]:
-    """Number the lines of a text file, without their ends; None for one that is too long."""
-    with _opened(path) as file:
-        number = 0
-        while line := file.readline(LONGEST_LINE + 1):
-            number += 1
-            if len(line) <= LONGEST_LINE:
-                yield number, line.removesuffix("\n")
-                continue
-            while line and not line.endswith("\n"):
-                line = file.readline(LONGEST_LINE)
-            yield number, None
+        text = file.read(LONGEST_TEXT + 2).removesuffix("\n")
+    yield 1, None if len(text) > LONGEST_TEXT else text
 
 
 @contextlib.contextmanager
@@ -186,70 +206,59 @@ def _opened(path: Path) -> Iterator[Any]:
         raise InputError(f"{path} begins as UTF-16 and does not go on as such; save the file as UTF-8") from error
 
 
-class _Records:
-    """JSON Lines: a text a line, or a record in whose column it is."""
+def _of_records(items: Sequence[Item], column: str | None, id_column: str | None) -> TextRows:
+    known = _known_members(items)
+    for name in (column, id_column):
+        if name is not None and known and name not in known:
+            raise InputError(f"{items[0].path}: no record has {name!r}; there is {few(list(known))}")
+    if column is None and known:
+        column = _the_only([name for name, is_text in known.items() if is_text and name != id_column], list(known))
+    rows = TextRows([], [], {}, [], [], column)
+    ids: list[str | None] = []
+    for item in items:
+        digest = sha256_of(item.path)
+        for number, record, error in read_records(item.path):
+            text, own, reason = ("", None, error) if error else _text_of_record(record, column, id_column)
+            if reason is not None:
+                rows.errors[len(rows.names)] = reason
+            rows.names.append(f"{item.name}:{number}")
+            rows.texts.append(text)
+            rows.paths.append(str(item.path))
+            rows.digests.append(digest)
+            ids.append(own)
+    if not rows.names:
+        raise InputError(f"{items[0].path} holds no record; JSON Lines have one a line")
+    if id_column is None:
+        return rows
+    names, unnamed = name_rows(ids, rows.names)
+    return replace(rows, names=names, errors={**unnamed, **rows.errors})
 
-    def __init__(self, column: str | None, id_column: str | None) -> None:
-        self.column, self.id_column = column, id_column
-        self.known: dict[str, None] = {}  # columns that any record has
 
-    def read(self, items: Sequence[Item]) -> TextRows:
-        rows = TextRows([], [], {}, [], [])
-        ids: list[str | None] = []
-        for item in items:
-            digest = sha256_of(item.path)
-            for number, line in _lines(item.path):
-                if _is_blank(line):
-                    continue
-                text, own, error = self._of_line(line)
-                if error is not None:
-                    rows.errors[len(rows.names)] = error
-                rows.names.append(f"{item.name}:{number}")
-                rows.texts.append(text)
-                rows.paths.append(str(item.path))
-                rows.digests.append(digest)
-                ids.append(own)
-        if not rows.names:
-            raise InputError(f"{items[0].path} holds no record; JSON Lines have one a line")
-        self._check(items[0].path)
-        if self.id_column is None:
-            return self._with(rows, rows.names, {})
-        return self._with(rows, *name_rows(ids, rows.names))
+def _known_members(items: Sequence[Item]) -> dict[str, bool]:
+    """Return the members that any record has, and whether each is a text anywhere."""
+    known: dict[str, bool] = {}
+    for item in items:
+        for _, record, _ in read_records(item.path):
+            for name, value in record.items() if isinstance(record, dict) else ():
+                known[name] = known.get(name, False) or isinstance(value, str)
+    return known
 
-    def _with(self, rows: TextRows, names: list[str], unnamed: Mapping[int, str]) -> TextRows:
-        errors = {**unnamed, **rows.errors}
-        texts = ["" if place in errors else text for place, text in enumerate(rows.texts)]
-        return TextRows(names, texts, errors, rows.paths, rows.digests, self.column)
 
-    def _check(self, path: Path) -> None:
-        """Raise InputError for a column that no record has."""
-        for name in (self.column, self.id_column):
-            if name is not None and name not in self.known:
-                raise InputError(f"{path}: no record has {name!r}; there is {few(list(self.known)) or 'no record'}")
-
-    def _of_line(self, line: str | None) -> tuple[str, str | None, str | None]:
-        """Return the text, the id, and what is wrong."""
-        if line is None:
-            return "", None, f"a line of more than {LONGEST_LINE:,} characters"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            return "", None, f"it is no JSON: {error}"
-        if isinstance(record, str) and self.id_column is None and self.column is None:
-            return record, None, None
-        if not isinstance(record, dict):
-            return "", None, f"it is to be a record, got {type(record).__name__}"
-        self.known.update(dict.fromkeys(record))
-        if self.column is None:
-            texts = [name for name, value in record.items() if isinstance(value, str) and name != self.id_column]
-            self.column = _the_only(texts, list(record))
-        own = record.get(self.id_column) if self.id_column is not None else None
-        value = record.get(self.column)
-        if value is None:
-            return "", _simple(own), MISSING
-        if isinstance(value, (dict, list)):
-            return "", _simple(own), f"{self.column!r} is to be a text, got {type(value).__name__}"
-        return text_of(value) or "", _simple(own), None
+def _text_of_record(
+    record: Any, column: str | None, id_column: str | None
+) -> tuple[str, str | None, str | None]:
+    """Return the text, the id, and what is wrong."""
+    if isinstance(record, str):
+        return record, None, None
+    if not isinstance(record, dict):
+        return "", None, f"it is to be a text or a record, got {type(record).__name__}"
+    own = None if id_column is None else _simple(record.get(id_column))
+    value = None if column is None else record.get(column)
+    if value is None:
+        return "", own, MISSING
+    if isinstance(value, (dict, list)):
+        return "", own, f"{column!r} is to be a text, got {type(value).__name__}"
+    return text_of(value) or "", own, None
 
 
 def _simple(value: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
 from dn2.inputs.frames import is_frame
 from dn2.inputs.tables import TABLE_SUFFIXES
-from dn2.inputs.texts import PLAIN_SUFFIXES, is_column_of_texts
+from dn2.inputs.texts import PLAIN_SUFFIXES, TEXTS_LOOKED_AT, is_column_of_texts
 from dn2.inputs.vectors import VECTOR_SUFFIXES, has_vectors
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Kind
@@ -28,7 +29,7 @@ def guess_kind(inputs: Any) -> str:
     holds images.
 
     Raises InputError for inputs of several kinds, and for a Parquet file that cannot be read."""
-    if is_column_of_texts(inputs):
+    if is_column_of_texts(inputs) and not _names_files(inputs):
         return Texts.name
     if isinstance(inputs, np.ndarray):
         return Vectors.name
@@ -65,3 +66,10 @@ def _of_file(path: str) -> str:
     if suffix in PLAIN_SUFFIXES:
         return Texts.name
     return Tables.name if suffix in TABLE_SUFFIXES else Images.name
+
+
+def _names_files(column: Any) -> bool:
+    """Tell whether the first texts of a column in memory end as names of files do."""
+    known = SUFFIXES | TABLE_SUFFIXES | VECTOR_SUFFIXES | PLAIN_SUFFIXES
+    first = [one for one in islice(column, TEXTS_LOOKED_AT) if isinstance(one, str)]
+    return all(os.path.splitext(one)[1].lower() in known for one in first)

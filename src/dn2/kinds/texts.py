@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
@@ -26,11 +25,10 @@ from dn2.store.gathered import Gathered
 from dn2.store.packed import PackedBytes
 from dn2.store.results import Row, Wording
 from dn2.store.shards import Kept
+from dn2.wording import new_words, shown
 
 logger = logging.getLogger("dn2")
 
-LONGEST_SHOWN = 2_000  # characters of a text as evidence
-WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -81,13 +79,18 @@ class Texts:
     def reference(self, found: TextRows, progress: Progress | None) -> Reference:
         """Embed messages that are to join the reference set, and keep what is shown of them."""
         items, unreadable, places = split_rows(found, found.errors)
-        vectors = np.empty((len(places), self.dimension), np.float32)
-        texts: list[bytes] = []
-        for batch in self.embed(found, progress):
-            vectors[len(texts) : len(texts) + len(batch.vectors)] = batch.vectors
-            texts += [shown(text).encode() for text in batch.source]
-        kept = replace(self, column=found.column, texts=Gathered.of(self.texts).joined(PackedBytes.of(texts)))
-        return Reference(items, vectors, unreadable, kept)
+        texts = [found.texts[place] for place in places.tolist()]
+        distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        vectors = np.empty((len(distinct), self.dimension), np.float32)
+        done = 0
+        for batch in self.embed(replace(found, names=list(distinct), texts=list(distinct), errors={}), progress):
+            vectors[done : done + len(batch.vectors)] = batch.vectors
+            done += len(batch.vectors)
+        if len(distinct) < len(texts):  # copies are equal to the bit, in whatever company each was embedded
+            vectors = vectors[[distinct[text] for text in texts]]
+        new = Gathered.of(self.texts).joined(PackedBytes.of([shown(text).encode() for text in texts]))
+        column = self.column if len(self.texts) else found.column
+        return Reference(items, vectors, unreadable, replace(self, column=column, texts=new))
 
     def explain(
         self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
@@ -99,7 +102,7 @@ class Texts:
                 yield {}
                 continue
             text, near = readable[place]
-            neighbors = tuple(bytes(self.texts[one]).decode() for one in near)
+            neighbors = tuple(bytes(self.texts[one]).decode(errors="replace") for one in near)
             yield {"text": Wording(shown(text), new_words(text, neighbors), neighbors)}
 
     def files(self, found: TextRows) -> None:
@@ -158,14 +161,3 @@ def with_problems(found: TextRows) -> TextRows:
     problems = {place: problem_of(text) for place, text in enumerate(found.texts) if place not in found.errors}
     errors = {place: problem for place, problem in problems.items() if problem is not None}
     return replace(found, errors=found.errors | errors)
-
-
-def new_words(text: str, neighbors: Sequence[str]) -> tuple[str, ...]:
-    """List the words of a text that none of its neighbours has, in order, whatever their case."""
-    known = {word.casefold() for neighbor in neighbors for word in WORD.findall(neighbor)}
-    return tuple(dict.fromkeys(word for word in WORD.findall(shown(text)) if word.casefold() not in known))
-
-
-def shown(text: str) -> str:
-    """Cut a long text to what is shown of it."""
-    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 2] + " …"

@@ -82,11 +82,10 @@ function contributions(item) {
 
 const said = new Map((data.texts?.items ?? []).map((item, i) => [item, i]));
 
-// What a message says, the words marked that none of its neighbours has.
+// What a message says, the words marked that none of its neighbours has: every second piece is one.
 function message(item) {
-  const place = said.get(item), fresh = new Set(data.texts.new[place]);
-  const parts = data.texts.value[place].split(/([\p{L}\p{N}\p{M}_]+)/u);
-  return make("span", { class: "message text" }, ...parts.map((part) => (fresh.has(part) ? make("mark", {}, part) : part)));
+  const pieces = data.texts.value[said.get(item)];
+  return make("span", { class: "message text" }, ...pieces.map((piece, i) => (i % 2 ? make("mark", {}, piece) : piece)));
 }
 
 function quote([place, distance]) {
@@ -127,7 +126,7 @@ function evidence(item) {
     return make("span", { class: "strip" }, itemPicture(item, words.item), ...beside);
   }
   if (said.has(item)) {
-    return make("span", { class: "reasons" }, message(item), make("span", { class: "column" }, "nearest"), quote(near[0]));
+    return make("span", { class: "reasons" }, message(item), ...near.slice(0, 1).flatMap((one) => [make("span", { class: "column" }, "nearest"), quote(one)]));
   }
   const strange = contributions(item).slice(0, 3).filter(({ share }, i) => !i || share >= 0.05);
   return strange.length
@@ -173,7 +172,7 @@ function inOrder(sort) {
 
 // What the search looks through: the name, and what a message says.
 function searched(item) {
-  return `${items.name[item]} ${said.has(item) ? data.texts.value[said.get(item)] : ""}`.toLowerCase();
+  return `${items.name[item]} ${said.has(item) ? data.texts.value[said.get(item)].join("") : ""}`.toLowerCase();
 }
 
 function choose() {

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dn2.report.contributions import shortened, strangest
-from dn2.store.results import Row, Wording
+from dn2.store.results import Row
+from dn2.wording import marked
 
 LONGEST_MESSAGE = 600
 
@@ -36,8 +37,7 @@ class Wordings:
                     near[reference[one.item]] = self._short(said)
         return {
             "items": self._places,
-            "value": [self._short(text.value) for _, text in texts],
-            "new": [self._shown(text) for _, text in texts],
+            "value": [marked(self._short(text.value), set(text.new_words)) for _, text in texts],
             "reference": near,
         }
 
@@ -55,11 +55,6 @@ class Wordings:
                 "them."
             )
         return words
-
-    def _shown(self, text: Wording) -> list[str]:
-        """List the new words of a message that the page shows."""
-        value = shortened(text.value, LONGEST_MESSAGE)
-        return [word for word in text.new_words if word in value]
 
     def _short(self, text: str) -> str:
         short = shortened(text, LONGEST_MESSAGE)

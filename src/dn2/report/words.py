@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from dn2.store.results import Contribution
 
 POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric mean"}
 EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
+JOINERS = "\u200c\u200d"
 KINDS_OF_COLUMNS = {"number": "numbers", "category": "categories", "date": "dates"}
 
 
@@ -108,8 +110,17 @@ def explain(one: Contribution) -> str:
 
 def say(text: str, longest: int = 120) -> str:
     """Write a message for a person in one line, cut if it is long."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"{line[: longest - 2]} …"
+
+
+def printable(text: str) -> str:
+    """Write out what would steer a terminal or turn its text around; what joins letters and emoji stays."""
+    return "".join(_escaped(one) if unicodedata.category(one) in ("Cc", "Cf") else one for one in text)
+
+
+def _escaped(character: str) -> str:
+    return character if character in JOINERS else character.encode("unicode_escape").decode()
 
 
 def cell_in_words(value: Any) -> str:
