@@ -57,7 +57,9 @@ def test_a_bench_of_messages_refuses_options_of_pictures(desk: Path, dn2_command
 
 def test_what_steers_a_terminal_is_written_out(desk: Path, dn2_command) -> None:
     dn2_command(*FIT)
-    Path("in.jsonl").write_text(json.dumps({"ticket": "\x1b[2J", "body": "\x1b]0;owned\x07 \u202etxt \U0001f469\u200d\U0001f467"}) + "\n")
+    Path("in.jsonl").write_text(
+        json.dumps({"ticket": "\x1b[2J", "body": "\x1b]0;owned\x07 \u202etxt \U0001f469\u200d\U0001f467"}) + "\n"
+    )
     done = dn2_command("score", "desk.dn2", "in.jsonl")
     assert not set("\x1b\x07\u202e") & set(done.out)
     assert r"\x1b]0;owned\x07 \u202etxt" in done.out

@@ -46,8 +46,10 @@ def test_a_folder_is_searched_recursively_each_level_in_the_order_of_names(folde
 
 def test_an_item_knows_its_file(folder):
     touch("good/sub/a.png")
-    assert find_items("good", SUFFIXES) == [Item("sub/a.png", Path("good/sub/a.png"))]
-    assert find_items(str(folder / "good"), SUFFIXES) == [Item("sub/a.png", folder / "good" / "sub" / "a.png")]
+    assert find_items("good", SUFFIXES) == [Item("sub/a.png", Path("good/sub/a.png"), in_folder=True)]
+    absolute = folder / "good" / "sub" / "a.png"
+    assert find_items(str(folder / "good"), SUFFIXES) == [Item("sub/a.png", absolute, in_folder=True)]
+    assert find_items(str(absolute), SUFFIXES) == [Item(absolute.as_posix(), absolute)]
 
 
 @pytest.mark.parametrize("suffix", ["png", "PNG", "Jpg", "jpeg", "JPEG", "bmp", "tif", "TIFF", "webp", "gif"])

@@ -162,7 +162,7 @@ def test_a_frame_is_read() -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({}, r"say which column holds the messages .*'a', 'b'"),
+        ({}, r"say which column holds the messages, .*'a', 'b'"),
         ({"column": "c"}, "there is none of the columns 'c'; there is 'a', 'b', 'n'"),
         ({"column": "a", "id_column": "c"}, "there is no column 'c'"),
     ],
@@ -175,7 +175,7 @@ def test_a_column_that_cannot_be_chosen_is_asked_for(options: dict[str, Any], wh
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({}, r"say which column holds the messages .*'a', 'b'"),
+        ({}, r"say which column holds the messages, .*'a', 'b'"),
         ({"column": "c"}, "no record has 'c'; there is 'a', 'b', 'n'"),
         ({"column": "a", "id_column": "c"}, "no record has 'c'"),
     ],

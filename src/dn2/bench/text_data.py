@@ -56,8 +56,8 @@ class TextSet:
 def read_text_sets(data: Path, n_neighbors: int) -> list[TextSet]:
     """Read a file of labelled messages, or all in a folder, by name.
 
-    A file has a column `text`, and `label` or `intent`, where 1, true, anomaly, anomalous, spam and oos are anomalous; with a
-    column `split`, parts whose name ends in train and test are what they say.
+    A file has a column `text`, and `label` or `intent`, where 1, true, anomaly, anomalous, spam and oos are
+    anomalous; with a column `split`, parts whose name ends in train and test are what they say.
     n_neighbors : number k of neighbours, which must be fewer than the reference messages.
     Raises InputError if there is none, or one cannot be used."""
     paths = [data]

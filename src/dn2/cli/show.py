@@ -39,7 +39,9 @@ def results_table(results: Results, console: Console) -> None:
     table.add_column(_heading(shown), overflow="fold")
     for row in shown:
         mark = "[bold red]yes[/]" if row.is_anomaly else "no"
-        table.add_row(escape(printable(row.item)), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row))
+        table.add_row(
+            escape(printable(row.item)), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row)
+        )
     if shown:
         console.print(table)
     if len(ranked) > len(shown):

@@ -132,7 +132,9 @@ class SentenceModel:
 
 def at_unit_length(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Bring rows to length 1; zeros stay."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: np.ndarray[Any, Any] = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return scaled
 
 
 def _find(name: str) -> Path:

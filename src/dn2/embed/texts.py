@@ -132,7 +132,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self.embed_all(texts)
 
     def embed_all(self, texts: Sequence[str], progress: Callable[[int, int], None] | None = None) -> Vectors:
-        """Embed texts that have no `problem_of`, so many at a time: (n, d) float32; progress : called with (done, n)."""
+        """Embed texts that have no `problem_of`, some at a time: (n, d) float32; progress : called with (done, n)."""
         vectors = np.empty((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), TEXTS_AT_ONCE):
             stop = min(start + TEXTS_AT_ONCE, len(texts))

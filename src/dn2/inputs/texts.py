@@ -127,7 +127,9 @@ def read_lines(path: Path, longest: int) -> Iterator[tuple[int, str | None]]:
 
 def _in_memory(column: Any) -> TextRows:
     values = column.tolist() if hasattr(column, "tolist") else column.to_list()
-    texts = [value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else text_of(value) for value in values]
+    texts = [
+        value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else text_of(value) for value in values
+    ]
     errors = {place: MISSING for place, text in enumerate(texts) if text is None}
     nowhere = [""] * len(texts)
     return TextRows(row_names(column, len(texts)), [text or "" for text in texts], errors, nowhere, nowhere)
@@ -231,7 +233,8 @@ def _of_records(items: Sequence[Item], column: str | None, id_column: str | None
     if id_column is None:
         return rows
     names, unnamed = name_rows(ids, rows.names)
-    return replace(rows, names=names, errors={**unnamed, **rows.errors})
+    texts = ["" if place in unnamed else text for place, text in enumerate(rows.texts)]
+    return replace(rows, names=names, texts=texts, errors={**unnamed, **rows.errors})
 
 
 def _known_members(items: Sequence[Item]) -> dict[str, bool]:
@@ -244,9 +247,7 @@ def _known_members(items: Sequence[Item]) -> dict[str, bool]:
     return known
 
 
-def _text_of_record(
-    record: Any, column: str | None, id_column: str | None
-) -> tuple[str, str | None, str | None]:
+def _text_of_record(record: Any, column: str | None, id_column: str | None) -> tuple[str, str | None, str | None]:
     """Return the text, the id, and what is wrong."""
     if isinstance(record, str):
         return record, None, None

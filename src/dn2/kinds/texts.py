@@ -30,7 +30,6 @@ from dn2.wording import new_words, shown
 logger = logging.getLogger("dn2")
 
 
-
 @dataclass(frozen=True)
 class Texts:
     """Texts by what they mean and how they are written; see `Kind`.
