@@ -37,9 +37,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--skip", nargs="*", default=[], choices=PARTS)
     skipped = parser.parse_args().skip
-    report = Report("text")
     for name, part in PARTS.items():
         if name not in skipped:
+            report = Report(f"text_{name}")
             part(report)
             report.save()
 
@@ -67,7 +67,7 @@ def figures(result: Result, method: str, setting: str) -> str:
 
 def throughput(report: Report) -> None:
     """Embed the same messages with sentence-transformers' own encode, with dn2, and again from the cache."""
-    report.say(f"\n{THROUGHPUT_TEXTS:,} messages, half of each set; texts/s, medians of {ROUNDS} rounds side by side")
+    report.say(f"{THROUGHPUT_TEXTS:,} messages, half of each set; texts/s, medians of {ROUNDS} rounds side by side")
     texts = [one for each in read_text_sets(need("text"), N_NEIGHBORS) for one in each.texts[: THROUGHPUT_TEXTS // 2]]
     embedder = TextEmbedder()
     model = embedder.model
@@ -102,7 +102,7 @@ def seconds(work: Callable[[], object]) -> float:
 def false_alarms(report: Report) -> None:
     """Measure the false alarms of held-out normal messages, with copies among all messages and without."""
     report.say(
-        f"\nFalse alarms, % of held-out normal messages: mean over {DRAWS} draws of the reference set (standard error)"
+        f"False alarms, % of held-out normal messages: mean over {DRAWS} draws of the reference set (standard error)"
     )
     report.say(
         f"  {'set':<28}{'copies, %':>10}{'n':>6}" + "".join(f"{f'{100 * rate:g} % asked':>20}" for rate in RATES)

@@ -31,8 +31,10 @@ OF_PICTURES = re.compile(r"lite[012].*|timm/.*|.*\.onnx")
 FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 PICKLED = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt"})
 
-TOKENS_AT_ONCE = 1 << 13
-WINDOWS_AT_ONCE = 128
+# Of a batch on a processor, in whose cache it stays; many times as many on a GPU.
+TOKENS_AT_ONCE = 1 << 11
+WINDOWS_AT_ONCE = 32
+TIMES_ON_GPU = 16
 
 
 def is_installed() -> bool:
@@ -102,8 +104,9 @@ class SentenceModel:
         sizes = np.array([len(one["input_ids"]) for one in windows])
         sums = np.zeros((len(texts), self.dimension))
         unit = True
+        times = 1 if self.module.device.type == "cpu" else TIMES_ON_GPU
         with torch.inference_mode():
-            for places in _batches(np.argsort(sizes, kind="stable"), sizes):
+            for places in _batches(sizes, times * WINDOWS_AT_ONCE, times * TOKENS_AT_ONCE):
                 given = {key: [windows[place][key] for place in places] for key in windows[places[0]]}
                 features = self.module.tokenizer.pad(given, return_tensors="pt")
                 features = {key: value.to(self.module.device) for key, value in features.items()}
@@ -173,11 +176,11 @@ def _load(folder: Path) -> Any:
             logging.enable_progress_bar()
 
 
-def _batches(order: Places, sizes: Places) -> Iterator[Places]:
-    """Cut windows, from the shortest to the longest, into batches of so many tokens with what pads them."""
+def _batches(sizes: Places, most_windows: int, most_tokens: int) -> Iterator[Places]:
+    """Cut windows, from the shortest to the longest, into batches of so many windows, and tokens with what pads them."""
     batch: list[int] = []
-    for place in order.tolist():
-        if batch and (len(batch) == WINDOWS_AT_ONCE or (len(batch) + 1) * sizes[place] > TOKENS_AT_ONCE):
+    for place in np.argsort(sizes, kind="stable").tolist():
+        if batch and (len(batch) == most_windows or (len(batch) + 1) * sizes[place] > most_tokens):
             yield np.array(batch)
             batch = []
         batch.append(place)
