@@ -177,7 +177,7 @@ def _load(folder: Path) -> Any:
 
 
 def _batches(sizes: Places, most_windows: int, most_tokens: int) -> Iterator[Places]:
-    """Cut windows, from the shortest to the longest, into batches of so many windows, and tokens with what pads them."""
+    """Cut windows, from the shortest to the longest, into batches of so many, and of so many tokens when padded."""
     batch: list[int] = []
     for place in np.argsort(sizes, kind="stable").tolist():
         if batch and (len(batch) == most_windows or (len(batch) + 1) * sizes[place] > most_tokens):
