@@ -14,6 +14,7 @@ from dn2.embed.texts import TextEmbedder, choose_text_backbone, text_backbone_fr
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.inputs.tables import read_table
+from dn2.inputs.texts import TextRows
 from dn2.inputs.vectors import read_vectors
 from dn2.kinds.guess import KINDS, guess_kind
 from dn2.kinds.images import Images
@@ -89,8 +90,7 @@ def fit(
     Items that cannot be read are left out; `Model.unreadable` lists them.
     Raises InputError if nothing is found or readable, or for options that do not go with the kind of items;
     ReferenceTooSmall, BackboneError."""
-    if kind is None:
-        kind = guess_kind(inputs) if column is None else Texts.name
+    kind = find_kind(inputs, kind, column)
     of_texts = {"a column of messages": column is not None}
     of_images = {"precision": precision != "auto", "groups": groups, "preset": preset != "default"}
     of_columns = {"an id column": id_column is not None}
@@ -112,7 +112,7 @@ def fit(
     )
     chosen = get_preset(preset).for_groups() if groups else get_preset(preset)
     if kind == "image":
-        _refuse(kind, {**of_tables, **of_columns, **of_texts})
+        refuse(kind, {**of_tables, **of_columns, **of_texts})
         if groups and whiten:
             raise InputError("groups are not whitened: leave out whiten, or groups")
         embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
@@ -124,36 +124,58 @@ def fit(
         by_preset = whiten is None and not contaminated and not groups
         return _fit(images, images.find(inputs), detector, chosen, n_neighbors, by_preset, progress)
     if kind == "table":
-        _refuse(kind, {**of_images, **of_networks, **of_vectors, **of_texts})
+        refuse(kind, {**of_images, **of_networks, **of_vectors, **of_texts})
         table = read_table(inputs, id_column=id_column, drop=drop_columns, progress=progress)
         tables = Tables.learn(table, id_column)
         detector.set_params(scale_columns=True, categorical_columns=tables.embedder.categorical)
         return _fit(tables, table, detector, chosen, n_neighbors, False, progress)
     if kind == "text":
-        _refuse(kind, {**of_images, **of_vectors, **of_tables})
-        texts = Texts(_text_embedder(backbone, cache), column, id_column)
-        found = texts.find(inputs, progress)
-        if found.column is None:
-            _refuse("text, and come without columns", {**of_texts, **of_columns})
+        refuse(kind, {**of_images, **of_vectors, **of_tables})
+        texts, found = find_texts(inputs, backbone, column, id_column, cache, progress)
         return _fit(texts, found, detector, chosen, n_neighbors, False, progress)
     if kind == "vector":
-        _refuse(kind, {**of_images, **of_networks, **of_tables, **of_columns, **of_texts})
+        refuse(kind, {**of_images, **of_networks, **of_tables, **of_columns, **of_texts})
         vectors = read_vectors(inputs)
         return _fit(Vectors(vectors.vectors.shape[1]), vectors, detector, chosen, n_neighbors, False, progress)
     raise InputError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
 
 
-def _text_embedder(backbone: str | None, cache: Cache | None) -> TextEmbedder:
-    """Make the embedder of a name, or the best that this installation has, saying what it lacks."""
-    if backbone is not None:
-        return TextEmbedder(text_backbone_from_any_folder(backbone), cache=cache)
-    name, lacking = choose_text_backbone()
+def find_kind(inputs: Any, kind: str | None, column: str | None) -> str:
+    """Return the kind of items that is asked for, or that the inputs look like; a column of messages makes them such.
+
+    Raises InputError for inputs of several kinds."""
+    if kind is not None:
+        return kind
+    return guess_kind(inputs) if column is None else Texts.name
+
+
+def find_texts(
+    inputs: Any,
+    backbone: str | None,
+    column: str | None,
+    id_column: str | None,
+    cache: Cache | None,
+    progress: Progress | None,
+) -> tuple[Texts, TextRows]:
+    """Find messages, and what embeds them: the backbone asked for, or the best that this installation has.
+
+    Raises InputError if there are none, or for a column where inputs have none; MissingExtra, BackboneError."""
+    lacking = ""
+    if backbone is None:
+        backbone, lacking = choose_text_backbone()
+    texts = Texts(TextEmbedder(text_backbone_from_any_folder(backbone), cache=cache), column, id_column)
+    found = texts.find(inputs, progress)
+    if found.column is None:
+        refuse(
+            "text, and come without columns",
+            {"a column of messages": column is not None, "an id column": id_column is not None},
+        )
     if lacking:
         logger.warning(lacking)
-    return TextEmbedder(name, cache=cache)
+    return texts, found
 
 
-def _refuse(kind: str, given: Mapping[str, bool]) -> None:
+def refuse(kind: str, given: Mapping[str, bool]) -> None:
     """Raise InputError for an option that is given and has no meaning for the kind of items."""
     if wrong := [name for name, is_given in given.items() if is_given]:
         raise InputError(f"{wrong[0]} has no meaning where items are of the kind {kind}: leave it out")

@@ -35,7 +35,7 @@ OPTIONS = {
     "readmit": "",
     "inspect": "--items --aside --plot --json",
     "verify": "",
-    "embed": "--output -o --backbone --precision --cache --no-cache",
+    "embed": "--output -o --kind --backbone --precision --column --id --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds --rivals "
     "--figure --report --cache --no-cache",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import dn2
 from made_messages import STRANGE, write_messages
 
 
@@ -65,3 +68,24 @@ def test_what_steers_a_terminal_is_written_out(desk: Path, dn2_command) -> None:
     assert r"\x1b]0;owned\x07 \u202etxt" in done.out
     assert "\U0001f469\u200d\U0001f467" in done.out
     assert r"\x1b[2J" in done.out
+
+
+def test_messages_are_embedded_alone(desk: Path, dn2_command) -> None:
+    done = dn2_command(
+        "embed", "messages.csv", "--column", "body", "--id", "ticket", "--backbone", "characters", "-o", "v.npz"
+    )
+    assert (done.status, done.err) == (0, "600 embeddings of 768 features written to v.npz\n")
+    with np.load("v.npz") as arrays:
+        assert arrays["items"][0] == "t-0001"
+        texts = pd.read_csv("messages.csv")["body"]
+        assert (arrays["embeddings"] == dn2.TextEmbedder("characters").transform(texts)).all()
+    done = dn2_command("embed", "messages.csv", "--column", "body", "--precision", "f32", "-o", "v.npz")
+    assert (done.status, done.err) == (
+        2,
+        "dn2: precision has no meaning where items are of the kind text: leave it out\n",
+    )
+    done = dn2_command("embed", "messages.csv", "-o", "v.npz")
+    assert (done.status, done.err) == (
+        2,
+        "dn2: embed takes pictures and messages, and these inputs are of the kind table\n",
+    )

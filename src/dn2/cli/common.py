@@ -74,7 +74,28 @@ ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model's folder, made by fit.", show_default=False)
 ]
 BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or several joined by +."
-BackboneOption = Annotated[str, typer.Option(help=BACKBONES)]
+AnyBackboneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        help=f"{BACKBONES} Default: the preset's. For messages minilm, characters, the name or folder of a language "
+        "model, or one joined with characters: minilm+characters, the default.",
+        show_default=False,
+    ),
+]
+KindOption = Annotated[
+    KindName | None, typer.Option(help="What the items are. Default: guessed from the inputs.", show_default=False)
+]
+ColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="The column that holds messages. Default: the only one of text.", show_default=False
+    ),
+]
+IdOption = Annotated[
+    str | None,
+    typer.Option("--id", metavar="COLUMN", help="The column that names rows or messages.", show_default=False),
+]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic; f32 makes a model that moves between machines.")]
 CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings by content, and use kept ones.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]

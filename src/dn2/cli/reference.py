@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from dn2.cli.common import (
-    BACKBONES,
+    AnyBackboneOption,
     CacheOption,
+    ColumnOption,
+    IdOption,
     InputsArgument,
-    KindName,
+    KindOption,
     MemoryOption,
     ModelArgument,
     Normalize,
@@ -33,20 +35,11 @@ def fit(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="MODEL", help="The model's folder.", show_default=False)
     ],
-    kind: Annotated[
-        KindName | None, typer.Option(help="What the items are. Default: guessed from the inputs.", show_default=False)
-    ] = None,
+    kind: KindOption = None,
     preset: Annotated[
         PresetName, typer.Option(help="Backbone and number of neighbours, where they are not given.")
     ] = PresetName.default,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{BACKBONES} Default: the preset's. For messages minilm, characters, the name or folder of a "
-            "language model, or one joined with characters: minilm+characters, the default.",
-            show_default=False,
-        ),
-    ] = None,
+    backbone: AnyBackboneOption = None,
     neighbors: Annotated[
         int | None,
         typer.Option(
@@ -94,16 +87,8 @@ def fit(
         ),
     ] = None,
     groups: Annotated[bool, typer.Option("--groups", help="Each subfolder is one item: a group of pictures.")] = False,
-    column: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help="The column that holds messages. Default: the only one of text.", show_default=False
-        ),
-    ] = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option("--id", metavar="COLUMN", help="The column that names rows or messages.", show_default=False),
-    ] = None,
+    column: ColumnOption = None,
+    id_column: IdOption = None,
     drop_column: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="A column not to compare; repeat for several.", show_default=False),
