@@ -255,6 +255,15 @@ def test_a_model_of_a_column_takes_messages_from_anywhere(model: Model, queries:
     assert model.describe()["column"] == "body"
 
 
+def test_texts_that_are_taken_for_files_get_a_hint(model: Model, rows: pd.DataFrame) -> None:
+    with pytest.raises(
+        InputError, match=r"does not exist; .* texts themselves come as an array or as a column of pandas"
+    ):
+        model.score(["please cancel my order."])
+    with pytest.raises(InputError, match="if one holds messages, name it"):
+        dn2.fit(pd.DataFrame({"body": [f"{text} {place}" for place, text in enumerate(rows["body"])]}))
+
+
 def test_a_column_that_is_given_makes_them_messages(rows: pd.DataFrame, tmp_path: Path) -> None:
     rows.to_csv(tmp_path / "m.csv", index=False)
     assert dn2.fit(tmp_path / "m.csv", column="body", backbone="characters").kind.name == "text"

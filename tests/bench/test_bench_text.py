@@ -63,6 +63,7 @@ def test_a_split_of_the_data_is_kept(tmp_path: Path) -> None:
             "text,label\na,ham\nb,ham\n",
             r"label must tell anomalies \(1, anomalous, anomaly, oos, spam, true\) from",
         ),
+        ("a.csv", "id,body\na,b\n", "must have the columns text and label or intent, and may have split"),
         ("a.csv", "text,label\na,0\nb,0\nc,1\n", "2 neighbours need at least 3 reference messages"),
         ("a.jsonl", "{\n", "line 1: it is no JSON"),
         ("a.jsonl", "[1]\n", "line 1: it is to be a record"),

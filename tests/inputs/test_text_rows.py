@@ -104,7 +104,8 @@ def test_a_record_that_cannot_be_read_is_an_error_of_its_own(tmp_path: Path) -> 
     assert found.texts == ["a", "", "", "", "", ""]
     assert found.errors[1].startswith("it is no JSON")
     assert found.errors[2] == "it is to be a text or a record, got list"
-    assert found.errors[3] == "it is missing"
+    assert found.errors[1] == "it is no JSON: Expecting property name enclosed in double quotes, at character 2"
+    assert found.errors[3] == "'body' is missing"
     assert found.errors[4] == "'body' is to be a text, got dict"
     assert found.errors[5] == f"the id '1' is taken by {tmp_path}/r.jsonl:1"
 

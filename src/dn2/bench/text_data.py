@@ -105,7 +105,12 @@ def _read_set(path: Path, n_neighbors: int) -> TextSet:
 def _read_columns(path: Path) -> Mapping[str, list[str]]:
     if path.suffix.lower() != ".jsonl":
         wanted = {TEXT, SPLIT, *LABELS}
-        table = read_table(str(path), verbatim=wanted, only=wanted)
+        try:
+            table = read_table(str(path), verbatim=wanted, only=wanted)
+        except InputError as none:
+            raise InputError(
+                f"{path} must have the columns {TEXT} and {' or '.join(LABELS)}, and may have {SPLIT}: {none}"
+            ) from none
         return {name: [text or "" for text in as_texts(cells).tolist()] for name, cells in table.columns.items()}
     found = list(read_records(path))
     for number, record, error in found:

@@ -47,7 +47,8 @@ class TableEmbedder:
         columns = tuple(column for column in found.values() if not isinstance(column, str))
         if not columns:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:5])
-            raise InputError(f"no column is left to compare rows by: {reasons or 'there is none'}")
+            hint = "; if one holds messages, name it (column=, --column)" if "free text" in reasons else ""
+            raise InputError(f"no column is left to compare rows by: {reasons or 'there is none'}{hint}")
         return cls(columns, left_out)
 
     @property

@@ -81,7 +81,10 @@ def read_texts(
         return _of_table(inputs, column, id_column, progress)
     if not isinstance(inputs, (str, os.PathLike)):
         inputs = list(inputs)
-    items = find_items(inputs, TEXT_SUFFIXES)
+    try:
+        items = find_items(inputs, TEXT_SUFFIXES)
+    except InputError as error:
+        raise InputError(f"{error}; texts themselves come as an array or as a column of pandas or polars") from error
     suffixes = {os.path.splitext(item.path)[1].lower() for item in items}
     if suffixes <= TABLE_SUFFIXES:
         return _of_table(inputs, column, id_column, progress)
@@ -105,8 +108,10 @@ def read_records(path: Path) -> Iterator[tuple[int, Any, str | None]]:
         elif line and not line.isspace():
             try:
                 yield number, json.loads(line), None
-            except (ValueError, RecursionError) as error:
-                yield number, None, f"it is no JSON: {error}"
+            except json.JSONDecodeError as error:
+                yield number, None, f"it is no JSON: {error.msg}, at character {error.pos + 1:,}"
+            except (ValueError, RecursionError) as error:  # a number of very many digits, very deep nesting
+                yield number, None, f"it is no JSON that is read: {error}"
 
 
 def read_lines(path: Path, longest: int) -> Iterator[tuple[int, str | None]]:
@@ -256,7 +261,7 @@ def _text_of_record(record: Any, column: str | None, id_column: str | None) -> t
     own = None if id_column is None else _simple(record.get(id_column))
     value = None if column is None else record.get(column)
     if value is None:
-        return "", own, MISSING
+        return "", own, f"{column!r} is missing"
     if isinstance(value, (dict, list)):
         return "", own, f"{column!r} is to be a text, got {type(value).__name__}"
     return text_of(value) or "", own, None
