@@ -68,10 +68,10 @@ def vectors_in(cache: Path) -> int:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """400 pictures to fit on and 400 others."""
+    """300 pictures to fit on and 300 others."""
     folder = tmp_path_factory.mktemp("many")
-    write_digits(folder / "normal", range(400))
-    write_digits(folder / "incoming", range(400, 800))
+    write_digits(folder / "normal", range(300))
+    write_digits(folder / "incoming", range(300, 600))
     return folder
 
 
@@ -165,7 +165,7 @@ def killed_and_repeated(arguments: list[object], count: int, folder: Path) -> st
 
 def test_a_fit_killed_again_and_again_finishes_as_if_nothing_had_happened(many: Path, tmp_path: Path) -> None:
     target = tmp_path / "killed.dn2"
-    killed_and_repeated(["fit", many / "normal", "-o", target, "--backbone", SMALL], 400, tmp_path)
+    killed_and_repeated(["fit", many / "normal", "-o", target, "--backbone", SMALL], 300, tmp_path)
     dn2.fit(many / "normal", backbone=SMALL).save(tmp_path / "undisturbed.dn2")
     expected = {path.name: path.read_bytes() for path in (tmp_path / "undisturbed.dn2").iterdir()}
     assert {path.name: path.read_bytes() for path in target.iterdir()} == expected
@@ -176,8 +176,8 @@ def test_a_score_killed_again_and_again_finishes_as_if_nothing_had_happened(
 ) -> None:
     model, target = tmp_path / "zeros.dn2", tmp_path / "killed.csv"
     dn2.fit(world / "normal", backbone=SMALL).save(model)
-    err = killed_and_repeated(["score", model, many / "incoming", "-o", target], 400, tmp_path)
-    assert "400 items scored" in err
+    err = killed_and_repeated(["score", model, many / "incoming", "-o", target], 300, tmp_path)
+    assert "300 items scored" in err
     dn2.load(model).score(many / "incoming").to_csv(tmp_path / "undisturbed.csv")
     assert target.read_bytes() == (tmp_path / "undisturbed.csv").read_bytes()
 
