@@ -25,7 +25,7 @@ class Contributions:
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
         self._places, self._left_out = strangest(rows, lambda row: bool(row.columns))
-        self._shortened = 0
+        self._short = Shortener(LONGEST_VALUE)
 
     def data(self) -> dict[str, Any] | None:
         """Return what the script reads; None where the rows are not explained."""
@@ -34,7 +34,7 @@ class Contributions:
         listed = [self._rows[place].columns or () for place in self._places]
         flat: list[Contribution] = [one for of_one in listed for one in of_one]
         names = {one.column: place for place, one in enumerate({one.column: one for one in flat}.values())}
-        self._shortened = 0
+        self._short = Shortener(LONGEST_VALUE)
         return {
             "name": [self._short(name) for name in names],
             "items": self._places,
@@ -53,9 +53,9 @@ class Contributions:
                 f"The columns that make a row strange are shown for the {len(self._places):,} most anomalous rows; "
                 "a results file has them for all."
             )
-        if self._shortened:
+        if self._short.count:
             words.append(
-                f"Names of columns and values shortened to {LONGEST_VALUE} characters: {self._shortened:,}. "
+                f"Names of columns and values shortened to {LONGEST_VALUE} characters: {self._short.count:,}. "
                 "The table has them whole."
             )
         return words
@@ -72,11 +72,6 @@ class Contributions:
             return moment[1] if moment[2] == "00:00:00" else f"{moment[1]} {moment[2]}"
         return self._short(value) if isinstance(value, str) else value
 
-    def _short(self, text: str) -> str:
-        short = shortened(text, LONGEST_VALUE)
-        self._shortened += short is not text
-        return short
-
 
 def strangest(rows: Sequence[Row], has: Callable[[Row], bool]) -> tuple[list[int], int]:
     """List the places of the most anomalous of the rows that have something to show, and count the others."""
@@ -85,6 +80,16 @@ def strangest(rows: Sequence[Row], has: Callable[[Row], bool]) -> tuple[list[int
     return found[:MOST_EXPLAINED], max(0, len(found) - MOST_EXPLAINED)
 
 
-def shortened(text: str, longest: int) -> str:
-    """Cut the middle out of a long text."""
-    return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-(longest // 2 - 3) :]}"
+class Shortener:
+    """Cuts the middle out of texts of more than `longest` characters, and counts them."""
+
+    def __init__(self, longest: int) -> None:
+        self.count = 0
+        self._longest = longest
+
+    def __call__(self, text: str) -> str:
+        half = self._longest // 2
+        if len(text) <= self._longest:
+            return text
+        self.count += 1
+        return f"{text[:half]} … {text[-(half - 3) :]}"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dn2.neighbors.conformal import Scores, last_rank
-from dn2.report.contributions import Contributions, shortened
+from dn2.report.contributions import Contributions, Shortener
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.report.wordings import Wordings
 from dn2.store.results import Member, Results, Row
@@ -110,7 +110,7 @@ class _Columns:
         self._reference: dict[str, int] = {}
         self._contributions = Contributions(self._rows)
         self._wordings = Wordings(self._rows)
-        self._shortened = 0
+        self._short = Shortener(LONGEST_NAME)
         self._without_picture = 0
 
     def data(self) -> dict[str, Any]:
@@ -174,9 +174,9 @@ class _Columns:
                 f"Without a picture: {self._without_picture:,} of {len(self._rows):,} items. A page holds "
                 f"{MOST_PICTURES:,} pictures, those of the most anomalous items and of their neighbours."
             )
-        if self._shortened:
+        if self._short.count:
             words.append(
-                f"Names shortened to {LONGEST_NAME} characters: {self._shortened:,}. A results file has them whole."
+                f"Names shortened to {LONGEST_NAME} characters: {self._short.count:,}. A results file has them whole."
             )
         if len(self._results.unreadable) > MOST_ERRORS:
             words.append(f"Of what could not be read the first {MOST_ERRORS:,} are listed.")
@@ -234,12 +234,6 @@ class _Columns:
             "items": [readable[id(self._results.rows[place])] for place in found.places],
             "note": found.note,
         }
-
-    def _short(self, name: str) -> str:
-        """Cut the middle out of a long name."""
-        short = shortened(name, LONGEST_NAME)
-        self._shortened += short is not name
-        return short
 
 
 def thinned(scores: Scores) -> Scores:

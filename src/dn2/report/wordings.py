@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dn2.report.contributions import shortened, strangest
+from dn2.report.contributions import Shortener, strangest
 from dn2.store.results import Row
 from dn2.wording import marked
 
@@ -20,7 +20,7 @@ class Wordings:
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
         self._places, self._left_out = strangest(rows, lambda row: row.text is not None)
-        self._shortened = 0
+        self._short = Shortener(LONGEST_MESSAGE)
 
     def data(self, reference: Mapping[str, int]) -> dict[str, Any] | None:
         """Return what the script reads; None where rows are no messages.
@@ -28,7 +28,7 @@ class Wordings:
         reference : the place of each neighbour on the page, by name."""
         if not self._places:
             return None
-        self._shortened = 0
+        self._short = Shortener(LONGEST_MESSAGE)
         texts = [(self._rows[place], text) for place in self._places if (text := self._rows[place].text) is not None]
         near: dict[int, str] = {}
         for row, text in texts:
@@ -49,14 +49,9 @@ class Wordings:
                 f"What they say is shown for the {len(self._places):,} most anomalous messages; a results file has it "
                 "for all."
             )
-        if self._shortened:
+        if self._short.count:
             words.append(
-                f"Messages shortened to {LONGEST_MESSAGE} characters: {self._shortened:,}. A results file has more of "
-                "them."
+                f"Messages shortened to {LONGEST_MESSAGE} characters: {self._short.count:,}. A results file has more "
+                "of them."
             )
         return words
-
-    def _short(self, text: str) -> str:
-        short = shortened(text, LONGEST_MESSAGE)
-        self._shortened += short is not text
-        return short
