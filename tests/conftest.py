@@ -1,6 +1,9 @@
 """What tests share: how hypothesis runs, and a small reference set."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +13,18 @@ from hypothesis import settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # The same examples in every run, and no deadline: a slow machine is no failure.
-settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=60)
+settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("dn2")
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory):
+    """Run `dn2 demo` once, for tests of the group `browser`: the folder it ran in, with its cache, and what it did."""
+    folder = tmp_path_factory.mktemp("demo")
+    environment = {**os.environ, "COLUMNS": "160", "DN2_CACHE": str(folder / "cache")}
+    command = Path(sys.executable).parent / "dn2"
+    done = subprocess.run([command, "demo"], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return folder, done
 
 
 @pytest.fixture

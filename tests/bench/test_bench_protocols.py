@@ -230,9 +230,14 @@ def test_pollution_comes_from_reference_items_of_other_classes_and_grows() -> No
     assert draw.pollution(0.4).tolist() != Draw.of(bench, "b", 1).pollution(0.4).tolist()
 
 
-def test_impurity_without_cleaning_is_a_search_among_all() -> None:
-    bench = make_bench(n_train=60, seeds=2)
-    result = impurity(bench)
+@pytest.fixture(scope="module")
+def impure() -> Result:
+    """What the protocol of impurity gives of two draws; not to be changed."""
+    return impurity(make_bench(n_train=60, seeds=2))
+
+
+def test_impurity_without_cleaning_is_a_search_among_all(impure: Result) -> None:
+    bench, result = make_bench(n_train=60, seeds=2), impure
     assert result.settings == ["0%", "10%", "20%", "30%", "40%"]
     for one in result.measurements:
         if one.method.startswith(("no cleaning", "clean part")):
@@ -242,8 +247,8 @@ def test_impurity_without_cleaning_is_a_search_among_all() -> None:
             assert one.roc_auc == pytest.approx(auc(bench, split, int(one.method.split(" = ")[1])))
 
 
-def test_what_is_not_random_is_measured_once() -> None:
-    result = impurity(make_bench(n_train=60, seeds=2))
+def test_what_is_not_random_is_measured_once(impure: Result) -> None:
+    result = impure
     seeds = {
         (method, setting): [one.seed for one in result.measurements if (one.method, one.setting) == (method, setting)]
         for method, setting in itertools.product(result.methods, result.settings)

@@ -23,7 +23,7 @@ from dn2.embed.pipeline import WINDOW
 from small_models import start_python, write_digits
 
 DN2 = Path(sys.executable).parent / "dn2"
-KILLS = 5
+KILLS = 3
 SMALL = "lite0@128"  # a third of the time of lite0
 
 # Runs `dn2`, noting in a file, which outlives a kill, each picture that the network is given.
@@ -182,8 +182,9 @@ def test_a_score_killed_again_and_again_finishes_as_if_nothing_had_happened(
     assert target.read_bytes() == (tmp_path / "undisturbed.csv").read_bytes()
 
 
-def test_the_demo_tells_the_whole_story(tmp_path: Path, own_cache: Path) -> None:
-    done = run("demo", cwd=tmp_path, env={**os.environ, "COLUMNS": "160"})
+@pytest.mark.xdist_group("browser")  # with the tests that look at its page
+def test_the_demo_tells_the_whole_story(demo_run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = demo_run
     assert (done.returncode, re.sub(r"(embedding|scoring): .*\n", "", done.stderr)) == (0, "")
     assert "1. Normal is the digit 3: 137 pictures in dn2-demo/normal" in done.stdout
     assert "2. Scoring 1,660 pictures of all ten digits in dn2-demo/incoming" in done.stdout
@@ -193,6 +194,6 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path, own_cache: Path) -> None
     assert float(figures["ROC AUC"]) > 0.95
     assert float(figures["false alarms at 1 in 20 asked"]) < 0.15
     assert float(figures["anomalies detected at 1 in 20"]) > 0.6
-    assert (tmp_path / "dn2-demo" / "results.csv").read_text().count("\n") == 1661
-    assert len(dn2.load(tmp_path / "dn2-demo" / "digits.dn2").items) == 137
-    assert vectors_in(own_cache) == 1797
+    assert (folder / "dn2-demo" / "results.csv").read_text().count("\n") == 1661
+    assert len(dn2.load(folder / "dn2-demo" / "digits.dn2").items) == 137
+    assert vectors_in(folder / "cache") == 1797
