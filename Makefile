@@ -17,11 +17,12 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Tests on PyTorch: the networks against efficientnet_lite_pytorch, and timm's.  Give PyTorch's CPU build to pip first
-# where the package index would send gigabytes of CUDA.
+# Tests on PyTorch: the networks against efficientnet_lite_pytorch, and timm's; and those of the rivals on series.  Give
+# PyTorch's CPU build to pip first where the package index would send gigabytes of CUDA.
 test-torch: .venv/dev
 	$(PIP) --editable '.[parity]'
-	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py tests/embed/test_sentences.py
+	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py tests/embed/test_sentences.py \
+		tests/bench/test_bench_series.py
 
 # Tests of the pages in a browser, Debian's Chromium, which is installed if there is none; `make test` runs them, too.
 test-browser: .venv/dev

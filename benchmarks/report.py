@@ -24,7 +24,8 @@ from dn2.embed.images import read_small
 from dn2.embed.network import cpu_count
 from dn2.evidence import MOST_ON_MAP, PICTURE_SIZE
 from dn2.report.results_page import Map, Surroundings, write_results_page
-from dn2.store.results import Neighbor, Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Neighbor, Row
 
 SIZES = (1_000, 10_000, 100_000)
 REFERENCES = 10_000

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import dn2
 from made_invoices import invoices, with_errors
 from made_messages import messages, with_strangers
+from made_series import pump, with_anomalies
 
 DEMO = Path("dn2-demo")
 IMAGES = Path(__file__).parent / "images"
@@ -22,7 +23,7 @@ COLORS = 128
 
 
 def main() -> None:
-    """Open the demo's report, one of invoices and one of messages, and take pictures of them."""
+    """Open the demo's report, those of invoices, messages and a series, and take pictures of them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, width, height, scheme in (
@@ -37,6 +38,7 @@ def main() -> None:
                 take(page, IMAGES / "report-large.png")
         take_table_report(browser)
         take_text_report(browser)
+        take_series_report(browser)
         browser.close()
 
 
@@ -59,6 +61,17 @@ def take_text_report(browser: Browser) -> None:
         page = opened(browser, Path(folder, "report.html"), 1280, 900)
         page.locator("#items-title").evaluate("title => title.scrollIntoView()")
         take(page, IMAGES / "text_report.png")
+
+
+def take_series_report(browser: Browser) -> None:
+    """Take a picture of the report of a pump."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = dn2.fit(pump(4_000, seed=0), time="time", window=60)
+        new = with_anomalies(pump(1_600, seed=1, start="2024-04-01"))
+        model.score(new).to_html(Path(folder, "report.html"))
+        page = opened(browser, Path(folder, "report.html"), 1280, 900)
+        page.locator("#times-title").evaluate("title => title.scrollIntoView()")
+        take(page, IMAGES / "series_report.png")
 
 
 def opened(browser: Browser, path: Path, width: int, height: int, scheme: str = "light") -> Page:

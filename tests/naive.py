@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -409,3 +410,65 @@ def form_of(text: str) -> str:
         "So": "*",
     }
     return "".join(kinds.get(unicodedata.category(one), one) for one in text)
+
+
+def point_scores(scores: Sequence[float], places: Sequence[int], window: int) -> list[float]:
+    """Score each point by the mean over the windows that cover it, NaN where none does; windows lie at some places."""
+    points = []
+    for point in range(places[0], places[-1] + window):
+        covering = [score for score, place in zip(scores, places, strict=True) if place <= point < place + window]
+        points.append(sum(covering) / len(covering) if covering else math.nan)
+    return points
+
+
+def window_distance(a: Any, b: Any, scale: Sequence[float], level_weight: float) -> float:
+    """Return the squared distance of two windows, (w, c) each: of each column the mean squared difference of the values
+    less their means, plus that of the means times the weight squared, in units of the column's scale."""
+    total = 0.0
+    for column, unit in enumerate(scale):
+        one, other = ([float(row[column]) / unit for row in rows] for rows in (a, b))
+        mean, mean_of_other = sum(one) / len(one), sum(other) / len(other)
+        shape = [(x - mean) - (y - mean_of_other) for x, y in zip(one, other, strict=True)]
+        total += sum(x * x for x in shape) / len(shape) + (level_weight * (mean - mean_of_other)) ** 2
+    return total
+
+
+def vus_pr(scores: Sequence[float], truth: Sequence[bool], largest: int, thresholds: int = 250) -> float:
+    """Return the volume under the precision-recall surface by its definition, threshold by threshold."""
+    n = len(scores)
+    anomalies = []
+    for place in range(n):
+        if truth[place]:
+            if place and truth[place - 1]:
+                anomalies[-1][1] = place
+            else:
+                anomalies.append([place, place])
+    descending = sorted(scores, reverse=True)
+    limits = [descending[int(step)] for step in np.linspace(0, n - 1, thresholds)]
+    areas = []
+    for width in range(largest + 1):
+        half = width // 2
+        labels = [1.0 if one else 0.0 for one in truth]
+        for first, last in anomalies:
+            for place in range(n):
+                away = first - place if place < first else place - last
+                if not truth[place] and 0 < away <= half:
+                    labels[place] += math.sqrt(1 - away / width)
+        labels = [min(one, 1.0) for one in labels]
+        merged = [[max(anomalies[0][0] - half, 0), min(anomalies[0][1] + half, n - 1)]]
+        for (_, before), (first, last) in pairwise(anomalies):
+            if before + half >= first - half:
+                merged[-1][1] = min(last + half, n - 1)
+            else:
+                merged.append([max(first - half, 0), min(last + half, n - 1)])
+        area = recall_before = 0.0
+        for limit in limits:
+            flagged = [place for place in range(n) if scores[place] >= limit]
+            inside = sum(labels[place] for place in flagged)
+            soft = sum(labels[place] for place in flagged if not truth[place])
+            found = sum(any(scores[place] >= limit for place in range(a, b + 1)) for a, b in merged) / len(merged)
+            recall = min(inside / (sum(map(bool, truth)) + soft / 2), 1) * found
+            area += (recall - recall_before) * inside / len(flagged)
+            recall_before = recall
+        areas.append(area)
+    return sum(areas) / len(areas)

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from dn2.report.results_page import Surroundings, write_results_page
-from dn2.store.results import Contribution, Neighbor, Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Contribution, Neighbor, Row
 
 M = 99
 ROWS = {  # what is said of rows of a table, which have no pictures

@@ -18,6 +18,7 @@ from dn2.cli import main
 from dn2.cli.app import app
 from made_invoices import write_invoices
 from made_messages import write_labelled, write_messages
+from made_series import write_series
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,6 +67,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
     write_invoices(tmp_path)
     write_messages(tmp_path)
+    write_series(tmp_path)
     write_labelled(tmp_path / "labelled")
     vectors = np.random.default_rng(0).normal(size=(420, 8)).astype(np.float32)
     np.save(tmp_path / "embeddings.npy", vectors[:400])

@@ -169,7 +169,7 @@ def test_progress_counts_to_the_end(model: Model, world: Path, tiny: str) -> Non
     assert calls == [(done, 12) for done in range(1, 13)]
     calls.clear()
     dn2.fit(world / "more", backbone=tiny, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(done, 8) for done in range(1, 9)]
+    assert calls == [*((done, 8) for done in range(1, 9)), (8, 8)]  # embedded, then calibrated
 
 
 # Fitting
@@ -217,7 +217,7 @@ def test_parameters_are_recorded_and_used(world: Path, tiny: str, tmp_path: Path
     for one in (model, again):
         about = one.describe()
         chosen = {"n_neighbors": 3, "false_alarm_rate": 0.25, "normalize": "unit"}
-        others = {"index": "auto", "scale_columns": False, "categorical_columns": None, "whiten": False}
+        others = {"index": "auto", "scale_columns": False, "categorical_columns": None, "whiten": False, "window": None}
         others |= {"recall": 0.999, "storage": "auto", "memory_limit": None}
         others |= {"contaminated": False, "drop": None, "first_neighbors": None}
         assert about["detector"] == chosen | others

@@ -786,7 +786,7 @@ def test_values_as_large_as_floats_can_be_are_compared() -> None:
     [
         ({"normalize": "unit"}, "normalize has no meaning"),
         ({"whiten": True}, "whiten has no meaning"),
-        ({"kind": "tables"}, "kind must be one of image, table, text, vector, got 'tables'"),
+        ({"kind": "tables"}, "kind must be one of image, series, table, text, vector, got 'tables'"),
         ({"id_column": "parts"}, "there is no column 'parts'; there is 'part'"),
         ({"drop_columns": ["lode"]}, "there is no column 'lode'; there is 'load'"),
         ({"id_column": "part", "drop_columns": ["part"]}, "there is no column 'part'"),

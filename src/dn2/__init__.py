@@ -21,38 +21,43 @@ if TYPE_CHECKING:
         ReferenceTooSmall,
         UnreadableItem,
     )
-    from dn2.fitting import fit
+    from dn2.fitting import fit, score_self
     from dn2.model import Model, load
     from dn2.neighbors.conformal import Calibration
     from dn2.neighbors.detector import KNNDetector
     from dn2.store.cache import Cache
-    from dn2.store.results import Contribution, Member, Neighbor, Results, Row, Wording
+    from dn2.store.points import Points
+    from dn2.store.results import Results
+    from dn2.store.rows import Contribution, Curve, Member, Neighbor, Row, Wording
 
 # Loaded at first use, so that `import dn2` and `dn2 --help` do not wait for scikit-learn.
 _HOMES = {
     "BackboneError": "dn2.errors",
     "Cache": "dn2.store.cache",
     "Calibration": "dn2.neighbors.conformal",
-    "Contribution": "dn2.store.results",
+    "Contribution": "dn2.store.rows",
+    "Curve": "dn2.store.rows",
     "Dn2Error": "dn2.errors",
     "ImageEmbedder": "dn2.embed.embedder",
     "InputError": "dn2.errors",
     "KNNDetector": "dn2.neighbors.detector",
-    "Member": "dn2.store.results",
+    "Member": "dn2.store.rows",
     "MissingExtra": "dn2.errors",
     "Model": "dn2.model",
     "ModelError": "dn2.errors",
-    "Neighbor": "dn2.store.results",
+    "Neighbor": "dn2.store.rows",
     "NotReproducible": "dn2.errors",
+    "Points": "dn2.store.points",
     "ReferenceTooSmall": "dn2.errors",
     "Results": "dn2.store.results",
-    "Row": "dn2.store.results",
+    "Row": "dn2.store.rows",
     "TextEmbedder": "dn2.embed.texts",
     "UnreadableItem": "dn2.errors",
-    "Wording": "dn2.store.results",
+    "Wording": "dn2.store.rows",
     "export_onnx": "dn2.embed.export",
     "fit": "dn2.fitting",
     "load": "dn2.model",
+    "score_self": "dn2.fitting",
 }
 
 __all__ = [
@@ -60,6 +65,7 @@ __all__ = [
     "Cache",
     "Calibration",
     "Contribution",
+    "Curve",
     "Dn2Error",
     "ImageEmbedder",
     "InputError",
@@ -70,6 +76,7 @@ __all__ = [
     "ModelError",
     "Neighbor",
     "NotReproducible",
+    "Points",
     "ReferenceTooSmall",
     "Results",
     "Row",
@@ -79,6 +86,7 @@ __all__ = [
     "export_onnx",
     "fit",
     "load",
+    "score_self",
 ]
 
 

@@ -18,7 +18,7 @@ from dn2.inputs.files import Inputs, Item, find_items
 from dn2.neighbors.groups import Pooling
 from dn2.neighbors.normalize import normalize
 from dn2.store.cache import Cache
-from dn2.store.results import Member, Row
+from dn2.store.rows import Member, Row
 
 Progress = Callable[[int, int], None]
 Vectors = np.ndarray[Any, np.dtype[np.float32]]

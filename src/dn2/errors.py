@@ -40,19 +40,20 @@ class ReferenceTooSmall(Dn2Error, ValueError):
     """The reference set cannot support what was asked of it."""
 
     @classmethod
-    def for_rate(cls, rate: float, n: int, n_reference: int | None = None) -> ReferenceTooSmall:
+    def for_rate(cls, rate: float, n: int, n_reference: int | None = None, what: str = "") -> ReferenceTooSmall:
         """Say how many calibrating items a false-alarm rate takes.
 
         rate : the rate asked for, in (0, 1).
         n : number of items that calibrate, for which 1 / (n + 1) is attainable.
-        n_reference : size of the reference set, where the others were learnt from."""
+        n_reference : size of the reference set, where the others were learnt from.
+        what : the items that calibrate, where they are no reference items."""
         need = math.ceil(1 / rate) - 1
         # 1 / rate is rounded: settle by the rule itself which neighbour is the first to attain the rate.
         if 1 / (need + 1) > rate:
             need += 1
         elif need > 1 and 1 / need <= rate:
             need -= 1
-        got, more = f"reference items, got {n}", need - n
+        got, more = f"{what or 'reference items'}, got {n}", need - n
         if n_reference is not None:
             got = f"items that calibrate, got {n} of {n_reference}"
             more = math.ceil(need * n_reference / n) - n_reference

@@ -18,12 +18,14 @@ from dn2.errors import InputError
 from dn2.inputs.files import Item
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Kind, ReferenceItem
+from dn2.kinds.series import Series
 from dn2.neighbors.blocks import Positions, Vectors, rows_at
 from dn2.neighbors.choice import parse_index
 from dn2.report.results_page import Map, Surroundings, write_results_page
 from dn2.report.words import describe_model
 from dn2.store.reading import read_rows
-from dn2.store.results import Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Row
 
 if TYPE_CHECKING:
     from dn2.model import Model
@@ -77,14 +79,21 @@ class ScoredItems:
 
     items : in the order of the rows, None for one that was not found again below `root`; None where items have no
         pictures.
-    on_map : places of the items to show on the map."""
+    on_map : places of the items to show on the map.
+    guarantee : what p-values say, in words, where it is not what those of the model's calibration do."""
 
     def __init__(
-        self, model: Model, items: Sequence[Item | None] | None, on_map: Positions, root: Path | None = None
+        self,
+        model: Model,
+        items: Sequence[Item | None] | None,
+        on_map: Positions,
+        root: Path | None = None,
+        guarantee: Sequence[str] = (),
     ) -> None:
         self._model = model
         self._calibration = model.calibration
         self._root = root
+        self._guarantee = guarantee
         self._items = None if items is None else list(items)
         self._on_map = set(on_map.tolist())
         self._vectors: dict[int, Vector] = {}
@@ -124,11 +133,14 @@ class ScoredItems:
         if model.calibration is not self._calibration:
             raise InputError("the model has changed since it scored these items; score them again")
         pictures = _Pictures(model.kind, model.items, self._items or (), progress)
-        about = model.describe()
+        described = describe_model(model.describe())
+        if self._guarantee:  # the rate and the calibration are those of a model that scored nothing
+            described = [one for one in described if one[0] not in ("calibration", "false-alarm rate")]
+        near = "windows" if isinstance(model.kind, Series) else model.kind.many
         around = Surroundings(
             reference_scores=model.calibration.scores,
-            model=[("dn2", __version__), *describe_model(about)],
-            guarantee=model.calibration.assumptions(),
+            model=[("dn2", __version__), *described],
+            guarantee=self._guarantee or model.calibration.assumptions(),
             pictures=None if self._items is None else pictures.of_items,
             reference_pictures=None if self._items is None else pictures.of_reference,
             map=self._map(results),
@@ -137,7 +149,7 @@ class ScoredItems:
             neighbors=(
                 "Nearest centroids, each shown by the item nearest to it (distance of the centroid)"
                 if parse_index(model.detector.index).name == "kmeans"
-                else f"Nearest normal {model.kind.many} (distance)"
+                else f"Nearest{'' if self._guarantee else ' normal'} {near} (distance)"
             ),
             notes=self._gone(results),
         )

@@ -14,13 +14,15 @@ import numpy as np
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.kinds.kind import Kind, ReferenceItem
+from dn2.kinds.series import Series
 from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.scoring import discover, score_items
 from dn2.store.cache import Cache
-from dn2.store.results import Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Row
 from dn2.store.shards import Shard, removed_rows, shards_of
 
 
@@ -88,7 +90,7 @@ class Model:
         """Score items: an anomaly score, a p-value, a decision and the nearest reference items for each.
 
         inputs : a folder, files, a glob, `@list.txt`, or several of these; a table also as a frame of pandas or polars,
-        vectors also as an array.
+        vectors and series also as an array.
         false_alarm_rate : decide at this rate instead of the model's; fdr : decide the batch by Benjamini-Hochberg
         at this false-discovery rate instead.
         memory_limit : such as `4GB`, see `dn2.fit`; what does not fit is refused.
@@ -96,6 +98,8 @@ class Model:
         Raises InputError if nothing is found or both rates are given, ReferenceTooSmall for a rate that the reference
         set cannot support."""
         if fdr is not None:
+            if isinstance(self.kind, Series):
+                raise InputError("p-values of series have no false-discovery rate; give a false-alarm rate")
             if false_alarm_rate is not None:
                 raise InputError(
                     "a false-alarm rate and a false-discovery rate are two ways to decide; give one of them"
@@ -140,7 +144,7 @@ class Model:
                 "remove it first or give the new one another name"
             )
         new = self.kind.reference(found, progress)
-        self.detector.add(new.vectors)  # the last that may fail, and it changes nothing then
+        self.detector.add(new.vectors, places=new.places)  # the last that may fail, and it changes nothing then
         self.kind, self.items, self.unreadable = new.kind, self.items + new.items, new.unreadable
         return self
 

@@ -18,11 +18,13 @@ from dn2 import __version__
 from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import ReferenceItem
+from dn2.kinds.series import Series
 from dn2.model import Model, Origin
 from dn2.neighbors.blocks import STORAGES, Block, Codes, Positions, first_positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.windows import Line
 from dn2.store import bundle
 from dn2.store.cache import Cache
 from dn2.store.shards import Kept, Shard, removed_rows, shards_of
@@ -43,6 +45,8 @@ def write(model: Model, folder: Path) -> None:
     codes = _codes(blocks, shards)
     of_blocks = _parts_of_blocks(model, shards, codes)
     parts = {**of_blocks, "reference-scores": [asdict(model.detector.leave_one_out_)], **model.kind.parts()}
+    if model.detector.line_ is not None:
+        parts["places"] = [model.detector.line_.as_arrays()]
     if model.detector.learnt_ is not None:
         parts["learnt"] = [asdict(model.detector.learnt_)]
     if len(removed):
@@ -153,7 +157,13 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
         learnt.check(len(items), kind.dimension, detector.n_neighbors)
     _check_shapes(blocks, loo, len(items), kind.dimension, detector.n_neighbors)
     _check_storage(blocks, files.manifest["detector"].get("storage", "float32"))
-    model = Model(kind, detector.from_saved(blocks, loo, learnt), items)
+    line = Line.from_arrays(**files.arrays("places")) if "places" in files.manifest["parts"] else None
+    window = kind.embedder.window if isinstance(kind, Series) else None
+    if {detector.window, None if line is None else line.window} != {window} or (
+        line and len(line.places) != len(items)
+    ):
+        raise ValueError("windows without their places, or places of other windows")
+    model = Model(kind, detector.from_saved(blocks, loo, learnt, line), items)
     of_blocks = [
         one for one in ("items", "reference", "codes", *kind.parts_of_items()) if one in files.manifest["parts"]
     ]

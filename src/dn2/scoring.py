@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,22 +10,65 @@ import numpy as np
 
 from dn2.embedding import Progress
 from dn2.evidence import ScoredItems, places_on_map
+from dn2.kinds.intervals import search_windows, to_intervals
 from dn2.kinds.kind import Batch, Found
-from dn2.neighbors.conformal import false_discoveries, mean_squared_distance
-from dn2.store.results import Neighbor, Results, Row
+from dn2.kinds.series import Series, Windows
+from dn2.neighbors.blocks import Positions
+from dn2.neighbors.conformal import Scores, false_discoveries, mean_squared_distance
+from dn2.neighbors.exact import Distances
+from dn2.store.results import Results
+from dn2.store.rows import Neighbor, Row
 
 if TYPE_CHECKING:
     from dn2.model import Model
 
+AMONG_THEMSELVES = [
+    "The series are compared with themselves, each window with those that do not overlap it.",
+    "A p-value is the share of all intervals that score as high. A rate therefore flags that share of them, whatever "
+    "they are: it ranks intervals, and does not say that any is an anomaly.",
+]
+
 
 def score_items(model: Model, found: Found, progress: Progress | None) -> Results:
     """Score items, and decide nothing yet."""
+    if isinstance(model.kind, Series) and isinstance(found, Windows):
+        near = search_windows(model.kind, model.detector, found, progress)
+        return _intervals(model, model.kind, found, near, model.calibration.p_value, model.calibration.sample_size)
     evidence = ScoredItems(model, model.kind.files(found), places_on_map(len(found.names)))
     rows: list[Row] = []
     for batch in model.kind.embed(found, progress):
         evidence.keep(len(rows) + batch.places, batch.vectors)
         rows += _rows(model, batch)
     return Results(rows, None, model.calibration.sample_size, evidence)
+
+
+def score_reference(model: Model, found: Found) -> Results:
+    """Score the series that a model was fitted on, each interval among all of them, and decide nothing yet."""
+    assert isinstance(model.kind, Series)
+    assert isinstance(found, Windows)
+    known = model.calibration.scores  # those of the intervals themselves
+
+    def p_value(scores: Scores) -> Scores:
+        return (len(known) - np.searchsorted(known, scores, side="left")) / len(known)
+
+    loo = model.detector.leave_one_out_
+    near = loo.distances, loo.neighbors
+    return _intervals(model, model.kind, found, near, p_value, len(known) - 1, AMONG_THEMSELVES)
+
+
+def _intervals(
+    model: Model,
+    kind: Series,
+    found: Windows,
+    near: tuple[Distances, Positions],
+    p_value: Callable[[Scores], Scores],
+    sample_size: int,
+    guarantee: Sequence[str] = (),
+) -> Results:
+    scored = to_intervals(kind, model.detector, model.items, found, near, p_value)
+    evidence = ScoredItems(model, None, places_on_map(len(scored.vectors)), guarantee=guarantee)
+    evidence.keep(np.arange(len(scored.vectors)), scored.vectors)
+    return Results(scored.rows, None, sample_size, evidence, points=scored.points)
 
 
 def discover(results: Results, level: float) -> Results:

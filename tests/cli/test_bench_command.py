@@ -28,7 +28,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_the_command_knows_the_protocols() -> None:
-    assert set(Protocol) == {*PROTOCOLS, "backbones", "tabular", "text"}
+    assert set(Protocol) == {*PROTOCOLS, "backbones", "tabular", "text", "series"}
 
 
 @pytest.mark.parametrize("protocol", [*PROTOCOLS, "backbones"])

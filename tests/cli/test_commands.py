@@ -27,8 +27,9 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
-    "--id --drop-column --cache --no-cache",
-    "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --cache --no-cache",
+    "--id --drop-column --time --value --window --cache --no-cache",
+    "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self --id "
+    "--time --value --window --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --cache --no-cache",
     "add": "--cache --no-cache",
     "remove": "",
@@ -37,8 +38,8 @@ OPTIONS = {
     "verify": "",
     "embed": "--output -o --kind --backbone --precision --column --id --cache --no-cache",
     "export": "--output -o",
-    "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds --rivals "
-    "--figure --report --cache --no-cache",
+    "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
+    "--reference --rivals --figure --report --cache --no-cache",
     "report": "--model --output -o --root --false-alarm-rate --cache --no-cache",
     "demo": "--output -o",
 }
@@ -152,6 +153,7 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
         "memory_limit": "4GB",
         "scale_columns": False,
         "categorical_columns": None,
+        "window": None,
         "whiten": False,
         "contaminated": False,
         "drop": None,
@@ -768,7 +770,7 @@ REFUSED = {
     "fit {normal} {normal} -o {tmp}/m": "two inputs give an item the name",
     "fit {readme} -o {tmp}/m --backbone {tiny}": "none of the 1 items can be read",
     "score": "Missing argument 'MODEL'",
-    "score {saved}": "Missing argument 'INPUT'",
+    "score {saved}": "nothing to score: give INPUT after MODEL",
     "score {saved} {tmp}/nothing": "does not exist",
     "score {saved} {empty}": "no item found in",
     "score {tmp}/nothing {normal}": "is no dn2 model",

@@ -95,6 +95,7 @@ def test_fit_passes_every_option_of_tables_on(dn2_command, tables: Path, tmp_pat
         "recall": 0.999,
         "storage": "auto",
         "memory_limit": None,
+        "window": None,
         "whiten": False,
         "contaminated": True,
         "drop": 0.05,

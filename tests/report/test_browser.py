@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
-from rich.console import Console
 
 import dn2
-from dn2.cli.demo import run
 from dn2.report.results_page import decided
-from dn2.store.results import Contribution, Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Contribution, Row
 from made_messages import STRANGE, messages, with_strangers
+from made_series import SHIFT, pump, with_anomalies
 from small_report import ROWS, explained, many_rows, row, written
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
@@ -31,11 +31,20 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),  # all in one process, which runs the demo once
 ]
 
-SIZES = [(1440, 900), (390, 844)]
-SCHEMES = ["light", "dark"]
 HOSTILE = "<b>bold</b>\"'&amp;\u202eright to left\u202c" + "x" * 260
 
 Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """The page of two pumps, one of which has anomalies, and the results."""
+    path = tmp_path_factory.mktemp("plant") / "report.html"
+    model = dn2.fit(pump(1_500, seed=0).assign(pump="one"), time="time", window=60, id_column="pump")
+    new = [with_anomalies(pump(1_600, seed=1)).assign(pump="one"), pump(500, seed=2).assign(pump=HOSTILE[:60])]
+    results = model.score(pandas.concat(new))
+    results.to_html(path)
+    return path, results
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +56,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of the demo."""
-    folder = tmp_path_factory.mktemp("demo")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DN2_CACHE", str(folder / "cache"))
-        run(folder / "demo", Console(file=io.StringIO()))
-    return folder / "demo"
+def demo(demo_run: tuple[Path, subprocess.CompletedProcess[str]]) -> Path:
+    """The folder that the demo writes."""
+    return demo_run[0] / "dn2-demo"
 
 
 @pytest.fixture(scope="module")
@@ -242,8 +247,7 @@ def test_items_are_sorted_and_more_are_shown_on_request(tmp_path: Path, open_pag
     assert not page.locator("#more").is_visible()
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
 def test_the_demo_is_accessible_and_fits_the_screen(
     demo: Path, open_page: Open, width: int, height: int, scheme: str
 ) -> None:
@@ -370,6 +374,44 @@ def test_the_page_of_messages_is_accessible_takes_them_as_text_and_fits_the_scre
     page = open_page(desk[0], width, height, scheme)
     assert violations(page) == []
     assert "<script>alert(1)</script>" in page.locator("#gallery").inner_text()
+    page.locator(".card").first.click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert not re.search("image|picture", page.locator("body").inner_text())
+
+
+def test_intervals_stand_in_their_time_and_windows_lie_over_their_nearest(
+    plant: tuple[Path, Results], open_page: Open
+) -> None:
+    path, results = plant
+    page = open_page(path)
+    assert page.locator("#times-section").is_visible()
+    assert page.locator("#times figcaption").all_text_contents() == ["one", HOSTILE[:60]]
+    assert page.locator("#times rect").count() == len(results)
+    assert page.locator("#times rect.alarm-mark").count() == len(results.anomalies)
+    assert page.locator(".card svg.overlay").count() == len(results)
+    top = results.anomalies[0]
+    middle = f"2024-03-01T{(SHIFT.start + 45) // 60}:00:00"
+    assert (top.start or "") < middle < (top.end or "")
+    page.locator("#times rect.alarm-mark").locator(f"text=one:{top.start}").first.locator("..").click()
+    assert page.locator("#large-name").text_content() == top.item
+    assert f"From {top.start} to {top.end}." in page.locator("#large-body").inner_text()
+    assert top.curves is not None
+    assert page.locator("#large-body svg.overlay").count() == len(top.curves) == 2
+    assert (
+        page.locator("#large-body figcaption").first.text_content()
+        == f"flow ({round(100 * top.curves[0].share)} % of the distance)"
+    )
+    drawn = page.locator("#large-body svg.overlay").first.locator("polyline")
+    assert [len((one.get_attribute("points") or "").split()) for one in drawn.all()] == [60, 60]
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "dark"), (390, 844, "light")])
+def test_the_page_of_series_is_accessible_and_fits_the_screen(
+    plant: tuple[Path, Results], open_page: Open, width: int, height: int, scheme: str
+) -> None:
+    page = open_page(plant[0], width, height, scheme)
+    assert violations(page) == []
     page.locator(".card").first.click()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -16,7 +16,8 @@ from dn2.neighbors.conformal import Calibration, last_rank
 from dn2.report import contributions, results_page
 from dn2.report.contributions import LONGEST_VALUE
 from dn2.report.results_page import LONGEST_NAME, MOST_REFERENCE_SCORES, Map, sentence, thinned
-from dn2.store.results import Contribution, Member, Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Contribution, Member, Row
 from small_report import ROWS, M, data_in, explained, many_rows, row, small_jpeg, surroundings, written
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u2028\u202e&lt;"

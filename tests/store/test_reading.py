@@ -7,7 +7,8 @@ import pytest
 
 from dn2.errors import InputError
 from dn2.store.reading import read_rows
-from dn2.store.results import Member, Neighbor, Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Member, Neighbor, Row
 
 ROWS = [
     Row("a, \"b\"\n'c'", 1.25, 1 / 3, False, (Neighbor("x;1", 0.5), Neighbor("ü", 1.5))),

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from dn2 import InputError, Member, MissingExtra, Neighbor, ReferenceTooSmall, Results, Row
 from dn2.store import results as results_module
 from dn2.store import vectors
-from dn2.store.results import COLUMNS, writer_for
+from dn2.store.results import writer_for
+from dn2.store.rows import COLUMNS
 
 CONTRACT = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
 STRANGE = 'a "quoted", name\nwith a line,\r\nbreak\tand\rmore \u2028 é 日本 😀 ; \\n'

@@ -19,7 +19,7 @@ from dn2.embed.network import cpu_count
 from dn2.embedding import Progress, Vectors
 from dn2.errors import InputError
 from dn2.store.cache import Cache
-from dn2.store.results import Row
+from dn2.store.rows import Row
 
 # Shows how far a phase of the work is: called with its name, gives a function to call with (done, total).
 Watch = Callable[[str], AbstractContextManager[Progress]]

@@ -55,7 +55,7 @@ class Result:
     positions : where each setting stands on the x axis; empty if it is a name.  scale : of that axis.
     seconds : wall time of fitting and searching by method.  notes : sentences for below the table.
     others_below : whether the further figures of all methods stand in rows below the table, averaged over its rows, and
-        not in columns of their own."""
+        not in columns of their own; others_by_setting : whether for each row of the table, too."""
 
     title: str
     setting: str
@@ -66,6 +66,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
     reported: list[Reported] = field(default_factory=list)
     others_below: bool = False
+    others_by_setting: bool = False
 
     @property
     def methods(self) -> list[str]:

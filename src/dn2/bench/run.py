@@ -26,7 +26,8 @@ from dn2.errors import InputError
 from dn2.neighbors.normalize import normalize
 from dn2.presets import WHITEN_FROM, get_preset
 from dn2.store.cache import Cache
-from dn2.store.results import Row, write_file
+from dn2.store.results import write_file
+from dn2.store.rows import Row
 
 PROTOCOLS: dict[str, Callable[[Bench], Result]] = {
     "one-class": one_class,

@@ -53,6 +53,9 @@ def grid(result: Result) -> list[list[str]]:
         cells = [_cell(result.mean(method, None, other)) for method, other in columns]
         rows.append([AVERAGE, *cells, *(_reported(known, AVERAGE) for known in shown)])
     for name in result.others if result.others_below else ():
+        for setting in result.settings if result.others_by_setting else ():
+            of_one = [_cell(result.mean(method, setting, name)) for method, _ in columns]
+            rows.append([f"{name}, {setting}", *of_one, *[""] * len(shown)])
         cells = [_cell(result.mean(method, None, name)) for method, _ in columns]
         rows.append([f"{name}, all rows", *cells, *[""] * len(shown)])
     if result.seconds:

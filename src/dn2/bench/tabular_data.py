@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from dn2.bench.arrays import SUFFIX, load_arrays
 from dn2.bench.data import Flags, Split
 from dn2.errors import InputError
 from dn2.neighbors.checks import check_values
 
 Rows = np.ndarray[Any, Any]
-
-SUFFIX = ".npz"
 
 
 @dataclass(frozen=True)
@@ -76,22 +73,10 @@ def _read_set(path: Path, n_neighbors: int) -> TabularSet:
 def _read_arrays(path: Path) -> Sequence[Rows]:
     if path.suffix.lower() != SUFFIX:
         raise InputError(f"{path} is no {SUFFIX} file; give one that holds X and y, or a folder of such files")
-    try:
-        # numpy leaves a damaged file open where it opened it itself.
-        with open(path, "rb") as file, np.load(file) as arrays:
-            names = list(arrays)
-            found = [arrays[name] for name in ("X", "y") if name in names]
-        if not all(isinstance(one, np.ndarray) for one in found):
-            raise TypeError("a member that is no array comes as bytes")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} is damaged, or no {SUFFIX} file of plain numbers; write it with numpy.savez(path, X=..., y=...)"
-        ) from error
-    if len(found) < 2:
-        raise InputError(f"{path} must hold the arrays X and y, got {', '.join(names) or 'nothing'}")
-    return found
+    found = load_arrays(path, "X=..., y=...")
+    if not {"X", "y"} <= found.keys():
+        raise InputError(f"{path} must hold the arrays X and y, got {', '.join(found) or 'nothing'}")
+    return found["X"], found["y"]
 
 
 def _check_rows(path: Path, rows: Rows) -> None:

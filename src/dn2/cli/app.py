@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +14,9 @@ from dn2.cli.backbones import embed, export
 from dn2.cli.bench import bench
 from dn2.cli.common import (
     CacheOption,
-    InputsArgument,
     JsonOption,
-    MemoryOption,
     ModelArgument,
     PlotOption,
-    RateOption,
-    check_no_input,
     check_plot,
     console,
     finish,
@@ -31,6 +26,7 @@ from dn2.cli.common import (
 )
 from dn2.cli.reference import add, fit, readmit, remove
 from dn2.cli.report import report
+from dn2.cli.score import score
 from dn2.errors import InputError
 
 logger = logging.getLogger("dn2")
@@ -55,65 +51,6 @@ def _common(
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise InputError("no command given; each has its own --help")
-
-
-def score(
-    model: ModelArgument,
-    inputs: InputsArgument,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Write all rows to this .csv, .jsonl or .parquet.", show_default=False),
-    ] = None,
-    page: Annotated[
-        Path | None, typer.Option("--report", help="Write a page to look at, this .html.", show_default=False)
-    ] = None,
-    false_alarm_rate: RateOption = None,
-    fdr: Annotated[
-        float | None,
-        typer.Option(
-            help="Decide the batch so that this share of its alarms is false (Benjamini-Hochberg).", show_default=False
-        ),
-    ] = None,
-    memory: MemoryOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines instead of a table.")] = False,
-    fail_on_anomaly: Annotated[
-        bool, typer.Option("--fail-on-anomaly", help="Exit with 1 if an item is anomalous.")
-    ] = False,
-    cache: CacheOption = True,
-) -> None:
-    """Score items, with p-values and the nearest normal items."""
-    from dn2.cli.progress import progress
-    from dn2.cli.show import results_table, summary
-    from dn2.report.page import check_page
-    from dn2.store.results import writer_for
-
-    if output is not None:
-        writer_for(output)
-        check_no_input(output, inputs)
-    if page is not None:
-        check_page(page)
-        check_no_input(page, inputs)
-    loaded = load(model, cache=cache)
-    with progress("scoring") as show:
-        results = loaded.score(inputs, false_alarm_rate=false_alarm_rate, fdr=fdr, memory_limit=memory, progress=show)
-    if output is not None:
-        results.save(output)
-    if page is not None:
-        with progress("reading pictures") as show:
-            results.to_html(page, progress=show)
-    if as_json:
-        results.write_jsonl(sys.stdout)
-    elif output is None:
-        results_table(results, console())
-    written = " and ".join(str(path) for path in (output, page) if path is not None)
-    note(summary(results) + (f"; written to {written}" if written else ""))
-    if fdr is not None:
-        logger.info(
-            "decided at a false-discovery rate of %g, which is proven for independent p-values and only measured for "
-            "leave-one-out ones",
-            fdr,
-        )
-    finish(results.unreadable, found=fail_on_anomaly and bool(results.anomalies))
 
 
 def evaluate(

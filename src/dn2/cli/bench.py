@@ -24,9 +24,9 @@ from dn2.cli.common import (
 
 if TYPE_CHECKING:
     from dn2.bench.result import Result
-    from dn2.store.results import Row
+    from dn2.store.rows import Row
 
-# What tables and messages have no use for.
+# What tables, messages and series have no use for.
 OF_PICTURES = ("classes", "normal", "preset", "backbone", "normalize", "precision")
 
 
@@ -43,6 +43,7 @@ class Protocol(StrEnum):
     backbones = "backbones"
     tabular = "tabular"
     text = "text"
+    series = "series"
 
 
 class Figure(StrEnum):
@@ -61,7 +62,8 @@ def bench(
             metavar="DATA",
             help="A folder of train/CLASS/ and test/CLASS/, or of CLASS/, or of good/ and defects. For tabular, a "
             "folder of .npz files or one: X, and y that is 1 for an anomaly. For text, a folder of .csv and .jsonl "
-            "files or one: text, and label that is 1, spam or oos for an anomaly.",
+            "files or one: text, and label that is 1, spam or oos for an anomaly. For series, a folder of .npz or .csv "
+            "files or one: GROUP/NAME/values with GROUP/NAME/anomaly, or columns of numbers with anomaly or label.",
             show_default=False,
         ),
     ],
@@ -92,7 +94,7 @@ def bench(
         typer.Option(
             min=1,
             help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items; "
-            "2 for tables and messages.",
+            "2 for tables and messages, 1 for series.",
             show_default=False,
         ),
     ] = None,
@@ -101,6 +103,16 @@ def bench(
     ] = None,
     precision: PrecisionOption = Precision.auto,
     seeds: Annotated[int, typer.Option(min=1, help="Number of random draws, where anything is random.")] = 5,
+    known: Annotated[
+        int,
+        typer.Option(
+            "--reference",
+            min=0,
+            metavar="N",
+            help="Of series, the first N points are normal and the reference. Default: none, each series is its own.",
+            show_default=False,
+        ),
+    ] = 0,
     rivals: Annotated[bool, typer.Option("--rivals", help="Run other methods on the same splits, too.")] = False,
     figure: Annotated[Figure, typer.Option(help="Format of the figure.")] = Figure.png,
     report: Annotated[
@@ -108,7 +120,7 @@ def bench(
     ] = None,
     cache: CacheOption = True,
 ) -> None:
-    """Run a protocol of the paper's on folders of classes, tables or messages: CSV, a Markdown table, a figure."""
+    """Run a protocol of the paper's on pictures, tables, messages or series: CSV, a Markdown table, a figure."""
     from dn2.bench.data import find_classes
     from dn2.bench.run import Settings, check, check_output, run, write
     from dn2.bench.table import to_markdown
@@ -119,6 +131,9 @@ def bench(
     unreadable: list[Row] = []
     if report is not None:
         check_page(report)
+    if protocol != Protocol.series:
+        works_on = {Protocol.tabular: "tables", Protocol.text: "messages"}.get(protocol, "pictures")
+        _refuse(context, protocol, works_on, ("known",), only="series")
     if protocol == Protocol.tabular:
         _refuse(context, protocol, "tables", (*OF_PICTURES, "cache"))
         check_output(output)
@@ -127,6 +142,10 @@ def bench(
         _refuse(context, protocol, "messages", OF_PICTURES)
         check_output(output)
         result = _run_text(data, neighbors, seeds, rivals, cache)
+    elif protocol == Protocol.series:
+        _refuse(context, protocol, "series", (*OF_PICTURES, "cache", "seeds"))
+        check_output(output)
+        result = _run_series(data, neighbors, rivals, known)
     else:
         settings = Settings.of(protocol, preset, backbone or (), neighbors, normalize, precision)
         check(protocol, settings, rivals, output)
@@ -165,12 +184,24 @@ def _run_text(data: Path, neighbors: int | None, seeds: int, rivals: bool, cache
     return text(sets, k, rivals, seeds=seeds, cache=open_cache(cache), watch=progress)
 
 
-def _refuse(context: typer.Context, protocol: Protocol, works_on: str, names: Sequence[str]) -> None:
-    """Raise InputError for options of pictures that the user gave for something else; names : of the parameters."""
+def _run_series(data: Path, neighbors: int | None, rivals: bool, known: int) -> Result:
+    from dn2.bench.series import N_NEIGHBORS, series
+    from dn2.bench.series_data import read_labelled
+    from dn2.cli.progress import progress
+
+    k = N_NEIGHBORS if neighbors is None else neighbors
+    return series(read_labelled(data), k, rivals, known, watch=progress)
+
+
+def _refuse(
+    context: typer.Context, protocol: Protocol, works_on: str, names: Sequence[str], only: str = "pictures"
+) -> None:
+    """Raise InputError for options, by the names of their parameters, that the user gave and that only other protocols
+    have."""
     from dn2.errors import InputError
 
     sources = {name: context.get_parameter_source(name) for name in names}
     given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
         options = [parameter.opts[0] for parameter in context.command.params if parameter.name in given]
-        raise InputError(f"{protocol} works on {works_on}: {', '.join(options)} can only be given for pictures")
+        raise InputError(f"{protocol} works on {works_on}: {', '.join(options)} can only be given for {only}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from dn2.model import Model
     from dn2.store.cache import Cache
-    from dn2.store.results import Row
+    from dn2.store.rows import Row
 
 logger = logging.getLogger("dn2")
 
@@ -35,6 +35,7 @@ class KindName(StrEnum):
     """Kinds of items."""
 
     image = "image"
+    series = "series"
     table = "table"
     text = "text"
     vector = "vector"
@@ -67,7 +68,8 @@ class Storage(StrEnum):
 
 INPUTS = (
     "A folder (searched recursively), files, a glob, or @list.txt; several are allowed. Pictures; messages in "
-    ".txt, one a line, and .jsonl; the rows of .csv, .tsv and .parquet; or vectors in .npy, .npz and .safetensors."
+    ".txt, one a line, and .jsonl; the rows of .csv, .tsv and .parquet, or series in them; or vectors in .npy, .npz "
+    "and .safetensors."
 )
 InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)]
 ModelArgument = Annotated[
@@ -94,7 +96,34 @@ ColumnOption = Annotated[
 ]
 IdOption = Annotated[
     str | None,
-    typer.Option("--id", metavar="COLUMN", help="The column that names rows or messages.", show_default=False),
+    typer.Option(
+        "--id", metavar="COLUMN", help="The column that names rows, messages or their series.", show_default=False
+    ),
+]
+TimeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Of series, the column of stamps: numbers or moments. Default: one step from row to row.",
+        show_default=False,
+    ),
+]
+ValueOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Of series, a column of values; repeat for several. Default: all of numbers.",
+        show_default=False,
+    ),
+]
+WindowOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=2,
+        help="Of series, points of a window. Default: 200, or a quarter of the longest series.",
+        show_default=False,
+    ),
 ]
 PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic; f32 makes a model that moves between machines.")]
 CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings by content, and use kept ones.")]
@@ -166,6 +195,8 @@ def report_reference(model: Model, path: Path) -> None:
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
     kept = len(model.items) - len(model.set_aside)
     note(f"{path}: {kept:,} reference items, false-alarm rate {one_in(model.false_alarm_rate)}{smallest}")
+    if calibration.window:
+        note(calibration.assumptions()[-1])
     report_aside(model)
     if left_out := (model.describe()["embedder"] or {}).get("left_out"):
         note(f"columns left out: {list_left_out(left_out)}")

@@ -22,6 +22,9 @@ from dn2.cli.common import (
     PresetName,
     RateOption,
     Storage,
+    TimeOption,
+    ValueOption,
+    WindowOption,
     finish,
     load,
     note,
@@ -45,7 +48,7 @@ def fit(
         typer.Option(
             min=1,
             help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items; "
-            "10 for groups, or if contaminated.",
+            "10 for groups, or if contaminated; 1 for series.",
             show_default=False,
         ),
     ] = None,
@@ -93,6 +96,9 @@ def fit(
         list[str] | None,
         typer.Option(metavar="COLUMN", help="A column not to compare; repeat for several.", show_default=False),
     ] = None,
+    time: TimeOption = None,
+    value: ValueOption = None,
+    window: WindowOption = None,
     cache: CacheOption = True,
 ) -> None:
     """Learn what normal looks like from normal items."""
@@ -123,6 +129,9 @@ def fit(
             column=column,
             id_column=id_column,
             drop_columns=drop_column or (),
+            time=time,
+            values=value or (),
+            window=window,
             cache=open_cache(cache),
             progress=show,
         )

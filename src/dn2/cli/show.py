@@ -11,7 +11,8 @@ from rich.table import Table
 
 from dn2.neighbors.metrics import Evaluation
 from dn2.report.words import describe_model, explain, one_in, printable, say
-from dn2.store.results import Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Row
 
 ROWS_SHOWN = 20
 COLUMNS_SHOWN = 3
@@ -39,8 +40,9 @@ def results_table(results: Results, console: Console) -> None:
     table.add_column(_heading(shown), overflow="fold")
     for row in shown:
         mark = "[bold red]yes[/]" if row.is_anomaly else "no"
+        until = "" if row.end is None else f" to {row.end}"
         table.add_row(
-            escape(printable(row.item)), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row)
+            escape(printable(row.item + until)), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row)
         )
     if shown:
         console.print(table)
@@ -55,6 +57,8 @@ def results_table(results: Results, console: Console) -> None:
 def _heading(rows: Sequence[Row]) -> str:
     if any(row.columns for row in rows):
         return "what makes it strange (share); nearest normal rows (distance)"
+    if any(row.curves for row in rows):
+        return "nearest windows (distance)"
     return "message; nearest normal message (distance)" if any(row.text for row in rows) else NEAREST
 
 
@@ -69,6 +73,10 @@ def _evidence(row: Row) -> str:
     if row.columns:
         strange = [one for one in row.columns[:COLUMNS_SHOWN] if one.share >= SHARE_SHOWN]
         return f"{'; '.join(escape(explain(one)) for one in strange)}; {_neighbors(row)}"
+    if row.curves:
+        named = [f"{one.column} ({one.share:.0%})" for one in row.curves if one.share >= SHARE_SHOWN]
+        columns = f"{', '.join(named)}; " if len(row.curves) > 1 else ""
+        return f"{escape(printable(columns))}{_neighbors(row)}"
     if row.text:
         near = zip(row.text.neighbors[:1], row.neighbors, strict=False)
         beside = "".join(f"; {say(text)} ({one.distance:.3g})" for text, one in near)

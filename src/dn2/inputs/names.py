@@ -36,10 +36,10 @@ def choose_names(
     Raises InputError, with the nearest names, if one to drop or the one of the ids is not there, or if none is left
     beside the ids."""
     for asked in drop:
-        _check_known(asked, names)
+        check_known(asked, names)
     kept = [name for name in names if name not in drop]
     if id_column is not None:
-        _check_known(id_column, kept)
+        check_known(id_column, kept)
     if only is not None:
         kept = [name for name in kept if name in only or name == id_column]
         if set(kept) <= {id_column}:
@@ -72,7 +72,8 @@ def few(names: Collection[str]) -> str:
     return ", ".join(map(repr, list(names)[:5])) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
-def _check_known(asked: str, names: Collection[str]) -> None:
+def check_known(asked: str, names: Collection[str]) -> None:
+    """Raise InputError, with the nearest names, for a column that is not there."""
     if asked not in names:
         near = difflib.get_close_matches(asked, names, cutoff=0.5) or list(names)[:5]
         raise InputError(f"there is no column {asked!r}; there is {', '.join(map(repr, near))}")

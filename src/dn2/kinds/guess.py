@@ -17,11 +17,12 @@ from dn2.inputs.texts import PLAIN_SUFFIXES, TEXTS_LOOKED_AT, is_column_of_texts
 from dn2.inputs.vectors import VECTOR_SUFFIXES, has_vectors
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Kind
+from dn2.kinds.series import Series
 from dn2.kinds.tables import Tables
 from dn2.kinds.texts import Texts
 from dn2.kinds.vectors import Vectors
 
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Tables, Texts, Vectors)}
+KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Series, Tables, Texts, Vectors)}
 
 
 def guess_kind(inputs: Any) -> str:

@@ -26,7 +26,7 @@ from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.gathered import Gathered
 from dn2.store.packed import PackedBytes
-from dn2.store.results import Member, Row
+from dn2.store.rows import Member, Row
 from dn2.store.shards import Kept
 
 QUERIES_AT_ONCE = 1024

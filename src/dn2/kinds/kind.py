@@ -13,7 +13,7 @@ from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
-from dn2.store.results import Row
+from dn2.store.rows import Row
 from dn2.store.shards import Kept
 
 
@@ -52,12 +52,15 @@ class Batch:
 @dataclass(frozen=True)
 class Reference:
     """Items to be reference items: those that can be read, their vectors, (n, d), rows with the errors of the others,
-    and the kind once it keeps what it wants to remember of them."""
+    and the kind once it keeps what it wants to remember of them.
+
+    places : where windows of series lie, (n,): see `dn2.neighbors.windows`; None for anything else."""
 
     items: list[ReferenceItem]
     vectors: Vectors
     unreadable: list[Row]
     kind: Kind
+    places: Positions | None = None
 
 
 class Kind(Protocol):

@@ -15,7 +15,7 @@ from dn2.inputs.texts import TextRows
 from dn2.inputs.vectors import VectorRows
 from dn2.kinds.kind import Batch, ReferenceItem
 from dn2.neighbors.blocks import Positions, Vectors
-from dn2.store.results import Row
+from dn2.store.rows import Row
 
 Rows = Table | VectorRows | TextRows
 

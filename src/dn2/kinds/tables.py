@@ -22,7 +22,7 @@ from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
-from dn2.store.results import Contribution, Row
+from dn2.store.rows import Contribution, Row
 from dn2.store.shards import Kept
 
 logger = logging.getLogger("dn2")

@@ -23,7 +23,7 @@ from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
 from dn2.store.gathered import Gathered
 from dn2.store.packed import PackedBytes
-from dn2.store.results import Row, Wording
+from dn2.store.rows import Row, Wording
 from dn2.store.shards import Kept
 from dn2.wording import new_words, shown
 

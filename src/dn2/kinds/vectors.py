@@ -16,7 +16,7 @@ from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
-from dn2.store.results import Row
+from dn2.store.rows import Row
 from dn2.store.shards import Kept
 
 

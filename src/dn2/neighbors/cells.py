@@ -11,7 +11,7 @@ import numpy as np
 
 from dn2.neighbors.accuracy import Accuracy, choose_tried, recall_of
 from dn2.neighbors.blocks import Block, Codes, Positions, Vectors, rows_at, size_of, thinned
-from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, nearest_first
+from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, is_excluded, most_excluded, nearest_first
 
 CELL_ROWS = 64  # that teach one cell
 ITERATIONS = 10
@@ -26,6 +26,7 @@ FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
 # must be; measured.
 COMPARED_COST, DECODED_COST = 150, 600
 ROWS_AT_ONCE = 16_384
+CANDIDATES_AT_ONCE = 1 << 22
 MOST_CANDIDATES = 1 << 16  # that a file may ask for
 NOT_MEASURED = Accuracy(0.0, 1.0, 1.0)
 
@@ -138,6 +139,16 @@ class CellIndex:
         A query that finds fewer than k in its cells, for each of which more than k rows were learnt from, is compared
         with all."""
         count = max(self.cells.n_candidates, k + SPARE_CANDIDATES)
+        if exclude is not None and exclude.ndim > 1:  # those that overlap a window are all near to it
+            count += most_excluded(exclude)
+        near = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        step = max(1, CANDIDATES_AT_ONCE // count)
+        for part in (slice(start, start + step) for start in range(0, len(queries), step)):
+            excluded = None if exclude is None else exclude[part]
+            near[0][part], near[1][part] = self._search(queries[part], k, count, excluded)
+        return near
+
+    def _search(self, queries: Vectors, k: int, count: int, exclude: Positions | None) -> tuple[Distances, Positions]:
         candidates = self.candidates(queries, count, self.cells.n_searched)
         distances = self.distances(queries, candidates, exclude)
         near = nearest_first(distances, candidates.clip(min=0), k)
@@ -156,13 +167,17 @@ class CellIndex:
     def distances(self, queries: Vectors, candidates: Positions, exclude: Positions | None) -> Distances:
         """Return squared L2 distances of candidates, (n, m); infinite for none and for what is excluded."""
         if exclude is not None:
-            candidates = np.where(candidates == exclude[:, None], -1, candidates)
+            candidates = np.where(is_excluded(candidates, exclude), -1, candidates)
         return self.exact.distances(queries, candidates)
 
 
-def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: float) -> Cells | None:
+def find_cells(
+    blocks: Sequence[Block], learning: Positions, k: int, recall: float, exclude: Positions | None = None
+) -> Cells | None:
     """Learn cells from rows of a set at some positions, in random order, and how to search them for k neighbours.
 
+    exclude : (n, 2) of each row the first, and the one past the last, of those that are none of its neighbours; by
+        default only itself.
     recall : share of the k nearest to be found, measured with some of these rows among all of them and, of long rows,
         with points halfway between two of them as well; the smaller share counts.
     Returns None where searching half of the cells, or all of those of long rows, does not find enough."""
@@ -174,13 +189,14 @@ def find_cells(blocks: Sequence[Block], learning: Positions, k: int, recall: flo
         return None
     rest = np.setdiff1d(np.arange(size_of(blocks)), learning)
     known = thinned(blocks, rest)  # how many cells are searched must not depend on the rows that calibrate
-    own = tried - np.searchsorted(rest, tried)
-    queries = rows_at(known, own)
+    kept = np.sort(learning)
+    own = np.searchsorted(kept, tried if exclude is None else exclude[tried])
+    queries = rows_at(blocks, tried)
     if len(cells.reduction):
         # In many dimensions a strange query is far from all rows, and its neighbours lie in more cells than a row's do.
         halfway = (queries + queries[::-1]) / 2
-        queries, own = np.concatenate([queries, halfway]), np.concatenate([own, np.full(len(own), -1)])
-    return _probe(CellIndex(known, cells), queries, own, k, recall)
+        queries, own = np.concatenate([queries, halfway]), np.concatenate([own, np.full_like(own, -1)])
+    return _probe(CellIndex(known, cells), queries, own, len(tried), k, recall)
 
 
 def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> Cells:
@@ -224,10 +240,12 @@ def _find_levels(rows: Vectors) -> Vectors:
     return levels
 
 
-def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: float) -> Cells | None:
-    """Choose how many cells to search and candidates to compare: the least work that finds enough."""
+def _probe(index: CellIndex, queries: Vectors, own: Positions, n_rows: int, k: int, recall: float) -> Cells | None:
+    """Choose how many cells to search and candidates to compare: the least work that finds enough.
+
+    own : what is excluded for each query; n_rows : how many of the queries, the first, are rows."""
     exact = index.exact.search(queries, k, own)[0]
-    n, cells = len(index), index.cells
+    n, cells, more = len(index), index.cells, most_excluded(own)
     reduced = len(cells.reduction) > 0
     counts = sorted({max(count, k + SPARE_CANDIDATES) for count in CANDIDATES} if reduced else {k + SPARE_CANDIDATES})
     best, least = None, np.inf
@@ -238,21 +256,20 @@ def _probe(index: CellIndex, queries: Vectors, own: Positions, k: int, recall: f
         scanned = n_searched * n / len(cells.centres)
         if scanned + cost * counts[0] >= least:
             break
-        candidates = index.candidates(queries, counts[-1] + 1, n_searched)
+        candidates = index.candidates(queries, counts[-1] + more, n_searched)
         distances = index.distances(queries, candidates, own)
         for count in counts:
-            found = nearest_first(distances[:, : count + 1], candidates[:, : count + 1].clip(min=0), k)[0]
-            accuracy, work = _measure(exact, found, own), scanned + cost * count
+            found = nearest_first(distances[:, : count + more], candidates[:, : count + more].clip(min=0), k)[0]
+            accuracy, work = _measure(exact, found, n_rows), scanned + cost * count
             if accuracy.recall >= recall and work < least:
                 best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
         n_searched = 2 * n_searched if not reduced else n_searched + max(1, 2 * n_searched // 5)
     return best
 
 
-def _measure(exact: Distances, found: Distances, own: Positions) -> Accuracy:
-    """Measure with the queries that are rows; of the others, at the place -1, only the recall counts."""
-    rows = own >= 0
-    accuracy = Accuracy.of(exact[rows], found[rows])
-    if rows.all():
+def _measure(exact: Distances, found: Distances, n_rows: int) -> Accuracy:
+    """Measure with the first queries, which are rows; of the others only the recall counts."""
+    accuracy = Accuracy.of(exact[:n_rows], found[:n_rows])
+    if n_rows == len(exact):
         return accuracy
-    return replace(accuracy, recall=min(accuracy.recall, recall_of(exact[~rows], found[~rows])))
+    return replace(accuracy, recall=min(accuracy.recall, recall_of(exact[n_rows:], found[n_rows:])))

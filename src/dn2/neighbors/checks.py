@@ -48,11 +48,30 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError(
             f"an item is compared with its nearest centroid: n_neighbors must be 1, got {given['n_neighbors']}"
         )
+    check_window(given, method)
     check_share(given["drop"])
     if not given["contaminated"] and (given["drop"] is not None or given["first_neighbors"] is not None):
         raise InputError("drop and first_neighbors need a set that is contaminated; say so with contaminated=True")
     if given["first_neighbors"] is not None:
         check_neighbors(given["first_neighbors"], "first_neighbors")
+
+
+def check_window(given: Mapping[str, Any], method: str) -> None:
+    """Raise InputError for windows that are too short, or for parameters that do not go with windows."""
+    check_length(given["window"])
+    if given["window"] is None:
+        return
+    if wrong := [name for name in ("scale_columns", "whiten", "contaminated") if given[name]]:
+        raise InputError(f"windows of series are compared as they are: leave out {wrong[0]}")
+    if method not in ("auto", "exact", "approximate"):
+        raise InputError(f"windows of series take the index exact, approximate or auto, got {method}")
+
+
+def check_length(window: Any) -> None:
+    """Raise InputError for what is no number of points of a window; None is one that is not given."""
+    whole = isinstance(window, (int, np.integer)) and not isinstance(window, bool)
+    if window is not None and not (whole and window >= 2):
+        raise InputError(f"a window must have a whole number of points, at least 2, got {window!r}")
 
 
 def check_storage(storage: Any) -> None:

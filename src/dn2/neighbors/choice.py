@@ -69,11 +69,12 @@ def choose_method(parameters: Mapping[str, Any], n: int, dimension: int) -> Meth
         large = n >= APPROXIMATE_TABLES_FROM
     else:
         large = n >= APPROXIMATE_FROM and n * dimension >= APPROXIMATE_NUMBERS
-        if n >= TREE_FROM and dimension <= TREE_DIMENSIONS and not (parameters["whiten"] or parameters["contaminated"]):
+        as_they_are = not (parameters["whiten"] or parameters["contaminated"] or parameters["window"])
+        if n >= TREE_FROM and dimension <= TREE_DIMENSIONS and as_they_are:
             return Method("kdtree", why=f"{size} are many and short")
     if not large:
         return Method("exact", why=f"{size} are few enough")
-    if rate is not None and rate * (n // 2 + 1) < 1:
+    if rate is not None and rate * (n // 2 + 1) < 1 and not parameters["window"]:
         return Method("exact", why=f"a false-alarm rate of {rate:g} takes more than half of {size} to calibrate")
     return Method("approximate", why=f"{size} are many")
 
@@ -129,4 +130,5 @@ def _copied_numbers(parameters: Mapping[str, Any]) -> int:
 def needed_bytes(parameters: Mapping[str, Any], n: int, dimension: int, storage: str) -> int:
     """Estimate the memory that fitting n rows takes, less what the system's page cache holds."""
     width = dimension * STORAGES[storage].itemsize + (SCALE_BYTES if storage == "uint8" else 0)
-    return FIXED_BYTES + n * (width + 4 * dimension * _copied_numbers(parameters) + BYTES_A_ROW)
+    copies = _copied_numbers(parameters) + (parameters["window"] is not None)  # windows are compared with each other
+    return FIXED_BYTES + n * (width + 4 * dimension * copies + BYTES_A_ROW)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -18,6 +18,16 @@ DEFAULT_RATE = 0.01
 DUPLICATE_SHARE = 0.1
 
 
+class Later(NamedTuple):
+    """What the first half of reference windows makes of the second: how many intervals of it there are, how many are
+    flagged at a rate, the rate, and how many windows both halves have."""
+
+    intervals: int
+    flagged: int
+    rate: float
+    windows: int
+
+
 @dataclass(frozen=True)
 class Calibration:
     """What turns a score into a p-value, and what that p-value is worth.
@@ -27,6 +37,8 @@ class Calibration:
     n_near_duplicates : calibrating items with a near copy in the set.
     learnt : what was learnt from the items that do not calibrate, in words; empty if nothing was.
     n_trimmed : of a contaminated set, how many more items, scoring highest, are left out of `scores`.
+    window : where items are windows of series, their points; then `scores` are the highest of each interval that the
+        reference series are cut into.  later : what p-values are worth in the series themselves, where it was measured.
 
     With s the query's score against the whole set, p = (1 + #{i : s_i >= s}) / (m + 1).  It is never smaller than
     the full conformal p-value: adding the query to the set could only bring the neighbours of item i closer, so its
@@ -37,6 +49,8 @@ class Calibration:
     n_near_duplicates: int = 0
     learnt: str = ""
     n_trimmed: int = 0
+    window: int = 0
+    later: Later | None = None
 
     @classmethod
     def of(cls, n_reference: int, distances: np.ndarray[Any, Any]) -> Self:
@@ -45,8 +59,10 @@ class Calibration:
 
     @property
     def method(self) -> str:
-        """`leave-one-out`, `sampled` when a random part of the set calibrates, or `split` when the rest was learnt
-        from."""
+        """`leave-one-out`, `sampled` when a random part of the set calibrates, `split` when the rest was learnt
+        from, or `blocks` of series."""
+        if self.window:
+            return "blocks"
         if self.learnt:
             return "split"
         return "leave-one-out" if self.sample_size == self.n_reference else "sampled"
@@ -71,7 +87,8 @@ class Calibration:
         """Return the rate to decide at: the one asked for, or 0.01, or the smallest attainable if that is larger.
 
         Raises ReferenceTooSmall for a rate asked for and not attainable, InputError outside (0, 1)."""
-        return attainable_rate(asked, self.sample_size, self.n_reference if self.learnt else None)
+        n = self.n_reference if self.learnt else None
+        return attainable_rate(asked, self.sample_size, n, "intervals of reference series" if self.window else "")
 
     def threshold(self, rate: float) -> float:
         """Return the largest anomaly score that is no alarm: p_value <= rate exactly where score > threshold."""
@@ -79,6 +96,8 @@ class Calibration:
 
     def assumptions(self) -> list[str]:
         """Say in words what the guarantee rests on and what it does not say."""
+        if self.window:
+            return self._assumptions_of_series()
         words = [
             "The rate holds for new normal items drawn like the reference items (exchangeable with them).",
             "It is an average over reference sets: one particular set may give somewhat more or fewer alarms"
@@ -109,6 +128,24 @@ class Calibration:
             )
         return words
 
+    def _assumptions_of_series(self) -> list[str]:
+        words = [
+            "The rate is the share of intervals of normal series that are flagged, not of points or windows.",
+            "It is no guarantee, which would take intervals that are exchangeable: a series that drifts, or has seasons"
+            " longer than the reference, gives more alarms.",
+            f"An interval is compared with the {self.sample_size:,} that the reference series are cut into, about"
+            f" {self.window:,} points long or longer; their windows are compared with those that do not overlap them.",
+        ]
+        if self.later is None:
+            return [*words, "The series are too short to measure how many more alarms there are."]
+        n, flagged, rate, windows = self.later
+        which = "windows" if windows >= self.n_reference - 1 else f"{windows:,} first windows"
+        words.append(
+            f"Measured: with the first half of the {which} as reference, {flagged:,} of {n:,} intervals of the second"
+            f" half are flagged at a rate of {rate:.2g}; {n * rate:.2g} are to be expected."
+        )
+        return words
+
     def as_dict(self, rate: float) -> dict[str, Any]:
         """Return method, sizes, rates and words, as recorded in `model.json`."""
         return {
@@ -124,16 +161,17 @@ class Calibration:
         }
 
 
-def attainable_rate(asked: float | None, sample_size: int, n_reference: int | None = None) -> float:
+def attainable_rate(asked: float | None, sample_size: int, n_reference: int | None = None, what: str = "") -> float:
     """Return the rate that so many calibrating items decide at: see `Calibration.rate`.
 
-    n_reference : size of the reference set, where the other items were learnt from."""
+    n_reference : size of the reference set, where the other items were learnt from; what : the items, if they are no
+    reference items."""
     smallest = 1 / (sample_size + 1)
     if asked is None:
         return max(DEFAULT_RATE, smallest)
     check_rate(asked)
     if asked < smallest:
-        raise ReferenceTooSmall.for_rate(asked, sample_size, n_reference)
+        raise ReferenceTooSmall.for_rate(asked, sample_size, n_reference, what)
     return asked
 
 

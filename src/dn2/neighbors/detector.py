@@ -16,10 +16,12 @@ from dn2.neighbors.choice import choose_storage
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Scores, mean_squared_distance, near_duplicates
 from dn2.neighbors.exact import Distances, ExactIndex
+from dn2.neighbors.index import Progress
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.normalize import normalize
 from dn2.neighbors.reference import ReferenceSet
+from dn2.neighbors.windows import Line, check_places
 
 SPLIT_AT_ONCE = 1 << 22  # numbers
 
@@ -43,6 +45,9 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores of each, joined, and NaN is a value that is missing (see `dn2.neighbors.columns`); learnt from a random
         half of the items, so that the other half calibrates.
     categorical_columns : which of these columns hold categories: numbers that are equal or not.
+    window : where rows are windows of so many points that slide over series.  Those that overlap a window are none of
+        its neighbours (the exclusion zone), and blocks of the series calibrate: see `dn2.neighbors.windows`.  P-values
+        are then those of points' scores at the peak of an interval, and not of single windows.
     whiten : whether directions in which near items differ much count for less (see `dn2.neighbors.whitening`); learnt
         from a random half of the items, so that the other half calibrates.
     contaminated : whether anomalies are among the reference items and are to be set aside (DN2's unsupervised mode).
@@ -66,6 +71,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         memory_limit: str | int | None = None,
         scale_columns: bool = False,
         categorical_columns: Sequence[int] | None = None,
+        window: int | None = None,
         whiten: bool = False,
         contaminated: bool = False,
         drop: float | None = None,
@@ -80,6 +86,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.memory_limit = memory_limit
         self.scale_columns = scale_columns
         self.categorical_columns = categorical_columns
+        self.window = window
         self.whiten = whiten
         self.contaminated = contaminated
         self.drop = drop
@@ -89,35 +96,50 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Raise InputError for parameters that are out of range or do not go together."""
         check_parameters(self.get_params())
 
-    def fit(self, X: Any, y: None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: None = None,
+        *,
+        places: Any = None,
+        measure: bool = True,
+        progress: Progress | None = None,
+    ) -> Self:
         """Take X, of shape (n, d), as the reference set.
 
+        places : (n,) where windows lie, ascending, if `window` is given: by default they are those of one series.
+        measure : whether to measure what the p-values of series are worth, with halves of them.
+        progress : called with the items that calibrate so far, and all of them.
         Raises ValueError for NaN or infinity, InputError for bad parameters, ReferenceTooSmall for fewer than
         n_neighbors + 1 items or a false-alarm rate that n items cannot support."""
         self.check_parameters()
         rows = self._checked(X, reset=True)
         check_columns(self.categorical_columns or (), rows.shape[1])
         self._check_size(len(rows))
+        places = self._places(places, len(rows))
         storage = choose_storage(self.get_params(), *rows.shape)
         parts = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
         blocks = [block for part in parts for block in to_blocks(self._normalized(part), storage)]
-        return self._adopt(ReferenceSet.of(self.get_params(), blocks))
+        return self._adopt(ReferenceSet.of(self.get_params(), blocks, places, measure, progress))
 
-    def from_saved(self, blocks: Sequence[Block], loo: LeaveOneOut, learnt: Learnt | None) -> Self:
-        """Take over a saved reference set: normalised embeddings in blocks, its leave-one-out neighbours, and what
-        was learnt from it."""
+    def from_saved(
+        self, blocks: Sequence[Block], loo: LeaveOneOut, learnt: Learnt | None, line: Line | None = None
+    ) -> Self:
+        """Take over a saved reference set: normalised embeddings in blocks, its leave-one-out neighbours, what was
+        learnt from it, and where windows lie."""
         self.check_parameters()
         self.n_features_in_ = blocks[0].dimension
-        return self._adopt(ReferenceSet.restored(self.get_params(), blocks, loo, learnt))
+        return self._adopt(ReferenceSet.restored(self.get_params(), blocks, loo, learnt, line))
 
-    def add(self, X: Any) -> Self:
+    def add(self, X: Any, *, places: Any = None) -> Self:
         """Append X, of shape (m, d), to the reference set; only what changes is computed.
 
+        places : as in `fit`, counted anew: the windows are those of other series.
         What was learnt from a set is learnt anew, unless it has more than 20,000 items: then it stays."""
         check_is_fitted(self)
         rows = self._rows(X)
         choose_storage(self.get_params() | {"storage": self._set.storage}, len(self._set) + len(rows), rows.shape[1])
-        return self._adopt(self._set.with_rows(rows))
+        return self._adopt(self._set.with_rows(rows, self._places(places, len(rows))))
 
     def remove(self, positions: Any) -> Self:
         """Take items away by position; the others move up.  Equals never having had them, bit for bit, where nothing
@@ -243,9 +265,14 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """The neighbours of the calibrating reference items."""
         return self._set.loo
 
+    @property
+    def line_(self) -> Line | None:
+        """Where the reference windows of series lie; None if rows are none."""
+        return self._set.line
+
     def near_duplicates(self) -> list[tuple[int, int]]:
         """List (item, nearest other item), by position, of calibrating items that have a near copy."""
-        if self._set.learnt is not None and not self._set.learnt.tells_copies:
+        if self.window is not None or (self._set.learnt is not None and not self._set.learnt.tells_copies):
             return []
         copies = near_duplicates(self._set.loo.distances[:, 0])
         return [
@@ -257,6 +284,11 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.scale_columns
         return tags
+
+    def _places(self, places: Any, n: int) -> Positions | None:
+        if self.window is None and places is not None:
+            raise InputError("places are those of windows of series; say how long they are with window=")
+        return None if self.window is None else check_places(places, n, self.window)
 
     def _check_size(self, n: int) -> None:
         if n <= self.n_neighbors:

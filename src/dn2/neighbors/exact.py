@@ -14,7 +14,7 @@ from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, row
 
 Distances = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
-Proven = np.ndarray[Any, np.dtype[np.bool_]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 QUERIES_AT_ONCE = 16_384  # for short rows faiss turns to matrix products, three times as fast, only with thousands
 ONE_BY_ONE = 128_000  # numbers of queries: up to as many, faiss compares them one by one as well, and on one core each
@@ -48,9 +48,10 @@ class ExactIndex:
         """Find the k nearest reference rows of each query.
 
         queries : (n_queries, d) float32, C-contiguous.
-        exclude : (n_queries,) the position that is no neighbour of each query, for leave-one-out.
+        exclude : (n_queries,) the position that is no neighbour of each query, for leave-one-out; or (n_queries, 2) the
+        first of several, and the one past the last.
         Returns squared L2 distances and positions, both (n_queries, k), nearest first.  k must not exceed the
-        number of rows (less the excluded one)."""
+        number of rows (less the excluded ones)."""
         distances = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
         for start in range(0, len(queries), QUERIES_AT_ONCE):
@@ -63,7 +64,7 @@ class ExactIndex:
         distances = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
         rows = np.arange(len(queries))
-        count = k + (exclude is not None) + SPARE_CANDIDATES
+        count = k + most_excluded(exclude) + SPARE_CANDIDATES
         while not _few(len(rows), queries.shape[1]) and count <= min(MOST_CANDIDATES, len(self) - 1):
             some = queries if len(rows) == len(queries) else queries[rows]
             candidates, floor = self._propose(some, count)
@@ -92,14 +93,14 @@ class ExactIndex:
 
     def nearest_of(
         self, candidates: Positions, floor: Distances, queries: Vectors, k: int, exclude: Positions | None
-    ) -> tuple[Distances, Positions, Proven]:
+    ) -> tuple[Distances, Positions, Flags]:
         """Find the k nearest of each query's candidates, and whether they are shown to be the nearest of all.
 
         candidates : (n_queries, m) positions; floor : (n_queries,) what no other row is nearer than, as computed by
         matrix products.  Returns distances and positions, (n_queries, k), and (n_queries,) bool."""
         distances = self.distances(queries, candidates)
         if exclude is not None:
-            distances[candidates == exclude[:, None]] = np.inf
+            distances[is_excluded(candidates, exclude)] = np.inf
         near, positions = nearest_first(distances, candidates, k)
         return near, positions, near[:, -1] < floor - self._rounding_error(queries, near[:, -1])
 
@@ -112,9 +113,8 @@ class ExactIndex:
             for rows in (open_[at : at + step] for at in range(0, len(open_), step)):
                 distances = to_all(queries[rows], block)
                 if exclude is not None:
-                    own = exclude[rows] - start
-                    inside = (own >= 0) & (own < len(block))
-                    distances[inside, own[inside]] = np.inf
+                    places = np.arange(start, start + len(block), dtype=np.int64)
+                    distances[is_excluded(places[None], exclude[rows])] = np.inf
                 keys = np.concatenate([best[rows], _least_keys(distances, start, k)], axis=1)
                 best[rows] = np.partition(keys, k - 1, axis=1)[:, :k]
         return _unpacked(np.sort(best, axis=1))
@@ -171,6 +171,22 @@ class ExactIndex:
     @cached_property
     def _longest(self) -> float:
         return math.sqrt(max((_squared_lengths(rows).max() for _, rows in self._parts()), default=0.0))
+
+
+def is_excluded(candidates: Positions, exclude: Positions) -> Flags:
+    """Tell which candidates, (n, m) or (1, m), are no neighbours of each query; exclude : see `ExactIndex.search`."""
+    if exclude.ndim == 1:
+        own: Flags = candidates == exclude[:, None]
+        return own
+    inside: Flags = (candidates >= exclude[:, :1]) & (candidates < exclude[:, 1:])
+    return inside
+
+
+def most_excluded(exclude: Positions | None) -> int:
+    """Return how many rows are no neighbours of a query, at most."""
+    if exclude is None or exclude.ndim == 1:
+        return int(exclude is not None)
+    return int((exclude[:, 1] - exclude[:, 0]).max(initial=0))
 
 
 def _few(queries: int, dimension: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -15,9 +15,9 @@ from dn2.neighbors.clean import Share
 from dn2.neighbors.columns import Scaling
 from dn2.neighbors.conformal import Calibration, Scores
 from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.index import Index
+from dn2.neighbors.index import Index, Progress
 from dn2.neighbors.kmeans_tree import KMeansTree
-from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered
+from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, search_in_parts
 from dn2.neighbors.selected import SelectedIndex
 from dn2.neighbors.tree import Tree
 from dn2.neighbors.whitening import whiten
@@ -84,6 +84,13 @@ class Learnt:
             share=numbers,
         )
 
+    def searching(self, cells: Cells | None) -> Self:
+        """Search approximately, if cells were found."""
+        if cells is None:
+            return self
+        probing = np.array([cells.n_searched, cells.n_candidates, *astuple(cells.accuracy)])
+        return replace(self, cells=cells.centres, reduction=cells.reduction, levels=cells.levels, probing=probing)
+
     @property
     def columns(self) -> Scaling:
         """How the columns of a table are made alike."""
@@ -130,9 +137,15 @@ class Learnt:
         """Return normalised rows, (n, d), as the index compares them."""
         return whiten(self.columns.apply(rows), self.directions, self.factors)
 
-    def leave_one_out(self, blocks: Sequence[Block], index: Index, members: Positions, k: int) -> LeaveOneOut:
+    def leave_one_out(
+        self, blocks: Sequence[Block], index: Index, members: Positions, k: int, progress: Progress | None = None
+    ) -> LeaveOneOut:
         """Search for the neighbours of some items of the whole reference set."""
-        return LeaveOneOut(members, *index.search(self.compared(rows_at(blocks, members)), k, exclude=members))
+
+        def rows(some: Positions) -> Vectors:
+            return self.compared(rows_at(blocks, some))
+
+        return LeaveOneOut(members, *search_in_parts(index, rows, members, k, members, progress))
 
     def calibrate(self, n: int, loo: LeaveOneOut) -> Calibration:
         """Calibrate with the leave-one-out scores of the items that were not learnt from; n : size of the set."""

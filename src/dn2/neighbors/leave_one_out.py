@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from dn2.neighbors.blocks import Block, Draws, Positions, rows_at, size_of
+from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at, size_of
 from dn2.neighbors.exact import Distances, ExactIndex
-from dn2.neighbors.index import Index
+from dn2.neighbors.index import Index, Progress
 from dn2.neighbors.symmetric import TILE, search_all
 
 ALL_UP_TO = 20_000
 SAMPLE_SIZE = 10_000
+SEARCHED_AT_ONCE = 16_384
 WORTH_SYMMETRY = 2 * TILE  # rows: of fewer tiles, most are compared with themselves
 
 
@@ -31,12 +33,24 @@ class LeaveOneOut:
     neighbors: Positions
 
     @classmethod
-    def of(cls, blocks: Sequence[Block], index: Index, members: Positions, k: int) -> LeaveOneOut:
-        """Search for the neighbours of some items of a set given in blocks of (n_i, d)."""
-        rows = rows_at(blocks, members)
+    def of(
+        cls,
+        blocks: Sequence[Block],
+        index: Index,
+        members: Positions,
+        k: int,
+        exclude: Positions | None = None,
+        progress: Progress | None = None,
+    ) -> LeaveOneOut:
+        """Search for the neighbours of some items of a set given in blocks of (n_i, d).
+
+        exclude : (m, 2) of each of them the first, and the one past the last, of the items that are none of its
+            neighbours; by default only itself.
+        progress : called with the items searched for, and how many there are."""
+        excluded = members if exclude is None else exclude
         if isinstance(index, ExactIndex) and len(members) == len(index) >= WORTH_SYMMETRY:
-            return cls(members, *search_all(index, rows, k))
-        return cls(members, *index.search(rows, k, exclude=members))
+            return cls(members, *search_all(index, rows_at(blocks, members), k, exclude, progress))
+        return cls(members, *search_in_parts(index, partial(rows_at, blocks), members, k, excluded, progress))
 
     def after_adding(self, blocks: Sequence[Block], index: Index, first_new: int, members: Positions) -> LeaveOneOut:
         """Update for items appended from position `first_new` on; `blocks` and `index` hold the grown set."""
@@ -77,6 +91,27 @@ class LeaveOneOut:
             np.concatenate([self.distances, missing.distances])[order],
             np.concatenate([self.neighbors, missing.neighbors])[order],
         )
+
+
+def search_in_parts(
+    index: Index,
+    rows: Callable[[Positions], Vectors],
+    members: Positions,
+    k: int,
+    exclude: Positions,
+    progress: Progress | None,
+) -> tuple[Distances, Positions]:
+    """Search as the index does, for so many items at a time, and tell how far it is.
+
+    rows : gives the rows of items as they are compared; members : the items to search for."""
+    m = len(members)
+    distances, positions = np.empty((m, k), np.float32), np.empty((m, k), np.int64)
+    for start in range(0, m, SEARCHED_AT_ONCE):
+        some = slice(start, start + SEARCHED_AT_ONCE)
+        distances[some], positions[some] = index.search(rows(members[some]), k, exclude[some])
+        if progress is not None:
+            progress(min(start + SEARCHED_AT_ONCE, m), m)
+    return distances, positions
 
 
 def sample_positions(blocks: Sequence[Block], at_least: int = 0) -> Positions:

@@ -107,12 +107,7 @@ class Plan:
             learnt = replace(learnt, centroids=centroids, representatives=kept[nearest])
         if self.leaves is not None:
             learnt = self._find_tree(rows_at(blocks, kept), learnt)
-        if self.approximate and (cells := self._find_cells(blocks, kept, learnt)):
-            probing = np.array([cells.n_searched, cells.n_candidates, *astuple(cells.accuracy)])
-            learnt = replace(
-                learnt, cells=cells.centres, reduction=cells.reduction, levels=cells.levels, probing=probing
-            )
-        return learnt
+        return learnt.searching(self._find_cells(blocks, kept, learnt) if self.approximate else None)
 
     def _find_tree(self, rows: Vectors, learnt: Learnt) -> Learnt:
         """Learn a tree from rows, (n, d), in random order, and visit as many leaves as find what is promised."""

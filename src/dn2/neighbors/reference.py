@@ -10,15 +10,17 @@ import numpy as np
 
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.blocks import Block, Positions, Vectors, appended, rows_at, size_of, to_blocks, without
+from dn2.neighbors.cells import find_cells
 from dn2.neighbors.choice import choose_method
 from dn2.neighbors.conformal import Calibration, attainable_rate, required_sample
 from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.index import Index
+from dn2.neighbors.index import Index, Progress
 from dn2.neighbors.kdtree import KDTreeIndex
 from dn2.neighbors.kmeans_tree import KMeansTree
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, renumbered, sample_positions
 from dn2.neighbors.plan import Plan, drawn_again, split
+from dn2.neighbors.windows import Line, check_apart
 
 # A set of more rows keeps what was learnt from it when items come and go; what a smaller one teaches is learnt anew.
 LEARNT_ANEW_UP_TO = 20_000
@@ -30,35 +32,81 @@ class ReferenceSet:
 
     parameters : those of the `KNNDetector`, by name.
     blocks : the rows; index : what searches them; loo : the neighbours of the items that calibrate;
-    learnt : what was learnt from the rows, if anything."""
+    learnt : what was learnt from the rows, if anything; line : where they lie, if they are windows of series."""
 
     parameters: Mapping[str, Any]
     blocks: Sequence[Block]
     index: Index
     loo: LeaveOneOut
     learnt: Learnt | None
+    line: Line | None = None
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Any], blocks: Sequence[Block]) -> Self:
+    def of(
+        cls,
+        parameters: Mapping[str, Any],
+        blocks: Sequence[Block],
+        places: Positions | None = None,
+        measure: bool = True,
+        progress: Progress | None = None,
+    ) -> Self:
         """Index and calibrate rows, and learn from them what the parameters ask for.
 
+        places : where they lie, if they are windows of series; measure : whether to measure what p-values are worth.
+        progress : of what calibrates.
         Raises ReferenceTooSmall for a false-alarm rate that they cannot support, and where too few are left."""
+        if places is not None:
+            return cls._of_windows(parameters, blocks, Line(parameters["window"], places), measure, progress)
         if plan_for(parameters, blocks).learns:
-            return cls._learning(parameters, blocks, np.empty(0, np.int64))
+            return cls._learning(parameters, blocks, np.empty(0, np.int64), progress)
         index, members = exact_index(parameters, blocks), _members(parameters, blocks)
-        return cls(parameters, blocks, index, LeaveOneOut.of(blocks, index, members, _k(parameters)), None)
+        loo = LeaveOneOut.of(blocks, index, members, _k(parameters), progress=progress)
+        return cls(parameters, blocks, index, loo, None)
+
+    @classmethod
+    def _of_windows(
+        cls,
+        parameters: Mapping[str, Any],
+        blocks: Sequence[Block],
+        line: Line,
+        measure: bool,
+        progress: Progress | None,
+    ) -> Self:
+        """Compare each window with those that do not overlap it: all of them calibrate, whatever is learnt."""
+        blocks, k = [block.without_codes() for block in blocks], _k(parameters)
+        check_apart(line.places, line.window, k)
+        learnt, overlapping = None, line.overlapping
+        if plan_for(parameters, blocks).approximate:
+            learning, _ = split(blocks, 0)
+            cells = find_cells(blocks, learning, k, parameters["recall"], overlapping)
+            learnt = Learnt.nothing(blocks[0].dimension).searching(cells)
+        index = _index(parameters, blocks, learnt)
+        loo = LeaveOneOut.of(blocks, index, np.arange(len(index)), k, overlapping, progress)
+        line = line.measured(blocks, k, parameters["false_alarm_rate"]) if measure else line
+        return cls(parameters, blocks, index, loo, learnt, line)
 
     @classmethod
     def restored(
-        cls, parameters: Mapping[str, Any], blocks: Sequence[Block], loo: LeaveOneOut, learnt: Learnt | None
+        cls,
+        parameters: Mapping[str, Any],
+        blocks: Sequence[Block],
+        loo: LeaveOneOut,
+        learnt: Learnt | None,
+        line: Line | None,
     ) -> Self:
         """Take over a saved set.  Raises InputError if what was learnt does not fit the parameters."""
         if (learnt is None) == plan_for(parameters, blocks).learns:
             raise InputError("a detector that learns from its reference set needs what it learnt, and only that one")
-        return cls(parameters, blocks, _index(parameters, blocks, learnt), loo, learnt)
+        return cls(parameters, blocks, _index(parameters, blocks, learnt), loo, learnt, line)
 
     @classmethod
-    def _learning(cls, parameters: Mapping[str, Any], blocks: Sequence[Block], readmitted: Positions) -> Self:
+    def _learning(
+        cls,
+        parameters: Mapping[str, Any],
+        blocks: Sequence[Block],
+        readmitted: Positions,
+        progress: Progress | None = None,
+    ) -> Self:
         """Learn from a random part of the set and calibrate with the rest of it."""
         blocks = [block.without_codes() for block in blocks]
         learning, members = split(blocks, required_sample(parameters["false_alarm_rate"]))
@@ -71,7 +119,7 @@ class ReferenceSet:
                 f"{k} neighbours need at least {k + 1} reference items, {len(index)} are left of {n} "
                 "once others are set aside; add more or ask for a smaller share to drop"
             )
-        return cls(parameters, blocks, index, learnt.leave_one_out(blocks, index, members, k), learnt)
+        return cls(parameters, blocks, index, learnt.leave_one_out(blocks, index, members, k, progress), learnt)
 
     def __len__(self) -> int:
         return size_of(self.blocks)
@@ -84,13 +132,18 @@ class ReferenceSet:
     @property
     def calibration(self) -> Calibration:
         """What the p-values rest on."""
+        if self.line is not None:
+            return self.line.calibrate(self.loo.distances)
         if self.learnt is None:
             return Calibration.of(len(self), self.loo.distances)
         return self.learnt.calibrate(len(self), self.loo)
 
-    def with_rows(self, rows: Vectors) -> Self:
-        """Append rows, (m, d); only what changes is computed."""
+    def with_rows(self, rows: Vectors, places: Positions | None = None) -> Self:
+        """Append rows, (m, d); only what changes is computed, but for windows, which lie at some places of series."""
         blocks = appended(self.blocks, to_blocks(rows, self.storage))
+        if self.line is not None and places is not None:
+            after = self.line.places[-1] + self.line.window
+            return self.of(self.parameters, blocks, np.concatenate([self.line.places, places + after]))
         if self._learns_or_did(blocks):
             return self._changed(blocks, np.empty(0, np.int64))
         index, members = exact_index(self.parameters, blocks), _members(self.parameters, blocks)
@@ -100,6 +153,8 @@ class ReferenceSet:
     def without(self, removed: Positions) -> Self:
         """Take rows away at some positions, ascending; the others move up."""
         blocks = without(self.blocks, removed)
+        if self.line is not None:
+            return self.of(self.parameters, blocks, np.delete(self.line.places, removed))
         if self._learns_or_did(blocks):
             return self._changed(blocks, removed)
         index, members = exact_index(self.parameters, blocks), _members(self.parameters, blocks)

@@ -3,43 +3,60 @@
 from __future__ import annotations
 
 import threading
-from itertools import combinations
+from itertools import combinations, count
 
 import faiss
 import numpy as np
 
 from dn2.neighbors.blocks import Positions, Vectors, spread
-from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex
+from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, is_excluded
+from dn2.neighbors.index import Progress
 
 TILE = 1024  # rows: a tile of their distances, 4 MB, stays in the processor's cache
 
 
-def search_all(index: ExactIndex, rows: Vectors, k: int) -> tuple[Distances, Positions]:
+def search_all(
+    index: ExactIndex, rows: Vectors, k: int, exclude: Positions | None = None, progress: Progress | None = None
+) -> tuple[Distances, Positions]:
     """Find the k nearest rows of each row among all others, as `ExactIndex.search` does, in half the time.
 
     rows : (n, d) float32, C-contiguous: all of the index.
+    exclude : (n, 2) of each row the first, and the one past the last, of those that are none of its neighbours, itself
+        among them; of any two rows both are none of each other's, or neither.
+    progress : called with how many rows it is as if were searched for, and how many there are.
     Returns squared L2 distances and positions, both (n, k), nearest first."""
-    candidates = _Candidates(rows, min(k + 1 + SPARE_CANDIDATES, len(rows)))
+    own = np.arange(len(rows), dtype=np.int64)
+    candidates = _Candidates(rows, min(k + 1 + SPARE_CANDIDATES, len(rows)), exclude)
+    exclude = own if exclude is None else exclude
     starts = range(0, len(rows), TILE)
     # Each tile with itself comes first: then every row knows some near ones, and few of the others are nearer.
-    spread(candidates.compare, [*((start, start) for start in starts), *combinations(starts, 2)])
-    own = np.arange(len(rows), dtype=np.int64)
-    distances, positions, proven = index.nearest_of(candidates.positions, candidates.floor, rows, k, own)
+    tiles = [*((start, start) for start in starts), *combinations(starts, 2)]
+    done = count(1)
+
+    def compare(tile: tuple[int, int]) -> None:
+        candidates.compare(tile)
+        if progress is not None:
+            progress(next(done) * len(rows) // len(tiles), len(rows))
+
+    spread(compare, tiles)
+    distances, positions, proven = index.nearest_of(candidates.positions, candidates.floor, rows, k, exclude)
     unproven = np.flatnonzero(~proven)
     if len(unproven):
-        distances[unproven], positions[unproven] = index.search(rows[unproven], k, exclude=unproven)
+        distances[unproven], positions[unproven] = index.search(rows[unproven], k, exclude[unproven])
     return distances, positions
 
 
 class _Candidates:
     """The nearest rows of each row found so far, itself among them, by distances as matrix products compute them.
 
+    exclude : see `search_all`; what is excluded is no candidate.
     distances, positions : (n, count), heaps of which the farthest comes first."""
 
-    def __init__(self, rows: Vectors, count: int) -> None:
+    def __init__(self, rows: Vectors, count: int, exclude: Positions | None) -> None:
         self.distances = np.empty((len(rows), count), np.float32)
         self.positions = np.empty((len(rows), count), np.int64)
         self._rows = rows
+        self._exclude = exclude
         self._adding = threading.Lock()
         self._heaps = faiss.float_maxheap_array_t()
         self._heaps.nh, self._heaps.k = len(rows), count
@@ -55,6 +72,9 @@ class _Candidates:
         """Compare the rows of two tiles, for both of them; or those of one among each other."""
         start, other = starts
         tile = _products(self._rows[start : start + TILE], self._rows[other : other + TILE])
+        if self._exclude is not None and self._exclude[start : start + TILE, 1].max() > other:
+            columns = np.arange(other, other + tile.shape[1], dtype=np.int64)
+            tile[is_excluded(columns[None], self._exclude[start : start + TILE])] = np.inf
         with self._adding:
             self._heaps.addn(tile.shape[1], faiss.swig_ptr(tile), other, start, len(tile))
         if other != start:

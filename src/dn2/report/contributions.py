@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any
 
-from dn2.store.results import Contribution, Row
+from dn2.store.rows import Contribution, Row
 
 # What keeps the file small: the most anomalous rows are explained.
 MOST_EXPLAINED = 2_000

@@ -5,7 +5,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const { items, reference, calibration, words } = data;
 const at = (id) => document.getElementById(id);
-const PER_PAGE = 48;
+const PER_PAGE = 48, TIMELINES = 6, BARS = 2000;
 
 const state = { rank: calibration.rank, order: [], shown: 0, open: -1 };
 
@@ -118,12 +118,37 @@ function nearest(one) {
   return make("span", { class: "near" }, make("span", { class: "text" }, reference.name[one[0]]), ` (${number(one[1])}) `);
 }
 
+// The least and the largest of any number of values.
+function range(values) {
+  return values.reduce(([least, most], one) => [Math.min(least, one), Math.max(most, one)], [Infinity, -Infinity]);
+}
+
+const drawn = new Map((data.series?.items ?? []).map((item, i) => [item, data.series.curves[i]]));
+
+// A column of a window, and of its neighbours below it, over each other.
+function overlay([column, share, value, near], wide, high) {
+  const [low, most] = range([value, ...near].flat()), span = most - low || 1, edge = 4;
+  const line = (values) => values.map((one, i) => {
+    const x = edge + (i * (wide - 2 * edge)) / Math.max(1, values.length - 1);
+    return `${x.toFixed(1)},${(high - edge - ((one - low) * (high - 2 * edge)) / span).toFixed(1)}`;
+  }).join(" ");
+  const chart = draw("svg", { class: "overlay", viewBox: `0 0 ${wide} ${high}`, role: "img",
+    "aria-label": `${column}: this window over its nearest, from ${number(low)} to ${number(low + span)}` });
+  chart.append(...near.map((one) => draw("polyline", { class: "reference-line", points: line(one) })),
+    draw("polyline", { class: "own-line", points: line(value) }));
+  return chart;
+}
+
 // What a card shows: pictures, what a message and the nearest say, or the columns that make a row strange, or else what is nearest.
 function evidence(item) {
   const near = neighbors(item).slice(0, 3);
   if (items.pictures) {
     const beside = near.map((one) => neighborPicture(one, number(one[1])));
     return make("span", { class: "strip" }, itemPicture(item, words.item), ...beside);
+  }
+  if (drawn.has(item)) {
+    return make("span", { class: "reasons" }, overlay(drawn.get(item)[0], 300, 72),
+      make("span", { class: "column" }, `to ${data.series.end[item]}`, drawn.get(item).length > 1 ? `; ${drawn.get(item)[0][0]}` : ""));
   }
   if (said.has(item)) {
     return make("span", { class: "reasons" }, message(item), ...near.slice(0, 1).flatMap((one) => [make("span", { class: "column" }, "nearest"), quote(one)]));
@@ -210,6 +235,9 @@ function decide() {
   at("reset").disabled = asked();
   drawHistogram();
   for (const point of at("map").querySelectorAll("[data-item]")) markPoint(point);
+  for (const bar of at("times").querySelectorAll("[data-item]")) {
+    bar.setAttribute("class", `bar-mark ${isAnomalous(Number(bar.dataset.item)) ? "alarm-mark" : "query-mark"}`);
+  }
   choose();
 }
 
@@ -348,6 +376,49 @@ function besideTexts(item) {
     make("h3", {}, words.neighbors), tableOf(words.neighbors, head, rows)];
 }
 
+function besideCurves(item) {
+  const several = drawn.get(item).length > 1;
+  const charts = drawn.get(item).map((one) => make("figure", {},
+    make("figcaption", {}, make("span", { class: "text" }, one[0]), several ? ` (${percent(one[1])} of the distance)` : ""), overlay(one, 640, 150)));
+  return [make("p", {}, `From ${data.series.start[item]} to ${data.series.end[item]}.`), ...charts,
+    make("p", { class: "quiet" }, make("span", { class: "key own" }, "the strangest window of it"),
+      make("span", { class: "key reference" }, "its nearest windows, in their own time"))];
+}
+
+// When intervals are and how they score, series by series; those with the highest scores first.
+function drawTimelines() {
+  if (!data.series) return;
+  const { series, owner, start, end } = data.series, dates = start.some((one) => /^\d{4,}-\d\d-\d\d/.test(one));
+  const when = (text) => (dates ? Date.parse(`${text}Z`) : Number(text));
+  const of = series.map(() => []);
+  owner.forEach((one, item) => of[one].push(item));
+  const top = (one) => one.reduce((most, item) => Math.max(most, items.score[item]), 0);
+  const order = series.map((_, i) => i).sort((a, b) => top(of[b]) - top(of[a])).slice(0, TIMELINES);
+  at("times-section").hidden = false;
+  if (series.length > TIMELINES) at("times-words").append(` Shown are ${TIMELINES} of ${whole(series.length)} series.`);
+  let capped = false;
+  for (const one of order) {
+    const [first, last] = range(of[one].flatMap((item) => [when(start[item]), when(end[item])]));
+    const highest = new Set([...of[one]].sort((a, b) => items.score[b] - items.score[a]).slice(0, BARS));
+    const x = (text) => 8 + (984 * (when(text) - first)) / (last - first || 1), high = 120, most = top(of[one]) || 1;
+    const chart = draw("svg", { viewBox: `0 0 1000 ${high + 24}`, role: "img", "aria-label": `scores of ${series[one]}` });
+    if (of[one].length > BARS) capped = true;
+    chart.append(...of[one].filter((item) => highest.has(item)).map((item) => {
+      const tall = Math.max(1, (high * items.score[item]) / most);
+      const bar = draw("rect", { "data-item": item, x: x(start[item]), width: Math.max(1.5, x(end[item]) - x(start[item]) - 0.5), y: high + 2 - tall, height: tall });
+      bar.append(draw("title", {}, `${items.name[item]}, score ${number(items.score[item])}`));
+      return bar;
+    }), draw("text", { x: 8, y: high + 18 }, start[of[one][0]]),
+    draw("text", { x: 992, y: high + 18, "text-anchor": "end" }, end[of[one].at(-1)]));
+    chart.addEventListener("click", (event) => {
+      const mark = event.target.closest("[data-item]");
+      if (mark) openItem(Number(mark.dataset.item));
+    });
+    at("times").append(make("figure", {}, make("figcaption", { class: "text" }, series[one]), chart));
+  }
+  if (capped) at("times-words").append(` Of each series the ${whole(BARS)} highest are shown.`);
+}
+
 function besideNames(item) {
   const rows = neighbors(item).map(([place, distance]) => make("tr", {},
     make("td", { class: "text" }, reference.name[place]), make("td", { class: "number" }, number(distance, 4))));
@@ -361,7 +432,7 @@ function open(place) {
   if (item === undefined) return;
   state.open = place;
   const listed = contributions(item);
-  const beside = items.pictures ? besidePictures(item) : said.has(item) ? besideTexts(item) : listed.length ? besideColumns(item, listed) : besideNames(item);
+  const beside = items.pictures ? besidePictures(item) : drawn.has(item) ? [...besideCurves(item), ...besideNames(item)] : said.has(item) ? besideTexts(item) : listed.length ? besideColumns(item, listed) : besideNames(item);
   const body = [make("p", {}, verdict(item)), ...beside];
   const members = items.members ? items.members[item] : [];
   if (members.length) {
@@ -468,5 +539,6 @@ document.addEventListener("keydown", (event) => {
 prepareScale();
 listErrors();
 drawMap();
+drawTimelines();
 decide();
 document.documentElement.dataset.ready = "yes";

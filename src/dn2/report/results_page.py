@@ -14,9 +14,11 @@ import numpy as np
 
 from dn2.neighbors.conformal import Scores, last_rank
 from dn2.report.contributions import Contributions, Shortener
+from dn2.report.curves import Curves
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.report.wordings import Wordings
-from dn2.store.results import Member, Results, Row
+from dn2.store.results import Results
+from dn2.store.rows import Member, Row
 
 # What keeps the file small: the most anomalous items and their neighbours have pictures.
 MOST_PICTURES = 2_000
@@ -110,6 +112,7 @@ class _Columns:
         self._reference: dict[str, int] = {}
         self._contributions = Contributions(self._rows)
         self._wordings = Wordings(self._rows)
+        self._curves = Curves(self._rows)
         self._short = Shortener(LONGEST_NAME)
         self._without_picture = 0
 
@@ -139,6 +142,7 @@ class _Columns:
             },
             "columns": self._contributions.data(),
             "texts": self._wordings.data(self._reference),
+            "series": self._curves.data(),
             "errors": [[self._short(row.item), row.error] for row in self._results.unreadable[:MOST_ERRORS]],
             "lost": len(self._results.unreadable),
             "map": self._map(),
@@ -180,7 +184,7 @@ class _Columns:
             )
         if len(self._results.unreadable) > MOST_ERRORS:
             words.append(f"Of what could not be read the first {MOST_ERRORS:,} are listed.")
-        return words + self._contributions.left_out() + self._wordings.left_out()
+        return words + self._contributions.left_out() + self._wordings.left_out() + self._curves.left_out()
 
     def _choose(self) -> tuple[list[int], list[str]]:
         """Choose whose pictures the page holds, the most anomalous first: places of items, names of reference items."""

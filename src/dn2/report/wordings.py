@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dn2.report.contributions import Shortener, strangest
-from dn2.store.results import Row
+from dn2.store.rows import Row
 from dn2.wording import marked
 
 LONGEST_MESSAGE = 600

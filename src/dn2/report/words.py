@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dn2.neighbors.groups import GEOMETRIC, MEAN
-from dn2.store.results import Contribution
+from dn2.store.rows import Contribution
 
 POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric mean"}
 EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
@@ -24,12 +24,14 @@ def one_in(rate: float) -> str:
 def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name what a model is made of; about : what `Model.describe` returns."""
     calibration, detector = about["calibration"], about["detector"]
-    seen = {"image": _images, "table": _table, "text": _texts, "vector": _vectors}[about["kind"]]
+    kinds = {"image": _images, "series": _series, "table": _table, "text": _texts, "vector": _vectors}
+    seen = kinds[about["kind"]]
+    what = "intervals" if about["kind"] == "series" else "items"
     rows = [
         *seen(about),
         ("neighbours", str(detector["n_neighbors"])),
         ("index", _index(detector["index"], about["search"])),
-        ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} items"),
+        ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} {what}"),
         (
             "false-alarm rate",
             f"{one_in(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
@@ -83,6 +85,18 @@ def _texts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("kind", f"messages{column}{named}"),
         ("reference items", f"{about['calibration']['n_reference']:,}"),
         ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features{window})"),
+    ]
+
+
+def _series(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    embedder, columns = about["embedder"], about["embedder"]["columns"]
+    named = "" if about["id_column"] is None else f", named by {about['id_column']}"
+    stamps = "one a row" if about["time"] is None else f"by {about['time']}, {embedder['step']:g} apart"
+    return [
+        ("kind", f"windows of series{named}"),
+        ("reference items", f"{about['calibration']['n_reference']:,}"),
+        ("window", f"{embedder['window']:,} points, {stamps}"),
+        ("values", ", ".join(columns[:10]) + (f" and {len(columns) - 10:,} more" if len(columns) > 10 else "")),
     ]
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
-from dn2.store.results import COLUMNS, Contribution, Member, Neighbor, Row, Wording, choose_by_ending
+from dn2.store.results import choose_by_ending
+from dn2.store.rows import COLUMNS, PLAIN, Contribution, Curve, Member, Neighbor, Row, Wording
 
 Record = Mapping[str, Any]
 
@@ -79,8 +80,10 @@ def _row(record: Any, where: str) -> Row:
         if score is not None and p_value is not None and not (score >= 0 and 0 < p_value <= 1):
             raise ValueError(f"a score of {score:g} with a p-value of {p_value:g}")
         neighbors = tuple(_neighbor(one) for one in _listed(record["neighbors"]) or ())
-        members, columns, text = _members(record), _columns(record), _wording(record)
-        return Row(_text(record["item"]), score, p_value, flag, neighbors, error, members, columns, text)
+        members, columns, text, curves = _members(record), _columns(record), _wording(record), _curves(record)
+        start, end = (_text(record[name]) if record.get(name) else None for name in PLAIN)
+        known = score, p_value, flag, neighbors, error
+        return Row(_text(record["item"]), *known, members, columns, text, start, end, curves)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: not as dn2 writes it ({error})") from error
 
@@ -118,6 +121,23 @@ def _wording(record: Record) -> Wording | None:
         return None
     words, neighbors = (tuple(map(_text, found[name])) for name in ("new_words", "neighbors"))
     return Wording(_text(found["value"]), words, neighbors)
+
+
+def _curves(record: Record) -> tuple[Curve, ...] | None:
+    found = _listed(record.get("curves"))
+    if not found:
+        return None
+    return tuple(
+        Curve(_text(one["column"]), _share(one["share"]), _values(one["value"]), tuple(map(_values, one["neighbors"])))
+        for one in found
+    )
+
+
+def _values(given: Any) -> tuple[float, ...]:
+    values = tuple(_number(one) for one in given)
+    if not all(isinstance(one, float) for one in values):
+        raise ValueError("a curve with a value missing")
+    return tuple(one for one in values if one is not None)
 
 
 def _share(value: Any) -> float:

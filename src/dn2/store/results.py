@@ -8,101 +8,20 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
 from dn2.extras import import_pyarrow
+from dn2.store.rows import COLUMNS, EVIDENCE, MORE_COLUMNS, Row
 
 if TYPE_CHECKING:
     import pandas
 
+    from dn2.store.points import Points
+
 T = TypeVar("T")
-
-COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
-MORE_COLUMNS = ("members", "columns", "text")  # where items are groups, rows of a table, or messages
-EVIDENCE = ("neighbors", *MORE_COLUMNS)
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbor:
-    """A reference item as evidence, with its L2 distance (not squared)."""
-
-    item: str
-    distance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A picture of a group: its share of the group's anomaly score, or the error that kept it from being read.
-
-    The shares of all members add up to 1; a negative one holds the group near its neighbors."""
-
-    item: str
-    share: float | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """A column of a table: its share of the row's anomaly score.
-
-    value : of the row, and neighbors : of its neighbors, in their order; None for one that is missing.
-    The shares of all columns add up to 1."""
-
-    column: str
-    share: float
-    value: Any
-    neighbors: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """What a message says: value, as far as it is shown; the words that none of its neighbors has, in order; and what
-    these say, in their order."""
-
-    value: str
-    new_words: tuple[str, ...]
-    neighbors: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The verdict on one item.
-
-    anomaly_score : higher is more anomalous; p_value : in (0, 1]; both None, and no neighbors, with `error` set.
-    neighbors : nearest first.
-    members : of a group, those that pull it away most, first; then those that could not be read.  None for a single
-        item.
-    columns : of a row of a table, those that make it most anomalous, first.  None for anything else.
-    text : of a message, what it and its neighbors say.  None for anything else."""
-
-    item: str
-    anomaly_score: float | None = None
-    p_value: float | None = None
-    is_anomaly: bool | None = None
-    neighbors: tuple[Neighbor, ...] = ()
-    error: str | None = None
-    members: tuple[Member, ...] | None = None
-    columns: tuple[Contribution, ...] | None = None
-    text: Wording | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the columns of the results file, evidence as dictionaries or lists of them."""
-        neighbors = [{"item": one.item, "distance": one.distance} for one in self.neighbors]
-        record: dict[str, Any] = {
-            "item": self.item,
-            "anomaly_score": self.anomaly_score,
-            "p_value": self.p_value,
-            "is_anomaly": self.is_anomaly,
-            "neighbors": neighbors,
-            "error": self.error,
-        }
-        for name in MORE_COLUMNS:
-            if (evidence := getattr(self, name)) is not None:
-                record[name] = [asdict(one) for one in evidence] if isinstance(evidence, tuple) else asdict(evidence)
-        return record
 
 
 class Evidence(Protocol):
@@ -119,6 +38,7 @@ class Results:
     false_alarm_rate : the rate at which `is_anomaly` was decided; None where it was decided otherwise, or is not known.
     sample_size : number of reference items behind the p-values; 1 / (sample_size + 1) is the smallest rate.
     evidence : what a report needs, None if the rows are all there is; it is not pickled.
+    points : where rows are intervals of series, what was found of every point.
     false_discovery_rate : the rate at which all rows were decided together, if they were."""
 
     rows: Sequence[Row]
@@ -126,6 +46,7 @@ class Results:
     sample_size: int
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     false_discovery_rate: float | None = None
+    points: Points | None = field(default=None, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "evidence": None}
@@ -133,7 +54,7 @@ class Results:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the results file; those of groups have `members`, too, those of tables `columns`, those of
-        messages `text`."""
+        messages `text`, those of series `start`, `end` and `curves`."""
         more = (name for name in MORE_COLUMNS if any(getattr(row, name) is not None for row in self.rows))
         return (*COLUMNS, *more)
 
@@ -172,12 +93,14 @@ class Results:
         if not 0 < false_alarm_rate < 1:
             raise InputError(f"a false-alarm rate must lie between 0 and 1, got {false_alarm_rate:g}")
         if false_alarm_rate < 1 / (self.sample_size + 1):
-            raise ReferenceTooSmall.for_rate(false_alarm_rate, self.sample_size)
+            what = "" if self.points is None else "intervals to compare with"
+            raise ReferenceTooSmall.for_rate(false_alarm_rate, self.sample_size, what=what)
         rows = [
             row if row.p_value is None else replace(row, is_anomaly=row.p_value <= false_alarm_rate)
             for row in self.rows
         ]
-        return replace(self, rows=rows, false_alarm_rate=false_alarm_rate, false_discovery_rate=None)
+        points = None if self.points is None else self.points.at(false_alarm_rate)
+        return replace(self, rows=rows, false_alarm_rate=false_alarm_rate, false_discovery_rate=None, points=points)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write CSV (UTF-8), evidence as JSON, empty cells for what an unreadable item lacks."""
@@ -273,7 +196,7 @@ def _flat(row: Row, columns: Sequence[str]) -> dict[str, Any]:
     record = row.as_dict()
     for name in EVIDENCE:
         record[name] = json.dumps(record[name], ensure_ascii=False) if record.get(name) else None
-    return {name: record[name] for name in columns}
+    return {name: record.get(name) for name in columns}
 
 
 def _csv_line(values: Iterable[Any]) -> str:

@@ -1,0 +1,181 @@
+"""Windows that slide over series: which of them overlap, the scores of points, and the intervals that these form.
+
+Windows lie on a line of points: one at a place p covers the points p ... p + window - 1.  The points of all series lie
+on it one after the other, and so windows of different series never overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from dn2.errors import InputError, ReferenceTooSmall
+from dn2.neighbors.blocks import Block, Positions, rows_at
+from dn2.neighbors.conformal import DEFAULT_RATE, Calibration, Later, Scores, mean_squared_distance
+from dn2.neighbors.exact import Distances, ExactIndex
+from dn2.neighbors.leave_one_out import LeaveOneOut
+
+HALF = 0.5  # of its highest score an interval keeps at both ends
+MEASURED_WITH = 20_000  # windows of either half that tell what p-values are worth
+
+
+class Intervals(NamedTuple):
+    """Stretches of points that do not overlap, in order, each with one peak: their first points, those past their last,
+    and the highest, (m,) each."""
+
+    starts: Positions
+    stops: Positions
+    peaks: Positions
+
+
+def check_places(places: Any, n: int, window: int) -> Positions:
+    """Return the places of n windows, by default those of one series, (n,); longer gaps than a window are as one.
+
+    Raises InputError for what is none."""
+    found = np.arange(n) if places is None else np.asarray(places)
+    whole = found.shape == (n,) and found.dtype.kind in "iu" and n > 0 and found.max() <= np.iinfo(np.int64).max
+    if whole:
+        found = found.astype(np.int64)
+    if not whole or found[0] < 0 or (found[1:] <= found[:-1]).any():
+        raise InputError(f"the places of {n:,} windows must be {n:,} ascending whole numbers, got {places!r}")
+    close: Positions = found[0] + np.cumsum(np.minimum(np.diff(found, prepend=found[0]), window))
+    return close
+
+
+def overlapping(places: Positions, window: int) -> Positions:
+    """Return for each window which windows overlap it, itself among them: (n, 2) the first, and the one past the
+    last."""
+    first = np.searchsorted(places, places - window, side="right")
+    stop = np.searchsorted(places, places + window, side="left")
+    return np.stack([first, stop], axis=1).astype(np.int64)
+
+
+def check_apart(places: Positions, window: int, k: int) -> None:
+    """Raise ReferenceTooSmall where a window has fewer than k others that do not overlap it."""
+    spans = overlapping(places, window)
+    left = len(places) - int((spans[:, 1] - spans[:, 0]).max(initial=0))
+    if left < k:
+        points = int(places[-1] - places[0]) + window
+        raise ReferenceTooSmall(
+            f"a window of {window:,} points is compared with others that do not overlap it: that takes a series of at "
+            f"least {3 * window + k - 2:,} points, got {points:,}; give more, or a window of "
+            f"{max(2, (points + 2 - k) // 3):,} at most"
+        )
+
+
+def point_scores(scores: Scores, places: Positions, window: int) -> Scores:
+    """Score points by the mean over the windows that cover them.
+
+    scores : (n,) of windows.  Returns (p,) from the first window's first point to the last one's last; NaN for points
+    that no window covers."""
+    count = int(places[-1] - places[0]) + 1
+    placed, there = np.zeros((2, count + 2 * (window - 1)))
+    placed[places - places[0] + window - 1], there[places - places[0] + window - 1] = scores, 1
+    sums, counts = (np.lib.stride_tricks.sliding_window_view(one, window).sum(axis=1) for one in (placed, there))
+    points: Scores = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    return points
+
+
+def cut(points: Scores, places: Positions) -> Intervals:
+    """Cut points into intervals around the peaks of their scores, which lie a window apart at least.
+
+    points : as `point_scores` returns them.  An interval ends where the score is lowest on the way to the next peak, or
+    falls below half of the peak.  Intervals depend on no threshold, and so normal and queried series are cut alike."""
+    window = len(points) - int(places[-1] - places[0])
+    jumps = np.flatnonzero(np.diff(places) > 1)
+    firsts = places[np.concatenate([[0], jumps + 1])] - places[0]
+    ends = np.minimum(
+        places[np.append(jumps, len(places) - 1)] - places[0] + window, np.append(firsts[1:], len(points))
+    )
+    found = [_cut_one(points[first:end], int(first), window) for first, end in zip(firsts, ends, strict=True)]
+    return Intervals(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _cut_one(points: Scores, first: int, window: int) -> Intervals:
+    """Cut a run of points that are all covered, of which the first lies at some place."""
+    low = np.full(1, -np.inf)  # so that a peak may lie at the ends
+    peaks = find_peaks(np.concatenate([low, points, low]), distance=window)[0] - 1
+    valleys = [_valley(points, p, q) for p, q in pairwise(peaks.tolist())]
+    starts, stops = [], []
+    for peak, start, stop in zip(peaks, [0, *valleys], [*valleys, len(points)], strict=True):
+        below = points[start:stop] < HALF * points[peak]
+        before, after = np.flatnonzero(below[: peak - start]), np.flatnonzero(below[peak - start :])
+        starts.append(start + before[-1] + 1 if len(before) else start)
+        stops.append(peak + after[0] if len(after) else stop)
+    return Intervals(*(np.array(one, np.int64) + first for one in (starts, stops, peaks)))
+
+
+def _valley(points: Scores, p: int, q: int) -> int:
+    """Return where the score is lowest between two peaks, next to the lower one: nothing higher comes in between, such
+    as a peak that is none because it lies too near to the other."""
+    if points[p] >= points[q]:
+        first = p + int(np.flatnonzero(points[p:q] > points[q]).max(initial=0))
+        return first + int(np.argmin(points[first:q]))
+    last = p + int(np.flatnonzero(points[p : q + 1] > points[p])[0])
+    return p + int(np.argmin(points[p : last + 1]))
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where the windows of a reference set lie.
+
+    window : points of each; places : (n,) their first points on the line, ascending.
+    later : see `Later`; None where it was not measured."""
+
+    window: int
+    places: Positions
+    later: Later | None = None
+
+    def as_arrays(self) -> dict[str, Any]:
+        """Return what a saved model keeps."""
+        later = [] if self.later is None else self.later
+        return {"window": np.array([self.window]), "places": self.places, "later": np.array(later, np.float64)}
+
+    @classmethod
+    def from_arrays(cls, window: Positions, places: Positions, later: Scores) -> Self:
+        """Restore what `as_arrays` gave.  Raises ValueError for what it would not give."""
+        if window.shape != (1,) or window[0] < 2 or later.shape not in ((0,), (4,)) or not np.isfinite(later).all():
+            raise ValueError(f"windows of {window} points, measured as {later}")
+        intervals, flagged, rate, windows = later.tolist() or [0] * 4
+        measured = Later(int(intervals), int(flagged), rate, int(windows)) if len(later) else None
+        return cls(int(window[0]), check_places(places, len(places), int(window[0])), measured)
+
+    @property
+    def overlapping(self) -> Positions:
+        """Which windows overlap each: see `overlapping`."""
+        return overlapping(self.places, self.window)
+
+    def scored(self, distances: Distances) -> tuple[Scores, Intervals]:
+        """Return the scores of points, and their intervals.
+
+        distances : (n, k) of each window to its neighbours among those that do not overlap it, squared L2."""
+        points = point_scores(mean_squared_distance(distances), self.places, self.window)
+        return points, cut(points, self.places)
+
+    def calibrate(self, distances: Distances) -> Calibration:
+        """Calibrate by blocks: with the highest scores of the intervals that reference series are cut into.
+
+        distances : as for `scored`."""
+        points, intervals = self.scored(distances)
+        return Calibration(np.sort(points[intervals.peaks]), len(self.places), window=self.window, later=self.later)
+
+    def measured(self, blocks: Sequence[Block], k: int, asked: float | None) -> Self:
+        """Measure what the p-values are worth: see `Later`; blocks : of the windows' rows, asked : a rate, if any."""
+        middle = min(len(self.places), 2 * MEASURED_WITH) // 2  # of the first windows, where there are very many
+        later = np.searchsorted(self.places, self.places[middle] + self.window)
+        first, second = Line(self.window, self.places[:middle]), self.places[later : 2 * middle]
+        spans = first.overlapping
+        if len(second) < self.window or (middle - spans[:, 1] + spans[:, 0]).min() < k:
+            return self
+        known, queries = (rows_at(blocks, part) for part in (np.arange(middle), np.arange(later, later + len(second))))
+        index = ExactIndex([known])
+        loo = LeaveOneOut.of(index.blocks, index, np.arange(middle), k, spans)
+        calibration = first.calibrate(loo.distances)
+        rate = max(DEFAULT_RATE if asked is None else asked, calibration.smallest_rate)
+        points, intervals = Line(self.window, second).scored(index.search(queries, k)[0])
+        flagged = int((calibration.p_value(points[intervals.peaks]) <= rate).sum())
+        return replace(self, later=Later(len(intervals.peaks), flagged, rate, 2 * middle))

@@ -1,0 +1,121 @@
+"""The commands on series; run in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import dn2
+from made_series import write_series
+
+
+@pytest.fixture
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of series, which is where the commands run."""
+    write_series(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+FIT = ("fit", "pump.csv", "--time", "time", "--window", "60", "-o", "pump.dn2")
+
+
+def test_series_are_fitted_scored_and_described(plant: Path, dn2_command) -> None:
+    done = dn2_command(*FIT)
+    assert done.status == 0
+    assert "pump.dn2: 3,941 reference items, false-alarm rate 1 in " in done.err
+    assert "Measured: with the first half of the windows as reference, " in done.err
+    done = dn2_command("score", "pump.dn2", "new_pump.csv", "--points", "points.csv")
+    assert "nearest windows (distance)" in done.out
+    first = done.out.splitlines()[1]
+    assert first.startswith("new_pump.csv:2024-04-01T")
+    assert " to 2024-04-0" in first
+    assert "pressure (" in first or "flow (" in first
+    assert "written to points.csv" in done.err
+    points = pd.read_csv("points.csv")
+    assert len(points) == 1_600
+    assert list(points) == ["series", "time", "anomaly_score", "p_value", "is_anomaly", "error"]
+    done = dn2_command("inspect", "pump.dn2")
+    assert "60 points, by time, 60 apart" in done.out
+    assert "pressure, flow" in done.out
+    assert "blocks, " in done.out
+    assert "The rate is the share of intervals of normal series that are flagged" in done.out
+
+
+def test_a_series_is_scored_against_itself(plant: Path, dn2_command) -> None:
+    done = dn2_command("score", "--self", "new_pump.csv", "--time", "time", "--window", "60", "--json")
+    assert done.status == 0
+    assert "scored against themselves: a rate flags that share of the intervals, whatever they are" in done.err
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert sum(one["is_anomaly"] for one in found) == 1
+    assert all(one["start"] <= one["end"] for one in found)
+    expected = dn2.score_self("new_pump.csv", time="time", window=60)
+    assert [one["anomaly_score"] for one in found] == [row.anomaly_score for row in expected]
+
+
+def test_one_of_several_series_is_named(plant: Path, dn2_command) -> None:
+    done = dn2_command(
+        *("score", "--self", "pumps.csv", "--time", "time", "--id", "pump", "--value", "flow", "--window", "60"),
+        *("-o", "r.csv", "--report", "r.html"),
+    )
+    assert done.status == 0
+    assert set(pd.read_csv("r.csv")["item"].str.partition(":")[0]) == {"north", "south"}
+    assert "compared with themselves" in Path("r.html").read_text()
+
+
+def test_a_page_is_made_of_a_results_file_later(plant: Path, dn2_command) -> None:
+    dn2_command(*FIT)
+    dn2_command("score", "pump.dn2", "new_pump.csv", "-o", "r.csv", "--report", "now.html")
+    done = dn2_command("report", "r.csv", "--model", "pump.dn2", "-o", "later.html")
+    assert done.status == 0
+    drawn = [
+        Path(name).read_text().partition('"curves":')[2].partition('"series":')[0]
+        for name in ("now.html", "later.html")
+    ]
+    assert drawn[0] == drawn[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("score", "pump.dn2"), "nothing to score: give INPUT after MODEL; or --self, for series that have no model"),
+        (
+            ("score", "pump.dn2", "new_pump.csv", "--time", "time"),
+            "a model knows its columns and window: --id, --time, --value and --window go with --self",
+        ),
+        (
+            ("score", "--self", "new_pump.csv", "--fdr", "0.1"),
+            "series scored against themselves have no false-discovery",
+        ),
+        (("score", "--self", "new_pump.csv", "-o", "new_pump.csv"), "new_pump.csv is among the inputs"),
+        (("score", "--self", "new_pump.csv", "-o", "a.csv", "--points", "./a.csv"), "would both be written to a.csv"),
+        (("score", "pump.dn2", "new_pump.csv", "--time", ""), "a model knows its columns and window"),
+        (("score", "--self", "new_pump.csv", "--points", "p.txt"), "a file of points must end in .csv or .parquet"),
+        (("score", "--self", "new_pump.csv", "--time", "when"), "there is no column 'when'; there is "),
+        (
+            ("fit", "pump.csv", "--time", "time", "--window", "9000", "-o", "m.dn2"),
+            "a window of 9,000 points is longer",
+        ),
+        (("fit", "pump.csv", "--kind", "table", "--window", "9", "-o", "m.dn2"), "a window has no meaning where items"),
+        (("embed", "pump.csv", "--kind", "series", "-o", "v.npz"), "embed takes pictures and messages"),
+        (("bench", "series", ".", "--backbone", "lite0"), "series works on series: --backbone can only be given for"),
+        (
+            ("bench", "tabular", ".", "--reference", "4"),
+            "tabular works on tables: --reference can only be given for series",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_line(plant: Path, dn2_command, arguments, why: str) -> None:
+    done = dn2_command(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert why in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_points_of_what_is_no_series_are_refused(plant: Path, dn2_command) -> None:
+    dn2_command("fit", "pump.csv", "--kind", "table", "-o", "table.dn2")
+    done = dn2_command("score", "table.dn2", "new_pump.csv", "--points", "p.csv")
+    assert (done.status, done.err) == (2, "dn2: only series have points, and table.dn2 is a model of the kind table\n")
