@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
@@ -22,13 +22,12 @@ from dn2.embed.grid import (
 from dn2.embed.series import LARGEST_DEFAULT, SeriesEmbedder, choose_window
 from dn2.embedding import Progress
 from dn2.errors import InputError, ReferenceTooSmall
+from dn2.kinds.keeping_nothing import KeepingNothing
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
 from dn2.kinds.series_rows import SeriesRead, read_series, say_of, stamp_texts
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.checks import check_length
-from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances
-from dn2.store.bundle import Bundle, Part
+from dn2.store.bundle import Bundle
 from dn2.store.cache import Cache
 from dn2.store.rows import Row
 from dn2.store.shards import Kept
@@ -167,7 +166,7 @@ def _problem(times: np.ndarray[Any, np.dtype[np.float64]], step: float, gap: int
 
 
 @dataclass(frozen=True)
-class Series:
+class Series(KeepingNothing):
     """Windows that slide over series; see `Kind`.
 
     time : the column of stamps, id_column : that of the names of series; None where there is none."""
@@ -242,34 +241,10 @@ class Series:
         items = [ReferenceItem(name, one.path, one.digest) for name, one in zip(found.names, origins, strict=True)]
         return Reference(items, vectors, list(found.unscored()), self, found.places)
 
-    def explain(
-        self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
-    ) -> Iterator[Mapping[str, Any]]:
-        """Say nothing of single windows: see `intervals`."""
-        return ({} for _ in batch.names)
-
-    def files(self, found: Windows) -> None:
-        """Return None: windows have no pictures."""
-
-    def files_again(self, root: Any, rows: Sequence[Row]) -> None:
-        """Return None: windows have no pictures."""
-
-    def only(self, places: Positions) -> Self:
-        """Keep nothing, as ever."""
-        return self
-
     def describe(self) -> dict[str, Any]:
         """Say what is compared."""
         about = {"kind": self.name, "embedder": self.embedder.as_dict()}
         return {**about, "time": self.time, "id_column": self.id_column}
-
-    def parts(self) -> dict[str, Sequence[Part]]:
-        """Return nothing: the reference set has the windows."""
-        return {}
-
-    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
-        """Return nothing, as `parts` does."""
-        return {}
 
     @classmethod
     def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:

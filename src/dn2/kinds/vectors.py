@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.inputs.vectors import VectorRows, read_vectors
+from dn2.kinds.keeping_nothing import KeepingNothing
 from dn2.kinds.kind import Batch, Reference
 from dn2.kinds.rows import in_batches, split_rows
-from dn2.neighbors.blocks import Positions
-from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances
-from dn2.store.bundle import Bundle, Part
+from dn2.store.bundle import Bundle
 from dn2.store.cache import Cache
-from dn2.store.rows import Row
 from dn2.store.shards import Kept
 
 
 @dataclass(frozen=True)
-class Vectors:
+class Vectors(KeepingNothing):
     """Rows that are vectors already; see `Kind`."""
 
     name: ClassVar[str] = "vector"
@@ -47,33 +44,9 @@ class Vectors:
         vectors = found.vectors if len(places) == len(found.vectors) else found.vectors[places]
         return Reference(items, vectors, unreadable, self)
 
-    def explain(
-        self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
-    ) -> Iterator[Mapping[str, Any]]:
-        """Say nothing: the numbers of a vector have no names."""
-        return ({} for _ in batch.names)
-
-    def files(self, found: VectorRows) -> None:
-        """Return None: vectors have no pictures."""
-
-    def files_again(self, root: Any, rows: Sequence[Row]) -> None:
-        """Return None: vectors have no pictures."""
-
-    def only(self, places: Positions) -> Self:
-        """Keep nothing, as ever."""
-        return self
-
     def describe(self) -> dict[str, Any]:
         """Say how long the vectors are."""
         return {"kind": self.name, "embedder": None, "dimension": self.dimension}
-
-    def parts(self) -> dict[str, Sequence[Part]]:
-        """Return nothing: the reference set has the vectors."""
-        return {}
-
-    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
-        """Return nothing, as `parts` does."""
-        return {}
 
     @classmethod
     def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
