@@ -386,6 +386,7 @@ def test_intervals_stand_in_their_time_and_windows_lie_over_their_nearest(
     path, results = plant
     page = open_page(path)
     assert page.locator("#times-section").is_visible()
+    assert page.locator("#expected-words").text_content() == "false alarms to expect, if nothing drifts"
     assert page.locator("#times figcaption").all_text_contents() == ["one", HOSTILE[:60]]
     assert page.locator("#times rect").count() == len(results)
     assert page.locator("#times rect.alarm-mark").count() == len(results.anomalies)

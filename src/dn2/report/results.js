@@ -395,6 +395,7 @@ function drawTimelines() {
   const top = (one) => one.reduce((most, item) => Math.max(most, items.score[item]), 0);
   const order = series.map((_, i) => i).sort((a, b) => top(of[b]) - top(of[a])).slice(0, TIMELINES);
   at("times-section").hidden = false;
+  at("expected-words").textContent = "false alarms to expect, if nothing drifts";  // no rate of series is guaranteed
   if (series.length > TIMELINES) at("times-words").append(` Shown are ${TIMELINES} of ${whole(series.length)} series.`);
   let capped = false;
   for (const one of order) {
