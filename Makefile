@@ -22,7 +22,7 @@ check: .venv/dev
 test-torch: .venv/dev
 	$(PIP) --editable '.[parity]'
 	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py tests/embed/test_sentences.py \
-		tests/bench/test_bench_series.py
+		tests/bench/test_bench_series.py tests/cli/test_nothing_sent.py
 
 # Tests of the pages in a browser, Debian's Chromium, which is installed if there is none; `make test` runs them, too.
 test-browser: .venv/dev

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dn2.errors import MissingExtra
+from dn2.store.cache import default_path
 from dn2.store.results import choose_writer
 
 if TYPE_CHECKING:
@@ -21,11 +24,19 @@ DOTS_PER_INCH = 110
 
 
 def import_figure() -> Any:
-    """Import matplotlib's `Figure`, which draws without any global state.  Raises MissingExtra."""
+    """Import matplotlib's `Figure`, which draws without any global state.  Raises MissingExtra.
+
+    The list of fonts that matplotlib makes at its first import goes into dn2's cache, not into a folder of its own."""
+    unasked = "matplotlib" not in sys.modules and "MPLCONFIGDIR" not in os.environ
+    if unasked:
+        os.environ["MPLCONFIGDIR"] = str(default_path().parent / "matplotlib")
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("drawing a figure needs matplotlib; run: pip install 'dn2[bench]'") from error
+    finally:
+        if unasked:
+            del os.environ["MPLCONFIGDIR"]
     return Figure
 
 

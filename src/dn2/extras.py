@@ -1,10 +1,42 @@
-"""Optional packages, imported where they are used; what is missing names the extra that installs it."""
+"""Libraries imported where they are used: what is missing names the extra that installs it, and none reports home."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from dn2.errors import MissingExtra
+
+TELEMETRY = "openvino_telemetry"
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Import libraries that would tell their makers so, without letting them.
+
+    OpenVINO reports each import, and keeps an identifier in the user's home, unless its telemetry cannot be imported;
+    what is imported already is left alone.  Hugging Face's libraries ask the environment."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    blocked = TELEMETRY not in sys.modules
+    if blocked:
+        sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # which makes importing it fail
+    try:
+        yield
+    finally:
+        if blocked:
+            del sys.modules[TELEMETRY]
+
+
+@cache
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry."""
+    with without_telemetry():
+        import openvino
+    return openvino
 
 
 def import_pyarrow() -> Any:

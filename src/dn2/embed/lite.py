@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dn2.errors import BackboneError
+from dn2.extras import import_openvino
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -157,9 +158,8 @@ def build(weights: Weights, spec: LiteSpec, *, posterior: bool = False) -> ov.Mo
 
     posterior : join the features, scaled to sum to 1, with the classifier's 1,000 probabilities.
     Input: (1, size, size, 3) uint8, RGB.  Output: (1, 1280) or (1, 2280) float32, non-negative."""
-    import openvino as ov
-    from openvino import opset13 as op
-
+    ov = import_openvino()
+    op = ov.opset13
     image = op.parameter([1, spec.size, spec.size, 3], np.uint8, name="image")
     x = op.transpose(op.convert(image, "f32"), op.constant(np.array([0, 3, 1, 2])))
     x = op.multiply(op.subtract(x, op.constant(np.float32(127))), op.constant(np.float32(1 / 128)))
@@ -172,8 +172,7 @@ def build(weights: Weights, spec: LiteSpec, *, posterior: bool = False) -> ov.Mo
 
 
 def _with_posterior(features: Any, weights: Weights) -> Any:
-    from openvino import opset13 as op
-
+    op = import_openvino().opset13
     logits = op.matmul(features, op.constant(weights["_fc.weight"]), transpose_a=False, transpose_b=True)
     logits = op.multiply(op.add(logits, op.constant(weights["_fc.bias"])), op.constant(np.float32(1 / TEMPERATURE)))
     probabilities = op.multiply(op.softmax(logits, 1), op.constant(np.float32(POSTERIOR_SHARE)))
@@ -195,8 +194,7 @@ def _blocks(depth: float) -> list[tuple[int, int, bool]]:
 
 
 def _inverted_bottleneck(x: Any, weights: Weights, name: str, stride: int, residual: bool) -> Any:
-    from openvino import opset13 as op
-
+    op = import_openvino().opset13
     y = x
     if f"{name}_expand_conv.weight" in weights:
         y = op.clamp(_convolution(y, weights, f"{name}_expand_conv", f"{name}_bn0"), 0.0, 6.0)
@@ -207,8 +205,7 @@ def _inverted_bottleneck(x: Any, weights: Weights, name: str, stride: int, resid
 
 def _convolution(x: Any, weights: Weights, conv: str, norm: str, stride: int = 1, depthwise: bool = False) -> Any:
     """Convolve and normalise: w' = w s and b = beta - mu s with s = gamma / sqrt(var + epsilon)."""
-    from openvino import opset13 as op
-
+    op = import_openvino().opset13
     scale = weights[f"{norm}.weight"] / np.sqrt(weights[f"{norm}.running_var"] + BATCH_NORM_EPSILON)
     bias = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
     kernel = weights[f"{conv}.weight"] * scale[:, None, None, None]

@@ -13,6 +13,7 @@ import numpy as np
 from dn2.embed.images import Pixels
 from dn2.embed.registry import Backbone
 from dn2.errors import BackboneError
+from dn2.extras import import_openvino
 
 PRECISIONS = ("auto", "f32", "bf16")
 
@@ -66,10 +67,9 @@ class Network(AnyNetwork):
     as any batch, and a picture's embedding then depends on nothing but the picture."""
 
     def __init__(self, backbone: Backbone, precision: str = "auto") -> None:
-        import openvino as ov
-
         if precision not in PRECISIONS:
             raise BackboneError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        ov = import_openvino()
         core = ov.Core()
         if precision == "auto":
             precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from dn2.embed.images import INTERPOLATIONS, Preprocessing
 from dn2.embed.registry import Backbone
 from dn2.errors import BackboneError
+from dn2.extras import import_openvino
 
 if TYPE_CHECKING:
     import openvino as ov
@@ -121,8 +122,7 @@ def _reason(error: RuntimeError) -> str:
 
 
 def _build(path: Path, recipe: Recipe) -> ov.Model:
-    import openvino as ov
-
+    ov = import_openvino()
     try:
         network = ov.Core().read_model(path)
     except RuntimeError as error:

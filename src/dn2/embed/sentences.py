@@ -17,6 +17,7 @@ import numpy as np
 
 from dn2.embed.characters import in_pieces
 from dn2.errors import BackboneError, MissingExtra
+from dn2.extras import without_telemetry
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -148,7 +149,8 @@ def _find(name: str) -> Path:
         assert spec.origin is not None
         return Path(spec.origin).parent / "model"
     if not os.path.isdir(name):
-        from huggingface_hub import snapshot_download
+        with without_telemetry():
+            from huggingface_hub import snapshot_download
 
         return Path(snapshot_download(name, allow_patterns=list(FILES)))
     for folder, _, files in os.walk(name):
@@ -163,8 +165,9 @@ def _find(name: str) -> Path:
 
 def _load(folder: Path) -> Any:
     """Load a model from its folder, without the libraries drawing progress of their own: it takes a second."""
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
+    with without_telemetry():
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

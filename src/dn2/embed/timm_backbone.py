@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from dn2.embed.images import INTERPOLATIONS, Preprocessing
 from dn2.embed.registry import TIMM, Backbone
 from dn2.errors import BackboneError, MissingExtra
+from dn2.extras import without_telemetry
 
 SHAPES: dict[str, Literal["squash", "pad", "crop"]] = {"center": "crop", "squash": "squash", "border": "pad"}
 
@@ -38,7 +39,8 @@ def import_timm() -> ModuleType:
     # of these, large JPEGs took twice as long.  Read when PyTorch loads.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        import timm
+        with without_telemetry():
+            import timm
     except ImportError as error:
         raise MissingExtra(
             f"a backbone of timm needs PyTorch and timm ({_first_line(error)}); run: pip install 'dn2[torch]'"
