@@ -51,11 +51,20 @@ for one in work:
         note("status", ended.code or 0)
 """
 
+# PyPI's torchvision does not find its operators beside a CPU build of PyTorch: see small_timm.
+OPERATORS = """
+import torch
+operators = torch.library.Library("torchvision", "FRAGMENT")
+for name in ("nms", "qnms"):
+    if not hasattr(torch.ops.torchvision, name):
+        operators.define(name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+"""
+
 EXTRAS = {
     "matplotlib": "from dn2.drawing import import_figure; import_figure()",
     "pyarrow": "from dn2.extras import import_pyarrow; import_pyarrow()",
-    "sentence_transformers": "import dn2; dn2.TextEmbedder('minilm').transform(['a message'])",
-    "timm": "from dn2.embed.timm_backbone import import_timm; import_timm()",
+    "sentence_transformers": f"{OPERATORS}\nimport dn2; dn2.TextEmbedder('minilm').transform(['a message'])",
+    "timm": f"{OPERATORS}\nfrom dn2.embed.timm_backbone import import_timm; import_timm()",
     "pyod": "from dn2.bench.tabular import find_methods; import pyod.models.knn; find_methods(2, True)",
     "stumpy": "import dn2.bench.series_methods as methods; import stumpy",
     "cleanlab": "import dn2.bench.text; from cleanlab.outlier import OutOfDistribution",

@@ -28,6 +28,7 @@ from dn2.cli.reference import add, fit, readmit, remove
 from dn2.cli.report import report
 from dn2.cli.score import score
 from dn2.errors import InputError
+from dn2.printing import line_of, printable
 
 logger = logging.getLogger("dn2")
 
@@ -109,7 +110,8 @@ def inspect(
         note(f"written: {plot}")
     if items or aside:
         names = loaded.set_aside if aside else [item.name for item in loaded.items]
-        print(json.dumps(names) if as_json else "".join(f"{name}\n" for name in names), end="\n" if as_json else "")
+        for line in [json.dumps(names)] if as_json else map(printable, names):
+            print(line)
     elif as_json:
         print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates()}))
     else:
@@ -124,7 +126,7 @@ def verify(model: ModelArgument) -> None:
     files = Bundle(model)
     if problems := files.problems():
         raise ModelError(f"the model {model} is damaged: {'; '.join(problems)}; restore it or fit again")
-    print(f"{model}: whole, {len(files.manifest['files']) + 1} files checked")
+    print(line_of(f"{model}: whole, {len(files.manifest['files']) + 1} files checked"))
 
 
 def demo(

@@ -21,6 +21,7 @@ from dn2.cli.common import (
     open_cache,
     warn_unreadable,
 )
+from dn2.printing import printable
 
 if TYPE_CHECKING:
     from dn2.bench.result import Result
@@ -157,7 +158,7 @@ def bench(
     if report is not None:
         write_bench_page(result, report)
         files.append(report)
-    print(to_markdown(result))
+    print("\n".join(map(printable, to_markdown(result).split("\n"))))
     note(f"written: {', '.join(map(str, files))}")
     warn_unreadable(unreadable)
     finish(unreadable)

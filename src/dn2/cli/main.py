@@ -7,10 +7,13 @@ import logging
 import os
 import signal
 import sys
+import traceback
 import warnings
 
 from dn2.errors import Dn2Error
+from dn2.printing import line_of, printable
 
+FAILED = 2
 INTERRUPTED = 130
 
 
@@ -19,8 +22,11 @@ def main() -> None:
 
     0 done; 1 an anomaly was found and --fail-on-anomaly given; 2 bad usage or nothing usable; 3 done, but some items
     could not be read; 130 interrupted.  When what reads its output stops, it ends as any program does there."""
-    logging.basicConfig(level=logging.WARNING, format="dn2: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("dn2").setLevel(logging.INFO)
+    logging.captureWarnings(True)
     warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the file's name
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -56,8 +62,19 @@ def _run() -> int:
         return _fail("out of memory; give fewer items at a time")
     except typer.Abort:  # what typer made of an interrupt before its release 0.16
         return INTERRUPTED
+    except Exception:  # a fault of dn2's: status 1 would say that an anomaly was found
+        for line in traceback.format_exc().splitlines():
+            print(printable(line), file=sys.stderr)
+        return _fail("this is a fault of dn2's; please report it with the lines above")
 
 
 def _fail(words: str) -> int:
-    print("dn2:", " ".join(words.splitlines()), file=sys.stderr)
-    return 2
+    print("dn2:", line_of(words), file=sys.stderr)
+    return FAILED
+
+
+class _OneLine(logging.Formatter):
+    """One line for each message, with nothing in it that steers a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"dn2: {line_of(record.getMessage())}"

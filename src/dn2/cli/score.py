@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +26,7 @@ from dn2.cli.common import (
     note,
 )
 from dn2.errors import InputError
+from dn2.printing import printable_json
 
 if TYPE_CHECKING:
     from dn2.store.results import Results
@@ -111,7 +111,8 @@ def score(
     if points is not None and results.points is not None:
         results.points.save(points)
     if as_json:
-        results.write_jsonl(sys.stdout)
+        for line in results.json_lines():
+            print(printable_json(line))
     elif output is None:
         results_table(results, console())
     written = " and ".join(str(path) for path in (output, page, points) if path is not None)

@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from dn2.neighbors.metrics import Evaluation
-from dn2.report.words import describe_model, explain, one_in, printable, say
+from dn2.printing import printable
+from dn2.report.words import describe_model, explain, one_in, say
 from dn2.store.results import Results
 from dn2.store.rows import Row
 
@@ -18,6 +19,11 @@ ROWS_SHOWN = 20
 COLUMNS_SHOWN = 3
 SHARE_SHOWN = 0.05
 NEAREST = "nearest normal items (distance)"
+
+
+def plain(text: str) -> str:
+    """Write any text for a table: nothing in it steers the terminal, or is taken for markup."""
+    return escape(printable(text))
 
 
 def summary(results: Results) -> str:
@@ -41,15 +47,13 @@ def results_table(results: Results, console: Console) -> None:
     for row in shown:
         mark = "[bold red]yes[/]" if row.is_anomaly else "no"
         until = "" if row.end is None else f" to {row.end}"
-        table.add_row(
-            escape(printable(row.item + until)), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row)
-        )
+        table.add_row(plain(row.item + until), f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", mark, _evidence(row))
     if shown:
         console.print(table)
     if len(ranked) > len(shown):
         console.print(f"... and {len(ranked) - len(shown):,} less anomalous; -o results.csv writes all")
     for row in results.unreadable[:ROWS_SHOWN]:
-        console.print(f"[yellow]not read:[/] {escape(printable(row.item))}: {escape(printable(row.error or ''))}")
+        console.print(f"[yellow]not read:[/] {plain(row.item)}: {plain(row.error or '')}")
     if len(results.unreadable) > ROWS_SHOWN:
         console.print(f"... and {len(results.unreadable) - ROWS_SHOWN:,} more that could not be read")
 
@@ -68,24 +72,24 @@ def _by_score(row: Row) -> float:
 
 def _evidence(row: Row) -> str:
     if row.members:
-        pulled = ", ".join(f"{escape(one.item)} ({one.share:.0%})" for one in row.members[:3] if one.share is not None)
+        pulled = ", ".join(f"{plain(one.item)} ({one.share:.0%})" for one in row.members[:3] if one.share is not None)
         return f"{_neighbors(row)}; pulled away by {pulled}"
     if row.columns:
         strange = [one for one in row.columns[:COLUMNS_SHOWN] if one.share >= SHARE_SHOWN]
-        return f"{'; '.join(escape(explain(one)) for one in strange)}; {_neighbors(row)}"
+        return f"{'; '.join(plain(explain(one)) for one in strange)}; {_neighbors(row)}"
     if row.curves:
         named = [f"{one.column} ({one.share:.0%})" for one in row.curves if one.share >= SHARE_SHOWN]
         columns = f"{', '.join(named)}; " if len(row.curves) > 1 else ""
-        return f"{escape(printable(columns))}{_neighbors(row)}"
+        return f"{plain(columns)}{_neighbors(row)}"
     if row.text:
         near = zip(row.text.neighbors[:1], row.neighbors, strict=False)
         beside = "".join(f"; {say(text)} ({one.distance:.3g})" for text, one in near)
-        return escape(f"{say(row.text.value)}{beside}")
+        return plain(f"{say(row.text.value)}{beside}")
     return _neighbors(row)
 
 
 def _neighbors(row: Row) -> str:
-    return ", ".join(f"{escape(printable(one.item))} ({one.distance:.3g})" for one in row.neighbors)
+    return ", ".join(f"{plain(one.item)} ({one.distance:.3g})" for one in row.neighbors)
 
 
 def evaluation_table(evaluation: Evaluation, console: Console) -> None:
@@ -113,11 +117,11 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
     pairs([*describe_model(about), *rows], console)
     console.print("\nWhat the rate means:")
     for words in calibration["assumptions"]:
-        console.print(f"- {words}", highlight=False)
+        console.print(f"- {plain(words)}", highlight=False)
     if duplicates:
         console.print("\nNear-duplicates (item, its nearest):")
         for one, other in duplicates[:ROWS_SHOWN]:
-            console.print(f"- {escape(one)}, {escape(other)}", highlight=False)
+            console.print(f"- {plain(one)}, {plain(other)}", highlight=False)
         if len(duplicates) > ROWS_SHOWN:
             console.print(f"- and {len(duplicates) - ROWS_SHOWN:,} more; --json lists all")
 
@@ -126,5 +130,5 @@ def pairs(rows: Sequence[tuple[str, str]], console: Console) -> None:
     """Print names and values in two columns."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in rows:
-        table.add_row(name, escape(value))
+        table.add_row(plain(name), plain(value))
     console.print(table)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from dn2.neighbors.groups import GEOMETRIC, MEAN
+from dn2.printing import printable
 from dn2.store.rows import Contribution
 
 POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric mean"}
 EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
-JOINERS = "\u200c\u200d"
 KINDS_OF_COLUMNS = {"number": "numbers", "category": "categories", "date": "dates"}
 
 
@@ -126,15 +125,6 @@ def say(text: str, longest: int = 120) -> str:
     """Write a message for a person in one line, cut if it is long."""
     line = printable(" ".join(text.split()))
     return line if len(line) <= longest else f"{line[: longest - 2]} …"
-
-
-def printable(text: str) -> str:
-    """Write out what would steer a terminal or turn its text around; what joins letters and emoji stays."""
-    return "".join(_escaped(one) if unicodedata.category(one) in ("Cc", "Cf") else one for one in text)
-
-
-def _escaped(character: str) -> str:
-    return character if character in JOINERS else character.encode("unicode_escape").decode()
 
 
 def cell_in_words(value: Any) -> str:

@@ -149,8 +149,11 @@ class Results:
 
     def write_jsonl(self, file: TextIO) -> None:
         """Write JSON Lines to an open text file."""
-        for row in self.rows:
-            file.write(json.dumps(row.as_dict(), ensure_ascii=False) + "\n")
+        file.writelines(f"{line}\n" for line in self.json_lines())
+
+    def json_lines(self) -> Iterator[str]:
+        """Give each row as one line of JSON."""
+        return (json.dumps(row.as_dict(), ensure_ascii=False) for row in self.rows)
 
     def _write_csv(self, file: TextIO) -> None:
         columns = self.columns

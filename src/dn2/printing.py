@@ -1,0 +1,43 @@
+"""What a terminal may be sent: nothing of what users and files say can steer it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+JOINERS = "\u200c\u200d"  # which join letters and emoji
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control and format characters, half characters, ends of lines
+LONGEST_LINE = 4_096  # characters
+
+
+def printable(text: str) -> str:
+    """Write out what would steer a terminal, end a line or turn its text around: ESC as `\\x1b`."""
+    if text.isprintable():
+        return text
+    return "".join(_escape(one) if _steers(one) else one for one in text)
+
+
+def line_of(text: str) -> str:
+    """Write a message in one line that a terminal may be sent; of a very long one the middle is left out."""
+    line = printable(" ".join(text.split()))
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
+
+
+def printable_json(text: str) -> str:
+    """Write out the same characters in JSON, where they stand in strings alone: ESC as `\\u001b`."""
+    if text.isprintable():
+        return text
+    return "".join(_escape_json(one) if _steers(one) else one for one in text)
+
+
+def _steers(character: str) -> bool:
+    return unicodedata.category(character) in STEERING and character not in JOINERS
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _escape_json(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))
