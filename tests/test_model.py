@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import save as save_tensors
+from sklearn.base import clone
 
 import dn2
 import naive
@@ -485,13 +486,20 @@ def test_what_inspect_says_is_what_the_file_says(saved: Path) -> None:
     assert json.loads(json.dumps(dn2.load(saved).describe())).items() <= manifest.items()
 
 
-def test_a_backbone_given_by_a_relative_path_is_found_from_any_folder(
-    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(world)
-    dn2.fit("normal", backbone="tiny.onnx").save(tmp_path / "m.dn2")
-    monkeypatch.chdir(tmp_path)
-    assert len(dn2.load("m.dn2").score(world / "other")) == 12
+def test_a_network_lies_in_the_model_and_its_files_are_never_needed_again(world: Path, tmp_path: Path) -> None:
+    backbone = write_backbone(tmp_path / "nets")
+    model = dn2.fit(world / "normal", backbone=f"lite0@32+{backbone}")
+    model.save(tmp_path / "m.dn2")
+    shutil.rmtree(tmp_path / "nets")
+    again = dn2.load(tmp_path / "m.dn2")
+    assert again.embedder.backbone == "lite0@32+tiny.onnx"
+    assert again.describe() == model.describe()
+    assert again.score(world / "other").rows == model.score(world / "other").rows
+    again.add(world / "more").save(tmp_path / "m.dn2")
+    again.save(tmp_path / "other.dn2")
+    shutil.rmtree(tmp_path / "m.dn2")
+    assert len(dn2.load(tmp_path / "other.dn2").items) == 48
+    assert clone(again.embedder).transform([next((world / "more").iterdir())]).shape == (1, 1280 + 192)
 
 
 def test_other_golden_embeddings_are_refused_with_the_way_out(folder: Path) -> None:
@@ -523,10 +531,11 @@ def test_another_backbone_of_the_same_name_is_refused(world: Path, tmp_path: Pat
     dn2.fit(world / "more", backbone=backbone).save(tmp_path / "m.dn2")
     (tmp_path / "tiny.json").write_text('{"size": [64, 64], "mean": [0.5, 0.5, 0.5]}')
     with pytest.raises(NotReproducible, match="is not the one that the model was made with"):
-        dn2.load(tmp_path / "m.dn2")
+        dn2.load(tmp_path / "m.dn2", backbone=backbone)
     (tmp_path / "tiny.onnx").unlink()
     with pytest.raises(dn2.BackboneError, match="cannot be read"):
-        dn2.load(tmp_path / "m.dn2")
+        dn2.load(tmp_path / "m.dn2", backbone=backbone)
+    assert len(dn2.load(tmp_path / "m.dn2").items) == 8
 
 
 def test_another_way_to_prepare_pictures_is_refused_with_the_release_that_has_it(folder: Path) -> None:

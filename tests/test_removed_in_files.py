@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import random
@@ -20,9 +21,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import save as save_tensors
 
 import dn2
-from dn2 import Model, ModelError
+from dn2 import Model, ModelError, loading
 from dn2.neighbors import blocks as blocks_module
-from dn2.neighbors import cells, choice
+from dn2.neighbors import cells
 from dn2.store import bundle
 from dn2.store.bundle import Bundle
 from small_models import contents, folder, own_cache, replace_part, reseal, saved, small_shards, start_python, world
@@ -181,10 +182,13 @@ def test_a_model_without_its_folder_is_saved_whole(thinned: Path) -> None:
     assert state(dn2.load(thinned)) == state(model)
 
 
-def test_loading_hashes_no_row_again(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_hashes_only_some_rows_again(vectors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [block.draws.tolist() for block in fitted(vectors.parent, range(30)).detector.blocks_]
-    monkeypatch.setattr(blocks_module.hashlib, "blake2b", None)
+    hashed, blake2b = [], hashlib.blake2b
+    monkeypatch.setattr(hashlib, "blake2b", lambda *given, **options: (hashed.append(1), blake2b(*given, **options))[1])
+    monkeypatch.setattr(loading, "SEARCHED_AGAIN", 2)
     assert [block.draws.tolist() for block in dn2.load(vectors).detector.blocks_] == expected
+    assert len(hashed) == 2 * len(expected)
     model = dn2.load(vectors).remove("v9")
     model.save(vectors)
     assert dn2.load(vectors).detector.blocks_[1].draws.tolist() == expected[1][:1] + expected[1][2:]
@@ -480,59 +484,6 @@ def test_codes_and_cells_that_do_not_fit_together_are_refused(approximate: Path,
         replace_part(approximate, "codes", save_tensors({"codes": wide}), 0)
     with pytest.raises(ModelError, match="does not hold together"):
         dn2.load(approximate)
-
-
-# Format 1
-
-
-def of_before(folder: Path) -> None:
-    """Turn a saved model into one of format 1."""
-    manifest, parts = contents(folder)
-    del manifest["removed_in_files"]
-    for shard in parts["reference"]:
-        del shard["draws"]
-    if "thumbnails" in parts:
-        pieces = parts["thumbnails"]
-        offsets = np.cumsum([0] + [len(one["data"]) for one in pieces])
-        ends = np.concatenate([one["ends"] + offset for one, offset in zip(pieces, offsets, strict=False)])
-        parts["thumbnails"] = [{"data": np.concatenate([one["data"] for one in pieces]), "ends": ends}]
-    shutil.rmtree(folder)
-    bundle.save(folder, {**manifest, "format": 1}, parts, None)
-
-
-def test_a_model_of_format_1_loads_scores_alike_and_is_saved_as_the_new_format(
-    folder: Path, saved: Path, world: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of_before(folder)
-    assert len(contents(folder)[1]["thumbnails"]) == 1
-    old = dn2.load(folder)
-    assert [*old.score(world / "other")] == [*dn2.load(saved).score(world / "other")]
-    new = dn2.load(saved).describe()
-    new["detector"]["index"], new["search"]["why"] = "exact", "as asked for"  # what auto chose stays chosen
-    assert old.describe() == new
-    old.save(folder)
-    files = [{path.name: path.read_bytes() for path in place.iterdir()} for place in (folder, saved)]
-    assert all(one.pop(bundle.MANIFEST) for one in files)
-    assert files[0] == files[1]
-
-
-def test_a_model_of_format_1_can_lose_items_before_it_is_saved(vectors: Path) -> None:
-    of_before(vectors)
-    dn2.load(vectors).remove("v3").save(vectors)
-    assert "removed" not in contents(vectors)[1]  # everything is written anew
-    assert state(dn2.load(vectors)) == state(fitted(vectors.parent, [row for row in range(30) if row != 3]))
-
-
-def test_a_model_of_format_1_is_searched_as_it_was_though_auto_would_choose_another_way_now(
-    vectors: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = state(dn2.load(vectors))
-    of_before(vectors)
-    monkeypatch.setattr(choice, "APPROXIMATE_FROM", 10)
-    monkeypatch.setattr(choice, "APPROXIMATE_NUMBERS", 10)
-    old = dn2.load(vectors)
-    assert old.describe()["search"]["method"] == "exact"
-    assert state(old)[0] == before[0]
 
 
 # Writers that are stopped

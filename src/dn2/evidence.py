@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from dn2 import __version__
-from dn2.embed.images import SHEET_CELLS, read_small, to_contact_sheet
+from dn2.embed.images import SHEET_CELLS, is_thumbnail, read_small, to_contact_sheet
 from dn2.embed.network import Vector, cpu_count
 from dn2.embedding import Progress, embed
 from dn2.errors import InputError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from dn2.model import Model
 
 MOST_ON_MAP = 2_500  # of either kind
-PICTURE_SIZE = 192
 SAME_SHARE = 0.05  # of its score, or of the threshold, that the score of the same file may differ by
 
 T = TypeVar("T")
@@ -217,14 +216,8 @@ class _Pictures:
         if not isinstance(kind, Images):
             return {}
         places = {item.name: place for place, item in enumerate(self._reference)}  # less those removed since
-
-        def original(place: int) -> bytes:
-            """Return the original made small, if it is there unchanged; else the thumbnail that the model keeps."""
-            item = self._reference[place]
-            picture = read_small(item.path, PICTURE_SIZE, item.sha256) if kind.pooling is None else None
-            return picture or bytes(kind.thumbnails[place])
-
-        return self._read({name: places[name] for name in names if name in places}, original)
+        kept = {name: bytes(kind.thumbnails[places[name]]) for name in names if name in places}
+        return {name: thumbnail for name, thumbnail in kept.items() if is_thumbnail(thumbnail)}
 
     def _read(self, wanted: Mapping[str, T], read: Callable[[T], bytes | None]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
@@ -242,10 +235,10 @@ class _Pictures:
 
 def _picture(item: Item) -> bytes | None:
     if item.members is None:
-        return read_small(item.path, PICTURE_SIZE)
-    read = (read_small(member.path, PICTURE_SIZE) for member in item.members)
+        return read_small(item.path)
+    read = (read_small(member.path) for member in item.members)
     sheet = list(islice((picture for picture in read if picture is not None), SHEET_CELLS))
-    return to_contact_sheet(sheet, PICTURE_SIZE) if sheet else None
+    return to_contact_sheet(sheet) if sheet else None
 
 
 def places_on_map(count: int) -> Positions:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.registry import from_any_folder
 from dn2.embed.texts import TextEmbedder, choose_text_backbone, text_backbone_from_any_folder
 from dn2.embedding import Progress
 from dn2.errors import InputError
@@ -134,7 +133,7 @@ def fit(
         refuse(kind, {**of_tables, **of_columns, **of_texts, **of_series})
         if groups and whiten:
             raise InputError("groups are not whitened: leave out whiten, or groups")
-        embedder = ImageEmbedder(from_any_folder(backbone or chosen.backbone), precision=precision, cache=cache)
+        embedder = ImageEmbedder(backbone or chosen.backbone, precision=precision, cache=cache)
         method = normalize or embedder.normalize
         check_normalization(method)
         images = Images(embedder, Pooling.of(method) if groups else None)

@@ -212,11 +212,15 @@ class Model:
         write(self, Path(path))
 
 
-def load(path: str | os.PathLike[str], *, cache: Cache | None = None) -> Model:
+def load(path: str | os.PathLike[str], *, cache: Cache | None = None, backbone: str | None = None) -> Model:
     """Load a saved model and check that its files are whole and that this machine embeds alike.
 
+    Nothing that the model says is opened outside of its folder, or downloaded: its network lies in it, comes with an
+    installed package, or is in the cache of its library.
     cache : where embeddings are kept by content, None for nowhere.
+    backbone : the network by name or path, where the model does not hold it: named by you, it may be opened and
+        downloaded, and must be the one that the model was made with.
     Raises ModelError if it is missing or damaged, NotReproducible, BackboneError."""
-    from dn2.saved import read
+    from dn2.loading import read
 
-    return read(Path(path), cache)
+    return read(Path(path), cache, backbone)

@@ -1,12 +1,11 @@
 """Backbones by name, on a machine with or without PyTorch."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
 import dn2
-from dn2.embed.registry import from_any_folder, get_backbone, split_name
+from dn2.embed.registry import count_files, get_backbone, split_name, without_folders
 from dn2.errors import BackboneError, InputError, MissingExtra
 
 
@@ -32,12 +31,22 @@ def test_a_torchvision_of_another_build_than_torch_is_named(monkeypatch, tmp_pat
         get_backbone("timm/resnet18")
 
 
-def test_the_path_in_a_name_is_made_absolute_and_nothing_else(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    assert from_any_folder("timm/resnet18:w.safetensors") == f"timm/resnet18:{tmp_path / 'w.safetensors'}"
-    assert from_any_folder("net.onnx") == str(tmp_path / "net.onnx")
-    for name in ("lite0", "timm/resnet18", "timm/resnet18.tv_in1k"):
-        assert from_any_folder(name) == name
+def test_a_name_without_folders_names_the_files_alone():
+    assert without_folders("timm/resnet18:a/w.safetensors") == "timm/resnet18:w.safetensors"
+    assert without_folders("/a/b/net.onnx") == without_folders("net.onnx") == "net.onnx"
+    assert without_folders("lite0+a/net.onnx+timm/resnet18:/b/w.safetensors") == (
+        "lite0+net.onnx+timm/resnet18:w.safetensors"
+    )
+    for name in ("lite0", "timm/resnet18", "timm/resnet18.tv_in1k", "lite0+lite2-posterior@192"):
+        assert without_folders(name) == name
+    assert without_folders("a/caf\udce9.onnx") == r"caf\xe9.onnx"  # a byte that is no UTF-8 can be written
+
+
+@pytest.mark.parametrize("name", ["a/lite0+net.onnx", "a/x.onnx+b.onnx", "a/net+timm.onnx", "timm/r:a/lite0+lite1.st"])
+def test_a_name_without_folders_joins_as_many_networks_as_before(name):
+    parts = split_name(name)
+    assert len(split_name(without_folders(name))) == len(parts)
+    assert list(map(count_files, split_name(without_folders(name)))) == list(map(count_files, parts))
 
 
 def test_a_backbone_of_another_kind_is_not_exported(tmp_path):
@@ -138,11 +147,3 @@ def test_a_name_that_is_no_backbone_is_refused_with_what_is(name):
 )
 def test_a_name_lists_the_networks_that_it_joins(name, parts):
     assert split_name(name) == parts
-
-
-def test_the_paths_in_a_joined_name_are_made_absolute(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    joined = from_any_folder("a.onnx+sub/b.onnx+timm/resnet18:w.safetensors+lite0")
-    here = Path(tmp_path)
-    assert joined == f"{here / 'a.onnx'}+{here / 'sub' / 'b.onnx'}+timm/resnet18:{here / 'w.safetensors'}+lite0"
-    assert from_any_folder(joined) == joined

@@ -28,7 +28,7 @@ from dn2.store import bundle
 from dn2.store.bundle import Bundle
 from small_models import contents, replace_part, reseal, start_python
 
-KINDS = ("golden", "items", "reference", "reference-scores", "thumbnails")
+KINDS = ("golden", "items", "network", "reference", "reference-scores", "thumbnails")
 
 # Saves the contents of two models in turn at one place until it is killed.
 SAVER = f"""
@@ -81,7 +81,7 @@ def test_a_model_names_every_one_of_its_files_with_their_digests(saved: Path) ->
     assert {path.name for path in saved.iterdir()} == {"model.json", *manifest["files"]}
     assert {name for names in manifest["parts"].values() for name in names} == set(manifest["files"])
     assert sorted(manifest["parts"]) == list(KINDS)
-    assert [len(manifest["parts"][kind]) for kind in KINDS] == [1, 3, 3, 1, 3]
+    assert [len(manifest["parts"][kind]) for kind in KINDS] == [1, 3, 1, 3, 1, 3]
     assert all(digest[:16] in name for name, digest in manifest["files"].items())
     assert Bundle(saved).problems() == []
 
@@ -206,7 +206,7 @@ def test_a_large_reference_is_left_to_verify(folder: Path, monkeypatch: pytest.M
 
 def test_a_later_format_is_refused_with_the_release_that_reads_it(folder: Path) -> None:
     reseal(folder, lambda manifest: manifest.update(format=3, readable_from="7.8.9"))
-    assert_refused(folder, r"has format 3, this dn2 reads up to 2; it takes dn2 7\.8\.9: pip install --upgrade dn2")
+    assert_refused(folder, r"has format 3, this dn2 reads 2; it takes dn2 7\.8\.9: pip install --upgrade dn2")
 
 
 def test_a_later_format_may_be_sealed_in_another_way(folder: Path) -> None:
@@ -214,7 +214,12 @@ def test_a_later_format_may_be_sealed_in_another_way(folder: Path) -> None:
     assert_refused(folder, r"it takes dn2 7\.8\.9")
 
 
-@pytest.mark.parametrize("version", [0, -1, "1", None, 1.0, True, [1]])
+def test_a_format_from_before_the_first_release_is_refused(folder: Path) -> None:
+    reseal(folder, lambda manifest: manifest.update(format=1))
+    assert_refused(folder, "has format 1, from before the first release; fit it again")
+
+
+@pytest.mark.parametrize("version", [0, -1, "2", None, 2.0, True, [2], 10**30])
 def test_a_format_that_never_was_is_refused(folder: Path, version: Any) -> None:
     reseal(folder, lambda manifest: manifest.update(format=version))
     assert_refused(folder, "damaged")
@@ -249,7 +254,7 @@ def test_a_file_without_a_digest_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{}", b"[]", b"null", b"[" * 100_000, b'{"format": 1}', b"\xff\xfe", b"1" * 9999]
+    "text", [b"", b"{}", b"[]", b"null", b"[" * 100_000, b'{"format": 2}', b"\xff\xfe", b"1" * 9999]
 )
 def test_a_manifest_that_is_something_else_is_refused(folder: Path, text: bytes) -> None:
     (folder / "model.json").write_bytes(text)
@@ -290,6 +295,13 @@ MALFORMED = {
     "no shape": header(-1, {"dtype": "F32", "data_offsets": [0, 4]}),
     "data beyond the file": header(-1, MATRIX, bytes(100)),
     "data before the file": header(-1, {**MATRIX, "data_offsets": [-100_000, 0]}, bytes(20_000)),
+    "data before the file, of the right size": header(
+        -1, {**MATRIX, "data_offsets": [-100_000, 12_288 - 100_000]}, bytes(20_000)
+    ),
+    "data that begins in the header": header(-1, {**MATRIX, "data_offsets": [-8, 12_280]}, bytes(20_000)),
+    "more data than the shape has": header(-1, {**MATRIX, "data_offsets": [0, 20_000]}, bytes(20_000)),
+    "a shape of fractions": header(-1, {**MATRIX, "shape": [16.0, 192]}, bytes(20_000)),
+    "a shape of truth values": header(-1, {**MATRIX, "shape": [True, 3072]}, bytes(20_000)),
     "data at no place": header(-1, {**MATRIX, "data_offsets": ["x"]}, bytes(20_000)),
     "data between places": header(-1, {**MATRIX, "data_offsets": [1, 12289]}, bytes(20_000)),
     "negative rows": header(-1, {**MATRIX, "shape": [-16, 192]}, bytes(20_000)),
@@ -312,6 +324,9 @@ def test_a_malformed_array_file_is_refused(folder: Path, kind: str, what: str) -
         dn2.load(folder)
 
 
+NOT_THOSE = "leave-one-out distances that are not those of the reference set"
+
+
 def scores(**changes: Any) -> bytes:
     rng = np.random.default_rng(0)
     arrays: dict[str, Any] = {
@@ -323,9 +338,10 @@ def scores(**changes: Any) -> bytes:
     return save_tensors({name: array for name, array in arrays.items() if array is not None})
 
 
-def test_scores_of_the_right_form_are_taken(folder: Path) -> None:
+def test_scores_of_the_right_form_that_are_not_those_of_the_items_are_refused(folder: Path) -> None:
     replace_part(folder, "reference-scores", scores())
-    assert len(dn2.load(folder).calibration.scores) == 40
+    with pytest.raises(ModelError, match=NOT_THOSE):
+        dn2.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +361,10 @@ def test_scores_of_the_right_form_are_taken(folder: Path) -> None:
         {"distances": np.ones((40, 2), np.float64)},
         {"distances": np.full((40, 2), -1, np.float32)},
         {"distances": np.full((40, 2), np.nan, np.float32)},
+        {"distances": np.full((40, 2), np.inf, np.float32)},
+        {"distances": np.tile(np.array([2, 1], np.float32), (40, 1))},
+        {"members": np.zeros(40, np.int64)},
+        {"members": np.arange(40)[::-1].copy()},
         {"distances": None},
         {"more": np.ones(1)},
     ],
@@ -352,8 +372,9 @@ def test_scores_of_the_right_form_are_taken(folder: Path) -> None:
 )
 def test_scores_of_another_form_are_refused(folder: Path, changes: dict[str, Any]) -> None:
     replace_part(folder, "reference-scores", scores(**changes))
-    with pytest.raises(ModelError, match="does not hold together"):
+    with pytest.raises(ModelError, match="does not hold together") as refused:
         dn2.load(folder)
+    assert NOT_THOSE not in str(refused.value)
 
 
 def item(**changes: Any) -> str:
@@ -363,6 +384,7 @@ def item(**changes: Any) -> str:
 @pytest.mark.parametrize(
     "rows",
     [
+        item() * 16,
         item() * 15,
         item() * 17,
         item(item=5) * 16,

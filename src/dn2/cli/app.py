@@ -16,6 +16,7 @@ from dn2.cli.common import (
     CacheOption,
     JsonOption,
     ModelArgument,
+    NamedBackboneOption,
     PlotOption,
     check_plot,
     console,
@@ -62,6 +63,7 @@ def evaluate(
     ],
     plot: PlotOption = None,
     as_json: JsonOption = False,
+    backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
 ) -> None:
     """Measure a model on items whose truth is known."""
@@ -69,7 +71,7 @@ def evaluate(
     from dn2.cli.show import evaluation_table
 
     check_plot(plot)
-    loaded = load(model, cache=cache)
+    loaded = load(model, cache=cache, backbone=backbone)
     with progress("scoring") as show:
         known = loaded.score_known(normal, anomalous, progress=show)
     rate = loaded.false_alarm_rate
@@ -95,6 +97,7 @@ def inspect(
     ] = False,
     plot: PlotOption = None,
     as_json: JsonOption = False,
+    backbone: NamedBackboneOption = None,
 ) -> None:
     """Say what a model is and what its decisions are worth."""
     from dn2.cli.show import description
@@ -102,7 +105,7 @@ def inspect(
     if items and aside:
         raise InputError("--items and --aside are two lists; ask for one of them")
     check_plot(plot)
-    loaded = load(model, cache=False)
+    loaded = load(model, cache=False, backbone=backbone)
     if plot is not None:
         from dn2.report.plots import plot_model
 
@@ -118,15 +121,11 @@ def inspect(
         description(loaded.describe(), loaded.near_duplicates(), console())
 
 
-def verify(model: ModelArgument) -> None:
-    """Check every byte of a model's files against its digests."""
-    from dn2.errors import ModelError
-    from dn2.store.bundle import Bundle
+def verify(model: ModelArgument, backbone: NamedBackboneOption = None) -> None:
+    """Check a model whole: every byte against its digests, every number, and that it embeds here as it did."""
+    from dn2.loading import verify
 
-    files = Bundle(model)
-    if problems := files.problems():
-        raise ModelError(f"the model {model} is damaged: {'; '.join(problems)}; restore it or fit again")
-    print(line_of(f"{model}: whole, {len(files.manifest['files']) + 1} files checked"))
+    print(line_of(f"{model}: whole, {verify(model, backbone)} files checked"))
 
 
 def demo(

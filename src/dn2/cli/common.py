@@ -86,6 +86,15 @@ AnyBackboneOption = Annotated[
         show_default=False,
     ),
 ]
+NamedBackboneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone",
+        metavar="NAME",
+        help="The model's network, where the model does not hold it: named here, it may be opened and downloaded.",
+        show_default=False,
+    ),
+]
 KindOption = Annotated[
     KindName | None, typer.Option(help="What the items are. Default: guessed from the inputs.", show_default=False)
 ]
@@ -169,11 +178,11 @@ def check_plot(plot: Path | None) -> None:
         check_figure(plot)
 
 
-def load(path: Path, *, cache: bool) -> Model:
+def load(path: Path, *, cache: bool, backbone: str | None) -> Model:
     """Load a model, with or without the user's cache.  Raises ModelError, BackboneError."""
     import dn2
 
-    return dn2.load(path, cache=open_cache(cache))
+    return dn2.load(path, cache=open_cache(cache), backbone=backbone)
 
 
 def console() -> Console:

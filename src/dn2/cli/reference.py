@@ -16,6 +16,7 @@ from dn2.cli.common import (
     KindOption,
     MemoryOption,
     ModelArgument,
+    NamedBackboneOption,
     Normalize,
     Precision,
     PrecisionOption,
@@ -140,11 +141,13 @@ def fit(
     finish(model.unreadable)
 
 
-def add(model: ModelArgument, inputs: InputsArgument, cache: CacheOption = True) -> None:
+def add(
+    model: ModelArgument, inputs: InputsArgument, backbone: NamedBackboneOption = None, cache: CacheOption = True
+) -> None:
     """Add normal items to a model."""
     from dn2.cli.progress import progress
 
-    loaded = load(model, cache=cache)
+    loaded = load(model, cache=cache, backbone=backbone)
     before = len(loaded.items)
     with progress("adding") as show:
         loaded.add(inputs, progress=show)
@@ -157,9 +160,10 @@ def add(model: ModelArgument, inputs: InputsArgument, cache: CacheOption = True)
 def remove(
     model: ModelArgument,
     items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --items lists them.")],
+    backbone: NamedBackboneOption = None,
 ) -> None:
     """Take items out of a model, as if it never had them."""
-    loaded = load(model, cache=False)
+    loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.items)
     loaded.remove(items)
     loaded.save(model)
@@ -170,9 +174,10 @@ def remove(
 def readmit(
     model: ModelArgument,
     items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --aside lists them.")],
+    backbone: NamedBackboneOption = None,
 ) -> None:
     """Take items back that fit --contaminated set aside."""
-    loaded = load(model, cache=False)
+    loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.set_aside)
     loaded.readmit(items)
     loaded.save(model)

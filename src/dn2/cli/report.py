@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dn2.cli.common import CacheOption, RateOption, load, note
+from dn2.cli.common import CacheOption, NamedBackboneOption, RateOption, load, note
 
 
 def report(
@@ -22,6 +22,7 @@ def report(
         "."
     ),
     false_alarm_rate: RateOption = None,
+    backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
 ) -> None:
     """Show results as one page that needs no network: what was found, and why."""
@@ -30,7 +31,7 @@ def report(
     from dn2.report.page import check_page
 
     check_page(output)
-    loaded = load(model, cache=cache)
+    loaded = load(model, cache=cache, backbone=backbone)
     with progress("embedding") as show:
         found = read_scored(loaded, results, root, false_alarm_rate, show)
     with progress("reading pictures") as show:

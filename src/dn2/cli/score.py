@@ -15,6 +15,7 @@ from dn2.cli.common import (
     IdOption,
     KindName,
     MemoryOption,
+    NamedBackboneOption,
     RateOption,
     TimeOption,
     ValueOption,
@@ -72,6 +73,7 @@ def score(
     time: TimeOption = None,
     value: ValueOption = None,
     window: WindowOption = None,
+    backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
 ) -> None:
     """Score items, with p-values and the nearest normal items."""
@@ -92,11 +94,13 @@ def score(
         raise InputError(f"intervals and points would both be written to {output}; give points another name")
     of_series = {"id_column": id_column, "time": time, "values": value, "window": window}
     if itself:
+        if backbone is not None:
+            raise InputError("series scored against themselves have no backbone: leave out --backbone")
         results = _score_self(scored, of_series | {"values": value or ()}, false_alarm_rate, fdr, memory)
     else:
         if any(one is not None for one in of_series.values()):
             raise InputError("a model knows its columns and window: --id, --time, --value and --window go with --self")
-        loaded = load(model, cache=cache)
+        loaded = load(model, cache=cache, backbone=backbone)
         if points is not None and loaded.kind.name != KindName.series:
             raise InputError(f"only series have points, and {model} is a model of the kind {loaded.kind.name}")
         with progress("scoring") as show:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from dn2.embed.golden import embed_pictures
 from dn2.embed.network import AnyNetwork, Vector, open_network
 from dn2.embed.pipeline import Cache, Embedded, ImagePipeline
-from dn2.embed.registry import Backbone, get_backbone, split_name
+from dn2.embed.registry import Backbone, count_files, get_backbone, split_name, without_folders
 from dn2.errors import BackboneError, InputError, UnreadableItem
 
 
@@ -32,6 +33,7 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.backbone = backbone
         self.precision = precision
         self.cache = cache
+        self._held: tuple[bytes, ...] | None = None
 
     @cached_property
     def networks(self) -> list[AnyNetwork]:
@@ -46,7 +48,33 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @cached_property
     def specs(self) -> list[Backbone]:
         """Digest, preprocessing and recommended normalisation of each network.  Raises BackboneError."""
-        return [get_backbone(name) for name in split_name(self.backbone)]
+        names = split_name(self.backbone)
+        if self._held is None:
+            return [get_backbone(name) for name in names]
+        held, counts = iter(self._held), [count_files(name) for name in names]
+        if sum(counts) != len(self._held):
+            raise BackboneError(f"the backbone {self.backbone} has {sum(counts)} files, the model {len(self._held)}")
+        return [get_backbone(name, list(islice(held, count))) for name, count in zip(names, counts, strict=True)]
+
+    @classmethod
+    def held_by_model(
+        cls, backbone: str, files: Sequence[bytes], *, precision: str = "auto", cache: Cache | None = None
+    ) -> Self:
+        """Make an embedder of what a saved model says: the files that its networks take are those that it holds."""
+        embedder = cls(backbone, precision=precision, cache=cache)
+        embedder._held = tuple(files)
+        return embedder
+
+    @property
+    def files(self) -> list[bytes]:
+        """The files of all networks that the user brought, which a saved model holds."""
+        return [file for spec in self.specs for file in spec.files]
+
+    @property
+    def digest(self) -> str | list[str]:
+        """What identifies the network, a list of joined ones."""
+        digests = [spec.digest for spec in self.specs]
+        return digests if len(digests) > 1 else digests[0]
 
     @property
     def dimension(self) -> int:
@@ -61,12 +89,11 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def as_dict(self) -> dict[str, Any]:
         """Return what determines the embeddings, as recorded in `model.json`; of joined networks a list each."""
-        digests = [spec.digest for spec in self.specs]
         preprocessing = [spec.preprocessing.as_dict() for spec in self.specs]
         precisions = [network.precision for network in self.networks]
         return {
-            "backbone": self.backbone,
-            "digest": digests if len(digests) > 1 else digests[0],
+            "backbone": without_folders(self.backbone),
+            "digest": self.digest,
             "preprocessing": preprocessing if len(preprocessing) > 1 else preprocessing[0],
             "precision": "+".join(precisions if len(set(precisions)) > 1 else precisions[:1]),
             "dimension": self.dimension,
@@ -126,11 +153,15 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         super().set_params(**params)
         for made in ("networks", "specs"):
             self.__dict__.pop(made, None)
+        if "backbone" in params:
+            self._held = None
         return self
 
     def __sklearn_clone__(self) -> Self:
         """Make an embedder of the same parameters, which shares the cache: an open file cannot be copied."""
-        return type(self)(self.backbone, precision=self.precision, cache=self.cache)
+        cloned = type(self)(self.backbone, precision=self.precision, cache=self.cache)
+        cloned._held = self._held
+        return cloned
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -6,7 +6,6 @@ says so, is given them.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import os
@@ -35,7 +34,8 @@ MAX_FILE_BYTES = 1 << 30
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 683 MiB of RGB as it keeps it
 # Pillow warns of pictures from half that size on, which line-scan cameras do make.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-THUMBNAIL_SIZE = 96
+THUMBNAIL_SIZE = 192  # pixels a side: what a page shows
+LARGEST_THUMBNAIL = 1 << 16  # bytes; those made here have some thousand
 SHEET_CELLS = 9  # pictures on a contact sheet at most
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as this many decoded pixels are left per pixel of the result.
@@ -231,6 +231,16 @@ def to_thumbnail(image: Image.Image, size: int = THUMBNAIL_SIZE) -> bytes:
     return buffer.getvalue()
 
 
+def is_thumbnail(data: bytes | memoryview) -> bool:
+    """Tell whether bytes from elsewhere are a JPEG that is no larger than thumbnails are; nothing is decoded."""
+    if len(data) > LARGEST_THUMBNAIL:
+        return False
+    try:
+        return max(Image.open(io.BytesIO(data), formats=["JPEG"]).size) <= THUMBNAIL_SIZE
+    except Exception:  # as of any damaged picture
+        return False
+
+
 def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMBNAIL_SIZE) -> bytes:
     """Lay the first thumbnails of a group, up to nine, side by side in rows, so many pixels a side in all."""
     side = 1 if len(thumbnails) == 1 else 2 if len(thumbnails) <= 4 else 3
@@ -243,15 +253,10 @@ def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMB
     return to_thumbnail(sheet, size)
 
 
-def read_small(path: str | os.PathLike[str], size: int, sha256: str | None = None) -> bytes | None:
-    """Read a file as a small JPEG of so many pixels a side at most.
-
-    sha256 : what its bytes must hash to.  Returns None if it cannot be read, or is another file by now."""
+def read_small(path: str | os.PathLike[str]) -> bytes | None:
+    """Read a file as a thumbnail.  Returns None if it cannot be read."""
     try:
-        data = read_bytes(path)
-        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-            return None
-        return to_thumbnail(decode(data, (size, size)), size)
+        return to_thumbnail(decode(read_bytes(path), (THUMBNAIL_SIZE, THUMBNAIL_SIZE)))
     except UnreadableItem:
         return None
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from dn2.embed.images import INTERPOLATIONS, Preprocessing
+from dn2.embed.images import INTERPOLATIONS, Preprocessing, read_bytes
+from dn2.embed.protobuf import has_weights_elsewhere
 from dn2.embed.registry import Backbone
-from dn2.errors import BackboneError
+from dn2.errors import BackboneError, UnreadableItem
 from dn2.extras import import_openvino
 
 if TYPE_CHECKING:
@@ -22,9 +24,6 @@ KEYS = {"size", "mean", "std", "shape", "crop_share", "interpolation", "normaliz
 LARGEST_SIDE = 4096
 LARGEST_NUMBER = 1e6
 SMALLEST_SHARE = 0.1
-
-# In protocol buffers, the entry of a tensor's `external_data` (field 13) that names the file of its weights.
-EXTERNAL_DATA = re.compile(rb"\x6a[\x80-\xff]?[\x00-\x7f]\n\x08location\x12")
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Recipe:
     normalize: str
 
 
-def read_backbone(name: str) -> Backbone:
-    """Read `net.onnx` with its `net.json`.
+def read_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
+    """Read `net.onnx` with its `net.json`, or take both as a saved model holds them.
 
     The network takes one picture, (1, 3, height, width) or (1, height, width, 3) float32, RGB, and gives one vector,
     (1, d).  The JSON holds `size` ([height, width]), and optionally `mean` and `std` of the channels for pixels from
@@ -46,9 +45,13 @@ def read_backbone(name: str) -> Backbone:
     `Preprocessing`), and `normalize` (`none`, `unit`, `root-unit`; default `none`).
     Raises BackboneError for a missing or unusable file."""
     path = Path(name)
-    data, text = _read(path), _read(path.with_suffix(".json"))
+    data, text = (_read(path), _read(path.with_suffix(".json"))) if held is None else held
     recipe = _parse(text, path.with_suffix(".json"))
-    if EXTERNAL_DATA.search(data):
+    try:
+        elsewhere = has_weights_elsewhere(data)
+    except ValueError as error:
+        raise BackboneError(f"{path} is no ONNX network that OpenVINO reads: {error}") from error
+    if elsewhere:
         raise BackboneError(
             f"{path} keeps weights in another file, where a change would go unnoticed; save it as one file, "
             "for example with torch.onnx.export(..., external_data=False) or onnx.save(onnx.load(old), new)"
@@ -58,16 +61,17 @@ def read_backbone(name: str) -> Backbone:
         digest=hashlib.sha256(hashlib.sha256(data).digest() + hashlib.sha256(text).digest()).hexdigest(),
         preprocessing=recipe.preprocessing,
         normalize=recipe.normalize,
-        build=lambda: _build(path, recipe),
+        build=partial(_build, path, data, recipe),
+        files=(data, text),
     )
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_bytes(path)
+    except UnreadableItem as error:
         raise BackboneError(
-            f"{path} cannot be read ({error.strerror}); a backbone is an .onnx file with a .json of the same name "
+            f"{path}: {error}; a backbone is an .onnx file with a .json of the same name "
             'beside it that holds its preprocessing, for example {"size": [224, 224]}'
         ) from error
 
@@ -121,11 +125,12 @@ def _reason(error: RuntimeError) -> str:
     return "; ".join(line for line in lines if line and not line.startswith(("Exception from", "Check ", "Summary")))
 
 
-def _build(path: Path, recipe: Recipe) -> ov.Model:
+def _build(path: Path, data: bytes, recipe: Recipe) -> ov.Model:
     ov = import_openvino()
     try:
-        network = ov.Core().read_model(path)
-    except RuntimeError as error:
+        reader = ov.frontend.FrontEndManager().load_by_framework("onnx")  # and no other, whatever the bytes are
+        network = reader.convert(reader.load(io.BytesIO(data)))
+    except Exception as error:  # it raises nearly anything for what is none
         raise BackboneError(f"{path} is no ONNX network that OpenVINO reads: {_reason(error)}") from error
     height, width = recipe.preprocessing.height, recipe.preprocessing.width
     if len(network.inputs) != 1 or len(network.outputs) != 1:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from dn2.embed import lite
@@ -29,8 +30,10 @@ class Backbone:
     normalize : the feature normalisation that measures best with it (see `dn2.neighbors.normalize`).
     probabilities : how many of the last features are a classifier's probabilities, which networks joined agree on.
     runs_on : what computes it, see `dn2.embed.network.open_network`.
-    build : makes the network: for `openvino` its model, (1, height, width, 3) uint8 RGB to (1, d) float32; for `torch`
-        a `dn2.embed.timm_backbone.TimmNetwork`."""
+    build : makes the network, in any process, so it can be pickled: for `openvino` its model, (1, height, width, 3)
+        uint8 RGB to (1, d) float32; for `torch` a `dn2.embed.timm_backbone.TimmNetwork`.
+    files : the bytes of the files that the user brought, which a saved model holds; none of a network that a package
+        brings."""
 
     name: str
     digest: str
@@ -39,6 +42,7 @@ class Backbone:
     build: Callable[[], Any]
     runs_on: Literal["openvino", "torch"] = "openvino"
     probabilities: int = 0
+    files: tuple[bytes, ...] = ()
 
 
 def split_name(name: str) -> list[str]:
@@ -49,38 +53,46 @@ def split_name(name: str) -> list[str]:
     return [first, *(part for one in rest for part in split_name(one))]
 
 
-def get_backbone(name: str) -> Backbone:
+def get_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
     """Find one network: `lite0`, `lite1`, `lite2`, `timm/NAME`, `timm/NAME:WEIGHTS`, or the path of an ONNX file.
 
     `lite0@192` takes pictures of 192 x 192 pixels; `lite0-posterior` joins the features with what the network's own
     classifier makes of them.
+    held : the network's files as a saved model holds them.  Then the name comes from the model, and nothing that it
+        says is opened or downloaded: what is not held is an installed package's, or in the cache of its library.
     Raises BackboneError for an unknown name or an unusable file, MissingExtra for `timm/` without the extra `torch`."""
     if found := LITE.fullmatch(name):
         return _lite(name, *found.groups())
     if name.startswith(TIMM):
         from dn2.embed import timm_backbone
 
-        return timm_backbone.read_backbone(name)
+        return timm_backbone.read_backbone(name, held)
     if name.endswith(".onnx"):
         from dn2.embed import onnx
 
-        return onnx.read_backbone(name)
+        return onnx.read_backbone(name, held)
     raise BackboneError(
         f"the backbone must be {', '.join(lite.SPECS)}, timm/NAME or the path of an .onnx file, or several of these "
         f"joined by +, got {name!r}"
     )
 
 
-def from_any_folder(name: str) -> str:
-    """Make the path in a backbone's name absolute, so that a saved model finds the file from any folder."""
-    return "+".join(map(_from_any_folder, split_name(name)))
+def count_files(name: str) -> int:
+    """Return how many files of one network a saved model holds: of ONNX the network and its recipe, of timm weights."""
+    return 2 if name.endswith(".onnx") else int(name.startswith(TIMM) and ":" in name)
 
 
-def _from_any_folder(name: str) -> str:
-    if name.startswith(TIMM):
-        network, colon, weights = name.partition(":")
-        return network + colon + os.path.abspath(weights) if weights else name
-    return os.path.abspath(name) if name.endswith(".onnx") else name
+def without_folders(name: str) -> str:
+    """Name the networks of a backbone without the folders of their files, which another machine does not have."""
+    return "+".join(map(_without_folders, split_name(name)))
+
+
+def _without_folders(name: str) -> str:
+    if not count_files(name):
+        return name
+    network, colon, path = name.partition(":") if name.startswith(TIMM) else ("", "", name)
+    file = os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")
+    return network + colon + file.replace("+", "_")  # which joins networks
 
 
 def _lite(name: str, network: str, posterior: str | None, side: str | None) -> Backbone:
@@ -97,6 +109,6 @@ def _lite(name: str, network: str, posterior: str | None, side: str | None) -> B
         digest=hashlib.sha256(recipe.encode()).hexdigest() if posterior else spec.sha256,
         preprocessing=Preprocessing(spec.size, spec.size),
         normalize="root-unit",
-        build=lambda: lite.build(lite.read_checkpoint(spec), spec, posterior=bool(posterior)),
+        build=partial(lite.read_network, spec, posterior=bool(posterior)),
         probabilities=lite.CLASSES if posterior else 0,
     )

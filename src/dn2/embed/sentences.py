@@ -9,9 +9,10 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -56,28 +57,10 @@ class SentenceModel:
     window: int
 
     @classmethod
-    def read(cls, name: str) -> Self:
-        """Load `minilm` from its package, another model by its name at a hub, or a folder.
-
-        Raises MissingExtra without the extra `text`, BackboneError for a model that cannot be had or used."""
-        if OF_PICTURES.fullmatch(name):
-            raise BackboneError(
-                f"{name!r} is a backbone for pictures; messages take {MINILM}, characters, both joined by +, or the "
-                "name or folder of a language model"
-            )
-        if importlib.util.find_spec(LIBRARY) is None or (name == MINILM and not is_installed()):
-            raise MissingExtra(NEEDED)
-        try:
-            folder = _find(name)
+    def read(cls, name: str, folder: Path, digest: str) -> Self:
+        """Load a model that `find_model` found.  Raises BackboneError for one that cannot be used."""
+        with _telling(name):
             module = _load(folder)
-        except BackboneError:
-            raise
-        except Exception as error:  # a download fails with nearly anything
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise BackboneError(
-                f"the language model {name!r} cannot be loaded ({first}); name {MINILM}, a folder that "
-                "sentence-transformers saved, or a model that it downloads, whose weights are .safetensors"
-            ) from error
         tokenizer, window = getattr(module, "tokenizer", None), getattr(module, "max_seq_length", None)
         if not getattr(tokenizer, "is_fast", False) or not isinstance(window, int):
             raise BackboneError(
@@ -85,7 +68,7 @@ class SentenceModel:
                 "with a fast tokenizer"
             )
         dimension = int(module.encode(["a"], show_progress_bar=False).shape[1])
-        return cls(module, _digest(folder), dimension, window)
+        return cls(module, digest, dimension, window)
 
     def embed(self, texts: Sequence[str]) -> tuple[Vectors, Places]:
         """Embed n texts: (n, d), and how many windows each was read in, (n,).
@@ -141,18 +124,73 @@ def at_unit_length(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return scaled
 
 
-def _find(name: str) -> Path:
-    """Find the folder of a model, which is downloaded once if it is none.  Raises BackboneError for pickled weights."""
-    if name == MINILM:
-        spec = importlib.util.find_spec(PACKAGE)
-        assert spec is not None
-        assert spec.origin is not None
-        return Path(spec.origin).parent / "model"
-    if not os.path.isdir(name):
-        with without_telemetry():
-            from huggingface_hub import snapshot_download
+class FoundModel(NamedTuple):
+    """A language model by its name, the folder that it lies in, and the SHA-256 over what it is made of."""
 
-        return Path(snapshot_download(name, allow_patterns=list(FILES)))
+    name: str
+    folder: Path
+    digest: str
+
+
+def find_model(name: str, *, fetch: bool = True) -> FoundModel:
+    """Find `minilm` in its package, a model in a folder, or another by its name at a hub.
+
+    fetch : whether the name may be a folder's, or be downloaded; else it must have been downloaded before.
+    Raises MissingExtra without the extra `text`, BackboneError for a model that cannot be had."""
+    if OF_PICTURES.fullmatch(name):
+        raise BackboneError(
+            f"{name!r} is a backbone for pictures; messages take {MINILM}, characters, both joined by +, or the "
+            "name or folder of a language model"
+        )
+    if importlib.util.find_spec(LIBRARY) is None or (name == MINILM and not is_installed()):
+        raise MissingExtra(NEEDED)
+    with _telling(name):
+        folder = _of_package() if name == MINILM else _of_folder(name) if fetch else None
+        folder = folder or _of_hub(name, fetch)
+        return FoundModel(name, folder, _digest(folder))
+
+
+@contextmanager
+def _telling(name: str) -> Iterator[None]:
+    """Say of a model why it cannot be loaded, whatever the libraries raise: a download fails with nearly anything."""
+    try:
+        yield
+    except BackboneError:
+        raise
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise BackboneError(
+            f"the language model {name!r} cannot be loaded ({first}); name {MINILM}, a folder that "
+            "sentence-transformers saved, or a model that it downloads, whose weights are .safetensors"
+        ) from error
+
+
+def _of_package() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "model"
+
+
+def _of_hub(name: str, fetch: bool) -> Path:
+    """Find a model by its name at a hub, downloaded once.  Raises BackboneError."""
+    with without_telemetry():
+        from huggingface_hub import snapshot_download
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(FILES), local_files_only=not fetch))
+    except Exception as error:
+        if fetch:
+            raise
+        raise BackboneError(
+            f"the model was made with the language model {name!r}, which does not lie in it, and a saved model opens "
+            f"and downloads nothing by itself; name it yourself: --backbone {name}"
+        ) from error
+
+
+def _of_folder(name: str) -> Path | None:
+    """Find a model in a folder, None if there is none.  Raises BackboneError for pickled weights."""
+    if not os.path.isdir(name):
+        return None
     for folder, _, files in os.walk(name):
         endings = {os.path.splitext(file)[1] for file in files}
         if endings & PICKLED and ".safetensors" not in endings:

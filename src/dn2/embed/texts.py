@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from dn2.embed.characters import FORM, RECIPE, WORDING, embed_characters
 from dn2.embed.pipeline import Cache
-from dn2.embed.sentences import MINILM, NEEDED, SentenceModel, at_unit_length, is_installed
+from dn2.embed.sentences import MINILM, NEEDED, FoundModel, SentenceModel, at_unit_length, find_model, is_installed
 from dn2.errors import InputError, UnreadableItem
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
@@ -79,6 +79,7 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(self, backbone: str = DEFAULT, *, cache: Cache | None = None) -> None:
         self.backbone = backbone
         self.cache = cache
+        self._fetch = True
 
     @property
     def language_model(self) -> str | None:
@@ -90,10 +91,29 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Whether characters are compared."""
         return self.backbone == CHARACTERS or self.backbone.endswith(f"+{CHARACTERS}")
 
+    @classmethod
+    def held_by_model(cls, backbone: str, *, cache: Cache | None = None) -> Self:
+        """Make an embedder of what a saved model says: no folder is opened and nothing downloaded that it names."""
+        embedder = cls(backbone, cache=cache)
+        embedder._fetch = False
+        return embedder
+
     @cached_property
     def model(self) -> SentenceModel | None:
         """The language model, loaded at first use.  Raises MissingExtra, BackboneError."""
-        return None if self.language_model is None else SentenceModel.read(self.language_model)
+        return None if self._found is None else SentenceModel.read(*self._found)
+
+    @cached_property
+    def _found(self) -> FoundModel | None:
+        return None if self.language_model is None else find_model(self.language_model, fetch=self._fetch)
+
+    @property
+    def digest(self) -> str:
+        """What identifies the embeddings."""
+        recipe = [None if self._found is None else self._found.digest]
+        if self.with_characters:
+            recipe.append(f"{RECIPE} {WEIGHTS}")
+        return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
 
     @property
     def dimension(self) -> int:
@@ -103,12 +123,9 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def as_dict(self) -> dict[str, Any]:
         """Return what determines the embeddings, as recorded in `model.json`."""
-        recipe = [None if self.model is None else self.model.digest]
-        if self.with_characters:
-            recipe.append(f"{RECIPE} {WEIGHTS}")
         return {
             "backbone": self.backbone,
-            "digest": hashlib.sha256(json.dumps(recipe).encode()).hexdigest(),
+            "digest": self.digest,
             "precision": "f32",
             "dimension": self.dimension,
             "window": None if self.model is None else self.model.window,
@@ -179,12 +196,16 @@ class TextEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name; the language model is loaded anew at its next use."""
         super().set_params(**params)
-        self.__dict__.pop("model", None)
+        for made in ("model", "_found"):
+            self.__dict__.pop(made, None)
+        self._fetch = self._fetch or "backbone" in params
         return self
 
     def __sklearn_clone__(self) -> Self:
         """Make an embedder of the same parameters, which shares the cache: an open file cannot be copied."""
-        return type(self)(self.backbone, cache=self.cache)
+        cloned = type(self)(self.backbone, cache=self.cache)
+        cloned._fetch = self._fetch
+        return cloned
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

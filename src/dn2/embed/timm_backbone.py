@@ -10,7 +10,8 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,9 @@ from dn2.embed.images import INTERPOLATIONS, Preprocessing
 from dn2.embed.registry import TIMM, Backbone
 from dn2.errors import BackboneError, MissingExtra
 from dn2.extras import without_telemetry
+
+# As timm names them in its downloads; those that are pickled are passed over.
+WEIGHTS_FILES = ("model.safetensors", "open_clip_model.safetensors")
 
 SHAPES: dict[str, Literal["squash", "pad", "crop"]] = {"center": "crop", "squash": "squash", "border": "pad"}
 
@@ -53,23 +57,30 @@ def import_timm() -> ModuleType:
     return timm  # type: ignore[no-any-return]
 
 
-def read_backbone(name: str) -> Backbone:
+def read_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
     """Load `timm/NAME`, or `timm/NAME:WEIGHTS` with the weights of a safetensors file.
+
+    held : the weights as a saved model holds them; others are then taken from the cache of timm's downloads alone.
 
     Raises MissingExtra; BackboneError for an unknown name, for weights that cannot be had or are another network's, and
     for a preprocessing that dn2 does not do."""
     timm = import_timm()
     architecture, _, weights = name.removeprefix(TIMM).partition(":")
     _check_name(timm, architecture, with_weights=not weights)
+    given: dict[str, Any] = {"pretrained": not weights}
+    if held is not None and not weights:
+        given["pretrained_cfg_overlay"] = {"file": _find_in_cache(timm, architecture)}
     try:
-        module = timm.create_model(architecture, pretrained=not weights, num_classes=0).eval()
+        module = timm.create_model(architecture, num_classes=0, **given).eval()
     except Exception as error:  # a download fails with nearly anything
         raise BackboneError(
             f"{TIMM}{architecture} cannot be loaded ({_first_line(error)}); timm downloads its weights once and keeps "
             f"them, or give them as a file: {TIMM}{architecture}:weights.safetensors"
         ) from error
+    files: tuple[bytes, ...] = ()
     if weights:
-        _load_weights(module, weights, architecture)
+        files = (_read_weights(weights, architecture),) if held is None else tuple(held)
+        _load_weights(module, files[0], weights, architecture)
     config = timm.data.resolve_model_data_config(module)
     network = TimmNetwork(module, tuple(map(float, config["mean"])), tuple(map(float, config["std"])))
     preprocessing = _preprocessing(config, architecture)
@@ -78,8 +89,9 @@ def read_backbone(name: str) -> Backbone:
         digest=_digest(architecture.split(".")[0], network),
         preprocessing=preprocessing,
         normalize="root-unit" if _averages_a_relu(module, preprocessing) else "unit",
-        build=lambda: network,
+        build=partial(TimmNetwork, *network),
         runs_on="torch",
+        files=files,
     )
 
 
@@ -111,21 +123,45 @@ def _names(architectures: list[str]) -> str:
     return ", ".join(TIMM + name for name in architectures)
 
 
-def _load_weights(module: Any, path: str, architecture: str) -> None:
-    """Load a safetensors file into a network; what it holds of the classifier is left out.
+def _find_in_cache(timm: ModuleType, architecture: str) -> str:
+    """Find the weights of a network among those that timm has downloaded.  Raises BackboneError."""
+    with without_telemetry():
+        from huggingface_hub import try_to_load_from_cache
+    repository, _, revision = (getattr(timm.get_pretrained_cfg(architecture), "hf_hub_id", "") or "").partition("@")
+    found = None
+    for file in WEIGHTS_FILES if repository else ():
+        found = found or try_to_load_from_cache(repository, file, revision=revision or None)
+    if not isinstance(found, str):
+        raise BackboneError(
+            f"the weights of {TIMM}{architecture} are not among those that timm has downloaded here, and a saved model "
+            f"downloads nothing by itself; name the network to have it downloaded: --backbone {TIMM}{architecture}"
+        )
+    return found
 
-    Raises BackboneError for a file that is none, lacks a tensor, or holds another network's."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
+def _read_weights(path: str, architecture: str) -> bytes:
     if not path.endswith(".safetensors"):
         raise BackboneError(
             f"the weights of {architecture} must be a .safetensors file, got {path!r}; "
             "save them with safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')"
         )
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BackboneError(f"the weights {path} cannot be read ({_first_line(error)})") from error
+
+
+def _load_weights(module: Any, data: bytes, path: str, architecture: str) -> None:
+    """Load the bytes of a safetensors file into a network; what it holds of the classifier is left out.
+
+    Raises BackboneError for a file that is none, lacks a tensor, or holds another network's."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
         raise BackboneError(f"the weights {path} cannot be read ({_first_line(error)})") from error
     classifiers = module.pretrained_cfg.get("classifier") or ()
     heads = tuple(f"{head}." for head in ([classifiers] if isinstance(classifiers, str) else classifiers))

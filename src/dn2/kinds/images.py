@@ -12,12 +12,12 @@ import numpy as np
 
 from dn2.embed.embedder import ImageEmbedder
 from dn2.embed.golden import TOLERANCE, make_pictures
-from dn2.embed.images import SUFFIXES
-from dn2.embed.pipeline import Embedded
+from dn2.embed.images import LARGEST_THUMBNAIL, SUFFIXES
+from dn2.embed.pipeline import JPEG, Embedded
 from dn2.embedding import Progress, embed, embed_items, unreadable_members
 from dn2.inputs.files import Inputs, Item, find_again, find_groups, find_items
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
-from dn2.kinds.reproduced import check_reproduced
+from dn2.kinds.reproduced import check_digest, check_reproduced
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
@@ -160,9 +160,11 @@ class Images:
         }
 
     def parts(self) -> dict[str, Sequence[Part]]:
-        """Return pictures whose embeddings tell whether another machine embeds alike."""
+        """Return pictures whose embeddings tell whether another machine embeds alike, and the networks' files."""
         pictures = make_pictures()
-        return {"golden": [asdict(PackedBytes.of(pictures)) | {"embeddings": self.embedder.embed_pictures(pictures)}]}
+        golden = asdict(PackedBytes.of(pictures)) | {"embeddings": self.embedder.embed_pictures(pictures)}
+        files = self.embedder.files
+        return {"golden": [golden]} | ({"network": [asdict(PackedBytes.of(files))]} if files else {})
 
     def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
         """Return thumbnails."""
@@ -170,10 +172,17 @@ class Images:
         return {"thumbnails": lambda places: asdict(PackedBytes.of(thumbnails.only(places)))}
 
     @classmethod
-    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the network, which must embed here as it did, and the thumbnails."""
         recorded = files.manifest["embedder"]
-        embedder = ImageEmbedder(recorded["backbone"], precision=recorded["precision"], cache=cache)
+        options = {"precision": recorded["precision"], "cache": cache}
+        if backbone is None:
+            held = files.arrays("network") if "network" in files.manifest["parts"] else {}
+            packed = [bytes(one) for one in PackedBytes(**held)] if held else []
+            embedder = ImageEmbedder.held_by_model(recorded["backbone"], packed, **options)
+        else:
+            embedder = ImageEmbedder(backbone, **options)
+        check_digest(embedder.digest, files.manifest)
         golden = files.arrays("golden")
         check_reproduced(
             embedder.as_dict(),
@@ -183,8 +192,11 @@ class Images:
             "pictures",
             "fit again here, or fit with --precision f32 for a model that moves between machines",
         )
-        packed = zip(files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends"), strict=True)
-        thumbnails = Gathered.all([PackedBytes(data, ends) for data, ends in packed])
+        shards = zip(files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends"), strict=True)
+        thumbnails = Gathered.all([PackedBytes(data, ends) for data, ends in shards])
+        if not files.is_large:
+            for part in thumbnails.parts:
+                part.check_each(LARGEST_THUMBNAIL, JPEG)
         if len(thumbnails) != kept.stored:
             raise ValueError(f"{len(thumbnails)} thumbnails for {kept.stored} items")
         groups = files.manifest.get("groups")

@@ -121,7 +121,10 @@ class Kind(Protocol):
         """Return what a saved model keeps of reference items, by kind of file: given their places."""
 
     @classmethod
-    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
-        """Restore what `parts` and `parts_of_items` gave; kept : the rows of the files that are reference items.
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
+        """Restore what `parts` and `parts_of_items` gave.
+
+        kept : the rows of the files that are reference items; backbone : what the user names in place of the name in
+        the model, where the kind has one: it may be opened and downloaded.
 
         Raises ModelError, or ValueError and the like for files that do not fit together."""

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dn2.embed.golden import Embeddings, largest_error
+from dn2.embed.golden import TOLERANCE, Embeddings, largest_error
 from dn2.errors import NotReproducible
+
+
+def check_digest(digest: str | list[str], manifest: Mapping[str, Any]) -> None:
+    """Refuse a backbone that is not the recorded one, before it is loaded; manifest : `model.json`.
+
+    Raises NotReproducible."""
+    recorded = manifest["embedder"]
+    if digest != recorded["digest"]:
+        raise NotReproducible(
+            f"the backbone {recorded['backbone']} is not the one that the model was made with: its digest must be "
+            f"{recorded['digest']}, got {digest}; restore that version or fit again"
+        )
 
 
 def check_reproduced(
@@ -17,26 +29,21 @@ def check_reproduced(
     things: str,
     way_out: str = "fit again here",
 ) -> None:
-    """Refuse a backbone that is not the recorded one, or that embeds the golden inputs otherwise here.
+    """Refuse a backbone that embeds the golden inputs otherwise here.
 
     here : what determines embeddings on this machine, as an embedder's `as_dict` gives it; manifest : `model.json`.
     embed : embeds the golden inputs; expected : what they became where the model was made; things : what they are.
     way_out : what may be done where they become something else.
     Raises NotReproducible."""
     recorded = manifest["embedder"]
-    if here["digest"] != recorded["digest"]:
-        raise NotReproducible(
-            f"the backbone {recorded['backbone']} is not the one that the model was made with: its digest must be "
-            f"{recorded['digest']}, got {here['digest']}; restore that version or fit again"
-        )
     if here.get("preprocessing") != recorded.get("preprocessing"):
         raise NotReproducible(
             f"this dn2 prepares {things} as {here['preprocessing']}, the model was made with "
             f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
         )
-    error = largest_error(embed(), expected)
-    if not error <= manifest["golden_tolerance"]:
+    error, accepted = largest_error(embed(), expected), min(manifest["golden_tolerance"], max(TOLERANCE.values()))
+    if not error <= accepted:
         raise NotReproducible(
             f"this machine does not reproduce the model's embeddings: its golden {things} differ by {error:.2g}, "
-            f"at most {manifest['golden_tolerance']:g} is accepted in {recorded['precision']}; {way_out}"
+            f"at most {accepted:g} is accepted in {recorded['precision']}; {way_out}"
         )

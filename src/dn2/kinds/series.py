@@ -247,7 +247,7 @@ class Series(KeepingNothing):
         return {**about, "time": self.time, "id_column": self.id_column}
 
     @classmethod
-    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the embedder and the names of columns."""
         manifest = files.manifest
         named = manifest["time"], manifest["id_column"]

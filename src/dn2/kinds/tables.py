@@ -137,7 +137,7 @@ class Tables:
         return {"values": lambda places: {"values": np.ascontiguousarray(self.values[places])}}
 
     @classmethod
-    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the columns and the values."""
         manifest = files.manifest
         embedder = TableEmbedder.from_records(list(chain(*files.rows("columns"))), manifest["embedder"]["left_out"])

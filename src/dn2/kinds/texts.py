@@ -14,7 +14,7 @@ from dn2.embed.texts import GOLDEN, TEXTS_AT_ONCE, TextEmbedder, problem_of
 from dn2.embedding import Progress
 from dn2.inputs.texts import TextRows, read_texts
 from dn2.kinds.kind import Batch, Reference
-from dn2.kinds.reproduced import check_reproduced
+from dn2.kinds.reproduced import check_digest, check_reproduced
 from dn2.kinds.rows import in_batches, split_rows
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.detector import KNNDetector
@@ -135,10 +135,14 @@ class Texts:
         return {"texts": lambda places: asdict(PackedBytes.of(texts.only(places)))}
 
     @classmethod
-    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the embedder, which must embed here as it did, and the texts."""
         manifest = files.manifest
-        embedder = TextEmbedder(manifest["embedder"]["backbone"], cache=cache)
+        if backbone is None:
+            embedder = TextEmbedder.held_by_model(manifest["embedder"]["backbone"], cache=cache)
+        else:
+            embedder = TextEmbedder(backbone, cache=cache)
+        check_digest(embedder.digest, manifest)
         golden = files.arrays("golden")
         texts = [bytes(one).decode() for one in PackedBytes(golden["data"], golden["ends"])]
         check_reproduced(
@@ -150,6 +154,9 @@ class Texts:
         )
         packed = zip(files.mapped("texts", "data"), files.mapped("texts", "ends"), strict=True)
         of_items = Gathered.all([PackedBytes(data, ends) for data, ends in packed])
+        if not files.is_large:
+            for part in of_items.parts:
+                part.check_texts()
         if len(of_items) != kept.stored:
             raise ValueError(f"{len(of_items)} texts for {kept.stored} messages")
         return cls(embedder, manifest["column"], manifest["id_column"], of_items.only(kept.places))

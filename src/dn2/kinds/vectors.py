@@ -49,7 +49,7 @@ class Vectors(KeepingNothing):
         return {"kind": self.name, "embedder": None, "dimension": self.dimension}
 
     @classmethod
-    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None) -> Self:
+    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the length of the vectors."""
         dimension = files.manifest["dimension"]
         if not isinstance(dimension, int):

@@ -251,6 +251,11 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return list(self._set.blocks)
 
     @property
+    def reference_(self) -> ReferenceSet:
+        """The reference set, ready to be searched."""
+        return self._set
+
+    @property
     def learnt_(self) -> Learnt | None:
         """What was learnt from the reference set: items set aside, the whitening, centroids."""
         return self._set.learnt

@@ -11,10 +11,10 @@ import hashlib
 import json
 import logging
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,17 +24,15 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from dn2.errors import InputError, ModelError
+from dn2.store.manifest import FILE_NAME, MANIFEST, read_manifest, sealed
 from dn2.store.mapped import map_array, regular
 
 logger = logging.getLogger("dn2")
 
-FORMAT = 2  # 1: thumbnails in one file, no draws, no list of removed rows
-MANIFEST = "model.json"
-MANIFEST_LIMIT = 64 << 20
-MAPPED = ("reference", "codes", "thumbnails")  # kinds of files that are not read at load
+ROWS_LIMIT, ARRAYS_LIMIT = 256 << 20, 2 << 30  # bytes of a file that is read whole
+MAPPED = ("reference", "codes", "texts", "thumbnails", "values")  # kinds of files that are not read at load
 CHECKED_AT_LOAD = 1 << 30  # of these, in bytes; more are left to `verify`
 TO_JSON = json.JSONEncoder().encode
-FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 Rows = Sequence[Mapping[str, Any]]
@@ -90,7 +88,7 @@ def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str
             files = {kind: [_write_part(folder, kind, one) for one in contents] for kind, contents in parts.items()}
             names = {kind: [file.name for file in of_kind] for kind, of_kind in files.items()}
             digests = {file.name: file.digest for of_kind in files.values() for file in of_kind}
-            text, digest = _sealed({**manifest, "parts": names, "files": digests})
+            text, digest = sealed({**manifest, "parts": names, "files": digests})
             _write_whole(folder / MANIFEST, text)
         except Exception:
             _undo(folder)
@@ -115,6 +113,12 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
         data, suffix = save_tensors(dict(content)), "safetensors"
     else:
         data, suffix = "".join([TO_JSON(row) + "\n" for row in content]).encode(), "jsonl"
+    limit = ROWS_LIMIT if suffix == "jsonl" else ARRAYS_LIMIT
+    if len(data) > limit and kind not in MAPPED:
+        raise InputError(
+            f"the model's {kind} take {len(data):,} bytes, and a file of at most {limit:,} is read again; "
+            "shorten names, or take fewer items"
+        )
     digest = hashlib.sha256(data).hexdigest()
     name = f"{kind}-{digest[:16]}.{suffix}"
     path = folder / name
@@ -140,14 +144,6 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _sealed(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Write a manifest so that its last line is the digest of all bytes before."""
-    text = json.dumps(manifest, indent=1, default=lambda number: number.item())  # a parameter may be NumPy's
-    body = text.removesuffix("\n}").encode() + b",\n "
-    digest = hashlib.sha256(body).hexdigest()
-    return body + f'"digest": "{digest}"\n}}\n'.encode(), digest
 
 
 def _remove_unnamed(folder: Path, named: set[str]) -> None:
@@ -187,51 +183,6 @@ def _locked(folder: Path, shared: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read and check `model.json`.  Raises ModelError if it is missing, damaged or of a later format."""
-    path = folder / MANIFEST
-    try:
-        with open(regular(path), "rb") as file:
-            data = file.read(MANIFEST_LIMIT + 1)
-    except OSError as error:
-        raise ModelError(
-            f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror}); "
-            "make one with: dn2 fit INPUT -o MODEL"
-        ) from error
-    try:
-        manifest = json.loads(data)
-        version = manifest["format"]
-        if type(version) is not int or version < 1:
-            raise ValueError(f"format {version!r}")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged: it is not the JSON that dn2 writes; restore it or fit again") from error
-    if version > FORMAT:
-        raise ModelError(
-            f"{folder} has format {version}, this dn2 reads up to {FORMAT}; "
-            f"it takes dn2 {manifest.get('readable_from', 'of a later release')}: pip install --upgrade dn2"
-        )
-    body, _, _ = data.rpartition(b'"digest"')
-    digest = hashlib.sha256(body).hexdigest()
-    if data != body + f'"digest": "{digest}"\n}}\n'.encode():
-        raise ModelError(f"{path} is damaged: its bytes do not match its digest; restore it or fit again")
-    _check_names(path, manifest)
-    return dict(manifest)
-
-
-def _check_names(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Refuse a file outside of the folder, and one without a digest."""
-    try:
-        files, parts = manifest["files"], manifest["parts"]
-        if not (isinstance(files, dict) and isinstance(parts, dict)):
-            raise TypeError("files and parts are objects")
-        named = {name for names in parts.values() for name in names}
-        strange = [name for name in named | set(files) if name not in files or not FILE_NAME.fullmatch(name)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} does not list the model's files as dn2 does; fit again") from error
-    if strange:
-        raise ModelError(f"{path} names a file {min(strange)!r} that dn2 would not write; fit again")
-
-
 class Bundle:
     """The files of one saved model, read as its `model.json` says.
 
@@ -243,11 +194,18 @@ class Bundle:
 
     def check(self) -> None:
         """Compare every file with its digest; more than 1 GiB of those that are mapped is left to `problems`."""
-        mapped = {name for kind in MAPPED for name in self.manifest["parts"].get(kind, ())}
-        large = sum(self._size(name) for name in mapped) > CHECKED_AT_LOAD
-        names = [name for name in self.manifest["files"] if not (large and name in mapped)]
+        names = [name for name in self.manifest["files"] if not (self.is_large and name in self._mapped)]
         if problems := self.problems(names):
             raise ModelError(f"the model {self.folder} is damaged: {'; '.join(problems)}; restore it or fit again")
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Whether what is mapped is too large to be looked at whole whenever the model is loaded."""
+        return sum(self._size(name) for name in self._mapped) > CHECKED_AT_LOAD
+
+    @cached_property
+    def _mapped(self) -> set[str]:
+        return {name for kind in MAPPED for name in self.manifest["parts"].get(kind, ())}
 
     def problems(self, names: Sequence[str] | None = None) -> list[str]:
         """Say what is wrong with each damaged file, by default of all."""
@@ -257,7 +215,11 @@ class Bundle:
 
     def _problem(self, name: str) -> str | None:
         try:
+            if name not in self._mapped:
+                self._check_size(name)
             digest = _file_digest(self.folder / name)
+        except ModelError as error:
+            return str(error)
         except FileNotFoundError:
             return f"{name} is missing"
         except OSError as error:
@@ -270,9 +232,17 @@ class Bundle:
         except OSError as error:
             raise ModelError(f"the model {self.folder} is damaged: {name} is missing") from error
 
+    def _check_size(self, name: str) -> None:
+        size, limit = self._size(name), ROWS_LIMIT if name.endswith(".jsonl") else ARRAYS_LIMIT
+        if size > limit:
+            raise ModelError(
+                f"the model {self.folder} is damaged: {name} has {size:,} bytes, at most {limit:,} are read"
+            )
+
     def arrays(self, kind: str) -> dict[str, np.ndarray[Any, Any]]:
         """Read the arrays of the one file of a kind into memory."""
         (name,) = self.manifest["parts"][kind]
+        self._check_size(name)
         try:
             return dict(load_tensors(regular(self.folder / name).read_bytes()))
         except (OSError, SafetensorError) as error:
@@ -285,6 +255,7 @@ class Bundle:
     def rows(self, kind: str) -> Iterator[list[dict[str, Any]]]:
         """Read the JSON rows of each file of a kind, one file at a time."""
         for name in self.manifest["parts"][kind]:
+            self._check_size(name)
             try:
                 lines = regular(self.folder / name).read_bytes().splitlines()
                 yield json.loads(b"[" + b",".join(lines) + b"]")  # three times as fast as line by line

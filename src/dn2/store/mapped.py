@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import mmap
 import stat
 import struct
@@ -14,7 +15,7 @@ import numpy as np
 
 from dn2.errors import ModelError
 
-HEADER_LIMIT = 64 << 20
+HEADER_LIMIT = 1 << 20
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "U8": "u1", "I64": "<i8", "U64": "<u8"}
 
 
@@ -29,8 +30,12 @@ def map_array(path: Path, key: str) -> np.ndarray[Any, Any]:
                 raise ValueError("its header is too long")
             entry = json.loads(file.read(length))[key]
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        # NumPy refuses a shape that would leave the file.
-        array = np.ndarray(entry["shape"], DTYPES[entry["dtype"]], data, 8 + length + entry["data_offsets"][0])
+        shape, dtype, (first, last) = entry["shape"], np.dtype(DTYPES[entry["dtype"]]), entry["data_offsets"]
+        if not all(type(number) is int and number >= 0 for number in (*shape, first)):
+            raise ValueError(f"{key} has the shape {shape} and begins at {first}")
+        if last - first != math.prod(shape) * dtype.itemsize or 8 + length + last > len(data):
+            raise ValueError(f"{key} does not lie within the file")
+        array = np.ndarray(shape, dtype, data, 8 + length + first)
         if not array.flags.aligned:
             raise ValueError(f"{key} is not aligned")
         return array
@@ -39,7 +44,12 @@ def map_array(path: Path, key: str) -> np.ndarray[Any, Any]:
 
 
 def regular(path: Path) -> Path:
-    """Refuse a pipe or a device in the place of a file: reading it would wait or never end.  Raises OSError."""
-    if not stat.S_ISREG(path.stat().st_mode):
+    """Refuse what is no file of the folder itself: a link leads elsewhere, a pipe or a device would be waited for.
+
+    Raises OSError."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "it is a link, and a model's files lie in its folder; copy what it leads to: cp -L")
+    if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "not a regular file")
     return path

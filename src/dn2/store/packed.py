@@ -36,6 +36,21 @@ class PackedBytes:
         ends = np.cumsum([len(string) for string in kept], dtype=np.int64)
         return cls(np.frombuffer(b"".join(kept), np.uint8), ends)
 
+    def check_each(self, longest: int, prefix: bytes) -> None:
+        """Raise ValueError where one is longer than so many bytes, or begins otherwise; one may be empty."""
+        sizes = np.diff(self.ends, prepend=0)
+        starts = (self.ends - sizes)[sizes > 0]
+        heads = self.data[np.minimum(starts[:, None] + np.arange(len(prefix)), len(self.data) - 1)]
+        if sizes.max(initial=0) > longest or (heads != np.frombuffer(prefix, np.uint8)).any():
+            raise ValueError(f"byte strings of up to {sizes.max(initial=0):,} bytes that are not what they should be")
+
+    def check_texts(self) -> None:
+        """Raise ValueError where one of them is no UTF-8."""
+        bytes(self.data).decode()
+        starts = self.ends[self.ends < len(self.data)]
+        if ((self.data[starts] & 0xC0) == 0x80).any():
+            raise ValueError("a text that is cut within a character")
+
     def __len__(self) -> int:
         return len(self.ends)
 

@@ -1,0 +1,75 @@
+"""Whether a reference set from elsewhere is what a fit makes: its numbers, its draws, what calibrates it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from dn2.neighbors.blocks import DECODED_AT_ONCE, SCALE_BYTES, Block, Positions, Stored
+from dn2.neighbors.checks import check_values
+from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.reference import ReferenceSet
+
+# How far distances may lie from those that another processor computed: a share of each, and of the largest.
+SHARE, SHARE_OF_LARGEST = 1e-3, 1e-4
+
+
+def check_rows(blocks: Sequence[Block], *, may_miss: bool) -> None:
+    """Raise ValueError for rows that are not finite or too large to be compared, also among those removed.
+
+    may_miss : whether NaN is a value that is missing."""
+    for block in blocks:
+        step = max(1, DECODED_AT_ONCE // block.stored.shape[1])
+        for start in range(0, len(block.stored), step):
+            rows = _numbers(block.stored[start : start + step])
+            if not (np.isfinite(rows) | (np.isnan(rows) & may_miss)).all():
+                raise ValueError("embeddings that are not finite")
+            if not np.isnan(rows).all():
+                check_values(rows)
+
+
+def _numbers(stored: Stored) -> Stored:
+    """Return the numbers of stored rows: of 8-bit rows both ends of the scale, between which all others lie."""
+    if stored.dtype != np.uint8:
+        return stored
+    least, step = np.ascontiguousarray(stored[:, -SCALE_BYTES:]).view(np.float32).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack([least, least + 255 * step], axis=1)
+
+
+def check_draws(blocks: Sequence[Block], count: int | None = None) -> None:
+    """Raise ValueError for draws that are not those of the rows; count : of how many of a block, all by default."""
+    for block in blocks:
+        for place in _some(len(block.stored), count).tolist():
+            digest = hashlib.blake2b(np.ascontiguousarray(block.stored[place]).data, digest_size=8).digest()
+            if int(block.all_draws[place]) != int.from_bytes(digest, "big"):
+                raise ValueError("draws that are not those of the rows")
+
+
+def check_leave_one_out(reference: ReferenceSet, count: int) -> None:
+    """Raise ValueError where calibrating items, so many of them, have other neighbours than were recorded."""
+    some = _some(len(reference.loo.members), count)
+    members, recorded = reference.loo.members[some], reference.loo.distances[some]
+    found = _searched_again(reference, members).distances
+    largest = max(float(found.max()), float(np.finfo(np.float32).tiny))
+    if not np.allclose(recorded, found, rtol=SHARE, atol=SHARE_OF_LARGEST * largest):
+        raise ValueError("leave-one-out distances that are not those of the reference set")
+
+
+def _searched_again(reference: ReferenceSet, members: Positions) -> LeaveOneOut:
+    k = reference.loo.distances.shape[1]
+    if reference.line is not None:
+        overlapping = reference.line.overlapping[members]
+        return LeaveOneOut.of(reference.blocks, reference.index, members, k, overlapping)
+    if reference.learnt is not None:
+        return reference.learnt.leave_one_out(reference.blocks, reference.index, members, k)
+    return LeaveOneOut.of(reference.blocks, reference.index, members, k)
+
+
+def _some(n: int, count: int | None) -> Positions:
+    """Choose so many of n places, evenly, or all."""
+    if count is None or count >= n:
+        return np.arange(n)
+    return np.unique(np.linspace(0, n - 1, count).astype(np.int64))

@@ -1,0 +1,75 @@
+"""`model.json`, the root of a saved model: what it may say, and its own digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dn2.errors import ModelError
+from dn2.store.mapped import regular
+
+FORMAT, LATEST_FORMAT = 2, 1_000_000
+MANIFEST = "model.json"
+MANIFEST_LIMIT = 16 << 20  # bytes
+LONGEST_VERSION = 20
+FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
+
+
+def sealed(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
+    """Write a manifest so that its last line is the digest of all bytes before."""
+    text = json.dumps(manifest, indent=1, default=lambda number: number.item())  # a parameter may be NumPy's
+    body = text.removesuffix("\n}").encode() + b",\n "
+    digest = hashlib.sha256(body).hexdigest()
+    return body + f'"digest": "{digest}"\n}}\n'.encode(), digest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check `model.json`.  Raises ModelError if it is missing, damaged or of a later format."""
+    path = folder / MANIFEST
+    try:
+        with open(regular(path), "rb") as file:
+            data = file.read(MANIFEST_LIMIT + 1)
+    except OSError as error:
+        raise ModelError(
+            f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror}); "
+            "make one with: dn2 fit INPUT -o MODEL"
+        ) from error
+    try:
+        manifest = json.loads(data)
+        version = manifest["format"]
+        if len(data) > MANIFEST_LIMIT or type(version) is not int or not 1 <= version <= LATEST_FORMAT:
+            raise ValueError(f"format {version!r}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged: it is not the JSON that dn2 writes; restore it or fit again") from error
+    if version < FORMAT:
+        raise ModelError(f"{folder} has format {version}, from before the first release; fit it again")
+    if version > FORMAT:
+        readable_from = str(manifest.get("readable_from", "of a later release"))[:LONGEST_VERSION]
+        raise ModelError(
+            f"{folder} has format {version}, this dn2 reads {FORMAT}; "
+            f"it takes dn2 {readable_from}: pip install --upgrade dn2"
+        )
+    body, _, _ = data.rpartition(b'"digest"')
+    digest = hashlib.sha256(body).hexdigest()
+    if data != body + f'"digest": "{digest}"\n}}\n'.encode():
+        raise ModelError(f"{path} is damaged: its bytes do not match its digest; restore it or fit again")
+    _check_names(path, manifest)
+    return dict(manifest)
+
+
+def _check_names(path: Path, manifest: Mapping[str, Any]) -> None:
+    """Refuse a file outside of the folder, and one without a digest."""
+    try:
+        files, parts = manifest["files"], manifest["parts"]
+        if not (isinstance(files, dict) and isinstance(parts, dict)):
+            raise TypeError("files and parts are objects")
+        named = {name for names in parts.values() for name in names}
+        strange = [name for name in named | set(files) if name not in files or not FILE_NAME.fullmatch(name)]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} does not list the model's files as dn2 does; fit again") from error
+    if strange:
+        raise ModelError(f"{path} names a file {min(strange)!r} that dn2 would not write; fit again")
