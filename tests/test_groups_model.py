@@ -67,7 +67,7 @@ def test_a_group_has_a_digest_of_its_pictures_and_a_sheet_of_their_thumbnails(mo
         assert item.path == str(lots / "good" / item.name)
         digests = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in Path(item.path).iterdir())
         assert item.sha256 == hashlib.sha256("".join(digests).encode()).hexdigest()
-        assert Image.open(io.BytesIO(thumbnail)).size == (96, 96)
+        assert Image.open(io.BytesIO(thumbnail)).size == (192, 192)
 
 
 def test_scores_and_p_values_are_those_of_the_means(model: Model, lots: Path) -> None:

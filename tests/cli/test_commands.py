@@ -29,18 +29,18 @@ OPTIONS = {
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
     "--id --drop-column --time --value --window --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self --id "
-    "--time --value --window --cache --no-cache",
-    "evaluate": "--normal --anomalous --plot --json --cache --no-cache",
-    "add": "--cache --no-cache",
-    "remove": "",
-    "readmit": "",
-    "inspect": "--items --aside --plot --json",
-    "verify": "",
+    "--time --value --window --backbone --cache --no-cache",
+    "evaluate": "--normal --anomalous --plot --json --backbone --cache --no-cache",
+    "add": "--backbone --cache --no-cache",
+    "remove": "--backbone",
+    "readmit": "--backbone",
+    "inspect": "--items --aside --plot --json --backbone",
+    "verify": "--backbone",
     "embed": "--output -o --kind --backbone --precision --column --id --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --figure --report --cache --no-cache",
-    "report": "--model --output -o --root --false-alarm-rate --cache --no-cache",
+    "report": "--model --output -o --root --false-alarm-rate --backbone --cache --no-cache",
     "demo": "--output -o",
 }
 
@@ -161,7 +161,7 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
     }
     assert about["detector"] == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit", **learnt}
     assert about["embedder"]["precision"] == "f32"
-    assert about["embedder"]["backbone"] == tiny
+    assert about["embedder"]["backbone"] == "tiny.onnx"
 
 
 def test_fit_takes_several_inputs_and_lists(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
@@ -617,7 +617,7 @@ def test_inspect_says_what_the_model_is_and_what_its_rate_means(dn2_command, sav
     for name, value in {
         "kind": "image",
         "reference items": "40",
-        "backbone": f"{tiny} (192 features, {about['embedder']['precision']})",
+        "backbone": f"tiny.onnx (192 features, {about['embedder']['precision']})",
         "pictures": "squash to 64 x 64",
         "normalisation": "none",
         "whitening": "none",
@@ -668,7 +668,7 @@ def test_inspect_lists_items_as_remove_takes_them(dn2_command, folder: Path) -> 
 
 
 def test_verify_counts_the_files_of_a_whole_model_and_names_damaged_ones(dn2_command, folder: Path) -> None:
-    assert dn2_command("verify", folder) == (0, f"{folder}: whole, 12 files checked\n", "")
+    assert dn2_command("verify", folder) == (0, f"{folder}: whole, 13 files checked\n", "")
     for path in sorted(folder.glob("reference-*"))[:2]:
         path.write_bytes(path.read_bytes() + b"\0")
     done = dn2_command("verify", folder)
@@ -724,7 +724,7 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --false-alarm-rate nan": "must lie between 0 and 1, got nan",
     "fit {normal} -o {tmp}/m --false-alarm-rate 0.001": "needs at least 999 reference items, got 40; add 959 more",
     "fit {normal} -o {tmp}/m --backbone resnet": "must be lite0, lite1, lite2, timm/NAME or the path of an .onnx",
-    "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx cannot be read",
+    "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx: cannot be read",
     "fit {normal} -o {tmp}/m --backbone {tiny} --neighbors 40": "need at least 41 reference items",
     "fit {normal} -o {tmp}/m --preset best": "'--preset'",
     "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact, kdtree, kmeans-tree",

@@ -159,7 +159,7 @@ def test_a_name_that_leads_out_of_the_folder_is_not_followed(
     assert data_in(page)["items"]["pictures"] == {}
 
 
-def test_a_reference_item_is_shown_by_the_thumbnail_in_the_model_whatever_became_of_its_file(
+def test_a_reference_item_is_shown_by_the_models_thumbnail_whatever_became_of_its_file(
     world: Path, tmp_path: Path
 ) -> None:
     good = tmp_path / "good"

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from dn2.embed import images
-from dn2.embed.images import Preprocessing, decode, read_bytes, read_pixels, to_pixels, to_thumbnail
+from dn2.embed.images import Preprocessing, decode, is_thumbnail, read_bytes, read_pixels, to_pixels, to_thumbnail
 from dn2.errors import UnreadableItem
 
 RNG = np.random.default_rng(7)
@@ -714,16 +714,16 @@ def test_a_damaged_picture_gives_its_share_of_the_memory_back(encode, promptly, 
     ("size", "expected"),
     [
         ((1, 1), (1, 1)),
-        ((96, 96), (96, 96)),
+        ((192, 192), (192, 192)),
         ((40, 90), (40, 90)),
-        ((97, 10), (96, 10)),
-        ((640, 427), (96, 64)),
-        ((427, 640), (64, 96)),
-        ((30_000, 20), (96, 1)),
-        ((20, 30_000), (1, 96)),
+        ((193, 10), (192, 10)),
+        ((640, 427), (192, 128)),
+        ((427, 640), (128, 192)),
+        ((30_000, 20), (192, 1)),
+        ((20, 30_000), (1, 192)),
     ],
 )
-def test_a_thumbnail_is_a_jpeg_of_at_most_96_pixels_and_the_same_aspect(mode, size, expected):
+def test_a_thumbnail_is_a_jpeg_of_at_most_192_pixels_and_the_same_aspect(mode, size, expected):
     picture = Image.new(mode, size, (200, 90, 10) if mode == "RGB" else 200)
     small = Image.open(io.BytesIO(to_thumbnail(picture)), formats=["JPEG"])
     small.load()
@@ -734,8 +734,19 @@ def test_a_thumbnail_is_a_jpeg_of_at_most_96_pixels_and_the_same_aspect(mode, si
 
 def test_a_thumbnail_shows_the_picture(photos):
     small = np.asarray(Image.open(io.BytesIO(to_thumbnail(Image.fromarray(photos[0])))), int)
-    expected = np.asarray(Image.fromarray(photos[0]).resize((96, 64), Image.Resampling.BOX), int)
+    expected = np.asarray(Image.fromarray(photos[0]).resize((192, 128), Image.Resampling.BOX), int)
     assert np.abs(small - expected).mean() < 8
+
+
+def test_a_thumbnail_from_elsewhere_is_told_from_what_is_none():
+    thumbnail = to_thumbnail(Image.new("RGB", (640, 427)))
+    assert is_thumbnail(thumbnail)
+    assert is_thumbnail(memoryview(thumbnail))
+    large, png = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (193, 10)).save(large, "JPEG")
+    Image.new("RGB", (10, 10)).save(png, "PNG")
+    for other in (b"", b"<script>", thumbnail[:8], large.getvalue(), png.getvalue(), thumbnail + bytes(1 << 16)):
+        assert not is_thumbnail(other)
 
 
 # Real data

@@ -119,7 +119,7 @@ def _three(values: Any, key: str, path: Path) -> tuple[float, float, float]:
     return cast(tuple[float, float, float], tuple(float(value) for value in values))
 
 
-def _reason(error: RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """Bring OpenVINO's message to one line, without the places in its source."""
     lines = [line.strip() for line in str(error).splitlines()]
     return "; ".join(line for line in lines if line and not line.startswith(("Exception from", "Check ", "Summary")))
