@@ -26,7 +26,7 @@ from dn2.store.packed import PackedBytes
 ITEMS = 100_000
 LOAD = """
 import re, sys, time
-import dn2, dn2.saved
+import dn2, dn2.loading
 def own():
     return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 before, start = own(), time.perf_counter()
@@ -46,7 +46,7 @@ def main() -> None:
         f"{ITEMS:,} x 1280: fit {time.perf_counter() - start:.1f} s ({detector.calibration_.method} calibration)"
     )
     items = [ReferenceItem(f"{n}.png", f"/x/{n}.png", "0" * 64) for n in range(ITEMS)]
-    thumbnails = PackedBytes.of([bytes(2000)] * ITEMS)
+    thumbnails = PackedBytes.of([b"\xff\xd8" + bytes(1998)] * ITEMS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "large.dn2")
         start = time.perf_counter()

@@ -137,7 +137,7 @@ def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
     """Read the items of the reference set."""
     items: list[ReferenceItem] = []
     with _no_garbage():
-        for rows, size in zip(files.rows("items"), kept.sizes, strict=True):
+        for rows, size in zip(files.rows("items", kept.sizes), kept.sizes, strict=True):
             if len(rows) != size:
                 raise ValueError(f"{len(rows)} items for {size} rows")
             items += _items_of_file(rows)

@@ -25,12 +25,14 @@ from safetensors.numpy import save as save_tensors
 
 from dn2.errors import InputError, ModelError
 from dn2.store.manifest import FILE_NAME, MANIFEST, read_manifest, sealed
-from dn2.store.mapped import map_array, regular
+from dn2.store.mapped import ends_right, map_array, regular
 
 logger = logging.getLogger("dn2")
 
 ROWS_LIMIT, ARRAYS_LIMIT = 256 << 20, 2 << 30  # bytes of a file that is read whole
+ITEM_LIMIT = 64 << 10  # bytes that an item takes on average, by its name and path
 MAPPED = ("reference", "codes", "texts", "thumbnails", "values")  # kinds of files that are not read at load
+SLOW_TO_HASH = 64 << 20  # bytes
 CHECKED_AT_LOAD = 1 << 30  # of these, in bytes; more are left to `verify`
 TO_JSON = json.JSONEncoder().encode
 
@@ -113,7 +115,7 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
         data, suffix = save_tensors(dict(content)), "safetensors"
     else:
         data, suffix = "".join([TO_JSON(row) + "\n" for row in content]).encode(), "jsonl"
-    limit = ROWS_LIMIT if suffix == "jsonl" else ARRAYS_LIMIT
+    limit = _limit(kind, len(content))
     if len(data) > limit and kind not in MAPPED:
         raise InputError(
             f"the model's {kind} take {len(data):,} bytes, and a file of at most {limit:,} is read again; "
@@ -125,6 +127,13 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
     if not (path.exists() and _file_digest(path) == digest):
         _write_whole(path, data)
     return Existing(name, digest)
+
+
+def _limit(kind: str, count: int) -> int:
+    """Return how many bytes a file of a kind, with so many rows or arrays, may have to be read whole."""
+    if kind == "items":
+        return min(ROWS_LIMIT, ITEM_LIMIT * count)
+    return ROWS_LIMIT if kind == "columns" else ARRAYS_LIMIT
 
 
 def _write_whole(path: Path, data: bytes) -> None:
@@ -215,12 +224,11 @@ class Bundle:
 
     def _problem(self, name: str) -> str | None:
         try:
-            if name not in self._mapped:
-                self._check_size(name)
-            digest = _file_digest(self.folder / name)
-        except ModelError as error:
-            return str(error)
-        except FileNotFoundError:
+            path, slow = self.folder / name, self._size(name) > SLOW_TO_HASH
+            if slow and not (ends_right(path) if name.endswith(".safetensors") else self._size(name) <= ROWS_LIMIT):
+                return f"{name} does not end where it should"
+            digest = _file_digest(path)
+        except (FileNotFoundError, ModelError):
             return f"{name} is missing"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
@@ -232,9 +240,8 @@ class Bundle:
         except OSError as error:
             raise ModelError(f"the model {self.folder} is damaged: {name} is missing") from error
 
-    def _check_size(self, name: str) -> None:
-        size, limit = self._size(name), ROWS_LIMIT if name.endswith(".jsonl") else ARRAYS_LIMIT
-        if size > limit:
+    def _check_size(self, name: str, limit: int) -> None:
+        if (size := self._size(name)) > limit:
             raise ModelError(
                 f"the model {self.folder} is damaged: {name} has {size:,} bytes, at most {limit:,} are read"
             )
@@ -242,7 +249,7 @@ class Bundle:
     def arrays(self, kind: str) -> dict[str, np.ndarray[Any, Any]]:
         """Read the arrays of the one file of a kind into memory."""
         (name,) = self.manifest["parts"][kind]
-        self._check_size(name)
+        self._check_size(name, ARRAYS_LIMIT)
         try:
             return dict(load_tensors(regular(self.folder / name).read_bytes()))
         except (OSError, SafetensorError) as error:
@@ -252,10 +259,11 @@ class Bundle:
         """Map one array of every file of a kind into memory, without reading or copying it."""
         return [map_array(self.folder / name, key) for name in self.manifest["parts"][kind]]
 
-    def rows(self, kind: str) -> Iterator[list[dict[str, Any]]]:
-        """Read the JSON rows of each file of a kind, one file at a time."""
-        for name in self.manifest["parts"][kind]:
-            self._check_size(name)
+    def rows(self, kind: str, counts: Sequence[int] | None = None) -> Iterator[list[dict[str, Any]]]:
+        """Read the JSON rows of each file of a kind, one file at a time; counts : how many each has, if it is known."""
+        names = self.manifest["parts"][kind]
+        for name, count in zip(names, [1] * len(names) if counts is None else counts, strict=True):
+            self._check_size(name, _limit(kind, count))
             try:
                 lines = regular(self.folder / name).read_bytes().splitlines()
                 yield json.loads(b"[" + b",".join(lines) + b"]")  # three times as fast as line by line
