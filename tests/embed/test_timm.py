@@ -151,6 +151,16 @@ def test_nearly_all_of_timms_pretrained_networks_are_prepared_in_a_way_that_dn2_
     assert len(refused) <= 5
 
 
+@pytest.fixture
+def photos_of(pictures, tmp_path):
+    """Return a folder of 12 pictures."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(12):
+        pictures[number % len(pictures)].rotate(number).save(folder / f"{number}.png")
+    return folder
+
+
 # Embeddings
 
 
@@ -410,6 +420,37 @@ def test_weights_that_cannot_be_downloaded_are_an_error_with_the_way_out(monkeyp
         get_backbone("timm/test_vit")
 
 
+def test_weights_of_a_file_lie_in_the_model(weights, named, tmp_path, photos_of):
+    _, path = weights("test_resnet")
+    copied = tmp_path / "w.safetensors"
+    copied.write_bytes(Path(path).read_bytes())
+    model = dn2.fit(photos_of, backbone=f"timm/test_resnet:{copied}", precision="f32")
+    model.save(tmp_path / "m.dn2")
+    copied.unlink()
+    again = dn2.load(tmp_path / "m.dn2")
+    assert again.embedder.backbone == "timm/test_resnet:w.safetensors"
+    assert again.score(photos_of).rows == model.score(photos_of).rows
+
+
+def test_a_saved_model_takes_timms_weights_from_its_cache_alone(weights, tmp_path, monkeypatch):
+    def fail(*given, **_):
+        raise AssertionError(f"a download of {given}")
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("timm.models._hub.hf_hub_download", fail)
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", fail)
+    name = "timm/test_resnet.r160_in1k"
+    with pytest.raises(BackboneError, match=f"a saved model downloads nothing by itself; .* --backbone {name}"):
+        get_backbone(name, ())
+    _, path = weights("test_resnet")
+    repository = tmp_path / "models--timm--test_resnet.r160_in1k"
+    (repository / "snapshots" / "abc").mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("abc")
+    (repository / "snapshots" / "abc" / "model.safetensors").write_bytes(Path(path).read_bytes())
+    assert get_backbone(name, ()).digest == get_backbone(f"timm/test_resnet:{path}").digest
+
+
 def test_a_file_of_other_weights_is_refused_with_what_is_wrong(weights, tmp_path):
     network, _ = weights("test_resnet")
     path = tmp_path / "w.safetensors"
@@ -467,11 +508,13 @@ def test_a_saved_model_scores_alike_from_another_folder_and_refuses_other_weight
     assert [row.anomaly_score for row in loaded.score(str(parts_folder))] == pytest.approx(expected, rel=1e-4, abs=1e-9)
     bias = network.state_dict()["bn1.bias"] + 0.01
     small_timm.save(network, tmp_path / "w.safetensors", **{"bn1.bias": bias})
+    named = f"timm/test_resnet:{tmp_path / 'w.safetensors'}"
     with pytest.raises(NotReproducible, match="is not the one that the model was made with"):
-        dn2.load(tmp_path / "model.dn2")
+        dn2.load(tmp_path / "model.dn2", backbone=named)
     (tmp_path / "w.safetensors").unlink()
     with pytest.raises(BackboneError, match=r"w\.safetensors cannot be read"):
-        dn2.load(tmp_path / "model.dn2")
+        dn2.load(tmp_path / "model.dn2", backbone=named)
+    assert len(dn2.load(tmp_path / "model.dn2").items) == len(expected)
 
 
 # Export

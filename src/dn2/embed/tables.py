@@ -161,8 +161,8 @@ def from_record(record: Mapping[str, Any]) -> Column:
     """Return the column of a record.  Raises ValueError, KeyError, TypeError for what is none."""
     fields = dict(record)
     kind = fields.pop("kind")
-    if not isinstance(fields["name"], str):
-        raise ValueError(f"a column named {fields['name']!r}")
+    if not isinstance(fields["name"], str) or len(fields["name"]) > LONGEST_NAME:
+        raise ValueError(f"a column named {fields['name']!r:.80}")
     if kind == "category":
         known = fields.pop("known")
         if not (isinstance(known, list) and all(isinstance(text, str) for text in known)):

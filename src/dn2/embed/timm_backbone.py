@@ -149,7 +149,7 @@ def _read_weights(path: str, architecture: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
-        raise BackboneError(f"the weights {path} cannot be read ({_first_line(error)})") from error
+        raise BackboneError(f"the weights {path} cannot be read ({error.strerror})") from error
 
 
 def _load_weights(module: Any, data: bytes, path: str, architecture: str) -> None:

@@ -149,6 +149,9 @@ class Images:
         """Keep only the thumbnails at some places."""
         return replace(self, thumbnails=Gathered.of(self.thumbnails).only(places))
 
+    def embed_kept(self, places: Positions) -> None:
+        """Return None: a thumbnail does not tell what its picture became."""
+
     def describe(self) -> dict[str, Any]:
         """Say how pictures become vectors."""
         embedder = self.embedder.as_dict()

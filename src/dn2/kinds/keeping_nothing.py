@@ -32,6 +32,9 @@ class KeepingNothing:
         """Keep nothing, as ever."""
         return self
 
+    def embed_kept(self, places: Positions) -> None:
+        """Return None: nothing is kept."""
+
     def parts(self) -> dict[str, Sequence[Part]]:
         """Return nothing: the reference set has the items."""
         return {}

@@ -111,6 +111,10 @@ class Kind(Protocol):
     def only(self, places: Positions) -> Self:
         """Keep only the reference items at some places."""
 
+    def embed_kept(self, places: Positions) -> tuple[Positions, Vectors] | None:
+        """Embed reference items again from what is kept of them: which of some places are kept whole, (m,), and their
+        vectors, (m, d).  None where what is kept does not tell."""
+
     def describe(self) -> dict[str, Any]:
         """Say what the kind is, for `Model.describe`."""
 

@@ -124,6 +124,10 @@ class Tables:
         """Keep only the values at some places."""
         return replace(self, values=self.values[places])
 
+    def embed_kept(self, places: Positions) -> tuple[Positions, Vectors]:
+        """Embed the values of rows."""
+        return places, self.embedder.embed(self.values[places])
+
     def describe(self) -> dict[str, Any]:
         """Say what is compared."""
         return {"kind": self.name, "embedder": self.embedder.as_dict(), "id_column": self.id_column}

@@ -25,7 +25,7 @@ from dn2.store.gathered import Gathered
 from dn2.store.packed import PackedBytes
 from dn2.store.rows import Row, Wording
 from dn2.store.shards import Kept
-from dn2.wording import new_words, shown
+from dn2.wording import LONGEST_SHOWN, new_words, shown
 
 logger = logging.getLogger("dn2")
 
@@ -113,6 +113,14 @@ class Texts:
     def only(self, places: Positions) -> Self:
         """Keep only the texts at some places."""
         return replace(self, texts=Gathered.of(self.texts).only(places))
+
+    def embed_kept(self, places: Positions) -> tuple[Positions, Vectors] | None:
+        """Embed messages that are short enough to be kept whole."""
+        texts = [bytes(self.texts[place]).decode() for place in places.tolist()]
+        whole = [place for place, text in enumerate(texts) if len(text) < LONGEST_SHOWN]
+        if not whole:
+            return None
+        return places[whole], self.embedder.embed([texts[place] for place in whole], remember=False).vectors
 
     def describe(self) -> dict[str, Any]:
         """Say how messages become vectors."""

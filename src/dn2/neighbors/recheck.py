@@ -42,7 +42,7 @@ def _numbers(stored: Stored) -> Stored:
 def check_draws(blocks: Sequence[Block], count: int | None = None) -> None:
     """Raise ValueError for draws that are not those of the rows; count : of how many of a block, all by default."""
     for block in blocks:
-        for place in _some(len(block.stored), count).tolist():
+        for place in some_of(len(block.stored), count).tolist():
             digest = hashlib.blake2b(np.ascontiguousarray(block.stored[place]).data, digest_size=8).digest()
             if int(block.all_draws[place]) != int.from_bytes(digest, "big"):
                 raise ValueError("draws that are not those of the rows")
@@ -50,7 +50,7 @@ def check_draws(blocks: Sequence[Block], count: int | None = None) -> None:
 
 def check_leave_one_out(reference: ReferenceSet, count: int) -> None:
     """Raise ValueError where calibrating items, so many of them, have other neighbours than were recorded."""
-    some = _some(len(reference.loo.members), count)
+    some = some_of(len(reference.loo.members), count)
     members, recorded = reference.loo.members[some], reference.loo.distances[some]
     found = _searched_again(reference, members).distances
     largest = max(float(found.max()), float(np.finfo(np.float32).tiny))
@@ -68,7 +68,7 @@ def _searched_again(reference: ReferenceSet, members: Positions) -> LeaveOneOut:
     return LeaveOneOut.of(reference.blocks, reference.index, members, k)
 
 
-def _some(n: int, count: int | None) -> Positions:
+def some_of(n: int, count: int | None) -> Positions:
     """Choose so many of n places, evenly, or all."""
     if count is None or count >= n:
         return np.arange(n)
