@@ -24,6 +24,8 @@ from dn2.errors import InputError, ReferenceTooSmall
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
+LONGEST_NAME = 1 << 20  # characters: of a cell of a header
+
 
 @dataclass(frozen=True)
 class TableEmbedder:
