@@ -20,11 +20,11 @@ ON_TORCH = {"embed/export.py", "embed/sentences.py", "embed/timm_backbone.py", "
 
 # What each part of the house may import, besides itself.
 ERRORS = frozenset({"errors"})
-EXTRAS = frozenset({"extras"})  # optional packages
+EXTRAS = frozenset({"extras", "processes"})  # optional packages, and what forks and pickles cannot carry
 FOUNDATION = frozenset({"neighbors", "embed", "store", "inputs"})
 BRIDGE = frozenset({"drawing", "embedding", "presets", "wording"})
 PAGES = frozenset({"report"})  # which the bench does without
-CORE = frozenset({"model", "fitting", "kinds", "saved", "scoring", "evidence"})
+CORE = frozenset({"model", "state", "fitting", "kinds", "saved", "scoring", "evidence"})
 USES = frozenset({"patches", "bench"})
 FRONT = frozenset({"server", "cli"})
 ALLOWED = (

@@ -75,6 +75,11 @@ SPECS = {
 }
 
 
+def read_network(spec: LiteSpec, *, posterior: bool) -> ov.Model:
+    """Read a checkpoint and `build` its network.  Raises BackboneError if it is missing or altered."""
+    return build(read_checkpoint(spec), spec, posterior=posterior)
+
+
 def read_checkpoint(spec: LiteSpec) -> Weights:
     """Read a checkpoint's arrays by name.  Raises BackboneError if it is missing or altered."""
     package = importlib.util.find_spec(spec.package)

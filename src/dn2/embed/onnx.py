@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -57,7 +58,7 @@ def read_backbone(name: str) -> Backbone:
         digest=hashlib.sha256(hashlib.sha256(data).digest() + hashlib.sha256(text).digest()).hexdigest(),
         preprocessing=recipe.preprocessing,
         normalize=recipe.normalize,
-        build=lambda: _build(path, recipe),
+        build=partial(_build, path, recipe),
     )
 
 

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from dn2.embed import lite
@@ -29,8 +30,8 @@ class Backbone:
     normalize : the feature normalisation that measures best with it (see `dn2.neighbors.normalize`).
     probabilities : how many of the last features are a classifier's probabilities, which networks joined agree on.
     runs_on : what computes it, see `dn2.embed.network.open_network`.
-    build : makes the network: for `openvino` its model, (1, height, width, 3) uint8 RGB to (1, d) float32; for `torch`
-        a `dn2.embed.timm_backbone.TimmNetwork`."""
+    build : makes the network, in any process, so it can be pickled: for `openvino` its model, (1, height, width, 3)
+        uint8 RGB to (1, d) float32; for `torch` a `dn2.embed.timm_backbone.TimmNetwork`."""
 
     name: str
     digest: str
@@ -97,6 +98,6 @@ def _lite(name: str, network: str, posterior: str | None, side: str | None) -> B
         digest=hashlib.sha256(recipe.encode()).hexdigest() if posterior else spec.sha256,
         preprocessing=Preprocessing(spec.size, spec.size),
         normalize="root-unit",
-        build=lambda: lite.build(lite.read_checkpoint(spec), spec, posterior=bool(posterior)),
+        build=partial(lite.read_network, spec, posterior=bool(posterior)),
         probabilities=lite.CLASSES if posterior else 0,
     )

@@ -17,6 +17,7 @@ import numpy as np
 
 from dn2.embed.characters import in_pieces
 from dn2.errors import BackboneError, MissingExtra
+from dn2.processes import one_thread_after_fork
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -163,9 +164,11 @@ def _find(name: str) -> Path:
 
 def _load(folder: Path) -> Any:
     """Load a model from its folder, without the libraries drawing progress of their own: it takes a second."""
+    import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
+    one_thread_after_fork(torch.set_num_threads)
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -76,7 +77,7 @@ def read_backbone(name: str) -> Backbone:
         digest=_digest(architecture.split(".")[0], network),
         preprocessing=preprocessing,
         normalize="root-unit" if _averages_a_relu(module, preprocessing) else "unit",
-        build=lambda: network,
+        build=partial(TimmNetwork, *network),
         runs_on="torch",
     )
 

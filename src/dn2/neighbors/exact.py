@@ -10,7 +10,8 @@ from typing import Any
 import faiss
 import numpy as np
 
-from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at, spread
+from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
+from dn2.neighbors.threads import spread
 
 Distances = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
