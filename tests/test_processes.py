@@ -25,17 +25,15 @@ import dn2
 from dn2.embed import images
 from dn2.processes import PerProcess
 from small_models import start_python, write_digits
+from used_models import KINDS, ROWS, fit_some
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*multi-threaded, use of fork:DeprecationWarning"
 )  # from Python 3.12 on
 
-LONGEST = 60  # seconds; a child that hangs would hang for ever
+Used = tuple[dn2.Model, Any, list[dn2.Row]]
 
-SERIES = np.sin(np.arange(600) / 9) + np.random.default_rng(0).normal(0, 0.1, 600)
-ROWS = np.random.default_rng(1).normal(size=(700, 24)).astype(np.float32)  # enough for faiss to share out among threads
-TABLE = {"amount": list(range(60)), "city": [f"city {number % 3}" for number in range(60)]}
-MESSAGES = np.array([f"pump {number} reports {number * 7} bar and all is well" for number in range(60)])
+LONGEST = 60  # seconds; a child that hangs would hang for ever
 
 
 def in_child(work: Callable[[], Any]) -> Any:
@@ -73,20 +71,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["image", "vector", "table", "text", "series"])
-def used(request: pytest.FixtureRequest, pictures: Path) -> tuple[dn2.Model, Any, list[dn2.Row]]:
+@pytest.fixture(scope="module", params=KINDS)
+def used(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Used:
     """A model of each kind that has scored, what it scored, and the rows."""
-    given: dict[str, tuple[Any, dict[str, Any]]] = {
-        "image": (str(pictures), {"backbone": "lite0@64"}),
-        "vector": (ROWS, {}),
-        "table": (TABLE, {}),
-        "text": (MESSAGES, {"kind": "text", "backbone": "characters"}),
-        "series": (SERIES, {"kind": "series", "window": 20}),
-    }
-    inputs, options = given[request.param]
-    if request.param == "table":
-        inputs = pytest.importorskip("pandas").DataFrame(inputs)
-    model = dn2.fit(inputs, **options)
+    model, inputs = fit_some(request.param, tmp_path_factory.mktemp("used"))
     return model, inputs, score(model, inputs)
 
 
@@ -97,15 +85,13 @@ def used_embedder(pictures: Path) -> tuple[dn2.ImageEmbedder, list[str], np.ndar
     return embedder, paths, embedder.transform(paths)
 
 
-def test_a_forked_child_scores_as_its_parent_does_to_the_bit(used: tuple[dn2.Model, Any, list[dn2.Row]]) -> None:
+def test_a_forked_child_scores_as_its_parent_does_to_the_bit(used: Used) -> None:
     model, inputs, rows = used
     assert in_child(lambda: score(model, inputs)) == rows
     assert in_child(lambda: in_child(lambda: score(model, inputs))) == rows
 
 
-def test_a_forked_child_fits_saves_loads_and_changes_as_its_parent_does(
-    used: tuple[dn2.Model, Any, list[dn2.Row]], tmp_path: Path
-) -> None:
+def test_a_forked_child_fits_saves_loads_and_changes_as_its_parent_does(used: Used, tmp_path: Path) -> None:
     model, inputs, rows = used
 
     def work() -> list[dn2.Row]:
@@ -130,7 +116,7 @@ def test_a_forked_child_fits_saves_loads_and_changes_as_its_parent_does(
     ids=["pickle", "deepcopy", "copy"],
 )
 def test_a_copied_model_scores_to_the_bit_and_changes_alone(
-    duplicate: Callable[[Any], Any], used: tuple[dn2.Model, Any, list[dn2.Row]], tmp_path: Path
+    duplicate: Callable[[Any], Any], used: Used, tmp_path: Path
 ) -> None:
     model, inputs, rows = used
     model.save(tmp_path / "m.dn2")
@@ -204,7 +190,7 @@ def _scored(model: dn2.Model, inputs: Any) -> list[dn2.Row]:  # at the top of th
     return score(model, inputs)
 
 
-def test_pools_of_processes_share_a_used_model(used: tuple[dn2.Model, Any, list[dn2.Row]]) -> None:
+def test_pools_of_processes_share_a_used_model(used: Used) -> None:
     model, inputs, rows = used
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(2, fork) as executor, fork.Pool(2) as pool:
@@ -213,7 +199,7 @@ def test_pools_of_processes_share_a_used_model(used: tuple[dn2.Model, Any, list[
     assert answers == [rows] * 4
 
 
-def test_workers_that_are_no_forks_share_a_used_model(used: tuple[dn2.Model, Any, list[dn2.Row]]) -> None:
+def test_workers_that_are_no_forks_share_a_used_model(used: Used) -> None:
     model, inputs, rows = used
     if model.kind.name == "image":  # which takes most along; each start takes a second or two
         assert (

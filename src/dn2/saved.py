@@ -19,12 +19,13 @@ from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import ReferenceItem
 from dn2.kinds.series import Series
-from dn2.model import Model, Origin
+from dn2.model import Model
 from dn2.neighbors.blocks import STORAGES, Block, Codes, Positions, first_positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.windows import Line
+from dn2.state import Origin, State
 from dn2.store import bundle
 from dn2.store.cache import Cache
 from dn2.store.shards import Kept, Shard, removed_rows, shards_of
@@ -35,8 +36,8 @@ READABLE_FROM = "0.1.0"
 MISFITS = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, UnreadableItem)
 
 
-def write(model: Model, folder: Path) -> None:
-    """Save a model; see `Model.save`."""
+def write(model: State, folder: Path) -> Origin:
+    """Save a model as it is; see `Model.save`."""
     blocks = model.detector.blocks_
     origin = model.origin if model.origin is not None and model.origin.folder == folder.resolve() else None
     known = origin.shards if origin is not None and (folder / bundle.MANIFEST).exists() else ()
@@ -61,11 +62,11 @@ def write(model: Model, folder: Path) -> None:
     digest, files = bundle.save(folder, manifest, parts, None if origin is None else origin.digest)
     rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
     saved = _shards(blocks, rows, {kind: files[kind] for kind in of_blocks}, codes or [None] * len(blocks))
-    model.origin = Origin(folder.resolve(), digest, saved)
+    return Origin(folder.resolve(), digest, saved)
 
 
 def _parts_of_blocks(
-    model: Model, shards: Sequence[Shard | None], codes: Sequence[Codes] | None
+    model: State, shards: Sequence[Shard | None], codes: Sequence[Codes] | None
 ) -> dict[str, Iterable[bundle.Part]]:
     """Give the files of each block by kind: those that it has already, others made only when they come to be written.
 
@@ -163,7 +164,6 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
         line and len(line.places) != len(items)
     ):
         raise ValueError("windows without their places, or places of other windows")
-    model = Model(kind, detector.from_saved(blocks, loo, learnt, line), items)
     of_blocks = [
         one for one in ("items", "reference", "codes", *kind.parts_of_items()) if one in files.manifest["parts"]
     ]
@@ -171,8 +171,8 @@ def _assemble(files: bundle.Bundle, cache: Cache | None) -> Model:
     if files.manifest["format"] > 1:  # the files of before lack something, and are written anew
         codes = [block.all_codes for block in blocks]
         shards = _shards(blocks, [None] * len(blocks), {one: files.existing(one) for one in of_blocks}, codes)
-    model.origin = Origin(files.folder.resolve(), files.manifest["digest"], shards)
-    return model
+    origin = Origin(files.folder.resolve(), files.manifest["digest"], shards)
+    return Model(kind, detector.from_saved(blocks, loo, learnt, line), items, origin=origin)
 
 
 def _parameters(manifest: Mapping[str, Any], learnt: Learnt | None) -> dict[str, Any]:
