@@ -51,6 +51,18 @@ class _Made(Generic[T]):
         self.things: list[T] = []
 
 
+class cached_property(Generic[T]):
+    """What `functools` has from Python 3.12 on: without a lock, which a forked child may find held by no thread."""
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __get__(self, one: Any, _: type) -> T:
+        value: T = one.__dict__.setdefault(self._compute.__name__, self._compute(one))
+        return value
+
+
 @cache
 def one_thread_after_fork(set_threads: Callable[[int], object]) -> None:
     """Let a library work on one thread in forked children, where its OpenMP waits for ever for the parent's threads.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from dn2.embed.network import AnyNetwork, Vector, open_network
 from dn2.embed.pipeline import Cache, Embedded, ImagePipeline
 from dn2.embed.registry import Backbone, get_backbone, split_name
 from dn2.errors import BackboneError, InputError, UnreadableItem
+from dn2.processes import cached_property
 
 
 class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

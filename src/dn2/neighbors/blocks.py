@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import compress
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from dn2.errors import InputError
 from dn2.neighbors.threads import spread
+from dn2.processes import cached_property
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Stored = np.ndarray[Any, np.dtype[Any]]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from dn2.processes import cached_property
 from dn2.store.packed import PackedBytes
 
 Positions = np.ndarray[Any, np.dtype[np.int64]]
