@@ -22,7 +22,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import dn2
-from dn2.embed import images
+from dn2.embed import images, registry
 from dn2.processes import PerProcess
 from small_models import start_python, write_digits
 from used_models import KINDS, ROWS, fit_some
@@ -284,6 +284,30 @@ def test_locks_that_other_threads_hold_at_a_fork_do_not_stop_the_child(pictures:
     finally:
         done.set()
         thread.join()
+
+
+def test_a_child_forked_while_a_network_is_made_makes_its_own(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = sorted(map(str, pictures.iterdir()))
+    begun, done = threading.Event(), threading.Event()
+    build = registry.lite.read_network
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        if threading.current_thread() is thread:
+            begun.set()
+            done.wait(LONGEST)
+        return build(*arguments, **options)
+
+    monkeypatch.setattr(registry.lite, "read_network", slow)
+    embedder = dn2.ImageEmbedder("lite0@64")
+    thread = threading.Thread(target=lambda: embedder.networks)
+    thread.start()
+    begun.wait(LONGEST)
+    try:
+        of_child = in_child(lambda: (embedder.transform(paths), dn2.ImageEmbedder("lite0@64").transform(paths)))
+    finally:
+        done.set()
+        thread.join()
+    assert all(np.array_equal(one, embedder.transform(paths)) for one in of_child)
 
 
 def test_children_forked_while_threads_score_work_too(pictures: Path) -> None:

@@ -137,8 +137,12 @@ class Block:
 
 def to_blocks(rows: Vectors, storage: str = "float32") -> list[Block]:
     """Store rows, (n, d), in blocks."""
-    parts = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
-    return [Block(encode(part, storage)) for part in parts]
+    return [Block(encode(part, storage)) for part in in_parts(rows)]
+
+
+def in_parts(rows: Stored) -> Iterator[Stored]:
+    """Cut rows, (n, d), where blocks of them end."""
+    return (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
 
 
 def appended(blocks: Sequence[Block], new: Sequence[Block]) -> list[Block]:

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import BLOCK_ROWS, Block, Positions, Vectors, to_blocks
+from dn2.neighbors.blocks import Block, Positions, Vectors, in_parts, to_blocks
 from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_positions, check_values
 from dn2.neighbors.choice import choose_storage
 from dn2.neighbors.clean import Share
@@ -125,8 +125,7 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._check_size(len(rows))
         places = self._places(places, len(rows))
         storage = choose_storage(self.get_params(), *rows.shape)
-        parts = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
-        blocks = [block for part in parts for block in to_blocks(self._normalized(part), storage)]
+        blocks = [block for part in in_parts(rows) for block in to_blocks(self._normalized(part), storage)]
         return self._adopt(ReferenceSet.of(self.get_params(), blocks, places, measure, progress))
 
     def from_saved(
