@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -82,8 +83,9 @@ class _File:
         self._lock = threading.Lock()
         self._given_up = False
         self._touched: set[bytes] = set()
-        self._try(self._connected)
         _files[id(self)] = self
+        with self._lock:
+            self._try(self._connected)
 
     def _try(self, work: Callable[[], T]) -> T | None:
         try:
@@ -100,7 +102,7 @@ class _File:
     def _connected(self) -> sqlite3.Connection | None:
         """Return the connection, opened anew after a fork; None where it was given up."""
         if self.connection is None and not self._given_up:
-            if any(file.path == self.path for file in _left_open_by_a_parent()):
+            if any(file.path.resolve() == self.path.resolve() for file in _left_open_by_a_parent()):
                 raise OSError("another thread was using it when this process was forked")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(
@@ -212,7 +214,8 @@ if hasattr(os, "register_at_fork"):
 
 def _close(connection: sqlite3.Connection, process: int) -> None:
     if process == os.getpid():
-        connection.close()
+        with contextlib.suppress(sqlite3.Error):  # as on a full disk: what was put is kept as it is
+            connection.close()
 
 
 def _sealed(key: bytes, value: bytes) -> bytes:
