@@ -1,6 +1,7 @@
 """What tests share: how hypothesis runs, and a small reference set."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # The same examples in every run, and no deadline: a slow machine is no failure.
 settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("dn2")
+
+
+@pytest.fixture(autouse=True)
+def interrupts():
+    """Let Ctrl-C end the tests as it did before one ran the command line in this process."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture(scope="session")

@@ -101,6 +101,7 @@ def test_every_command_of_a_page_runs(
         assert not ended.value.code, f"{command}: {capsys.readouterr().err}"
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # which works here, whatever Python 3.12 says
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
 def test_the_python_of_a_page_runs(page: Path, parts: None) -> None:
     for block in blocks(page, "python"):

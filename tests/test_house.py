@@ -20,11 +20,11 @@ ON_TORCH = {"embed/export.py", "embed/sentences.py", "embed/timm_backbone.py", "
 
 # What each part of the house may import, besides itself.
 ERRORS = frozenset({"errors"})
-EXTRAS = frozenset({"extras", "printing"})  # optional packages, what a terminal may be sent
+EXTRAS = frozenset({"extras", "printing", "processes"})  # libraries, terminals and processes, and what they cannot take
 FOUNDATION = frozenset({"neighbors", "embed", "store", "inputs"})
 BRIDGE = frozenset({"drawing", "embedding", "presets", "wording"})
 PAGES = frozenset({"report"})  # which the bench does without
-CORE = frozenset({"model", "fitting", "kinds", "loading", "saved", "scoring", "evidence"})
+CORE = frozenset({"model", "state", "fitting", "kinds", "loading", "saved", "scoring", "evidence"})
 USES = frozenset({"patches", "bench"})
 FRONT = frozenset({"server", "cli"})
 ALLOWED = (

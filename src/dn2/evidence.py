@@ -21,6 +21,8 @@ from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.kinds.series import Series
 from dn2.neighbors.blocks import Positions, Vectors, rows_at
 from dn2.neighbors.choice import parse_index
+from dn2.neighbors.conformal import Calibration
+from dn2.neighbors.detector import KNNDetector
 from dn2.report.results_page import Map, Surroundings, write_results_page
 from dn2.report.words import describe_model
 from dn2.store.reading import read_rows
@@ -29,6 +31,7 @@ from dn2.store.rows import Row
 
 if TYPE_CHECKING:
     from dn2.model import Model
+    from dn2.state import State
 
 MOST_ON_MAP = 2_500  # of either kind
 SAME_SHARE = 0.05  # of its score, or of the threshold, that the score of the same file may differ by
@@ -44,22 +47,24 @@ def read_scored(
     root : the folder that the items' names start from, where their files are looked up.
     false_alarm_rate : decide at this rate; by default the file's decisions stand.
     Raises InputError for a file that is none, or whose p-values are not this model's."""
-    rate = None if false_alarm_rate is None else model.calibration.rate(false_alarm_rate)
+    now = model.state
+    rate = None if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
     rows = read_rows(path)
-    _check_rows(model, path, rows)
-    evidence = ScoredItems(model, model.kind.files_again(root, rows), places_on_map(len(rows)), root)
-    evidence.embed(rows, progress)
-    results = Results(rows, None, model.calibration.sample_size, evidence)
+    _check_rows(now.calibration, path, rows)
+    items = now.kind.files_again(root, rows)
+    evidence = ScoredItems(model, now.calibration, items, places_on_map(len(rows)), root)
+    evidence.embed(now, rows, progress)
+    results = Results(rows, None, now.calibration.sample_size, evidence)
     if rate is not None:
         return results.at(rate)
-    decided = results.at(model.false_alarm_rate)
+    decided = results.at(now.false_alarm_rate)
     return decided if decided.rows == rows else results
 
 
-def _check_rows(model: Model, path: Path, rows: Sequence[Row]) -> None:
+def _check_rows(calibration: Calibration, path: Path, rows: Sequence[Row]) -> None:
     """Refuse p-values that are not the model's, and decisions that p-values did not make."""
     scored = [row for row in rows if row.error is None]
-    p_values = model.calibration.p_value(np.array([row.anomaly_score for row in scored], float))
+    p_values = calibration.p_value(np.array([row.anomaly_score for row in scored], float))
     for row, p_value in zip(scored, p_values, strict=True):
         if row.p_value != p_value:
             raise InputError(
@@ -76,6 +81,7 @@ def _check_rows(model: Model, path: Path, rows: Sequence[Row]) -> None:
 class ScoredItems:
     """The items that a model scored: where their pictures are, and the embeddings of those that a map shows.
 
+    calibration : the model's when it scored them.
     items : in the order of the rows, None for one that was not found again below `root`; None where items have no
         pictures.
     on_map : places of the items to show on the map.
@@ -84,13 +90,14 @@ class ScoredItems:
     def __init__(
         self,
         model: Model,
+        calibration: Calibration,
         items: Sequence[Item | None] | None,
         on_map: Positions,
         root: Path | None = None,
         guarantee: Sequence[str] = (),
     ) -> None:
         self._model = model
-        self._calibration = model.calibration
+        self._calibration = calibration
         self._root = root
         self._guarantee = guarantee
         self._items = None if items is None else list(items)
@@ -101,53 +108,47 @@ class ScoredItems:
         """Keep the embeddings that the map shows, of items at some places."""
         for place, vector in zip(places.tolist(), vectors, strict=True):
             if place in self._on_map:
-                self._vectors[place] = vector
+                self._vectors[place] = vector.copy()  # for a row of its batch would keep all of it
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # as a model is shared by its results
 
-    def embed(self, rows: Sequence[Row], progress: Progress | None) -> None:
+    def embed(self, now: State, rows: Sequence[Row], progress: Progress | None) -> None:
         """Embed the items for the map: the cache has most of them.  What scores otherwise is another file by now."""
-        if self._items is None or not isinstance(self._model.kind, Images):
+        if self._items is None or not isinstance(now.kind, Images):
             return
         known = [(place, item) for place in sorted(self._on_map) if (item := self._items[place]) is not None]
-        embedded = embed(self._model.embedder, [item for _, item in known], pooling=self._model.kind.pooling)
+        embedded = embed(now.kind.embedder, [item for _, item in known], pooling=now.kind.pooling)
         for done, ((place, _), one) in enumerate(zip(known, embedded, strict=True), 1):
-            if one.vector is not None and self._scores_alike(one.vector, rows[place].anomaly_score or 0):
+            if one.vector is not None and _scores_alike(now.detector, one.vector, rows[place].anomaly_score or 0):
                 self._vectors[place] = one.vector
             else:
                 self._items[place] = None
             if progress is not None:
                 progress(done, len(known))
 
-    def _scores_alike(self, vector: Vector, score: float) -> bool:
-        """Tell whether an item scores as it did, but for what another processor rounds otherwise."""
-        detector = self._model.detector
-        difference = abs(float(detector.anomaly_score(vector[None])[0]) - score)
-        return difference <= SAME_SHARE * max(score, -detector.offset_)
-
     def write_html(self, results: Results, path: Path, progress: Progress | None = None) -> None:
         """Write the page of results: see `Results.to_html`."""
-        model = self._model
-        if model.calibration is not self._calibration:
+        now = self._model.state
+        if now.calibration is not self._calibration:
             raise InputError("the model has changed since it scored these items; score them again")
-        pictures = _Pictures(model.kind, model.items, self._items or (), progress)
-        described = describe_model(model.describe())
+        pictures = _Pictures(now.kind, now.items, self._items or (), progress)
+        described = describe_model(now.describe())
         if self._guarantee:  # the rate and the calibration are those of a model that scored nothing
             described = [one for one in described if one[0] not in ("calibration", "false-alarm rate")]
-        near = "windows" if isinstance(model.kind, Series) else model.kind.many
+        near = "windows" if isinstance(now.kind, Series) else now.kind.many
         around = Surroundings(
-            reference_scores=model.calibration.scores,
+            reference_scores=now.calibration.scores,
             model=[("dn2", __version__), *described],
-            guarantee=self._guarantee or model.calibration.assumptions(),
+            guarantee=self._guarantee or now.calibration.assumptions(),
             pictures=None if self._items is None else pictures.of_items,
             reference_pictures=None if self._items is None else pictures.of_reference,
-            map=self._map(results),
-            one=model.kind.one,
-            many=model.kind.many,
+            map=self._map(now, results),
+            one=now.kind.one,
+            many=now.kind.many,
             neighbors=(
                 "Nearest centroids, each shown by the item nearest to it (distance of the centroid)"
-                if parse_index(model.detector.index).name == "kmeans"
+                if parse_index(now.detector.index).name == "kmeans"
                 else f"Nearest{'' if self._guarantee else ' normal'} {near} (distance)"
             ),
             notes=self._gone(results),
@@ -162,14 +163,14 @@ class ScoredItems:
         words = f"Not found below {self._root}, or another file by now: {gone:,} of {len(results):,} items."
         return [words] if gone else []
 
-    def _map(self, results: Results) -> Map | None:
+    def _map(self, now: State, results: Results) -> Map | None:
         from sklearn.decomposition import PCA
 
         places = [place for place in sorted(self._vectors) if results.rows[place].error is None]
-        detector = self._model.detector
+        detector = now.detector
         if not places:
             return None
-        kept = np.setdiff1d(np.arange(len(self._model.items)), detector.aside_)
+        kept = np.setdiff1d(np.arange(len(now.items)), detector.aside_)
         reference = rows_at(detector.blocks_, kept[places_on_map(len(kept))])
         if detector.learnt_ is not None:
             reference = detector.learnt_.compared(reference)
@@ -239,6 +240,12 @@ def _picture(item: Item) -> bytes | None:
     read = (read_small(member.path) for member in item.members)
     sheet = list(islice((picture for picture in read if picture is not None), SHEET_CELLS))
     return to_contact_sheet(sheet) if sheet else None
+
+
+def _scores_alike(detector: KNNDetector, vector: Vector, score: float) -> bool:
+    """Tell whether an item scores as it did, but for what another processor rounds otherwise."""
+    difference = abs(float(detector.anomaly_score(vector[None])[0]) - score)
+    return difference <= SAME_SHARE * max(score, -detector.offset_)
 
 
 def places_on_map(count: int) -> Positions:

@@ -281,6 +281,4 @@ def _fit(
         whiten = chosen.whitens_among(len(reference.items), parameters["false_alarm_rate"])
         detector.set_params(whiten=whiten)
     detector.fit(reference.vectors, places=reference.places, measure=measure, progress=progress)
-    model = Model(reference.kind, detector, reference.items)
-    model.unreadable = reference.unreadable
-    return model
+    return Model(reference.kind, detector, reference.items, unreadable=reference.unreadable)

@@ -19,7 +19,7 @@ from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.kinds.series import Series
-from dn2.model import Model, Origin
+from dn2.model import Model
 from dn2.neighbors.blocks import STORAGES, Block, as_stored, rows_at
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
@@ -27,6 +27,7 @@ from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.recheck import check_draws, check_leave_one_out, check_rows, some_of
 from dn2.neighbors.windows import Line
 from dn2.saved import shards_in_files
+from dn2.state import Origin
 from dn2.store import bundle
 from dn2.store.cache import Cache
 from dn2.store.shards import Kept
@@ -101,7 +102,7 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
         line and len(line.places) != len(items)
     ):
         raise ValueError("windows without their places, or places of other windows")
-    model = Model(kind, detector.from_saved(blocks, loo, learnt, line), items)
+    detector = detector.from_saved(blocks, loo, learnt, line)
     if in_memory:
         count = len(loo.members) if thorough else SEARCHED_AGAIN
         _check_kept(kind, blocks, len(items))
@@ -110,8 +111,8 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     of_blocks = [one for one in ("items", "reference", "codes", *kind.parts_of_items()) if one in manifest["parts"]]
     files_of = {one: files.existing(one) for one in of_blocks}
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
-    model.origin = Origin(files.folder.resolve(), manifest["digest"], shards)
-    _check_description(manifest, model, kind)
+    model = Model(kind, detector, items, origin=Origin(files.folder.resolve(), manifest["digest"], shards))
+    _check_description(manifest, model)
     return model
 
 
@@ -210,7 +211,7 @@ def _check_kept(kind: Kind, blocks: Sequence[Block], n: int) -> None:
         raise ValueError(f"{kind.many} that are not those that were embedded")
 
 
-def _check_description(manifest: Mapping[str, Any], model: Model, kind: Kind) -> None:
+def _check_description(manifest: Mapping[str, Any], model: Model) -> None:
     """Refuse a `model.json` that says of the model what its files do not; words may be those of another release."""
     about = json.loads(json.dumps(model.describe(), default=lambda number: number.item()))
     for key in ("calibration", "contamination", "search"):

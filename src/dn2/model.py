@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from copy import copy
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -19,11 +21,12 @@ from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.metrics import Evaluation, evaluate
+from dn2.processes import PerProcess
 from dn2.scoring import discover, score_items
+from dn2.state import Origin, State
 from dn2.store.cache import Cache
 from dn2.store.results import Results
 from dn2.store.rows import Row
-from dn2.store.shards import Shard, removed_rows, shards_of
 
 
 class KnownScores(NamedTuple):
@@ -39,29 +42,53 @@ class KnownScores(NamedTuple):
         return evaluate(self.scores, self.p_values, self.is_anomalous, rate)
 
 
-@dataclass(frozen=True)
-class Origin:
-    """The saved model that one in memory came from, by folder and digest, and its files by block."""
-
-    folder: Path
-    digest: str
-    shards: Sequence[Shard] = field(default=(), repr=False, compare=False)
-
-
 class Model:
     """What normal looks like; made by `dn2.fit` or `dn2.load`.
 
     kind : how items become vectors and evidence; detector : what scores them; items : the reference set, in the
         detector's order.
     unreadable : rows with the error of each item that the last fit or add could not read.
-    origin : the saved model that this one was loaded from or saved as."""
+    origin : the saved model that this one was loaded from or saved as.
 
-    def __init__(self, kind: Kind, detector: KNNDetector, items: Sequence[ReferenceItem]) -> None:
-        self.kind = kind
-        self.detector = detector
-        self.items = list(items)
-        self.unreadable: list[Row] = []
-        self.origin: Origin | None = None
+    All of these are of one `state`, which changes replace as a whole: threads that score meanwhile see the model as it
+    was before or as it is after.  Changes, of which saving is one, wait for each other."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detector: KNNDetector,
+        items: Sequence[ReferenceItem],
+        *,
+        unreadable: Sequence[Row] = (),
+        origin: Origin | None = None,
+    ) -> None:
+        self.state = State(kind, detector, list(items), list(unreadable), origin)
+        self._changing = PerProcess(threading.RLock)
+
+    @property
+    def kind(self) -> Kind:
+        """How items become vectors and evidence."""
+        return self.state.kind
+
+    @property
+    def detector(self) -> KNNDetector:
+        """What scores items."""
+        return self.state.detector
+
+    @property
+    def items(self) -> list[ReferenceItem]:
+        """The reference set, in the detector's order."""
+        return self.state.items
+
+    @property
+    def unreadable(self) -> list[Row]:
+        """Rows with the error of each item that the last fit or add could not read."""
+        return self.state.unreadable
+
+    @property
+    def origin(self) -> Origin | None:
+        """The saved model that this one was loaded from or saved as."""
+        return self.state.origin
 
     @property
     def embedder(self) -> Any:
@@ -71,12 +98,17 @@ class Model:
     @property
     def calibration(self) -> Calibration:
         """What the p-values rest on."""
-        return self.detector.calibration_
+        return self.state.calibration
 
     @property
     def false_alarm_rate(self) -> float:
         """The rate at which `score` decides by default."""
-        return float(self.detector.false_alarm_rate_)
+        return self.state.false_alarm_rate
+
+    @property
+    def set_aside(self) -> list[str]:
+        """The names of the items that the cleaning of a contaminated reference set leaves out."""
+        return self.state.set_aside
 
     def score(
         self,
@@ -97,24 +129,36 @@ class Model:
         An item that cannot be read gets a row with its error.
         Raises InputError if nothing is found or both rates are given, ReferenceTooSmall for a rate that the reference
         set cannot support."""
+        return self._score(self.state, inputs, false_alarm_rate, fdr, memory_limit, progress)
+
+    def _score(
+        self,
+        now: State,
+        inputs: Any,
+        false_alarm_rate: float | None = None,
+        fdr: float | None = None,
+        memory_limit: str | int | None = None,
+        progress: Progress | None = None,
+    ) -> Results:
         if fdr is not None:
-            if isinstance(self.kind, Series):
+            if isinstance(now.kind, Series):
                 raise InputError("p-values of series have no false-discovery rate; give a false-alarm rate")
             if false_alarm_rate is not None:
                 raise InputError(
                     "a false-alarm rate and a false-discovery rate are two ways to decide; give one of them"
                 )
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
-        rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
-        found = self.kind.find(inputs, progress)
-        sizes = len(self.items), self.kind.dimension, len(found.names)
-        check_scoring(self.detector.get_params(), memory_limit, *sizes)
-        results = score_items(self, found, progress)
+        rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
+        found = now.kind.find(inputs, progress)
+        sizes = len(now.items), now.kind.dimension, len(found.names)
+        check_scoring(now.detector.get_params(), memory_limit, *sizes)
+        results = score_items(self, now, found, progress)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
     def score_known(self, normal: Any, anomalous: Any, *, progress: Progress | None = None) -> KnownScores:
         """Score items known to be normal and anomalous.  Raises InputError if nothing is found."""
-        results = [self.score(inputs, progress=progress) for inputs in (normal, anomalous)]
+        now = self.state
+        results = [self._score(now, inputs, progress=progress) for inputs in (normal, anomalous)]
         rows = [[row for row in one if row.error is None] for one in results]
         figures = np.array([(row.anomaly_score, row.p_value) for of_one in rows for row in of_one], float)
         scores, p_values = figures.reshape(-1, 2).T
@@ -135,17 +179,19 @@ class Model:
         """Add items to the reference set.
 
         Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
-        found = self.kind.find(inputs, progress)
-        new_names = set(found.names)
-        known = new_names.intersection(item.name for item in self.items)
-        if taken := [name for name in found.names if name in known]:
-            raise InputError(
-                f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
-                "remove it first or give the new one another name"
-            )
-        new = self.kind.reference(found, progress)
-        self.detector.add(new.vectors, places=new.places)  # the last that may fail, and it changes nothing then
-        self.kind, self.items, self.unreadable = new.kind, self.items + new.items, new.unreadable
+        with self._changing.get():
+            now = self.state
+            found = now.kind.find(inputs, progress)
+            new_names = set(found.names)
+            known = new_names.intersection(item.name for item in now.items)
+            if taken := [name for name in found.names if name in known]:
+                raise InputError(
+                    f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
+                    "remove it first or give the new one another name"
+                )
+            new = now.kind.reference(found, progress)
+            detector = copy(now.detector).add(new.vectors, places=new.places)
+            self.state = State(new.kind, detector, now.items + new.items, new.unreadable, now.origin)
         return self
 
     def remove(self, names: str | Iterable[str]) -> Self:
@@ -153,55 +199,38 @@ class Model:
 
         Raises InputError, and changes nothing, for a name that the model does not have; ReferenceTooSmall if too few
         items would remain."""
-        unwanted = self._known(names)
-        stay = [item.name not in unwanted for item in self.items]
-        kept = self.kind.only(np.flatnonzero(stay))
-        self.detector.remove(np.flatnonzero(np.logical_not(stay)))
-        self.kind, self.items = kept, list(compress(self.items, stay))
+        with self._changing.get():
+            now = self.state
+            unwanted = _known(now, names)
+            stay = [item.name not in unwanted for item in now.items]
+            detector = copy(now.detector).remove(np.flatnonzero(np.logical_not(stay)))
+            kept = now.kind.only(np.flatnonzero(stay))
+            self.state = replace(now, kind=kept, detector=detector, items=list(compress(now.items, stay)))
         return self
-
-    @property
-    def set_aside(self) -> list[str]:
-        """The names of the items that the cleaning of a contaminated reference set leaves out."""
-        return [self.items[position].name for position in self.detector.aside_]
 
     def readmit(self, names: str | Iterable[str]) -> Self:
         """Take items that were set aside back into the reference set, by name.
 
         Raises InputError, and changes nothing, for an item that is not set aside."""
-        wanted = self._known(names)
-        if strangers := wanted - set(self.set_aside):
-            raise InputError(f"{min(strangers)!r} is not set aside; `dn2 inspect MODEL --aside` lists what is")
-        self.detector.readmit([place for place, item in enumerate(self.items) if item.name in wanted])
+        with self._changing.get():
+            now = self.state
+            wanted = _known(now, names)
+            if strangers := wanted - set(now.set_aside):
+                raise InputError(f"{min(strangers)!r} is not set aside; `dn2 inspect MODEL --aside` lists what is")
+            places = [place for place, item in enumerate(now.items) if item.name in wanted]
+            self.state = replace(now, detector=copy(now.detector).readmit(places))
         return self
-
-    def _known(self, names: str | Iterable[str]) -> set[str]:
-        """Check names of reference items."""
-        asked = {names} if isinstance(names, str) else set(names)
-        if unknown := asked.difference(item.name for item in self.items):
-            raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
-        return asked
 
     def near_duplicates(self) -> list[tuple[str, str]]:
         """List pairs (item, its near copy) in the reference set."""
-        return [(self.items[one].name, self.items[other].name) for one, other in self.detector.near_duplicates()]
+        return self.state.near_duplicates()
 
     def describe(self) -> dict[str, Any]:
         """Say what the model is: embedder, detector, calibration; the values are those of `model.json`.
 
         `removed_in_files` counts the items taken away whose rows are still in the model's files: where much would have
         to be rewritten, a file keeps them until a quarter of its rows is gone."""
-        share = self.detector.contamination_
-        known = () if self.origin is None else self.origin.shards
-        removed = removed_rows(self.detector.blocks_, shards_of(self.detector.blocks_, known))
-        return {
-            **self.kind.describe(),
-            "detector": self.detector.get_params(),
-            "search": self.detector.search_,
-            "calibration": self.calibration.as_dict(self.false_alarm_rate),
-            "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside_)},
-            "removed_in_files": len(removed),
-        }
+        return self.state.describe()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the model as a folder; a model that is there already is replaced in one step.
@@ -209,7 +238,16 @@ class Model:
         Raises InputError for a folder that is no model, ModelError if it was changed since it was loaded."""
         from dn2.saved import write
 
-        write(self, Path(path))
+        with self._changing.get():
+            self.state = replace(self.state, origin=write(self.state, Path(path)))
+
+
+def _known(now: State, names: str | Iterable[str]) -> set[str]:
+    """Check names of reference items."""
+    asked = {names} if isinstance(names, str) else set(names)
+    if unknown := asked.difference(item.name for item in now.items):
+        raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
+    return asked
 
 
 def load(path: str | os.PathLike[str], *, cache: Cache | None = None, backbone: str | None = None) -> Model:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from dn2 import __version__
-from dn2.model import Model, Origin
 from dn2.neighbors.blocks import Block, Codes, Positions, first_positions
+from dn2.state import Origin, State
 from dn2.store import bundle
 from dn2.store.manifest import FORMAT, MANIFEST
 from dn2.store.shards import Shard, removed_rows, shards_of
@@ -19,8 +19,8 @@ from dn2.store.shards import Shard, removed_rows, shards_of
 READABLE_FROM = "0.1.0"
 
 
-def write(model: Model, folder: Path) -> None:
-    """Save a model; see `Model.save`."""
+def write(model: State, folder: Path) -> Origin:
+    """Save a model as it is; see `Model.save`."""
     blocks = model.detector.blocks_
     origin = model.origin if model.origin is not None and model.origin.folder == folder.resolve() else None
     known = origin.shards if origin is not None and (folder / MANIFEST).exists() else ()
@@ -29,8 +29,8 @@ def write(model: Model, folder: Path) -> None:
     codes = _codes(blocks, shards)
     of_blocks = _parts_of_blocks(model, shards, codes)
     parts = {**of_blocks, "reference-scores": [asdict(model.detector.leave_one_out_)], **model.kind.parts()}
-    if model.detector.line_ is not None:
-        parts["places"] = [model.detector.line_.as_arrays()]
+    if (line := model.detector.reference_.line) is not None:
+        parts["places"] = [line.as_arrays()]
     if model.detector.learnt_ is not None:
         parts["learnt"] = [asdict(model.detector.learnt_)]
     if len(removed):
@@ -45,11 +45,11 @@ def write(model: Model, folder: Path) -> None:
     digest, files = bundle.save(folder, manifest, parts, None if origin is None else origin.digest)
     rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
     saved = shards_in_files(blocks, rows, {kind: files[kind] for kind in of_blocks}, codes or [None] * len(blocks))
-    model.origin = Origin(folder.resolve(), digest, saved)
+    return Origin(folder.resolve(), digest, saved)
 
 
 def _parts_of_blocks(
-    model: Model, shards: Sequence[Shard | None], codes: Sequence[Codes] | None
+    model: State, shards: Sequence[Shard | None], codes: Sequence[Codes] | None
 ) -> dict[str, Iterable[bundle.Part]]:
     """Give the files of each block by kind: those that it has already, others made only when they come to be written.
 

@@ -21,6 +21,7 @@ from dn2.store.rows import Neighbor, Row
 
 if TYPE_CHECKING:
     from dn2.model import Model
+    from dn2.state import State
 
 AMONG_THEMSELVES = [
     "The series are compared with themselves, each window with those that do not overlap it.",
@@ -29,44 +30,45 @@ AMONG_THEMSELVES = [
 ]
 
 
-def score_items(model: Model, found: Found, progress: Progress | None) -> Results:
-    """Score items, and decide nothing yet."""
-    if isinstance(model.kind, Series) and isinstance(found, Windows):
-        near = search_windows(model.kind, model.detector, found, progress)
-        return _intervals(model, model.kind, found, near, model.calibration.p_value, model.calibration.sample_size)
-    evidence = ScoredItems(model, model.kind.files(found), places_on_map(len(found.names)))
+def score_items(model: Model, now: State, found: Found, progress: Progress | None) -> Results:
+    """Score items by what a model is now, and decide nothing yet."""
+    if isinstance(now.kind, Series) and isinstance(found, Windows):
+        near = search_windows(now.kind, now.detector, found, progress)
+        return _intervals(model, now, found, near, now.calibration.p_value, now.calibration.sample_size)
+    evidence = ScoredItems(model, now.calibration, now.kind.files(found), places_on_map(len(found.names)))
     rows: list[Row] = []
-    for batch in model.kind.embed(found, progress):
+    for batch in now.kind.embed(found, progress):
         evidence.keep(len(rows) + batch.places, batch.vectors)
-        rows += _rows(model, batch)
-    return Results(rows, None, model.calibration.sample_size, evidence)
+        rows += _rows(now, batch)
+    return Results(rows, None, now.calibration.sample_size, evidence)
 
 
 def score_reference(model: Model, found: Found) -> Results:
     """Score the series that a model was fitted on, each interval among all of them, and decide nothing yet."""
-    assert isinstance(model.kind, Series)
+    now = model.state
     assert isinstance(found, Windows)
-    known = model.calibration.scores  # those of the intervals themselves
+    known = now.calibration.scores  # those of the intervals themselves
 
     def p_value(scores: Scores) -> Scores:
         return (len(known) - np.searchsorted(known, scores, side="left")) / len(known)
 
-    loo = model.detector.leave_one_out_
+    loo = now.detector.leave_one_out_
     near = loo.distances, loo.neighbors
-    return _intervals(model, model.kind, found, near, p_value, len(known) - 1, AMONG_THEMSELVES)
+    return _intervals(model, now, found, near, p_value, len(known) - 1, AMONG_THEMSELVES)
 
 
 def _intervals(
     model: Model,
-    kind: Series,
+    now: State,
     found: Windows,
     near: tuple[Distances, Positions],
     p_value: Callable[[Scores], Scores],
     sample_size: int,
     guarantee: Sequence[str] = (),
 ) -> Results:
-    scored = to_intervals(kind, model.detector, model.items, found, near, p_value)
-    evidence = ScoredItems(model, None, places_on_map(len(scored.vectors)), guarantee=guarantee)
+    assert isinstance(now.kind, Series)
+    scored = to_intervals(now.kind, now.detector, now.items, found, near, p_value)
+    evidence = ScoredItems(model, now.calibration, None, places_on_map(len(scored.vectors)), guarantee=guarantee)
     evidence.keep(np.arange(len(scored.vectors)), scored.vectors)
     return Results(scored.rows, None, sample_size, evidence, points=scored.points)
 
@@ -79,20 +81,20 @@ def discover(results: Results, level: float) -> Results:
     return replace(results, rows=rows, false_discovery_rate=level)
 
 
-def _rows(model: Model, batch: Batch) -> Iterator[Row]:
+def _rows(now: State, batch: Batch) -> Iterator[Row]:
     if len(batch.vectors):
-        distances, positions = model.detector.search(batch.vectors)
+        distances, positions = now.detector.search(batch.vectors)
     else:
-        k = int(model.detector.n_neighbors)
+        k = int(now.detector.n_neighbors)
         distances, positions = np.empty((0, k), np.float32), np.empty((0, k), np.int64)
     scores = mean_squared_distance(distances)
     lengths = np.sqrt(distances.astype(np.float64))
-    found = zip(scores, model.calibration.p_value(scores), lengths, positions, strict=True)
-    explained = model.kind.explain(model.detector, batch, distances, positions)
+    found = zip(scores, now.calibration.p_value(scores), lengths, positions, strict=True)
+    explained = now.kind.explain(now.detector, batch, distances, positions)
     for place, (name, more) in enumerate(zip(batch.names, explained, strict=True)):
         if place in batch.errors:
             yield Row(name, error=batch.errors[place], **more)
             continue
         score, p_value, apart, near = next(found)
-        neighbors = tuple(Neighbor(model.items[one].name, float(far)) for far, one in zip(apart, near, strict=True))
+        neighbors = tuple(Neighbor(now.items[one].name, float(far)) for far, one in zip(apart, near, strict=True))
         yield Row(name, float(score), float(p_value), None, neighbors, **more)

@@ -129,11 +129,68 @@ def test_an_interrupt_ends_a_run_with_status_130_and_no_traceback(
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "")
     assert not (tmp_path / "r.csv").exists()
-    # and before the command has loaded anything
-    process = start("inspect", saved)
-    time.sleep(0.5)
+
+
+# Runs `dn2`, which interrupts itself as it imports a module, or as it ends.
+INTERRUPTING = """
+import atexit, os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+moment = sys.argv.pop(1)
+def interrupt(): os.kill(os.getpid(), signal.SIGINT)
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == moment:
+            sys.meta_path.remove(self)
+            interrupt()
+sys.meta_path.insert(0, Finder())
+if moment == "callback":  # which drops what is raised
+    from dn2.store import bundle
+    read = bundle.read
+    class Dies:
+        def __del__(self): interrupt()
+    bundle.read = lambda *arguments: Dies() and read(*arguments)
+from dn2.cli.main import main
+if moment == "end":
+    atexit.register(interrupt)
+main()
+"""
+
+
+@pytest.mark.parametrize("moment", ["logging", "typer", "numpy", "callback", "end"])
+def test_an_interrupt_at_whatever_moment_ends_a_run_without_a_traceback(moment: str, saved: Path) -> None:
+    process = start_python(INTERRUPTING, moment, "inspect", saved, "--items")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0 if moment == "end" else 130, "")
+    assert out.count("\n") == (40 if moment == "end" else 0)
+
+
+def test_an_interrupt_that_is_to_be_ignored_is_ignored(saved: Path) -> None:
+    ignoring = INTERRUPTING.replace("signal.default_int_handler", "signal.SIG_IGN")
+    process = start_python(ignoring, "numpy", "inspect", saved, "--items")
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0
+
+
+def test_who_interrupts_again_does_not_wait(saved: Path, tmp_path: Path) -> None:
+    """As the tidying up of the first interrupt takes its time."""
+    code = (
+        INTERRUPTING.replace("main()\n", "import dn2.cli.app, time\n")
+        + """
+def slow(*_, **__):
+    try:
+        interrupt(); time.sleep(30)
+    finally:
+        print("tidies up", flush=True); time.sleep(30)
+dn2.cli.app.load = slow
+main()
+"""
+    )
+    process = start_python(code, "never", "inspect", saved)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "tidies up\n"
     process.send_signal(signal.SIGINT)
-    assert "Traceback" not in process.communicate(timeout=30)[1]
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 130
 
 
 def killed_and_repeated(arguments: list[object], count: int, folder: Path) -> str:

@@ -18,6 +18,7 @@ from PIL import Image
 from dn2.embed import images
 from dn2.embed.images import Preprocessing, decode, is_thumbnail, read_bytes, read_pixels, to_pixels, to_thumbnail
 from dn2.errors import UnreadableItem
+from dn2.processes import PerProcess
 
 RNG = np.random.default_rng(7)
 RGB = RNG.integers(0, 256, (30, 44, 3), np.uint8)
@@ -698,7 +699,7 @@ def test_threads_decode_together_no_more_pixels_than_one_picture_may_have():
 
 
 def test_a_damaged_picture_gives_its_share_of_the_memory_back(encode, promptly, monkeypatch):
-    monkeypatch.setattr(images, "_memory", images._Memory(RGB.shape[0] * RGB.shape[1]))
+    monkeypatch.setattr(images, "_memory", PerProcess(lambda: images._Memory(RGB.shape[0] * RGB.shape[1])))
     data = encode(RGB, "PNG")
     for _ in range(3):
         with pytest.raises(UnreadableItem):

@@ -257,7 +257,7 @@ def test_a_picture_may_be_changed_once_it_is_started(network, inputs):
 
 def test_short_memory_halves_the_batches_and_loses_no_picture(network, inputs, monkeypatch):
     expected, sizes = network.embed(inputs), []
-    forward = network._module.forward
+    forward = network._state.get().module.forward
 
     def short(x):
         sizes.append(len(x))
@@ -265,7 +265,7 @@ def test_short_memory_halves_the_batches_and_loses_no_picture(network, inputs, m
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(x)
 
-    monkeypatch.setattr(network._module, "forward", short)
+    monkeypatch.setattr(network._state.get().module, "forward", short)
     network._batch = BatchSize(16, 64)
     assert relative(network.embed(inputs), expected).max() < 1e-5
     assert sizes[:4] == [16, 8, 4, 2]
@@ -273,15 +273,15 @@ def test_short_memory_halves_the_batches_and_loses_no_picture(network, inputs, m
 
 
 def test_memory_too_short_for_one_picture_is_an_error_and_leaves_nothing_behind(network, inputs, monkeypatch):
-    forward = network._module.forward
+    forward = network._state.get().module.forward
 
     def fail(x):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(network._module, "forward", fail)
+    monkeypatch.setattr(network._state.get().module, "forward", fail)
     with pytest.raises(BackboneError, match=r"too little memory for timm/test_resnet.*even for one picture"):
         network.embed(inputs)
-    monkeypatch.setattr(network._module, "forward", forward)
+    monkeypatch.setattr(network._state.get().module, "forward", forward)
     assert network.embed(inputs[:2]).shape == (2, 96)
 
 

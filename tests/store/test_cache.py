@@ -210,8 +210,9 @@ def test_a_place_that_cannot_be_written_is_gone_on_without(
 
 def test_a_full_disk_is_gone_on_without(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cache = Cache(path)
-    assert cache._connection is not None
-    cache._connection.execute("PRAGMA max_page_count = 10")
+    connection = cache._file.get().connection
+    assert connection is not None
+    connection.execute("PRAGMA max_page_count = 10")
     cache.put({b"a": bytes(1 << 20)})
     cache.put({b"b": b"2"})
     assert cache.get(b"a") is None

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import logging
+import atexit
 import os
 import signal
 import sys
-import traceback
-import warnings
-
-from dn2.errors import Dn2Error
-from dn2.printing import line_of, printable
+from collections.abc import Callable  # little is imported before an interrupt is provided for
 
 FAILED = 2
 INTERRUPTED = 130
@@ -21,9 +16,58 @@ def main() -> None:
     """Run the command line and exit with the status of the contract.
 
     0 done; 1 an anomaly was found and --fail-on-anomaly given; 2 bad usage or nothing usable; 3 done, but some items
-    could not be read; 130 interrupted.  When what reads its output stops, it ends as any program does there."""
+    could not be read; 130 interrupted, at whatever moment.  When what reads its output stops, it ends as any program
+    does there."""
+    interrupts: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        """Interrupt the work once, so that it tidies up: who asks again does not want to wait for that."""
+        _at_interrupt(_leave)
+        sys.unraisablehook = _leave  # where Python would drop the interrupt, and go on
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    _at_interrupt(_leave)
+    _prepare()
+    try:
+        _at_interrupt(stop)
+        status = _run()
+        _at_interrupt(_leave)
+    except BaseException:
+        if not interrupts:  # else whatever a library made of it
+            raise
+    if interrupts or status == INTERRUPTED:
+        _leave()  # at once: the threads of a network at work would abort the interpreter as it ends in good order
+    atexit.register(_at_interrupt, signal.SIG_IGN)  # when there is nothing left to interrupt
+    sys.exit(status)
+
+
+def _at_interrupt(handler: Callable[..., object] | signal.Handlers) -> None:
+    """Provide for an interrupt, unless it is to be ignored, as by what a shell runs in the background."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _leave(*_: object) -> None:
+    os._exit(INTERRUPTED)
+
+
+def _prepare() -> None:
+    """Set up logs, warnings and streams."""
+    import io
+    import logging
+    import warnings
+
+    from dn2.printing import line_of
+
+    class OneLine(logging.Formatter):
+        """One line for each message, with nothing in it that steers a terminal."""
+
+        def format(self, record: logging.LogRecord) -> str:
+            return f"dn2: {line_of(record.getMessage())}"
+
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine())
+    handler.setFormatter(OneLine())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("dn2").setLevel(logging.INFO)
     logging.captureWarnings(True)
@@ -32,20 +76,16 @@ def main() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):  # JSON is UTF-8; a terminal shows what it can
         sys.stdout.reconfigure(encoding=None if sys.stdout.isatty() else "utf-8", errors="backslashreplace")
-    try:
-        status = _run()
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    if status == INTERRUPTED:
-        # At once: the threads of a network at work would abort the interpreter as it ends in good order.
-        os._exit(status)
-    sys.exit(status)
 
 
 def _run() -> int:
+    import traceback
+
     import typer
 
     from dn2.cli.app import app
+    from dn2.errors import Dn2Error
+    from dn2.printing import printable
 
     # Click's error, which typer does not name: from click itself or from a copy inside typer, by its version.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
@@ -69,12 +109,7 @@ def _run() -> int:
 
 
 def _fail(words: str) -> int:
+    from dn2.printing import line_of
+
     print("dn2:", line_of(words), file=sys.stderr)
     return FAILED
-
-
-class _OneLine(logging.Formatter):
-    """One line for each message, with nothing in it that steers a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return f"dn2: {line_of(record.getMessage())}"

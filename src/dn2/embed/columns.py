@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.processes import cached_property
 
 # (n,): float64 with NaN where a value is missing, datetime64 with NaT, or object of str and None.
 Cells = np.ndarray[Any, Any]

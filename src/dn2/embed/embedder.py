@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +16,7 @@ from dn2.embed.network import AnyNetwork, Vector, open_network
 from dn2.embed.pipeline import Cache, Embedded, ImagePipeline
 from dn2.embed.registry import Backbone, count_files, get_backbone, split_name, without_folders
 from dn2.errors import BackboneError, InputError, UnreadableItem
+from dn2.processes import cached_property
 
 
 class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

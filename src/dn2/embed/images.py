@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dn2.errors import UnreadableItem
+from dn2.processes import PerProcess
 
 # Any change that alters the pixels of some picture takes a new number: it is part of the cache's key.
 READING_VERSION = 1
@@ -119,7 +121,7 @@ def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Ima
             image.draft(image.mode, (side, side))
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableItem(f"{image.width} x {image.height} pixels exceed the limit of {MAX_PIXELS:,}")
-        with _memory.taken(image.width * image.height):
+        with _memory.get().taken(image.width * image.height):
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             return _opaque(image)
@@ -156,7 +158,7 @@ class _Memory:
                 self._changed.notify_all()
 
 
-_memory = _Memory(MAX_PIXELS)
+_memory = PerProcess(partial(_Memory, MAX_PIXELS))
 
 _TO_8_BITS = (np.arange(1 << 16) / 257 + 0.5).astype(np.uint8)
 

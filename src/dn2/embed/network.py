@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from dn2.embed.images import Pixels
 from dn2.embed.registry import Backbone
 from dn2.errors import BackboneError
 from dn2.extras import import_openvino
+from dn2.processes import PerProcess
 
 PRECISIONS = ("auto", "f32", "bf16")
 
@@ -69,38 +70,54 @@ class Network(AnyNetwork):
     def __init__(self, backbone: Backbone, precision: str = "auto") -> None:
         if precision not in PRECISIONS:
             raise BackboneError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        ov = import_openvino()
-        core = ov.Core()
         if precision == "auto":
-            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+            precision = (
+                "bf16" if "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+            )
         self.backbone = backbone
         self.precision = precision
-        threads = cpu_count()
-        compiled = core.compile_model(
-            backbone.build(),
-            "CPU",
-            {
-                "INFERENCE_PRECISION_HINT": precision,
-                "NUM_STREAMS": threads,
-                "INFERENCE_NUM_THREADS": threads,
-                "ENABLE_CPU_PINNING": False,  # the threads that decode pictures need the same processors
-            },
-        )
-        self.dimension = int(compiled.output(0).get_partial_shape()[1].get_length())
-        self._queue = ov.AsyncInferQueue(compiled, 2 * threads)
-        self._queue.set_callback(_deliver)
-        self._starting = threading.Lock()
+        self._requests = PerProcess(partial(_compile, backbone, precision))
+        self.dimension = self._requests.get().dimension
 
     def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
         """Embed one picture, (height, width, 3) uint8; `receive` gets its (d,) vector from another thread.
 
         Returns at once unless all requests are busy."""
-        with self._starting:  # the queue gives the same idle request to two threads at once
-            self._queue.start_async({0: pixels[None]}, receive)
+        requests = self._requests.get()
+        with requests.starting:
+            requests.queue.start_async({0: pixels[None]}, receive)
 
     def wait(self) -> None:
         """Wait until every picture started so far has been received."""
-        self._queue.wait_all()
+        self._requests.get().queue.wait_all()
+
+
+class _Requests(NamedTuple):
+    """A compiled network of so many outputs, and its threads.
+
+    starting : held while a request starts, since the queue gives the same idle one to two threads at once."""
+
+    dimension: int
+    queue: Any
+    starting: threading.Lock
+
+
+def _compile(backbone: Backbone, precision: str) -> _Requests:
+    ov = import_openvino()
+    threads = cpu_count()
+    compiled = ov.Core().compile_model(
+        backbone.build(),
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": precision,
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # the threads that decode pictures need the same processors
+        },
+    )
+    queue = ov.AsyncInferQueue(compiled, 2 * threads)
+    queue.set_callback(_deliver)
+    return _Requests(int(compiled.output(0).get_partial_shape()[1].get_length()), queue, threading.Lock())
 
 
 def _deliver(request: Any, receive: Callable[[Vector], None]) -> None:

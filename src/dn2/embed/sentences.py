@@ -19,6 +19,7 @@ import numpy as np
 from dn2.embed.characters import in_pieces
 from dn2.errors import BackboneError, MissingExtra
 from dn2.extras import without_telemetry
+from dn2.processes import one_thread_after_fork
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Places = np.ndarray[Any, np.dtype[np.int64]]
@@ -204,9 +205,11 @@ def _of_folder(name: str) -> Path | None:
 def _load(folder: Path) -> Any:
     """Load a model from its folder, without the libraries drawing progress of their own: it takes a second."""
     with without_telemetry():
+        import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
+    one_thread_after_fork(torch.set_num_threads)
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from dn2.embed.characters import FORM, RECIPE, WORDING, embed_characters
 from dn2.embed.pipeline import Cache
 from dn2.embed.sentences import MINILM, NEEDED, FoundModel, SentenceModel, at_unit_length, find_model, is_installed
 from dn2.errors import InputError, UnreadableItem
+from dn2.processes import cached_property
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 

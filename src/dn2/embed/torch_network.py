@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from dn2.embed.images import Pixels
 from dn2.embed.network import AnyNetwork, Vector
 from dn2.embed.registry import Backbone
 from dn2.errors import BackboneError
+from dn2.processes import PerProcess, one_thread_after_fork
 
 if TYPE_CHECKING:
     import torch
@@ -70,31 +72,28 @@ class TorchNetwork(AnyNetwork):
 
         if precision not in PRECISIONS:
             raise BackboneError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        one_thread_after_fork(torch.set_num_threads)
         self.backbone = backbone
-        self._device = _device()
-        self.precision = _default_precision(self._device) if precision == "auto" else precision
-        on_gpu = self._device.type == "cuda"
+        device = _device()
+        self.precision = _default_precision(device) if precision == "auto" else precision
+        on_gpu = device.type == "cuda"
         self._batch = BatchSize(GPU_BATCH, LARGEST_GPU_BATCH) if on_gpu else BatchSize(CPU_BATCH, CPU_BATCH)
-        network = backbone.build()
-        self._module = network.module.to(self._device, memory_format=torch.channels_last)
-        self._mean, self._std = (
-            255 * torch.tensor(values, device=self._device).view(3, 1, 1) for values in (network.mean, network.std)
-        )
-        self._waiting: list[tuple[Pixels, Callable[[Vector], None]]] = []
-        self._one_at_a_time = threading.RLock()
+        self._state = PerProcess(partial(_State.of, backbone))
         self.dimension = self._measure_dimension()
 
     def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
         """Embed one picture, (height, width, 3) uint8, with the next full batch; `receive` gets its (d,) vector."""
-        with self._one_at_a_time:
-            self._waiting.append((pixels.copy(), receive))
-            if len(self._waiting) >= self._batch.size:
+        state = self._state.get()
+        with state.one_at_a_time:
+            state.waiting.append((pixels.copy(), receive))
+            if len(state.waiting) >= self._batch.size:
                 self.wait()
 
     def wait(self) -> None:
         """Embed what is waiting for its batch to fill."""
-        with self._one_at_a_time:
-            waiting, self._waiting = self._waiting, []
+        state = self._state.get()
+        with state.one_at_a_time:
+            waiting, state.waiting[:] = state.waiting[:], []
             while waiting:
                 batch = waiting[: self._batch.size]
                 vectors = self._run([pixels for pixels, _ in batch])
@@ -126,9 +125,10 @@ class TorchNetwork(AnyNetwork):
         """Embed (n, height, width, 3) uint8 to (n, d)."""
         import torch
 
-        with torch.inference_mode(), _arithmetic(self._device, self.precision):
-            pictures = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2)
-            embeddings = self._module((pictures.float() - self._mean) / self._std)
+        state = self._state.get()
+        with torch.inference_mode(), _arithmetic(state.mean.device, self.precision):
+            pictures = torch.from_numpy(pixels).to(state.mean.device).permute(0, 3, 1, 2)
+            embeddings = state.module((pictures.float() - state.mean) / state.std)
         return embeddings.float().cpu().numpy()  # type: ignore[no-any-return]
 
     def _measure_dimension(self) -> int:
@@ -140,6 +140,36 @@ class TorchNetwork(AnyNetwork):
         if len(shape) != 2 or shape[0] != 1:
             raise BackboneError(f"{self.backbone.name} must give one vector, (1, d), for a picture, it gives {shape}")
         return int(shape[1])
+
+
+class _State(NamedTuple):
+    """A network on its device, with the pictures that wait for it.
+
+    mean, std : (3, 1, 1) of pixels from 0 to 255; one_at_a_time : a lock, held while it works."""
+
+    module: Any
+    mean: torch.Tensor
+    std: torch.Tensor
+    waiting: list[tuple[Pixels, Callable[[Vector], None]]]
+    one_at_a_time: Any
+
+    @classmethod
+    def of(cls, backbone: Backbone) -> Self:
+        """Bring a network to the device.  Raises BackboneError for a GPU that the parent of a forked child uses."""
+        import torch
+
+        network, device = backbone.build(), _device()
+        try:
+            module = network.module.to(device, memory_format=torch.channels_last)
+            mean, std = (255 * torch.tensor(one, device=device).view(3, 1, 1) for one in (network.mean, network.std))
+        except RuntimeError as error:
+            if "fork" not in str(error):
+                raise
+            raise BackboneError(
+                f"a forked child cannot use {backbone.name} on the GPU that its parent uses; start it another way, as "
+                'with multiprocessing.get_context("spawn"), or use the GPU in the child alone'
+            ) from error
+        return cls(module, mean, std, [], threading.RLock())
 
 
 def _device() -> torch.device:

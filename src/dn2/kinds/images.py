@@ -107,7 +107,8 @@ class Images:
             ReferenceItem(item.name, os.path.abspath(item.path), digest)
             for item, digest in zip(new.items, new.digests, strict=True)
         ]
-        kept = replace(self, thumbnails=Gathered.of(self.thumbnails).joined(PackedBytes.of(new.thumbnails)))
+        thumbnails = Gathered.of(self.thumbnails).joined(PackedBytes.of(new.thumbnails)).compact()
+        kept = replace(self, thumbnails=thumbnails)
         return Reference(items, new.vectors, new.unreadable, kept)
 
     def explain(
@@ -147,7 +148,7 @@ class Images:
 
     def only(self, places: Positions) -> Self:
         """Keep only the thumbnails at some places."""
-        return replace(self, thumbnails=Gathered.of(self.thumbnails).only(places))
+        return replace(self, thumbnails=Gathered.of(self.thumbnails).only(places).compact())
 
     def embed_kept(self, places: Positions) -> None:
         """Return None: a thumbnail does not tell what its picture became."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -27,6 +26,7 @@ from dn2.kinds.kind import Batch, Reference, ReferenceItem
 from dn2.kinds.series_rows import SeriesRead, read_series, say_of, stamp_texts
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.checks import check_length
+from dn2.processes import cached_property
 from dn2.store.bundle import Bundle
 from dn2.store.cache import Cache
 from dn2.store.rows import Row

@@ -87,7 +87,7 @@ class Texts:
             done += len(batch.vectors)
         if len(distinct) < len(texts):  # copies are equal to the bit, in whatever company each was embedded
             vectors = vectors[[distinct[text] for text in texts]]
-        new = Gathered.of(self.texts).joined(PackedBytes.of([shown(text).encode() for text in texts]))
+        new = Gathered.of(self.texts).joined(PackedBytes.of([shown(text).encode() for text in texts])).compact()
         column = self.column if len(self.texts) else found.column
         return Reference(items, vectors, unreadable, replace(self, column=column, texts=new))
 
@@ -112,7 +112,7 @@ class Texts:
 
     def only(self, places: Positions) -> Self:
         """Keep only the texts at some places."""
-        return replace(self, texts=Gathered.of(self.texts).only(places))
+        return replace(self, texts=Gathered.of(self.texts).only(places).compact())
 
     def embed_kept(self, places: Positions) -> tuple[Positions, Vectors] | None:
         """Embed messages that are short enough to be kept whole."""

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import Any, TypeVar
+from typing import Any
 
-import faiss
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.neighbors.threads import spread
+from dn2.processes import cached_property
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Stored = np.ndarray[Any, np.dtype[Any]]
 Positions = np.ndarray[Any, np.dtype[np.int64]]
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
-Piece = TypeVar("Piece")
 
 STORAGES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("float32", "float16", "uint8")}
 SCALE_BYTES = 8  # at the end of a row of 8-bit numbers: its least value and its step, two float32
@@ -139,8 +137,12 @@ class Block:
 
 def to_blocks(rows: Vectors, storage: str = "float32") -> list[Block]:
     """Store rows, (n, d), in blocks."""
-    parts = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
-    return [Block(encode(part, storage)) for part in parts]
+    return [Block(encode(part, storage)) for part in in_parts(rows)]
+
+
+def in_parts(rows: Stored) -> Iterator[Stored]:
+    """Cut rows, (n, d), where blocks of them end."""
+    return (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
 
 
 def appended(blocks: Sequence[Block], new: Sequence[Block]) -> list[Block]:
@@ -230,20 +232,6 @@ def _gather(stored: Stored, places: Positions, out: Stored) -> None:
     """Copy rows as bytes: numpy would first copy all of a memory map that is not aligned, or check places into a
     buffer."""
     np.take(stored.view(np.uint8), places, axis=0, out=out.view(np.uint8), mode="clip")
-
-
-def spread(work: Callable[[Piece], None], pieces: Sequence[Piece], worthwhile: bool = True) -> None:
-    """Work on pieces that have nothing to do with each other, on as many threads as faiss uses, if that is worthwhile.
-
-    faiss itself then uses one thread for each piece."""
-    threads = min(len(pieces), faiss.omp_get_max_threads()) if worthwhile else 1
-    if threads <= 1:
-        for piece in pieces:
-            work(piece)
-        return
-    with ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
-        for _ in pool.map(work, pieces):
-            pass
 
 
 def as_stored(rows: Vectors, storage: str) -> Vectors:

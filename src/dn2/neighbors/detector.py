@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -10,20 +11,19 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import BLOCK_ROWS, Block, Positions, Vectors, as_stored, rows_at, to_blocks
+from dn2.neighbors.blocks import Block, Positions, Vectors, in_parts, to_blocks
 from dn2.neighbors.checks import check_columns, check_neighbors, check_parameters, check_positions, check_values
 from dn2.neighbors.choice import choose_storage
-from dn2.neighbors.columns import Scaling
-from dn2.neighbors.conformal import Scores, mean_squared_distance, near_duplicates
-from dn2.neighbors.exact import Distances, ExactIndex
+from dn2.neighbors.clean import Share
+from dn2.neighbors.conformal import Calibration, Scores, mean_squared_distance
+from dn2.neighbors.exact import Distances
+from dn2.neighbors.fitted import Fitted
 from dn2.neighbors.index import Progress
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.normalize import normalize
 from dn2.neighbors.reference import ReferenceSet
 from dn2.neighbors.windows import Line, check_places
-
-SPLIT_AT_ONCE = 1 << 22  # numbers
 
 
 class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -113,13 +113,19 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises ValueError for NaN or infinity, InputError for bad parameters, ReferenceTooSmall for fewer than
         n_neighbors + 1 items or a false-alarm rate that n items cannot support."""
         self.check_parameters()
-        rows = self._checked(X, reset=True)
+        before = self.__dict__.copy()
+        try:
+            return self._fit(self._checked(X, reset=True), places, measure, progress)
+        except BaseException:
+            self.__dict__ = before  # which knows how many columns the reference set has
+            raise
+
+    def _fit(self, rows: Any, places: Any, measure: bool, progress: Progress | None) -> Self:
         check_columns(self.categorical_columns or (), rows.shape[1])
         self._check_size(len(rows))
         places = self._places(places, len(rows))
         storage = choose_storage(self.get_params(), *rows.shape)
-        parts = (rows[start : start + BLOCK_ROWS] for start in range(0, len(rows), BLOCK_ROWS))
-        blocks = [block for part in parts for block in to_blocks(self._normalized(part), storage)]
+        blocks = [block for part in in_parts(rows) for block in to_blocks(self._normalized(part), storage)]
         return self._adopt(ReferenceSet.of(self.get_params(), blocks, places, measure, progress))
 
     def from_saved(
@@ -136,67 +142,56 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         places : as in `fit`, counted anew: the windows are those of other series.
         What was learnt from a set is learnt anew, unless it has more than 20,000 items: then it stays."""
-        check_is_fitted(self)
-        rows = self._rows(X)
-        choose_storage(self.get_params() | {"storage": self._set.storage}, len(self._set) + len(rows), rows.shape[1])
-        return self._adopt(self._set.with_rows(rows, self._places(places, len(rows))))
+        reference, rows = self._now.reference, self._rows(X)
+        choose_storage(self.get_params() | {"storage": reference.storage}, len(reference) + len(rows), rows.shape[1])
+        return self._adopt(reference.with_rows(rows, self._places(places, len(rows))))
 
     def remove(self, positions: Any) -> Self:
         """Take items away by position; the others move up.  Equals never having had them, bit for bit, where nothing
         was learnt from them: see `add`.
 
         Raises InputError for a position that does not exist, ReferenceTooSmall if too few would remain."""
-        check_is_fitted(self)
-        removed = check_positions(positions, len(self._set))
-        self._check_size(len(self._set) - len(removed))
-        return self._adopt(self._set.without(removed))
+        reference = self._now.reference
+        removed = check_positions(positions, len(reference))
+        self._check_size(len(reference) - len(removed))
+        return self._adopt(reference.without(removed))
 
     def readmit(self, positions: Any) -> Self:
         """Take items that were set aside back into the reference set, by position, whatever the cleaning says.
 
         Raises InputError for an item that is not set aside."""
-        check_is_fitted(self)
-        wanted = check_positions(positions, len(self._set))
+        reference = self._now.reference
+        wanted = check_positions(positions, len(reference))
         if len(strangers := np.setdiff1d(wanted, self.aside_)):
             raise InputError(f"the item at position {strangers[0]} is not set aside")
         if not len(wanted):
             return self
-        return self._adopt(self._set.readmitting(wanted))
+        return self._adopt(reference.readmitting(wanted))
 
     def _adopt(self, reference: ReferenceSet) -> Self:
-        calibration, learnt = reference.calibration, reference.learnt
-        rate = calibration.rate(self.false_alarm_rate)
-        self._set = reference
-        self.calibration_, self.false_alarm_rate_ = calibration, rate
-        self.offset_ = -calibration.threshold(rate)
-        self.contamination_ = None if learnt is None else learnt.contamination
-        self.aside_ = np.empty(0, np.int64) if learnt is None else learnt.aside
+        self._fitted = Fitted.of(reference, self.false_alarm_rate)
         return self
+
+    @property
+    def _now(self) -> Fitted:
+        """What is fitted at this moment; who reads it once, or a `copy`, is not disturbed by changes."""
+        check_is_fitted(self)
+        return self._fitted
 
     def search(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
         """Return squared L2 distances and positions of the nearest reference items, (n, k), nearest first."""
-        check_is_fitted(self)
         k = self.n_neighbors if n_neighbors is None else n_neighbors
         check_neighbors(k)
-        if k > len(self._set.index):
-            raise InputError(f"n_neighbors must lie in 1 ... {len(self._set.index)} reference items, got {k}")
-        return self._set.index.search(self.as_compared(X), int(k))
+        return self._now.search(self._rows(X), int(k))
 
     def as_compared(self, X: Any) -> Vectors:
         """Return rows, (n, d), as the search compares them: normalised, scaled and whitened as the detector does."""
-        rows = as_stored(self._rows(X), self._set.storage)
-        return rows if self._set.learnt is None else self._set.learnt.compared(rows)
+        return self._now.reference.compared(self._rows(X))
 
     def compared_with(self, rows: Vectors, positions: Positions) -> Vectors:
         """Return what queries, (n, d) and `as_compared`, lie near to, items or centroids, given the positions that
         `search` found for them, (n, k): (n, k, d)."""
-        n, k = positions.shape
-        if self._set.learnt is None or not len(self._set.learnt.centroids):
-            near = rows_at(self._set.blocks, positions.ravel())
-            near = near if self._set.learnt is None else self._set.learnt.compared(near)
-        else:
-            near = self._set.learnt.centroids[ExactIndex([self._set.learnt.centroids]).search(rows, k)[1].ravel()]
-        return near.reshape(n, k, -1)
+        return self._now.reference.compared_with(rows, positions)
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Distances, Positions]:
         """Return L2 distances (not squared) and positions of the nearest reference items, (n, k), nearest first."""
@@ -212,26 +207,20 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         The parts of a row add up to its score.  Raises InputError where rows are normalised or whitened: no distance
         splits over columns then."""
-        return self.split(X, *self.search(X))
+        now = copy(self)
+        return now.split(X, *now.search(X))
 
     def split(self, X: Any, distances: Distances, positions: Positions) -> Scores:
         """Do what `contributions` does with what `search` found for X."""
         if self.normalize != "none" or self.whiten:
             raise InputError("scores split over columns only with normalize='none' and whiten=False")
-        rows = self.as_compared(X)
-        scaling = Scaling.none(self.n_features_in_) if self._set.learnt is None else self._set.learnt.columns
-        step = max(1, SPLIT_AT_ONCE // (rows.shape[1] * distances.shape[1]))
-        parts = [np.empty((0, rows.shape[1]))]
-        for start in range(0, len(rows), step):
-            some = slice(start, start + step)
-            near = self.compared_with(rows[some], positions[some])
-            parts.append(np.square(rows[some, None] - near.astype(np.float64)).mean(axis=1))
-        return scaling.by_column(np.concatenate(parts), mean_squared_distance(distances))
+        return self._now.split(self._rows(X), distances, positions)
 
     def p_value(self, X: Any) -> Scores:
         """Return conformal p-values, (n,): a normal item gets one of at most `rate` with at most that probability."""
-        scores = self.anomaly_score(X)
-        return self.calibration_.p_value(scores)
+        now = copy(self)
+        scores = now.anomaly_score(X)
+        return now.calibration_.p_value(scores)
 
     def score_samples(self, X: Any) -> Scores:
         """Return the negative of `anomaly_score`, (n,), as scikit-learn defines it."""
@@ -239,51 +228,66 @@ class KNNDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: Any) -> Scores:
         """Return score_samples - offset_, (n,); negative for anomalies."""
-        return self.score_samples(X) - self.offset_
+        now = copy(self)
+        return now.score_samples(X) - now.offset_
 
     def predict(self, X: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return -1 for anomalies (p_value <= false_alarm_rate_) and 1 otherwise, (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     @property
+    def calibration_(self) -> Calibration:
+        """What the p-values rest on."""
+        return self._fitted.calibration
+
+    @property
+    def false_alarm_rate_(self) -> float:
+        """The rate at which `predict` decides."""
+        return self._fitted.false_alarm_rate
+
+    @property
+    def offset_(self) -> float:
+        """The number below which `score_samples` tells of an anomaly."""
+        return self._fitted.offset
+
+    @property
+    def contamination_(self) -> Share | None:
+        """The estimated share of anomalies in the set, None where it is not contaminated."""
+        return self.learnt_.contamination if self.learnt_ else None
+
+    @property
+    def aside_(self) -> Positions:
+        """The positions of the items set aside, ascending."""
+        return self._fitted.aside
+
+    @property
     def blocks_(self) -> list[Block]:
         """The reference set, normalised, as it is stored; `np.asarray` of a block gives its rows, (n_i, d)."""
-        return list(self._set.blocks)
+        return list(self.reference_.blocks)
 
     @property
     def reference_(self) -> ReferenceSet:
         """The reference set, ready to be searched."""
-        return self._set
+        return self._fitted.reference
 
     @property
     def learnt_(self) -> Learnt | None:
         """What was learnt from the reference set: items set aside, the whitening, centroids."""
-        return self._set.learnt
+        return self.reference_.learnt
 
     @property
     def search_(self) -> dict[str, Any]:
         """How the reference set is searched and stored, and why."""
-        return self._set.describe_search()
+        return self.reference_.describe_search()
 
     @property
     def leave_one_out_(self) -> LeaveOneOut:
         """The neighbours of the calibrating reference items."""
-        return self._set.loo
-
-    @property
-    def line_(self) -> Line | None:
-        """Where the reference windows of series lie; None if rows are none."""
-        return self._set.line
+        return self.reference_.loo
 
     def near_duplicates(self) -> list[tuple[int, int]]:
         """List (item, nearest other item), by position, of calibrating items that have a near copy."""
-        if self.window is not None or (self._set.learnt is not None and not self._set.learnt.tells_copies):
-            return []
-        copies = near_duplicates(self._set.loo.distances[:, 0])
-        return [
-            (int(a), int(b))
-            for a, b in zip(self._set.loo.members[copies], self._set.loo.neighbors[copies, 0], strict=True)
-        ]
+        return self._now.near_duplicates()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import faiss
 import numpy as np
 
-from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at, spread
+from dn2.neighbors.blocks import Block, Positions, Vectors, first_positions, rows_at
+from dn2.neighbors.threads import spread
+from dn2.processes import cached_property
 
 Distances = np.ndarray[Any, np.dtype[np.float32]]
 Keys = np.ndarray[Any, np.dtype[np.uint64]]

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import Block, Positions, Vectors, appended, rows_at, size_of, to_blocks, without
+from dn2.neighbors.blocks import Block, Positions, Vectors, appended, as_stored, rows_at, size_of, to_blocks, without
 from dn2.neighbors.cells import find_cells
 from dn2.neighbors.choice import choose_method
 from dn2.neighbors.conformal import Calibration, attainable_rate, required_sample
@@ -121,6 +121,10 @@ class ReferenceSet:
             )
         return cls(parameters, blocks, index, learnt.leave_one_out(blocks, index, members, k, progress), learnt)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle as a saved set is restored: what searches it is made anew."""
+        return type(self).restored, (dict(self.parameters), self.blocks, self.loo, self.learnt, self.line)
+
     def __len__(self) -> int:
         return size_of(self.blocks)
 
@@ -137,6 +141,22 @@ class ReferenceSet:
         if self.learnt is None:
             return Calibration.of(len(self), self.loo.distances)
         return self.learnt.calibrate(len(self), self.loo)
+
+    def compared(self, rows: Vectors) -> Vectors:
+        """Return rows, (n, d), as they are compared: rounded as the set is stored, scaled and whitened as it learnt."""
+        rows = as_stored(rows, self.storage)
+        return rows if self.learnt is None else self.learnt.compared(rows)
+
+    def compared_with(self, rows: Vectors, positions: Positions) -> Vectors:
+        """Return what queries, (n, d) and `compared`, lie near to, items or centroids, given the positions found for
+        them, (n, k): (n, k, d)."""
+        n, k = positions.shape
+        if self.learnt is None or not len(self.learnt.centroids):
+            near = rows_at(self.blocks, positions.ravel())
+            near = near if self.learnt is None else self.learnt.compared(near)
+        else:
+            near = self.learnt.centroids[ExactIndex([self.learnt.centroids]).search(rows, k)[1].ravel()]
+        return near.reshape(n, k, -1)
 
     def with_rows(self, rows: Vectors, places: Positions | None = None) -> Self:
         """Append rows, (m, d); only what changes is computed, but for windows, which lie at some places of series."""

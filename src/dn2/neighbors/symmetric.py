@@ -8,9 +8,10 @@ from itertools import combinations, count
 import faiss
 import numpy as np
 
-from dn2.neighbors.blocks import Positions, Vectors, spread
+from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.exact import SPARE_CANDIDATES, Distances, ExactIndex, is_excluded
 from dn2.neighbors.index import Progress
+from dn2.neighbors.threads import spread
 
 TILE = 1024  # rows: a tile of their distances, 4 MB, stays in the processor's cache
 

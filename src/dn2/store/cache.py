@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -10,10 +11,13 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import platformdirs
+
+from dn2.processes import PerProcess
 
 logger = logging.getLogger("dn2")
 
@@ -45,20 +49,49 @@ class Cache:
     def __init__(self, path: str | os.PathLike[str] | None = None, max_bytes: int = DEFAULT_BYTES) -> None:
         self.path = default_path() if path is None else Path(path)
         self.max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._touched: set[bytes] = set()
-        self._connection: sqlite3.Connection | None = None
-        self._try(self._open)
+        self._file = PerProcess(partial(_File, self.path))
+        self._file.get()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as a cache in the same file: an open file itself cannot be copied."""
         return type(self), (self.path, self.max_bytes)
 
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value kept under a key, or None."""
+        return self._file.get().get(key)
+
+    def put(self, entries: Mapping[bytes, bytes]) -> None:
+        """Keep these values in one transaction, and note what was used since the last call."""
+        self._file.get().put(entries, self.max_bytes)
+
+    def close(self) -> None:
+        """Write what is pending and close the file."""
+        self._file.get().close(self.max_bytes)
+
+
+class _File:
+    """What one process has open of a cache; see `Cache`.
+
+    SQLite must not find in a child what its parent had open, not even another connection to the same file: locks would
+    be taken for held that are not.  So a fork closes the file first, which is opened again when it is asked; where it
+    cannot, since another thread is at work, the child goes on without."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.process = os.getpid()
+        self.connection: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._touched: set[bytes] = set()
+        _files[id(self)] = self
+        with self._lock:
+            self._try(self._connected)
+
     def _try(self, work: Callable[[], T]) -> T | None:
         try:
             return work()
         except (sqlite3.OperationalError, OSError) as error:  # locked, read-only, no space: the file itself is fine
-            self._disconnect()
+            self._give_up()
             logger.warning("going on without the cache %s: %s", self.path, error)
         except sqlite3.Error as error:
             self._disconnect()
@@ -66,52 +99,71 @@ class Cache:
             self._start_afresh()
         return None
 
-    def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(
-            self.path, timeout=SECONDS_TO_WAIT, check_same_thread=False, isolation_level=None
-        )
-        weakref.finalize(self, self._connection.close)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(SCHEMA)
+    def _connected(self) -> sqlite3.Connection | None:
+        """Return the connection, opened anew after a fork; None where it was given up."""
+        if self.connection is None and not self._given_up:
+            if any(file.path.resolve() == self.path.resolve() for file in _left_open_by_a_parent()):
+                raise OSError("another thread was using it when this process was forked")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(
+                self.path, timeout=SECONDS_TO_WAIT, check_same_thread=False, isolation_level=None
+            )
+            self._end = weakref.finalize(self, _close, self.connection, self.process)
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA synchronous = NORMAL")
+            self.connection.executescript(SCHEMA)
+        return self.connection
 
     def _start_afresh(self) -> None:
         try:
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-            self._open()
+            self._connected()
         except (OSError, sqlite3.Error) as error:
-            self._disconnect()
+            self._give_up()
             logger.warning("going on without the cache %s: %s", self.path, error)
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self.connection is not None:
+            self._end()
+            self.connection = None
+
+    def _give_up(self) -> None:
+        self._disconnect()
+        self._given_up = True
+
+    def release(self) -> None:
+        """Close the file before a fork, if no other thread is using it."""
+        if self.process == os.getpid() and self._lock.acquire(blocking=False):
+            try:
+                self._disconnect()
+            finally:
+                self._lock.release()
 
     def get(self, key: bytes) -> bytes | None:
-        """Return the value kept under a key, or None."""
+        """See `Cache.get`."""
         with self._lock:
             return self._try(lambda: self._read(key))
 
     def _read(self, key: bytes) -> bytes | None:
-        if self._connection is None:
+        connection = self._connected()
+        if connection is None:
             return None
-        row = self._connection.execute("SELECT CAST(value AS BLOB) FROM entries WHERE key = ?", (key,)).fetchone()
+        row = connection.execute("SELECT CAST(value AS BLOB) FROM entries WHERE key = ?", (key,)).fetchone()
         value = None if row is None else _unsealed(key, row[0])
         if value is not None:
             self._touched.add(key)
         return value
 
-    def put(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep these values in one transaction, and note what was used since the last call."""
+    def put(self, entries: Mapping[bytes, bytes], max_bytes: int) -> None:
+        """See `Cache.put`."""
         with self._lock:
-            connection = self._connection
-            if connection is not None and (entries or self._touched):
-                self._try(lambda: self._write(connection, entries))
+            if entries or self._touched:
+                self._try(lambda: self._write(self._connected(), entries, max_bytes))
 
-    def _write(self, connection: sqlite3.Connection, entries: Mapping[bytes, bytes]) -> None:
+    def _write(self, connection: sqlite3.Connection | None, entries: Mapping[bytes, bytes], max_bytes: int) -> None:
+        if connection is None:
+            return
         now = time.time()
         with _transaction(connection):
             connection.executemany("UPDATE entries SET used = ? WHERE key = ?", [(now, key) for key in self._touched])
@@ -121,7 +173,7 @@ class Cache:
             )
         self._touched.clear()
         evicted = 1
-        while evicted and self._bytes_used(connection) > self.max_bytes:
+        while evicted and self._bytes_used(connection) > max_bytes:
             with _transaction(connection):
                 evicted = connection.execute(
                     "DELETE FROM entries WHERE key IN (SELECT key FROM entries ORDER BY used"
@@ -135,11 +187,35 @@ class Cache:
         )
         return int((pages - free) * size)
 
-    def close(self) -> None:
-        """Write what is pending and close the file."""
-        self.put({})
+    def close(self, max_bytes: int) -> None:
+        """See `Cache.close`."""
+        self.put({}, max_bytes)
         with self._lock:
-            self._disconnect()
+            self._give_up()
+
+
+_files: weakref.WeakValueDictionary[int, _File] = weakref.WeakValueDictionary()
+
+
+def _left_open_by_a_parent() -> list[_File]:
+    files = (reference() for reference in _files.valuerefs())
+    return [file for file in files if file and file.process != os.getpid() and file.connection is not None]
+
+
+def _release_all() -> None:
+    for reference in _files.valuerefs():
+        if file := reference():
+            file.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_release_all)
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    if process == os.getpid():
+        with contextlib.suppress(sqlite3.Error):  # as on a full disk: what was put is kept as it is
+            connection.close()
 
 
 def _sealed(key: bytes, value: bytes) -> bytes:

@@ -1,0 +1,29 @@
+"""How many threads search: those of faiss, and of work that is spread over as many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import faiss
+
+from dn2.processes import one_thread_after_fork
+
+Piece = TypeVar("Piece")
+
+one_thread_after_fork(faiss.omp_set_num_threads)
+
+
+def spread(work: Callable[[Piece], None], pieces: Sequence[Piece], worthwhile: bool = True) -> None:
+    """Work on pieces that have nothing to do with each other, on as many threads as faiss uses, if that is worthwhile.
+
+    faiss itself then uses one thread for each piece."""
+    threads = min(len(pieces), faiss.omp_get_max_threads()) if worthwhile else 1
+    if threads <= 1:
+        for piece in pieces:
+            work(piece)
+        return
+    with ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
+        for _ in pool.map(work, pieces):
+            pass
