@@ -15,6 +15,7 @@ from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.kinds.series import Series
+from dn2.naming import identity
 from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
@@ -136,9 +137,8 @@ class Model:
 
         Raises InputError, and changes nothing, for a name that the model has already or if nothing is readable."""
         found = self.kind.find(inputs, progress)
-        new_names = set(found.names)
-        known = new_names.intersection(item.name for item in self.items)
-        if taken := [name for name in found.names if name in known]:
+        known = {identity(item.name) for item in self.items}
+        if taken := [name for name in found.names if identity(name) in known]:
             raise InputError(
                 f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
                 "remove it first or give the new one another name"
@@ -154,7 +154,7 @@ class Model:
         Raises InputError, and changes nothing, for a name that the model does not have; ReferenceTooSmall if too few
         items would remain."""
         unwanted = self._known(names)
-        stay = [item.name not in unwanted for item in self.items]
+        stay = [identity(item.name) not in unwanted for item in self.items]
         kept = self.kind.only(np.flatnonzero(stay))
         self.detector.remove(np.flatnonzero(np.logical_not(stay)))
         self.kind, self.items = kept, list(compress(self.items, stay))
@@ -170,15 +170,15 @@ class Model:
 
         Raises InputError, and changes nothing, for an item that is not set aside."""
         wanted = self._known(names)
-        if strangers := wanted - set(self.set_aside):
+        if strangers := wanted - set(map(identity, self.set_aside)):
             raise InputError(f"{min(strangers)!r} is not set aside; `dn2 inspect MODEL --aside` lists what is")
-        self.detector.readmit([place for place, item in enumerate(self.items) if item.name in wanted])
+        self.detector.readmit([place for place, item in enumerate(self.items) if identity(item.name) in wanted])
         return self
 
     def _known(self, names: str | Iterable[str]) -> set[str]:
-        """Check names of reference items."""
-        asked = {names} if isinstance(names, str) else set(names)
-        if unknown := asked.difference(item.name for item in self.items):
+        """Check names of reference items, and return the identity of each."""
+        asked = set(map(identity, [names] if isinstance(names, str) else names))
+        if unknown := asked.difference(identity(item.name) for item in self.items):
             raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
         return asked
 

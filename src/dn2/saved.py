@@ -20,6 +20,7 @@ from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import ReferenceItem
 from dn2.kinds.series import Series
 from dn2.model import Model, Origin
+from dn2.naming import path_of_text, path_to_text
 from dn2.neighbors.blocks import STORAGES, Block, Codes, Positions, first_positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
@@ -78,7 +79,7 @@ def _parts_of_blocks(
             yield content(some) if shard is None else shard.files[kind]
 
     def items(some: slice) -> bundle.Part:
-        return [{"item": item.name, "path": item.path, "sha256": item.sha256} for item in model.items[some]]
+        return [{"item": item.name, "path": path_to_text(item.path), "sha256": item.sha256} for item in model.items[some]]
 
     contents = {"items": items, **model.kind.parts_of_items()}
     parts: dict[str, Iterable[bundle.Part]] = {kind: of_items(kind, content) for kind, content in contents.items()}
@@ -230,9 +231,10 @@ def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
     names, paths, digests = zip(*map(itemgetter("item", "path", "sha256"), rows), strict=True)
     # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
     "".join(chain(names, paths, digests)).encode()
-    once: dict[str, str] = {}  # the rows of a table share its path and its digest
+    known = {path: path_of_text(path) for path in set(paths)}  # the rows of a table share its path and its digest
+    once: dict[str, str] = {}
     share = once.setdefault
-    return list(map(ReferenceItem, names, map(share, paths, paths), map(share, digests, digests)))
+    return list(map(ReferenceItem, names, map(known.__getitem__, paths), map(share, digests, digests)))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from dn2.errors import InputError
+from dn2.naming import existing, identity, path_of_text, path_to_text
 
 logger = logging.getLogger("dn2")
 
@@ -73,10 +74,13 @@ def find_again(root: Path, name: str, suffixes: frozenset[str], *, group: bool) 
     """Find an item, or a group, by its name below the folder that names start from.
 
     Returns None if it is not there, or if the name leads out of the folder."""
-    parts = PurePath(name)
+    try:
+        parts = PurePath(path_of_text(name))
+    except ValueError:
+        return None
     if parts.is_absolute() or ".." in parts.parts:
         return None
-    path = root / parts
+    path = Path(existing(str(root / parts)))
     if group:
         return replace(_group(path, "", suffixes), name=name) if os.path.isdir(path) else None
     return Item(name, path) if os.path.isfile(path) else None
@@ -113,6 +117,7 @@ def _expand(given: str, suffixes: frozenset[str], several: bool) -> list[Item]:
         raise InputError("an input is empty; name a folder (. for this one), a file, a glob or @list.txt")
     if given.startswith("@") and not os.path.exists(given):
         return [item for line in _read_list(given[1:]) for item in _expand(line, suffixes, several=True)]
+    given = existing(given)
     path = Path(given)
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         prefix = path.resolve().name if several else ""
@@ -173,19 +178,20 @@ def _warn_of_folder(error: OSError) -> None:
 
 
 def _name(path: PurePath) -> str:
-    """Write a path with `/`; bytes that are no UTF-8 are shown as `\\xNN`, so that every name can be written."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    """Write a path with `/`, so that every name can be written."""
+    return path_to_text(path.as_posix())
 
 
 def _check_names(items: list[Item]) -> None:
     seen: dict[str, Path] = {}
     for item in items:
-        if item.name in seen:
+        name = identity(item.name)
+        if name in seen:
             raise InputError(
-                f"two inputs give an item the name {item.name!r}: {seen[item.name]} and {item.path}; "
+                f"two inputs give an item the name {item.name!r}: {seen[name]} and {item.path}; "
                 "give their common folder instead"
             )
-        seen[item.name] = item.path
+        seen[name] = item.path
 
 
 def _listed(given: list[str | os.PathLike[str]]) -> str:

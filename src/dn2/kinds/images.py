@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from dn2.embedding import Progress, embed, embed_items, unreadable_members
 from dn2.inputs.files import Inputs, Item, find_again, find_groups, find_items
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
 from dn2.kinds.reproduced import check_reproduced
+from dn2.naming import absolute
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
@@ -104,7 +104,7 @@ class Images:
         """Embed pictures that are to join the reference set, and keep thumbnails."""
         new = embed_items(self.embedder, found.items, progress, reference=True, pooling=self.pooling)
         items = [
-            ReferenceItem(item.name, os.path.abspath(item.path), digest)
+            ReferenceItem(item.name, absolute(item.path), digest)
             for item, digest in zip(new.items, new.digests, strict=True)
         ]
         kept = replace(self, thumbnails=Gathered.of(self.thumbnails).joined(PackedBytes.of(new.thumbnails)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from dn2.inputs.tables import Table
 from dn2.inputs.texts import TextRows
 from dn2.inputs.vectors import VectorRows
 from dn2.kinds.kind import Batch, ReferenceItem
+from dn2.naming import absolute
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.store.rows import Row
 
@@ -53,6 +53,6 @@ def split_rows(found: Rows, errors: Mapping[int, str]) -> tuple[list[ReferenceIt
     unreadable = [Row(found.names[row], error=errors[row]) for row in sorted(errors)]
     if not len(places):
         raise InputError(f"none of the {n:,} rows can be read; {unreadable[0].item!r}: {unreadable[0].error}")
-    paths = {path: os.path.abspath(path) if path else "" for path in set(found.paths)}
+    paths = {path: absolute(path) if path else "" for path in set(found.paths)}
     items = [ReferenceItem(found.names[row], paths[found.paths[row]], found.digests[row]) for row in places.tolist()]
     return items, unreadable, places

@@ -124,7 +124,7 @@ class Results:
         table = pyarrow.table(
             {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
         )
-        write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+        write_parquet(path, table)
 
     def to_html(self, path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None) -> None:
         """Write one self-contained page that shows what was found and why; the items' files are read for pictures.
@@ -210,6 +210,17 @@ def _write_text(path: str | os.PathLike[str], write: Callable[[TextIO], None]) -
     def into(temporary: Path) -> None:
         with open(temporary, "w", encoding="utf-8", newline="") as file:
             write(file)
+
+    write_file(path, into)
+
+
+def write_parquet(path: str | os.PathLike[str], table: Any) -> None:
+    """Write a table of pyarrow as a file.  Raises InputError if it cannot be written."""
+
+    def into(temporary: Path) -> None:
+        pyarrow = import_pyarrow()
+        with pyarrow.OSFile(os.fsencode(temporary), "wb") as file:  # it takes a path that is no UTF-8 as bytes only
+            pyarrow.parquet.write_table(table, file)
 
     write_file(path, into)
 
