@@ -203,13 +203,15 @@ class Model:
             "removed_in_files": len(removed),
         }
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model as a folder; a model that is there already is replaced in one step.
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Save the model as a folder.  The model that it was loaded from or saved as before is replaced in one step.
 
-        Raises InputError for a folder that is no model, ModelError if it was changed since it was loaded."""
+        overwrite : replace any other model that is there, too.
+        Raises InputError for another model, and for a folder that is none; ModelError if the model was changed since
+        it was loaded."""
         from dn2.saved import write
 
-        write(self, Path(path))
+        write(self, Path(path), overwrite)
 
 
 def load(path: str | os.PathLike[str], *, cache: Cache | None = None) -> Model:

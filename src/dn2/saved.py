@@ -36,7 +36,7 @@ READABLE_FROM = "0.1.0"
 MISFITS = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, UnreadableItem)
 
 
-def write(model: Model, folder: Path) -> None:
+def write(model: Model, folder: Path, overwrite: bool) -> None:
     """Save a model; see `Model.save`."""
     blocks = model.detector.blocks_
     origin = model.origin if model.origin is not None and model.origin.folder == folder.resolve() else None
@@ -59,7 +59,8 @@ def write(model: Model, folder: Path) -> None:
         **model.describe(),
         "removed_in_files": len(removed),
     }
-    digest, files = bundle.save(folder, manifest, parts, None if origin is None else origin.digest)
+    replaces = None if origin is None else origin.digest
+    digest, files = bundle.save(folder, manifest, parts, replaces, overwrite)
     rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
     saved = _shards(blocks, rows, {kind: files[kind] for kind in of_blocks}, codes or [None] * len(blocks))
     model.origin = Origin(folder.resolve(), digest, saved)
@@ -79,7 +80,9 @@ def _parts_of_blocks(
             yield content(some) if shard is None else shard.files[kind]
 
     def items(some: slice) -> bundle.Part:
-        return [{"item": item.name, "path": path_to_text(item.path), "sha256": item.sha256} for item in model.items[some]]
+        return [
+            {"item": item.name, "path": path_to_text(item.path), "sha256": item.sha256} for item in model.items[some]
+        ]
 
     contents = {"items": items, **model.kind.parts_of_items()}
     parts: dict[str, Iterable[bundle.Part]] = {kind: of_items(kind, content) for kind, content in contents.items()}
@@ -138,7 +141,7 @@ def _read(files: bundle.Bundle, cache: Cache | None) -> Model:
             whole.result()  # damage explains whatever else went wrong
             if isinstance(error, MISFITS):
                 raise ModelError(
-                    f"the model {files.folder} does not hold together ({error!r}); fit it again"
+                    f"the model {files.folder} does not hold together ({error!r:.200}); fit it again"
                 ) from error
             raise
         whole.result()

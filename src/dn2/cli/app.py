@@ -97,6 +97,7 @@ def inspect(
 ) -> None:
     """Say what a model is and what its decisions are worth."""
     from dn2.cli.show import description
+    from dn2.report.words import printable
 
     if items and aside:
         raise InputError("--items and --aside are two lists; ask for one of them")
@@ -109,7 +110,7 @@ def inspect(
         note(f"written: {plot}")
     if items or aside:
         names = loaded.set_aside if aside else [item.name for item in loaded.items]
-        print(json.dumps(names) if as_json else "".join(f"{name}\n" for name in names), end="\n" if as_json else "")
+        print(json.dumps(names) if as_json else "".join(f"{printable(name)}\n" for name in names), end="\n" * as_json)
     elif as_json:
         print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates()}))
     else:

@@ -30,7 +30,7 @@ def run(folder: Path, console: Console) -> None:
     cache = Cache()
     with progress("embedding") as show:
         model = dn2.fit(normal, false_alarm_rate=FALSE_ALARM_RATE, cache=cache, progress=show)
-    model.save(folder / "digits.dn2")
+    model.save(folder / "digits.dn2", overwrite=True)
     console.print(f"[bold]2.[/] Scoring {_count(incoming)} pictures of all ten digits in {incoming}\n")
     with progress("scoring") as show:
         results = model.score(incoming, progress=show)

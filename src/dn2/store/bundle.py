@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -60,31 +61,52 @@ class Saved(NamedTuple):
     files: dict[str, list[Existing]]
 
 
-def save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None) -> Saved:
+def save(
+    folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool = False
+) -> Saved:
     """Write a model: new files, then `model.json`, then remove what it does not name.
 
     manifest : what `model.json` says beside the files; parts : by kind of file, the arrays or rows of each, or what is
         there already and stays as it is, unread.
-    replaces : digest of the model that this one came from, None for a new one that may replace anything.
-    Raises InputError for a folder that is something else or cannot be written, ModelError if the model on disk is no
-    longer the one that this came from; it stays as it is then, and what was written goes."""
-    check_target(folder)
+    replaces : digest of the model that this one came from and replaces, None for a new one.
+    overwrite : whether any model that is there is replaced.
+    Raises InputError for a folder that is another model or something else, or cannot be written, ModelError if the
+    model on disk is no longer the one that this came from; it stays as it is then, and what was written goes."""
+    check_target(folder, overwrite or replaces is not None)
     try:
-        return _save(folder, manifest, parts, replaces)
+        return _save(folder, manifest, parts, replaces, overwrite)
     except OSError as error:
         raise InputError(f"the model {folder} cannot be written: {error.strerror or error}") from error
 
 
-def check_target(folder: Path) -> None:
-    """Raise InputError where no model can be saved because something else is there."""
-    if os.path.lexists(folder) and not (folder / MANIFEST).exists() and not _is_empty(folder):
-        raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
+def check_target(folder: Path, overwrite: bool) -> None:
+    """Raise InputError where no model can be saved because something else is there, such as a model that is not to be
+    overwritten."""
+    if not os.path.lexists(folder / MANIFEST):
+        if os.path.lexists(folder) and not _is_empty(folder):
+            raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
+    elif not overwrite:
+        raise InputError(
+            f"{folder} is a model already{_in_short(folder)}; give another name, or --force (in Python overwrite=True) "
+            "to replace it"
+        )
 
 
-def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None) -> Saved:
+def _in_short(folder: Path) -> str:
+    """Say what a model holds and when it was written, as far as it can be read."""
+    try:
+        manifest, written = read_manifest(folder), (folder / MANIFEST).stat().st_mtime
+        held = f"{manifest['calibration']['n_reference']:,} reference items of the kind {manifest['kind']}"
+    except (ModelError, OSError, KeyError, TypeError, ValueError):
+        return " (damaged, or not dn2's)"
+    return f" ({held}, written {datetime.fromtimestamp(written):%Y-%m-%d %H:%M})"
+
+
+def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        if replaces is not None and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
+        check_target(folder, overwrite or replaces is not None)  # another may have been faster
+        if not overwrite and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
             raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
         try:
             files = {kind: [_write_part(folder, kind, one) for one in contents] for kind, contents in parts.items()}
