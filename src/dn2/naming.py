@@ -1,8 +1,8 @@
 """Names and paths as texts that can be written anywhere, and back; and when two names are one.
 
-A path is bytes, of which Python makes surrogates where they are no UTF-8; JSON may hold halves of characters.  No file
-that is UTF-8 can hold either, so each is written out: a byte as `\\xNN`, any other surrogate as `\\udNNN`.  The backslash
-of what only looks like that is written `\\x5c`, so that every text is found again from what is written."""
+A path is bytes, of which Python makes surrogates where they are no UTF-8; JSON may hold halves of characters.  A file
+of UTF-8 holds neither, so each is written out: a byte as `\\xNN`, any other surrogate as `\\udNNN`.  The backslash of
+what only looks like that is written `\\x5c`, so that every text is found again from what is written."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from dn2.cli.common import (
     JsonOption,
     ModelArgument,
     PlotOption,
+    check_outputs,
     check_plot,
     console,
     finish,
@@ -69,6 +70,7 @@ def evaluate(
 
     check_plot(plot)
     loaded = load(model, cache=cache)
+    check_outputs((plot,), (*normal, *anomalous), loaded.kind.name)
     with progress("scoring") as show:
         known = loaded.score_known(normal, anomalous, progress=show)
     rate = loaded.false_alarm_rate

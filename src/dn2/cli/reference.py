@@ -199,7 +199,5 @@ def _as_named(model: Model, shown: Sequence[str]) -> list[str]:
             names.setdefault(way, []).append(item.name)
     found = [names.get(identity(one), [one]) for one in shown]
     if alike := next((several for several in found if len(several) > 1), None):
-        raise InputError(
-            f"{len(alike)} items are shown alike, {alike[0]!r} and {alike[1]!r}; take one out with Model.remove in Python"
-        )
+        raise InputError(f"{len(alike)} items are shown alike, {alike[0]!r} and {alike[1]!r}; take it out in Python")
     return [name for (name,) in found]

@@ -20,7 +20,7 @@ from dn2.cli.common import (
     TimeOption,
     ValueOption,
     WindowOption,
-    check_no_input,
+    check_outputs,
     console,
     finish,
     load,
@@ -87,16 +87,15 @@ def score(
     for path, check in ((output, writer_for), (page, check_page), (points, points_writer_for)):
         if path is not None:
             check(path)
-            check_no_input(path, scored)
-    if output is not None and points is not None and output.resolve() == points.resolve():
-        raise InputError(f"intervals and points would both be written to {output}; give points another name")
     of_series = {"id_column": id_column, "time": time, "values": value, "window": window}
     if itself:
+        check_outputs((output, page, points), scored, KindName.series)
         results = _score_self(scored, of_series | {"values": value or ()}, false_alarm_rate, fdr, memory)
     else:
         if any(one is not None for one in of_series.values()):
             raise InputError("a model knows its columns and window: --id, --time, --value and --window go with --self")
         loaded = load(model, cache=cache)
+        check_outputs((output, page, points), scored, loaded.kind.name)
         if points is not None and loaded.kind.name != KindName.series:
             raise InputError(f"only series have points, and {model} is a model of the kind {loaded.kind.name}")
         with progress("scoring") as show:

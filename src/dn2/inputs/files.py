@@ -86,6 +86,20 @@ def find_again(root: Path, name: str, suffixes: frozenset[str], *, group: bool) 
     return Item(name, path) if os.path.isfile(path) else None
 
 
+def is_among(path: Path, inputs: Inputs, suffixes: frozenset[str]) -> bool:
+    """Tell whether a file is one of those that `find_items` would find.  Raises InputError for what does not exist."""
+    if not os.path.exists(path):
+        return False
+    for one in _given(inputs):
+        if os.path.isdir(one):  # it may be large, and is searched only if its files may be meant
+            files = _files_below(Path(one), suffixes, say=False) if path.suffix.lower() in suffixes else ()
+        else:
+            files = (item.path for item in _expand(os.fspath(one), suffixes, several=True))
+        if any(os.path.exists(file) and path.samefile(file) for file in files):
+            return True
+    return False
+
+
 def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
     if not given:
@@ -151,10 +165,10 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(found.values())
 
 
-def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _files_below(folder: Path, suffixes: frozenset[str], say: bool = True) -> Iterator[Path]:
     visited: set[str] = set()
     found = skipped = 0
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn_of_folder):
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn_of_folder if say else None):
         real = os.path.realpath(parent)
         if real in visited:  # a link back up, or a second way to the same folder
             folders.clear()
@@ -167,7 +181,7 @@ def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
                 yield Path(parent, name)
             else:
                 skipped += 1
-    if found and skipped:
+    if say and found and skipped:
         logger.info(
             "%s: %d files passed over, whose names do not end in %s", folder, skipped, " ".join(sorted(suffixes))
         )

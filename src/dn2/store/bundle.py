@@ -92,6 +92,11 @@ def check_target(folder: Path, overwrite: bool) -> None:
         )
 
 
+def is_model(folder: Path) -> bool:
+    """Tell whether a folder holds a model, whole or not: a `model.json` beside files that are named as dn2 does."""
+    return (folder / MANIFEST).exists() and any(FILE_NAME.fullmatch(path.name) for path in folder.iterdir())
+
+
 def _in_short(folder: Path) -> str:
     """Say what a model holds and when it was written, as far as it can be read."""
     try:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
 from dn2.extras import import_pyarrow
+from dn2.store.bundle import is_model
 from dn2.store.rows import COLUMNS, EVIDENCE, MORE_COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -172,11 +174,19 @@ def choose_writer(path: str | os.PathLike[str], writers: Mapping[str, T], what: 
     """Choose by the ending of a file's name, and refuse early what could not be written.
 
     writers : by ending; what : what the file is to hold, in words.
-    Raises InputError for an unknown ending or a folder that does not exist, MissingExtra."""
+    Raises InputError for an unknown ending, a folder that does not exist or is a model, and a name that no file can
+    have; MissingExtra."""
     writer = choose_by_ending(path, writers, what)
     target = Path(path)
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise InputError(f"{target} cannot be written: there is no folder {target.parent}")
+    if os.path.isdir(target):
+        raise InputError(f"{target} cannot be written: it is a folder")
+    with _writing(target):
+        if is_model(target.parent):
+            raise InputError(f"{target} lies in the folder of a model, which holds the model alone; write it elsewhere")
+        with contextlib.suppress(FileNotFoundError):
+            target.lstat()  # not so for a name that is too long
     return writer
 
 
@@ -228,12 +238,19 @@ def write_parquet(path: str | os.PathLike[str], table: Any) -> None:
 def write_file(path: str | os.PathLike[str], write: Callable[[Path], None]) -> None:
     """Write beside the target and put in its place at the end, so that it is never half a file."""
     target = Path(path)
-    temporary = target.with_name(target.name + ".tmp")
+    temporary = target.with_name(f".dn2-{secrets.token_hex(8)}.tmp")  # no file of anyone's, nor of another run
+    with _writing(target):
+        try:
+            write(temporary)
+            os.replace(temporary, target)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
     try:
-        write(temporary)
-        os.replace(temporary, target)
+        yield
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
