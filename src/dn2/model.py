@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import compress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -13,31 +14,48 @@ import numpy as np
 
 from dn2.embedding import Progress
 from dn2.errors import InputError
-from dn2.kinds.kind import Kind, ReferenceItem
+from dn2.kinds.kind import Found, Kind, ReferenceItem
 from dn2.kinds.series import Series
 from dn2.naming import identity
 from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.metrics import Evaluation, evaluate
-from dn2.scoring import discover, score_items
+from dn2.scoring import check_apart, discover, score_items
 from dn2.store.cache import Cache
 from dn2.store.results import Results
 from dn2.store.rows import Row
 from dn2.store.shards import Shard, removed_rows, shards_of
 
+logger = logging.getLogger("dn2")
+
+REFERENCE_ITEMS = (
+    "%d of %d %s items are reference items, or copies of them: such an item has itself as a neighbour, and the figures "
+    "are not those of new items; keep some items back from fit, and give those"
+)
+
 
 class KnownScores(NamedTuple):
-    """Scores, p-values and truth of items, (n,) each, and the rows of those that could not be read and are left out."""
+    """Scores, p-values and truth of items, (n,) each, and the rows of those that could not be read and are left out.
+
+    normal_reference, anomalous_reference : how many of them are reference items, or copies of them."""
 
     scores: Scores
     p_values: Scores
     is_anomalous: np.ndarray[Any, np.dtype[np.bool_]]
     unreadable: list[Row]
+    normal_reference: int
+    anomalous_reference: int
 
     def evaluate(self, rate: float) -> Evaluation:
-        """Compare with the truth, decided at a rate.  Raises InputError if a class is empty."""
-        return evaluate(self.scores, self.p_values, self.is_anomalous, rate)
+        """Compare with the truth, decided at a rate, and warn of reference items.  Raises InputError if a class is
+        empty."""
+        figures = evaluate(self.scores, self.p_values, self.is_anomalous, rate)
+        if self.normal_reference:
+            logger.warning(REFERENCE_ITEMS, self.normal_reference, figures.n_normal, "normal")
+        if self.anomalous_reference:
+            logger.warning(REFERENCE_ITEMS, self.anomalous_reference, figures.n_anomalous, "anomalous")
+        return replace(figures, normal_reference=self.normal_reference, anomalous_reference=self.anomalous_reference)
 
 
 @dataclass(frozen=True)
@@ -108,19 +126,27 @@ class Model:
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = self.false_alarm_rate if false_alarm_rate is None else self.calibration.rate(false_alarm_rate)
         found = self.kind.find(inputs, progress)
-        sizes = len(self.items), self.kind.dimension, len(found.names)
-        check_scoring(self.detector.get_params(), memory_limit, *sizes)
-        results = score_items(self, found, progress)
+        results = self._score(found, memory_limit, progress)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
+    def _score(self, found: Found, memory_limit: str | int | None, progress: Progress | None) -> Results:
+        sizes = len(self.items), self.kind.dimension, len(found.names)
+        check_scoring(self.detector.get_params(), memory_limit, *sizes)
+        return score_items(self, found, progress)
+
     def score_known(self, normal: Any, anomalous: Any, *, progress: Progress | None = None) -> KnownScores:
-        """Score items known to be normal and anomalous.  Raises InputError if nothing is found."""
-        results = [self.score(inputs, progress=progress) for inputs in (normal, anomalous)]
+        """Score items known to be normal and anomalous.
+
+        Raises InputError if nothing is found, and for a file that is given as both."""
+        found = [self.kind.find(inputs, progress) for inputs in (normal, anomalous)]
+        check_apart(*found)
+        results = [self._score(one, None, progress) for one in found]
+        known = [one.reference_items for one in results]
         rows = [[row for row in one if row.error is None] for one in results]
         figures = np.array([(row.anomaly_score, row.p_value) for of_one in rows for row in of_one], float)
         scores, p_values = figures.reshape(-1, 2).T
         truth = np.repeat([False, True], [len(of_one) for of_one in rows])
-        return KnownScores(scores, p_values, truth, [row for one in results for row in one.unreadable])
+        return KnownScores(scores, p_values, truth, [row for one in results for row in one.unreadable], *known)
 
     def evaluate(
         self, normal: Any, anomalous: Any, *, progress: Progress | None = None

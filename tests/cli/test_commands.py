@@ -27,7 +27,7 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
-    "--id --drop-column --time --value --window --cache --no-cache",
+    "--id --drop-column --time --value --window --force --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self --id "
     "--time --value --window --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --cache --no-cache",
@@ -179,9 +179,9 @@ def test_fit_keeps_embeddings_unless_told_not_to(
     arguments = ["fit", world / "more", "-o", tmp_path / "m.dn2", "--backbone", tiny]
     assert dn2_command(*arguments, "--no-cache").status == 0
     assert not own_cache.exists()
-    assert dn2_command(*arguments).status == 0
+    assert dn2_command(*arguments, "--force").status == 0
     assert entries(own_cache) == 16  # an embedding and a thumbnail each
-    assert dn2_command(*arguments, "--cache").status == 0
+    assert dn2_command(*arguments, "--force", "--cache").status == 0
     assert entries(own_cache) == 16
 
 
@@ -556,7 +556,7 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
     expected, _ = dn2.load(saved).evaluate([world / "more", world / "normal"], [world / "other", mixed])
     assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
     assert got == vars(expected)
-    assert lines(done.err) == [
+    assert lines(done.err)[1:] == [
         "dn2: not read: mixed/broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
     ]
     assert not own_cache.exists()
@@ -565,6 +565,24 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
 
 
 # add and remove
+
+
+def test_the_commands_say_it_in_one_line_and_mark_every_figure(dn2_command, saved: Path, world: Path) -> None:
+    arguments = ("evaluate", saved, "--normal", world / "normal", "--anomalous", world / "other")
+    done = dn2_command(*arguments)
+    assert done.status == 0
+    assert len(done.err.splitlines()) == 1
+    assert "dn2: 40 of 40 normal items are reference items, or copies of them: such an item has itself" in done.err
+    assert "normal items                          40, of which 40 are reference items" in done.out
+    for figure in ("ROC AUC", "average precision", "false-positive rate", "false alarms"):
+        (line,) = [line for line in done.out.splitlines() if line.startswith(figure)]
+        assert line.rstrip().endswith(", not that of new items")
+    assert "anomalies detected at 1 in 41         1.0000\n" in done.out
+    got = json.loads(dn2_command(*arguments, "--json").out)
+    assert (got["normal_reference"], got["anomalous_reference"]) == (40, 0)
+    done = dn2_command("score", saved, world / "normal", "--json")
+    assert "dn2: 40 of 40 items are reference items, or copies of them: such an item has itself" in done.err
+    assert len(done.err.splitlines()) == 2
 
 
 def test_add_and_remove_change_the_model_on_disk(

@@ -111,7 +111,7 @@ def test_a_folder_of_tables_is_fitted_whether_or_not_its_kind_is_said(
     write(frame(60), folder / "a.csv")
     write(frame(60, 5), folder / "b.csv")
     for said in ([], ["--kind", "table"]):
-        assert dn2_command("fit", folder, *said, "-o", tmp_path / "m.dn2").status == 0
+        assert dn2_command("fit", folder, *said, "-o", tmp_path / "m.dn2", "--force").status == 0
         names = [item.name for item in dn2.load(tmp_path / "m.dn2").items]
         assert names == [f"{name}.csv:{row}" for name in "ab" for row in range(1, 61)]
 

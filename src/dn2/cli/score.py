@@ -113,6 +113,13 @@ def score(
         results.write_jsonl(sys.stdout)
     elif output is None:
         results_table(results, console())
+    if results.reference_items:
+        logger.info(
+            "%d of %d items are reference items, or copies of them: such an item has itself as a neighbour, and is "
+            "hardly ever flagged",
+            results.reference_items,
+            len(results) - len(results.errors),
+        )
     written = " and ".join(str(path) for path in (output, page, points) if path is not None)
     note(summary(results) + (f"; written to {written}" if written else ""))
     if fdr is not None:

@@ -44,6 +44,11 @@ class FoundImages:
         """The names of all, in order."""
         return [item.name for item in self.items]
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files or folders of all, in order."""
+        return [item.path for item in self.items]
+
 
 @dataclass(frozen=True)
 class Images:
@@ -98,6 +103,7 @@ class Images:
             np.array([place for place, _ in readable], np.int64),
             np.stack(vectors) if vectors else np.empty((0, self.dimension), np.float32),
             pairs,
+            [one.digest for _, one in pairs if one.vector is not None],
         )
 
     def reference(self, found: FoundImages, progress: Progress | None) -> Reference:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 8_192
 
 
 def in_batches(
-    names: Sequence[str],
+    found: Rows,
     errors: Mapping[int, str],
     embed: Callable[[Positions], tuple[Vectors, Any]],
     progress: Progress | None,
@@ -32,13 +32,14 @@ def in_batches(
     """Embed rows in order, so many at a time.
 
     errors : by row, why it cannot be read; embed : gives the vectors of the others, and what explains them."""
-    n, step = len(names), at_once or ROWS_AT_ONCE
+    n, step = len(found.names), at_once or ROWS_AT_ONCE
     for start in range(0, n, step):
         stop = min(start + step, n)
         rows = np.array([row for row in range(start, stop) if row not in errors], np.int64)
         failed = {row - start: errors[row] for row in range(start, stop) if row in errors}
         vectors, source = embed(rows)
-        yield Batch(names[start:stop], failed, rows - start, vectors, source)
+        digests = [found.digests[row] for row in rows.tolist()]
+        yield Batch(found.names[start:stop], failed, rows - start, vectors, source, digests)
         if progress is not None:
             progress(stop, n)
 

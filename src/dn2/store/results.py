@@ -41,7 +41,8 @@ class Results:
     sample_size : number of reference items behind the p-values; 1 / (sample_size + 1) is the smallest rate.
     evidence : what a report needs, None if the rows are all there is; it is not pickled.
     points : where rows are intervals of series, what was found of every point.
-    false_discovery_rate : the rate at which all rows were decided together, if they were."""
+    false_discovery_rate : the rate at which all rows were decided together, if they were.
+    reference_items : how many of the items are reference items themselves, or copies of them."""
 
     rows: Sequence[Row]
     false_alarm_rate: float | None
@@ -49,6 +50,7 @@ class Results:
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     false_discovery_rate: float | None = None
     points: Points | None = field(default=None, repr=False, compare=False)
+    reference_items: int = field(default=0, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "evidence": None}
