@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -683,6 +684,32 @@ def test_inspect_lists_items_as_remove_takes_them(dn2_command, folder: Path) -> 
     assert json.loads(dn2_command("inspect", folder, "--items", "--json").out) == names
     assert dn2_command("remove", folder, *lines(done.out)[:30]).status == 0
     assert lines(dn2_command("inspect", folder, "--items").out) == names[30:]
+
+
+@pytest.mark.parametrize("raw", [b"caf\xe9", rb"caf\xe9", b"line\nbreak", b"\x1b[31m", "\u202egnp".encode(), b" -x "])
+def test_what_inspect_shows_is_what_remove_takes(
+    dn2_command, folder: Path, world: Path, tmp_path: Path, raw: bytes
+) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(next((world / "more").iterdir()), os.path.join(os.fsencode(tmp_path / "in"), raw + b".png"))
+    assert dn2_command("add", folder, tmp_path / "in").status == 0
+    shown = lines(dn2_command("inspect", folder, "--items").out)
+    assert len(shown) == 41
+    assert shown[-1].isprintable()
+    done = dn2_command("remove", folder, "--", shown[-1])
+    assert done.status == 0, done.err
+    assert [item.name for item in dn2.load(folder).items] == shown[:-1]
+
+
+def test_what_is_shown_as_two_items_is_not_removed(dn2_command, folder: Path, world: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a\nb.png", r"a\nb.png"):
+        shutil.copy(next((world / "more").iterdir()), tmp_path / "in" / name)
+    assert dn2_command("add", folder, tmp_path / "in").status == 0
+    done = dn2_command("remove", folder, r"a\nb.png")
+    assert (done.status, len(lines(done.err))) == (2, 1)
+    assert r"2 items are shown alike, 'a\nb.png' and 'a\\nb.png'" in done.err
+    assert dn2_command("remove", folder, "a\nb.png").status == 0
 
 
 def test_verify_counts_the_files_of_a_whole_model_and_names_damaged_ones(dn2_command, folder: Path) -> None:

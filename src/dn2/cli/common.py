@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dn2.errors import InputError
+from dn2.naming import encodable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -196,7 +197,7 @@ def console() -> Console:
 
 def note(words: str) -> None:
     """Tell a person on stderr what was done."""
-    print(words, file=sys.stderr)
+    print(encodable(words), file=sys.stderr)
 
 
 def report_reference(model: Model, path: Path) -> None:

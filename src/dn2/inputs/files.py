@@ -106,6 +106,11 @@ def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
         raise InputError("no input given; name a folder, files, a glob or @list.txt")
     if strange := [one for one in given if not isinstance(one, (str, os.PathLike))]:
         raise InputError(f"inputs are named by paths, got {type(strange[0]).__name__} in a {type(inputs).__name__}")
+    if not all(map(os.path.isabs, given)):
+        try:
+            os.getcwd()
+        except OSError as error:
+            raise InputError(f"the working folder cannot be found ({error.strerror}); give whole paths") from error
     return given
 
 

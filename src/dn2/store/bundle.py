@@ -82,6 +82,10 @@ def save(
 def check_target(folder: Path, overwrite: bool) -> None:
     """Raise InputError where no model can be saved because something else is there, such as a model that is not to be
     overwritten."""
+    try:
+        folder.resolve()
+    except OSError as error:  # the working folder is gone
+        raise InputError(f"the model {folder} cannot be written: {error.strerror}; give its whole path") from error
     if not os.path.lexists(folder / MANIFEST):
         if os.path.lexists(folder) and not _is_empty(folder):
             raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
