@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import dn2
-from dn2.errors import InputError, UnreadableItem
+from dn2.errors import InputError, ModelError, UnreadableItem
 from dn2.inputs.files import find_again, find_items
 from dn2.naming import encodable, existing, identity, path_of_text, path_to_text, read_back, writable
 from dn2.store.bundle import Bundle
@@ -223,6 +223,18 @@ def test_a_working_folder_that_is_gone_stops_nothing_that_is_given_by_its_whole_
         dn2.fit(".")
     with pytest.raises(InputError, match=r"m\.dn2 cannot be written: No such file or directory; give its whole path"):
         dn2.fit(np.arange(9.0).reshape(-1, 1)).save("m.dn2")
+
+
+@pytest.mark.parametrize("path", ["nul\0", "half \ud800", "half \ud800/*"])
+def test_what_no_path_can_be_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = dn2.fit(np.arange(9.0).reshape(-1, 1))
+    results = model.score(np.arange(3.0).reshape(-1, 1))
+    for refused in (lambda: dn2.fit(path), lambda: model.save(path), lambda: results.save(f"{path}.csv")):
+        with pytest.raises(InputError, match="no path"):
+            refused()
+    with pytest.raises(ModelError, match="no path"):
+        dn2.load(path)
 
 
 def test_cells_ids_and_labels_that_are_no_utf_8_survive(tmp_path: Path) -> None:

@@ -42,6 +42,14 @@ def path_of_text(written: str) -> str:
     return os.fsdecode(read_back(written).encode("utf-8", "surrogateescape"))
 
 
+def is_possible(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file may have such a path at all: without a NUL, nor what no bytes stand for."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
 def absolute(path: str | os.PathLike[str]) -> str:
     """Return the absolute path, or the path as it is where the working folder is gone."""
     try:

@@ -24,7 +24,7 @@ from safetensors.numpy import save as save_tensors
 
 import dn2
 from dn2.errors import Dn2Error, InputError, ModelError
-from dn2.store import bundle
+from dn2.store import bundle, writing
 from dn2.store.bundle import Bundle
 from small_models import contents, replace_part, reseal, start_python
 
@@ -498,7 +498,7 @@ class Stepper:
         return Stepping()
 
     def into(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(bundle, "open", self.open, raising=False)
+        patch.setattr(writing, "open", self.open, raising=False)
         patch.setattr(bundle.os, "fsync", self.before(lambda _: None))
         for name in ("replace", "open"):
             patch.setattr(bundle.os, name, self.before(getattr(os, name)))
@@ -664,14 +664,14 @@ def test_a_damaged_model_is_replaced_only_when_asked_to(folder: Path, saved: Pat
 def test_of_two_first_saves_at_one_place_the_later_is_refused(
     saved: Path, changed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, place, locked = dn2.load(saved), tmp_path / "new.dn2", bundle._locked
+    model, place, locked = dn2.load(saved), tmp_path / "new.dn2", bundle.locked
 
     def someone_was_faster(folder: Path) -> Any:
-        monkeypatch.setattr(bundle, "_locked", locked)
+        monkeypatch.setattr(bundle, "locked", locked)
         shutil.copytree(changed, place, dirs_exist_ok=True)
         return locked(folder)
 
-    monkeypatch.setattr(bundle, "_locked", someone_was_faster)
+    monkeypatch.setattr(bundle, "locked", someone_was_faster)
     with pytest.raises(InputError, match="is a model already"):
         model.save(place)
     assert {path.name for path in place.iterdir()} == {path.name for path in changed.iterdir()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -162,15 +163,15 @@ def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[str], kind: s
     from dn2.inputs.files import is_among
     from dn2.kinds.guess import suffixes_of
 
-    places: set[Path] = set()
+    places: set[str] = set()
     for output in outputs:
         if output is None:
             continue
         if is_among(output, inputs, suffixes_of(kind)):
             raise InputError(f"{output} is among the inputs and would be lost; give another name for what is written")
-        if output.resolve() in places:
+        if (place := os.path.realpath(output)) in places:
             raise InputError(f"two files would both be written to {output}; give one of them another name")
-        places.add(output.resolve())
+        places.add(place)
 
 
 def check_plot(plot: Path | None) -> None:

@@ -29,7 +29,8 @@ def run(folder: Path, console: Console) -> None:
 
     folder : where the pictures, the model and the results go; those of an earlier run are replaced.
     Raises InputError for a folder that holds something else."""
-    if os.path.isdir(folder) and (others := {path.name for path in folder.iterdir()} - WRITTEN):
+    there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    if others := {name for name in there - WRITTEN if not name.startswith(".")}:
         raise InputError(
             f"{folder} holds {min(others)!r}, and the demo would write among it; give another folder with -o"
         )

@@ -199,5 +199,7 @@ def _as_named(model: Model, shown: Sequence[str]) -> list[str]:
             names.setdefault(way, []).append(item.name)
     found = [names.get(identity(one), [one]) for one in shown]
     if alike := next((several for several in found if len(several) > 1), None):
-        raise InputError(f"{len(alike)} items are shown alike, {alike[0]!r} and {alike[1]!r}; take it out in Python")
+        raise InputError(
+            f"{len(alike)} items are shown alike, {alike[0]!r} and {alike[1]!r}; in Python their names tell them apart"
+        )
     return [name for (name,) in found]

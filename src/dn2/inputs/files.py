@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from dn2.errors import InputError
-from dn2.naming import existing, identity, path_of_text, path_to_text
+from dn2.naming import existing, identity, is_possible, path_of_text, path_to_text
 
 logger = logging.getLogger("dn2")
 
@@ -106,6 +106,8 @@ def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
         raise InputError("no input given; name a folder, files, a glob or @list.txt")
     if strange := [one for one in given if not isinstance(one, (str, os.PathLike))]:
         raise InputError(f"inputs are named by paths, got {type(strange[0]).__name__} in a {type(inputs).__name__}")
+    if impossible := [one for one in given if not is_possible(one)]:
+        raise InputError(f"{os.fspath(impossible[0])!r} does not exist, and cannot: it is no path")
     if not all(map(os.path.isabs, given)):
         try:
             os.getcwd()

@@ -25,7 +25,9 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from dn2.errors import InputError, ModelError
+from dn2.naming import is_possible
 from dn2.store.mapped import map_array, regular
+from dn2.store.writing import locked, write_whole
 
 logger = logging.getLogger("dn2")
 
@@ -82,8 +84,10 @@ def save(
 def check_target(folder: Path, overwrite: bool) -> None:
     """Raise InputError where no model can be saved because something else is there, such as a model that is not to be
     overwritten."""
+    if not is_possible(folder):
+        raise InputError(f"the model {str(folder)!r} cannot be written: that is no path")
     try:
-        folder.resolve()
+        os.path.abspath(folder)
     except OSError as error:  # the working folder is gone
         raise InputError(f"the model {folder} cannot be written: {error.strerror}; give its whole path") from error
     if not os.path.lexists(folder / MANIFEST):
@@ -113,7 +117,7 @@ def _in_short(folder: Path) -> str:
 
 def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         check_target(folder, overwrite or replaces is not None)  # another may have been faster
         if not overwrite and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
             raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
@@ -122,7 +126,7 @@ def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str
             names = {kind: [file.name for file in of_kind] for kind, of_kind in files.items()}
             digests = {file.name: file.digest for of_kind in files.values() for file in of_kind}
             text, digest = _sealed({**manifest, "parts": names, "files": digests})
-            _write_whole(folder / MANIFEST, text)
+            write_whole(folder / MANIFEST, text)
         except Exception:
             _undo(folder)
             raise
@@ -150,27 +154,8 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
     name = f"{kind}-{digest[:16]}.{suffix}"
     path = folder / name
     if not (path.exists() and _file_digest(path) == digest):
-        _write_whole(path, data)
+        write_whole(path, data)
     return Existing(name, digest)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _sealed(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
@@ -199,23 +184,6 @@ def _is_empty(folder: Path) -> bool:
         )
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, shared: bool = False) -> Iterator[None]:
-    """Keep writers out, where the system knows advisory locks.  Those who read share the lock."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems lock no folders
-            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -329,11 +297,13 @@ class Bundle:
 
 def read(folder: Path, load: Callable[[Bundle], T]) -> T:
     """Load from a model that another process may be replacing: on trouble, look again with writers kept out."""
+    if not is_possible(folder):
+        raise ModelError(f"{str(folder)!r} is no dn2 model: that is no path")
     bundle = Bundle(folder)
     try:
         return load(bundle)
     except ModelError:
-        with _locked(folder, shared=True):
+        with locked(folder, shared=True):
             return load(Bundle(folder))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
 from dn2.extras import import_pyarrow
+from dn2.naming import is_possible
 from dn2.store.bundle import is_model
 from dn2.store.rows import COLUMNS, EVIDENCE, MORE_COLUMNS, Row
 
@@ -180,6 +181,8 @@ def choose_writer(path: str | os.PathLike[str], writers: Mapping[str, T], what: 
     have; MissingExtra."""
     writer = choose_by_ending(path, writers, what)
     target = Path(path)
+    if not is_possible(target):
+        raise InputError(f"{str(target)!r} cannot be written: that is no path")
     if not os.path.isdir(target.parent):
         raise InputError(f"{target} cannot be written: there is no folder {target.parent}")
     if os.path.isdir(target):
