@@ -108,7 +108,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     dn2_command, place: Path, monkeypatch: pytest.MonkeyPatch, name: str, why: str
 ) -> None:
     Path("folder.csv").mkdir()
-    monkeypatch.setattr(dn2, "load", None)
+    monkeypatch.setattr("dn2.model.load", None)
     done = dn2_command("score", "rows.dn2", "data", "-o", name)
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert why in done.err
