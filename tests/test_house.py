@@ -19,7 +19,8 @@ LARGEST = 320
 ON_TORCH = {"embed/export.py", "embed/sentences.py", "embed/timm_backbone.py", "embed/torch_network.py"}
 
 # What each part of the house may import, besides itself.
-ERRORS = frozenset({"errors"})
+NAMING = frozenset({"naming"})  # how texts are written, errors too
+ERRORS = frozenset({"errors"}) | NAMING
 EXTRAS = frozenset({"extras", "printing", "processes"})  # libraries, terminals and processes, and what they cannot take
 FOUNDATION = frozenset({"neighbors", "embed", "store", "inputs"})
 BRIDGE = frozenset({"drawing", "embedding", "presets", "wording"})
@@ -28,7 +29,7 @@ CORE = frozenset({"model", "state", "fitting", "kinds", "loading", "saved", "sco
 USES = frozenset({"patches", "bench"})
 FRONT = frozenset({"server", "cli"})
 ALLOWED = (
-    dict.fromkeys(ERRORS, frozenset())
+    dict.fromkeys(ERRORS, NAMING)
     | dict.fromkeys(EXTRAS, ERRORS)
     | dict.fromkeys(FOUNDATION, ERRORS | EXTRAS)
     | dict.fromkeys(BRIDGE, ERRORS | EXTRAS | FOUNDATION)

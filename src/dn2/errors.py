@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import math
 
+from dn2.naming import encodable
+
 
 class Dn2Error(Exception):
     """Base of all errors that dn2 raises for a reason a user can act on."""
+
+    def __init__(self, *words: object) -> None:
+        # A message names paths, and goes where only UTF-8 can: into a row of results.
+        super().__init__(*(encodable(one) if isinstance(one, str) else one for one in words))
 
 
 class InputError(Dn2Error, ValueError):

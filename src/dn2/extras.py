@@ -47,3 +47,12 @@ def import_pyarrow() -> Any:
     except ImportError as error:
         raise MissingExtra("Parquet needs pyarrow; run: pip install 'dn2[parquet]'") from error
     return pyarrow
+
+
+@contextmanager
+def open_parquet(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open a file as pyarrow.parquet.ParquetFile.  Raises MissingExtra, and what pyarrow raises."""
+    pyarrow = import_pyarrow()
+    # pyarrow takes a path that is no UTF-8 as bytes only.
+    with pyarrow.OSFile(os.fsencode(path)) as source, pyarrow.parquet.ParquetFile(source) as file:
+        yield file

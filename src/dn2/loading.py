@@ -20,6 +20,7 @@ from dn2.kinds.guess import KINDS
 from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.kinds.series import Series
 from dn2.model import Model
+from dn2.naming import identity, path_of_text
 from dn2.neighbors.blocks import STORAGES, Block, as_stored, rows_at
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
@@ -144,7 +145,7 @@ def _items(files: bundle.Bundle, kept: Kept) -> list[ReferenceItem]:
                 raise ValueError(f"{len(rows)} items for {size} rows")
             items += _items_of_file(rows)
         items = list(compress(items, kept.flags)) if len(kept.removed) else items
-        if len({item.name for item in items}) < len(items):
+        if len({identity(item.name) for item in items}) < len(items):
             raise ValueError("two items of one name")
     return items
 
@@ -153,11 +154,12 @@ def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
     names, paths, digests = zip(*map(itemgetter("item", "path", "sha256"), rows), strict=True)
     # A name that is no text, or cannot be written, would end a run only when it comes up as evidence.
     "".join(chain(names, paths, digests)).encode()
-    once: dict[str, str] = {}  # the rows of a table share its path and its digest
+    known = {path: path_of_text(path) for path in set(paths)}  # the rows of a table share its path and its digest
+    once: dict[str, str] = {}
     share = once.setdefault
     if not {len(digest) for digest in set(digests)} <= DIGEST_LENGTHS:
         raise ValueError("digests of another length than SHA-256's")
-    return list(map(ReferenceItem, names, map(share, paths, paths), map(share, digests, digests)))
+    return list(map(ReferenceItem, names, map(known.__getitem__, paths), map(share, digests, digests)))
 
 
 @contextmanager

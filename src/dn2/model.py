@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -15,31 +16,49 @@ import numpy as np
 
 from dn2.embedding import Progress
 from dn2.errors import InputError
-from dn2.kinds.kind import Kind, ReferenceItem
+from dn2.kinds.kind import Found, Kind, ReferenceItem
 from dn2.kinds.series import Series
+from dn2.naming import identity
 from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.conformal import Calibration, Scores, false_discoveries
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.metrics import Evaluation, evaluate
 from dn2.processes import PerProcess
-from dn2.scoring import discover, score_items
+from dn2.scoring import check_apart, discover, score_items
 from dn2.state import Origin, State
 from dn2.store.cache import Cache
 from dn2.store.results import Results
 from dn2.store.rows import Row
 
+logger = logging.getLogger("dn2")
+
+REFERENCE_ITEMS = (
+    "%d of %d %s items are reference items, or copies of them: such an item has itself as a neighbour, and the figures "
+    "are not those of new items; keep some items back from fit, and give those"
+)
+
 
 class KnownScores(NamedTuple):
-    """Scores, p-values and truth of items, (n,) each, and the rows of those that could not be read and are left out."""
+    """Scores, p-values and truth of items, (n,) each, and the rows of those that could not be read and are left out.
+
+    normal_reference, anomalous_reference : how many of them are reference items, or copies of them."""
 
     scores: Scores
     p_values: Scores
     is_anomalous: np.ndarray[Any, np.dtype[np.bool_]]
     unreadable: list[Row]
+    normal_reference: int
+    anomalous_reference: int
 
     def evaluate(self, rate: float) -> Evaluation:
-        """Compare with the truth, decided at a rate.  Raises InputError if a class is empty."""
-        return evaluate(self.scores, self.p_values, self.is_anomalous, rate)
+        """Compare with the truth, decided at a rate, and warn of reference items.  Raises InputError if a class is
+        empty."""
+        figures = evaluate(self.scores, self.p_values, self.is_anomalous, rate)
+        if self.normal_reference:
+            logger.warning(REFERENCE_ITEMS, self.normal_reference, figures.n_normal, "normal")
+        if self.anomalous_reference:
+            logger.warning(REFERENCE_ITEMS, self.anomalous_reference, figures.n_anomalous, "anomalous")
+        return replace(figures, normal_reference=self.normal_reference, anomalous_reference=self.anomalous_reference)
 
 
 class Model:
@@ -129,17 +148,7 @@ class Model:
         An item that cannot be read gets a row with its error.
         Raises InputError if nothing is found or both rates are given, ReferenceTooSmall for a rate that the reference
         set cannot support."""
-        return self._score(self.state, inputs, false_alarm_rate, fdr, memory_limit, progress)
-
-    def _score(
-        self,
-        now: State,
-        inputs: Any,
-        false_alarm_rate: float | None = None,
-        fdr: float | None = None,
-        memory_limit: str | int | None = None,
-        progress: Progress | None = None,
-    ) -> Results:
+        now = self.state
         if fdr is not None:
             if isinstance(now.kind, Series):
                 raise InputError("p-values of series have no false-discovery rate; give a false-alarm rate")
@@ -150,20 +159,30 @@ class Model:
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
         found = now.kind.find(inputs, progress)
-        sizes = len(now.items), now.kind.dimension, len(found.names)
-        check_scoring(now.detector.get_params(), memory_limit, *sizes)
-        results = score_items(self, now, found, progress)
+        results = self._score_found(now, found, memory_limit, progress)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
+    def _score_found(
+        self, now: State, found: Found, memory_limit: str | int | None, progress: Progress | None
+    ) -> Results:
+        sizes = len(now.items), now.kind.dimension, len(found.names)
+        check_scoring(now.detector.get_params(), memory_limit, *sizes)
+        return score_items(self, now, found, progress)
+
     def score_known(self, normal: Any, anomalous: Any, *, progress: Progress | None = None) -> KnownScores:
-        """Score items known to be normal and anomalous.  Raises InputError if nothing is found."""
+        """Score items known to be normal and anomalous.
+
+        Raises InputError if nothing is found, and for a file that is given as both."""
         now = self.state
-        results = [self._score(now, inputs, progress=progress) for inputs in (normal, anomalous)]
+        found = [now.kind.find(inputs, progress) for inputs in (normal, anomalous)]
+        check_apart(*found)
+        results = [self._score_found(now, one, None, progress) for one in found]
+        known = [one.reference_items for one in results]
         rows = [[row for row in one if row.error is None] for one in results]
         figures = np.array([(row.anomaly_score, row.p_value) for of_one in rows for row in of_one], float)
         scores, p_values = figures.reshape(-1, 2).T
         truth = np.repeat([False, True], [len(of_one) for of_one in rows])
-        return KnownScores(scores, p_values, truth, [row for one in results for row in one.unreadable])
+        return KnownScores(scores, p_values, truth, [row for one in results for row in one.unreadable], *known)
 
     def evaluate(
         self, normal: Any, anomalous: Any, *, progress: Progress | None = None
@@ -182,9 +201,8 @@ class Model:
         with self._changing.get():
             now = self.state
             found = now.kind.find(inputs, progress)
-            new_names = set(found.names)
-            known = new_names.intersection(item.name for item in now.items)
-            if taken := [name for name in found.names if name in known]:
+            known = {identity(item.name) for item in now.items}
+            if taken := [name for name in found.names if identity(name) in known]:
                 raise InputError(
                     f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
                     "remove it first or give the new one another name"
@@ -202,7 +220,7 @@ class Model:
         with self._changing.get():
             now = self.state
             unwanted = _known(now, names)
-            stay = [item.name not in unwanted for item in now.items]
+            stay = [identity(item.name) not in unwanted for item in now.items]
             detector = copy(now.detector).remove(np.flatnonzero(np.logical_not(stay)))
             kept = now.kind.only(np.flatnonzero(stay))
             self.state = replace(now, kind=kept, detector=detector, items=list(compress(now.items, stay)))
@@ -215,9 +233,9 @@ class Model:
         with self._changing.get():
             now = self.state
             wanted = _known(now, names)
-            if strangers := wanted - set(now.set_aside):
+            if strangers := wanted - set(map(identity, now.set_aside)):
                 raise InputError(f"{min(strangers)!r} is not set aside; `dn2 inspect MODEL --aside` lists what is")
-            places = [place for place, item in enumerate(now.items) if item.name in wanted]
+            places = [place for place, item in enumerate(now.items) if identity(item.name) in wanted]
             self.state = replace(now, detector=copy(now.detector).readmit(places))
         return self
 
@@ -232,20 +250,22 @@ class Model:
         to be rewritten, a file keeps them until a quarter of its rows is gone."""
         return self.state.describe()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Save the model as a folder; a model that is there already is replaced in one step.
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Save the model as a folder.  The model that it was loaded from or saved as before is replaced in one step.
 
-        Raises InputError for a folder that is no model, ModelError if it was changed since it was loaded."""
+        overwrite : replace any other model that is there, too.
+        Raises InputError for another model, and for a folder that is none; ModelError if the model was changed since
+        it was loaded."""
         from dn2.saved import write
 
         with self._changing.get():
-            self.state = replace(self.state, origin=write(self.state, Path(path)))
+            self.state = replace(self.state, origin=write(self.state, Path(path), overwrite))
 
 
 def _known(now: State, names: str | Iterable[str]) -> set[str]:
-    """Check names of reference items."""
-    asked = {names} if isinstance(names, str) else set(names)
-    if unknown := asked.difference(item.name for item in now.items):
+    """Check names of reference items, and return the identity of each."""
+    asked = set(map(identity, [names] if isinstance(names, str) else names))
+    if unknown := asked.difference(identity(item.name) for item in now.items):
         raise InputError(f"the model has no item {min(unknown)!r}; `dn2 inspect MODEL --items` lists their names")
     return asked
 

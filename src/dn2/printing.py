@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
+from dn2.naming import encodable
+
 JOINERS = "\u200c\u200d"  # which join letters and emoji
-STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control and format characters, half characters, ends of lines
+STEERING = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control and format characters, halves of characters, ends of lines
 LONGEST_LINE = 4_096  # characters
 
 
@@ -13,7 +15,7 @@ def printable(text: str) -> str:
     """Write out what would steer a terminal, end a line or turn its text around: ESC as `\\x1b`."""
     if text.isprintable():
         return text
-    return "".join(_escape(one) if _steers(one) else one for one in text)
+    return "".join(_escape(one) if _steers(one) else one for one in encodable(text))
 
 
 def line_of(text: str) -> str:
@@ -35,7 +37,7 @@ def _steers(character: str) -> bool:
 
 
 def _escape(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode()
+    return character.encode("unicode_escape").decode()
 
 
 def _escape_json(character: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dn2 import __version__
+from dn2.naming import path_to_text
 from dn2.neighbors.blocks import Block, Codes, Positions, first_positions
 from dn2.state import Origin, State
 from dn2.store import bundle
@@ -19,7 +20,7 @@ from dn2.store.shards import Shard, removed_rows, shards_of
 READABLE_FROM = "0.1.0"
 
 
-def write(model: State, folder: Path) -> Origin:
+def write(model: State, folder: Path, overwrite: bool) -> Origin:
     """Save a model as it is; see `Model.save`."""
     blocks = model.detector.blocks_
     origin = model.origin if model.origin is not None and model.origin.folder == folder.resolve() else None
@@ -42,7 +43,8 @@ def write(model: State, folder: Path) -> Origin:
         **model.describe(),
         "removed_in_files": len(removed),
     }
-    digest, files = bundle.save(folder, manifest, parts, None if origin is None else origin.digest)
+    replaces = None if origin is None else origin.digest
+    digest, files = bundle.save(folder, manifest, parts, replaces, overwrite)
     rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
     saved = shards_in_files(blocks, rows, {kind: files[kind] for kind in of_blocks}, codes or [None] * len(blocks))
     return Origin(folder.resolve(), digest, saved)
@@ -62,7 +64,9 @@ def _parts_of_blocks(
             yield content(some) if shard is None else shard.files[kind]
 
     def items(some: slice) -> bundle.Part:
-        return [{"item": item.name, "path": item.path, "sha256": item.sha256} for item in model.items[some]]
+        return [
+            {"item": item.name, "path": path_to_text(item.path), "sha256": item.sha256} for item in model.items[some]
+        ]
 
     contents = {"items": items, **model.kind.parts_of_items()}
     parts: dict[str, Iterable[bundle.Part]] = {kind: of_items(kind, content) for kind, content in contents.items()}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dn2.embedding import Progress
+from dn2.errors import InputError
 from dn2.evidence import ScoredItems, places_on_map
 from dn2.kinds.intervals import search_windows, to_intervals
 from dn2.kinds.kind import Batch, Found
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from dn2.model import Model
     from dn2.state import State
 
+DEVIATIONS = 3.0  # beyond which a number is not by chance
+
 AMONG_THEMSELVES = [
     "The series are compared with themselves, each window with those that do not overlap it.",
     "A p-value is the share of all intervals that score as high. A rate therefore flags that share of them, whatever "
@@ -32,15 +38,42 @@ AMONG_THEMSELVES = [
 
 def score_items(model: Model, now: State, found: Found, progress: Progress | None) -> Results:
     """Score items by what a model is now, and decide nothing yet."""
+    size = now.calibration.sample_size
     if isinstance(now.kind, Series) and isinstance(found, Windows):
         near = search_windows(now.kind, now.detector, found, progress)
-        return _intervals(model, now, found, near, now.calibration.p_value, now.calibration.sample_size)
+        results = _intervals(model, now, found, near, now.calibration.p_value, size)
+        return replace(results, reference_items=_at_distance_zero(now, results.rows))
     evidence = ScoredItems(model, now.calibration, now.kind.files(found), places_on_map(len(found.names)))
     rows: list[Row] = []
+    known = Counter(item.sha256 for item in now.items if item.sha256)
+    again: Counter[str] = Counter()
     for batch in now.kind.embed(found, progress):
         evidence.keep(len(rows) + batch.places, batch.vectors)
+        again.update(digest for digest in batch.digests if digest in known)
         rows += _rows(now, batch)
-    return Results(rows, None, now.calibration.sample_size, evidence)
+    n_known = max((known & again).total(), _at_distance_zero(now, rows))
+    return Results(rows, None, size, evidence, reference_items=n_known)
+
+
+def _at_distance_zero(now: State, rows: Sequence[Row]) -> int:
+    """Count the rows that lie at distance 0 of a reference item; 0 if they may be so many by chance, because that many
+    reference items are copies of others, too."""
+    n = sum(row.error is None for row in rows)
+    at_zero = sum(bool(row.neighbors) and row.neighbors[0].distance == 0 for row in rows)
+    nearest = now.detector.leave_one_out_.distances[:, 0]
+    share = float((nearest == 0).mean())
+    deviation = math.sqrt(share * (1 - share) * n * (1 + n / len(nearest)))
+    return at_zero if at_zero > share * n + DEVIATIONS * deviation else 0
+
+
+def check_apart(normal: Found, anomalous: Found) -> None:
+    """Raise InputError for a file that is to be both normal and anomalous."""
+    real = [{os.path.realpath(path) for path in set(found.paths) if path} for found in (normal, anomalous)]
+    if both := real[0] & real[1]:
+        raise InputError(
+            f"an item is either normal or anomalous, and {min(both)!r} is given as both ({len(both):,} such in all); "
+            "leave it out of one of them"
+        )
 
 
 def score_reference(model: Model, found: Found) -> Results:

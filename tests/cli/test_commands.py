@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -27,7 +28,7 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
-    "--id --drop-column --time --value --window --cache --no-cache",
+    "--id --drop-column --time --value --window --force --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self --id "
     "--time --value --window --backbone --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --backbone --cache --no-cache",
@@ -179,9 +180,9 @@ def test_fit_keeps_embeddings_unless_told_not_to(
     arguments = ["fit", world / "more", "-o", tmp_path / "m.dn2", "--backbone", tiny]
     assert dn2_command(*arguments, "--no-cache").status == 0
     assert not own_cache.exists()
-    assert dn2_command(*arguments).status == 0
+    assert dn2_command(*arguments, "--force").status == 0
     assert entries(own_cache) == 16  # an embedding and a thumbnail each
-    assert dn2_command(*arguments, "--cache").status == 0
+    assert dn2_command(*arguments, "--force", "--cache").status == 0
     assert entries(own_cache) == 16
 
 
@@ -556,7 +557,7 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
     expected, _ = dn2.load(saved).evaluate([world / "more", world / "normal"], [world / "other", mixed])
     assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
     assert got == vars(expected)
-    assert lines(done.err) == [
+    assert lines(done.err)[1:] == [
         "dn2: not read: mixed/broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
     ]
     assert not own_cache.exists()
@@ -565,6 +566,24 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
 
 
 # add and remove
+
+
+def test_the_commands_say_it_in_one_line_and_mark_every_figure(dn2_command, saved: Path, world: Path) -> None:
+    arguments = ("evaluate", saved, "--normal", world / "normal", "--anomalous", world / "other")
+    done = dn2_command(*arguments)
+    assert done.status == 0
+    assert len(done.err.splitlines()) == 1
+    assert "dn2: 40 of 40 normal items are reference items, or copies of them: such an item has itself" in done.err
+    assert "normal items                          40, of which 40 are reference items" in done.out
+    for figure in ("ROC AUC", "average precision", "false-positive rate", "false alarms"):
+        (line,) = [line for line in done.out.splitlines() if line.startswith(figure)]
+        assert line.rstrip().endswith(", not that of new items")
+    assert done.out.rstrip().endswith("anomalies detected at 1 in 41         1.0000")
+    got = json.loads(dn2_command(*arguments, "--json").out)
+    assert (got["normal_reference"], got["anomalous_reference"]) == (40, 0)
+    done = dn2_command("score", saved, world / "normal", "--json")
+    assert "dn2: 40 of 40 items are reference items, or copies of them: such an item has itself" in done.err
+    assert len(done.err.splitlines()) == 2
 
 
 def test_add_and_remove_change_the_model_on_disk(
@@ -665,6 +684,32 @@ def test_inspect_lists_items_as_remove_takes_them(dn2_command, folder: Path) -> 
     assert json.loads(dn2_command("inspect", folder, "--items", "--json").out) == names
     assert dn2_command("remove", folder, *lines(done.out)[:30]).status == 0
     assert lines(dn2_command("inspect", folder, "--items").out) == names[30:]
+
+
+@pytest.mark.parametrize("raw", [b"caf\xe9", rb"caf\xe9", b"line\nbreak", b"\x1b[31m", "\u202egnp".encode(), b" -x "])
+def test_what_inspect_shows_is_what_remove_takes(
+    dn2_command, folder: Path, world: Path, tmp_path: Path, raw: bytes
+) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(next((world / "more").iterdir()), os.path.join(os.fsencode(tmp_path / "in"), raw + b".png"))
+    assert dn2_command("add", folder, tmp_path / "in").status == 0
+    shown = lines(dn2_command("inspect", folder, "--items").out)
+    assert len(shown) == 41
+    assert shown[-1].isprintable()
+    done = dn2_command("remove", folder, "--", shown[-1])
+    assert done.status == 0, done.err
+    assert [item.name for item in dn2.load(folder).items] == shown[:-1]
+
+
+def test_what_is_shown_as_two_items_is_not_removed(dn2_command, folder: Path, world: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a\nb.png", r"a\nb.png"):
+        shutil.copy(next((world / "more").iterdir()), tmp_path / "in" / name)
+    assert dn2_command("add", folder, tmp_path / "in").status == 0
+    done = dn2_command("remove", folder, r"a\nb.png")
+    assert (done.status, len(lines(done.err))) == (2, 1)
+    assert r"2 items are shown alike, 'a\nb.png' and 'a\\nb.png'" in done.err
+    assert dn2_command("remove", folder, "a\nb.png").status == 0
 
 
 def test_verify_counts_the_files_of_a_whole_model_and_names_damaged_ones(dn2_command, folder: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_folder_of_tables_is_fitted_whether_or_not_its_kind_is_said(
     write(frame(60), folder / "a.csv")
     write(frame(60, 5), folder / "b.csv")
     for said in ([], ["--kind", "table"]):
-        assert dn2_command("fit", folder, *said, "-o", tmp_path / "m.dn2").status == 0
+        assert dn2_command("fit", folder, *said, "-o", tmp_path / "m.dn2", "--force").status == 0
         names = [item.name for item in dn2.load(tmp_path / "m.dn2").items]
         assert names == [f"{name}.csv:{row}" for name in "ab" for row in range(1, 61)]
 
@@ -269,12 +269,3 @@ def test_vectors_are_fitted_scored_and_inspected(dn2_command, embeddings: np.nda
     done = dn2_command("fit", tmp_path / "known.npy", "--id", "part", "-o", tmp_path / "w.dn2")
     assert (done.status, len(lines(done.err))) == (2, 1)
     assert "an id column has no meaning where items are of the kind vector" in done.err
-
-
-def test_results_are_not_written_over_what_is_scored(dn2_command, tables: Path, tmp_path: Path) -> None:
-    assert dn2_command("fit", tables / "rows.csv", "--id", "part", "-o", tmp_path / "m.dn2").status == 0
-    before = (tables / "rows.csv").read_bytes()
-    done = dn2_command("score", tmp_path / "m.dn2", tables / "rows.csv", "-o", tables / "rows.csv")
-    assert done.status == 2
-    assert "is among the inputs and would be lost; give another name" in done.err
-    assert (tables / "rows.csv").read_bytes() == before

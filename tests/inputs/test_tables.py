@@ -553,7 +553,7 @@ MOMENT = dt.datetime(2020, 7, 1, 12, 0, 0)
         ([1, "x", 2.0, True, None], ("O", ["1", "x", "2", "true", None])),
         (np.array(["x", "NA"]), ("O", ["x", "NA"])),
         (["", "1"], ("O", ["", "1"])),
-        ([b"x", b"\xff"], ("O", ["x", "\\xff"])),
+        ([b"x", b"\xff"], ("O", ["x", "\udcff"])),
         ([MOMENT, MOMENT.date(), None], ("M", ["2020-07-01T12:00:00", "2020-07-01T00:00:00", None])),
         (
             [MOMENT.replace(tzinfo=BERLIN), np.datetime64("2020-01-01")],
@@ -663,7 +663,7 @@ def test_names_of_columns_become_text():
     assert list(read_table(pd.DataFrame([[1, 2, 3]], columns=[0, ("a", "b"), "\udcff"])).columns) == [
         "0",
         "('a', 'b')",
-        "\\udcff",
+        r"\xff",
     ]
 
 
@@ -671,7 +671,7 @@ def test_the_labels_of_pandas_name_rows_where_they_tell_them_apart():
     values = pd.DataFrame({"a": [1, 2, 3]})
     assert read_table(values).names == ["row 1", "row 2", "row 3"]
     assert read_table(values[values.a > 1]).names == ["1", "2"]
-    assert read_table(values.set_axis(pd.Index(["x", "y", "\udcff"], dtype=object))).names == ["x", "y", "\\udcff"]
+    assert read_table(values.set_axis(pd.Index(["x", "y", "\udcff"], dtype=object))).names == ["x", "y", r"\xff"]
     assert read_table(values.set_axis(["x", "y", "x"])).names == ["row 1", "row 2", "row 3"]
     assert read_table(values.set_axis([1, "1", 2])).names == ["row 1", "row 2", "row 3"]
 
@@ -683,7 +683,7 @@ def test_ids_of_a_frame_are_written_as_text():
         "when": np.array(["2020-01-01"] * 4, "datetime64[s]"),
     }
     read = read_table(values, id_column="id")
-    assert read.names == ["7", "row 2", "row 3", "\\udcff"]
+    assert read.names == ["7", "row 2", "row 3", r"\xff"]
     assert read.errors == {1: "its id is missing", 2: "the id '7' is taken by row 1"}
     assert cells(read.columns["a"]) == [1, None, None, 4]
     assert cells(read.columns["when"]) == ["2020-01-01T00:00:00", None, None, "2020-01-01T00:00:00"]

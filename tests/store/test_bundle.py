@@ -24,7 +24,7 @@ from safetensors.numpy import save as save_tensors
 
 import dn2
 from dn2.errors import Dn2Error, InputError, ModelError
-from dn2.store import bundle
+from dn2.store import bundle, writing
 from dn2.store.bundle import Bundle
 from small_models import contents, replace_part, reseal, start_python
 
@@ -42,7 +42,7 @@ target, *sources = map(Path, sys.argv[1:])
 models = [contents(source) for source in sources]
 print("ready", flush=True)
 for manifest, parts in itertools.cycle(models):
-    bundle.save(target, manifest, parts, None)
+    bundle.save(target, manifest, parts, None, overwrite=True)
 """
 
 
@@ -88,7 +88,7 @@ def test_a_model_names_every_one_of_its_files_with_their_digests(saved: Path) ->
 
 def test_saving_the_same_again_changes_no_byte(folder: Path, saved: Path) -> None:
     manifest, parts = contents(saved)
-    bundle.save(folder, manifest, parts, None)
+    bundle.save(folder, manifest, parts, None, overwrite=True)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         path.name: path.read_bytes() for path in saved.iterdir()
     }
@@ -520,7 +520,7 @@ class Stepper:
         return Stepping()
 
     def into(self, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(bundle, "open", self.open, raising=False)
+        patch.setattr(writing, "open", self.open, raising=False)
         patch.setattr(bundle.os, "fsync", self.before(lambda _: None))
         for name in ("replace", "open"):
             patch.setattr(bundle.os, name, self.before(getattr(os, name)))
@@ -537,7 +537,7 @@ def stopped_saves(folder: Path, source: Path, error: BaseException, reset: Calla
         with pytest.MonkeyPatch.context() as patch:
             stepper.into(patch)
             with contextlib.suppress(Stopped, InputError):
-                bundle.save(folder, manifest, parts, None)
+                bundle.save(folder, manifest, parts, None, overwrite=True)
         yield stop_at
         if stepper.count < stop_at:
             return
@@ -553,7 +553,7 @@ def save_again(folder: Path, model: Path) -> None:
     """Save over what an interrupted save left: it is all that is left."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle.os, "fsync", lambda _: None)
-        bundle.save(folder, *contents(model), None)
+        bundle.save(folder, *contents(model), None, overwrite=True)
     assert_holds(folder, model)
     assert {path.name for path in folder.iterdir()} == {path.name for path in model.iterdir()}
 
@@ -654,10 +654,50 @@ def test_a_model_whose_folder_is_gone_can_be_saved_there_again(folder: Path) -> 
     assert len(dn2.load(folder).items) == 40
 
 
-def test_a_fit_replaces_the_model_at_its_place(folder: Path, world: Path) -> None:
-    dn2.fit(world / "more", backbone=str(world / "tiny.onnx")).save(folder)
+def test_the_model_of_another_fit_is_replaced_only_when_asked_to(folder: Path, saved: Path, world: Path) -> None:
+    other = dn2.fit(world / "more", backbone=str(world / "tiny.onnx"))
+    message = r"is a model already \(40 reference items of the kind image, written 20\d\d-.*\).*--force.*overwrite=True"
+    for _ in range(2):  # a refusal does not make it the one that was saved here
+        with pytest.raises(InputError, match=message):
+            other.save(folder)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in saved.iterdir()}
+    assert_holds(folder, saved)
+    other.save(folder, overwrite=True)
     assert len(dn2.load(folder).items) == 8
     assert Bundle(folder).problems() == []
+    other.remove(other.items[0].name).save(folder)  # now it is
+
+
+def test_a_copy_of_a_loaded_model_does_not_replace_another(folder: Path, saved: Path, changed: Path) -> None:
+    with pytest.raises(InputError, match="is a model already"):
+        dn2.load(changed).save(folder)
+    assert_holds(folder, saved)
+
+
+def test_a_damaged_model_is_replaced_only_when_asked_to(folder: Path, saved: Path) -> None:
+    (folder / "model.json").write_text("{")
+    with pytest.raises(InputError, match=r"is a model already \(damaged, or not dn2's\); give another name"):
+        dn2.load(saved).save(folder)
+    assert (folder / "model.json").read_text() == "{"
+    dn2.load(saved).save(folder, overwrite=True)
+    assert_holds(folder, saved)
+
+
+def test_of_two_first_saves_at_one_place_the_later_is_refused(
+    saved: Path, changed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, place, locked = dn2.load(saved), tmp_path / "new.dn2", bundle.locked
+
+    def someone_was_faster(folder: Path) -> Any:
+        monkeypatch.setattr(bundle, "locked", locked)
+        shutil.copytree(changed, place, dirs_exist_ok=True)
+        return locked(folder)
+
+    monkeypatch.setattr(bundle, "locked", someone_was_faster)
+    with pytest.raises(InputError, match="is a model already"):
+        model.save(place)
+    assert {path.name for path in place.iterdir()} == {path.name for path in changed.iterdir()}
+    assert_holds(place, changed)
 
 
 @pytest.mark.parametrize("made", ["a folder with files", "a file", "a dangling link"])

@@ -18,6 +18,7 @@ from dn2.cli.common import (
     ModelArgument,
     NamedBackboneOption,
     PlotOption,
+    check_outputs,
     check_plot,
     console,
     finish,
@@ -29,7 +30,7 @@ from dn2.cli.reference import add, fit, readmit, remove
 from dn2.cli.report import report
 from dn2.cli.score import score
 from dn2.errors import InputError
-from dn2.printing import line_of, printable
+from dn2.printing import line_of
 
 logger = logging.getLogger("dn2")
 
@@ -72,6 +73,7 @@ def evaluate(
 
     check_plot(plot)
     loaded = load(model, cache=cache, backbone=backbone)
+    check_outputs((plot,), (*normal, *anomalous), loaded.kind.name)
     with progress("scoring") as show:
         known = loaded.score_known(normal, anomalous, progress=show)
     rate = loaded.false_alarm_rate
@@ -101,6 +103,7 @@ def inspect(
 ) -> None:
     """Say what a model is and what its decisions are worth."""
     from dn2.cli.show import description
+    from dn2.printing import printable
 
     if items and aside:
         raise InputError("--items and --aside are two lists; ask for one of them")

@@ -17,6 +17,7 @@ from dn2.cli.common import (
     KindOption,
     Precision,
     PrecisionOption,
+    check_outputs,
     finish,
     note,
     open_cache,
@@ -44,6 +45,7 @@ def embed(
 
     write = writer_for(output)
     found = find_kind(inputs, kind, column)
+    check_outputs((output,), inputs, found)
     with progress("embedding") as show:
         if found == KindName.text:
             refuse(found, {"precision": precision != Precision.auto})

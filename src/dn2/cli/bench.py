@@ -16,6 +16,7 @@ from dn2.cli.common import (
     Precision,
     PrecisionOption,
     PresetName,
+    check_outputs,
     finish,
     note,
     open_cache,
@@ -130,6 +131,7 @@ def bench(
     from dn2.report.page import check_page
 
     unreadable: list[Row] = []
+    check_outputs([*(output / f"{protocol}.{one}" for one in ("csv", "md", figure)), report], [str(data)])
     if report is not None:
         check_page(report)
     if protocol != Protocol.series:

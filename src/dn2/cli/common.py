@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -164,10 +165,22 @@ def open_cache(use: bool) -> Cache | None:
     return Cache() if use else None
 
 
-def check_no_input(output: Path, inputs: Sequence[str]) -> None:
-    """Refuse to write over what is read.  Raises InputError."""
-    if output.exists() and any(Path(one).exists() and output.samefile(one) for one in inputs):
-        raise InputError(f"{output} is among the inputs and would be lost; give another name for what is written")
+def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[str], kind: str | None = None) -> None:
+    """Refuse before the work to write over what is read, or two files at one place.
+
+    kind : of the items that are read, None for any.  Raises InputError."""
+    from dn2.inputs.files import is_among
+    from dn2.kinds.guess import suffixes_of
+
+    places: set[str] = set()
+    for output in outputs:
+        if output is None:
+            continue
+        if is_among(output, inputs, suffixes_of(kind)):
+            raise InputError(f"{output} is among the inputs and would be lost; give another name for what is written")
+        if (place := os.path.realpath(output)) in places:
+            raise InputError(f"two files would both be written to {output}; give one of them another name")
+        places.add(place)
 
 
 def check_plot(plot: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from rich.console import Console
 import dn2
 from dn2.cli.progress import progress
 from dn2.cli.show import evaluation_table, results_table, summary
+from dn2.errors import InputError
 from dn2.neighbors.metrics import evaluate
 from dn2.report.words import one_in
 from dn2.store.cache import Cache
@@ -19,18 +21,25 @@ DIGIT = 3
 FALSE_ALARM_RATE = 0.05
 REFERENCE_SHARE = 0.75
 SCALE = 8
+WRITTEN = {"normal", "incoming", "digits.dn2", "results.csv", "report.html"}
 
 
 def run(folder: Path, console: Console) -> None:
     """Write handwritten digits as PNG files, fit on one of them, score all ten, show what came out.
 
-    folder : where the pictures, the model and the results go."""
+    folder : where the pictures, the model and the results go; those of an earlier run are replaced.
+    Raises InputError for a folder that holds something else."""
+    there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    if others := {name for name in there - WRITTEN if not name.startswith(".")}:
+        raise InputError(
+            f"{folder} holds {min(others)!r}, and the demo would write among it; give another folder with -o"
+        )
     normal, incoming = write_digits(folder)
     console.print(f"[bold]1.[/] Normal is the digit {DIGIT}: {_count(normal)} pictures in {normal}")
     cache = Cache()
     with progress("embedding") as show:
         model = dn2.fit(normal, false_alarm_rate=FALSE_ALARM_RATE, cache=cache, progress=show)
-    model.save(folder / "digits.dn2")
+    model.save(folder / "digits.dn2", overwrite=True)
     console.print(f"[bold]2.[/] Scoring {_count(incoming)} pictures of all ten digits in {incoming}\n")
     with progress("scoring") as show:
         results = model.score(incoming, progress=show)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +33,11 @@ from dn2.cli.common import (
     open_cache,
     report_reference,
 )
+from dn2.errors import InputError
+from dn2.naming import identity
+
+if TYPE_CHECKING:
+    from dn2.model import Model
 
 
 def fit(
@@ -100,6 +106,7 @@ def fit(
     time: TimeOption = None,
     value: ValueOption = None,
     window: WindowOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there already.")] = False,
     cache: CacheOption = True,
 ) -> None:
     """Learn what normal looks like from normal items."""
@@ -107,7 +114,7 @@ def fit(
     from dn2.cli.progress import progress
     from dn2.store.bundle import check_target
 
-    check_target(output)
+    check_target(output, force)
     with progress("fitting") as show:
         model = dn2.fit(
             inputs,
@@ -136,7 +143,7 @@ def fit(
             cache=open_cache(cache),
             progress=show,
         )
-    model.save(output)
+    model.save(output, overwrite=force)
     report_reference(model, output)
     finish(model.unreadable)
 
@@ -165,7 +172,7 @@ def remove(
     """Take items out of a model, as if it never had them."""
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.items)
-    loaded.remove(items)
+    loaded.remove(_as_named(loaded, items))
     loaded.save(model)
     note(f"{before - len(loaded.items):,} items removed")
     report_reference(loaded, model)
@@ -179,7 +186,25 @@ def readmit(
     """Take items back that fit --contaminated set aside."""
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.set_aside)
-    loaded.readmit(items)
+    loaded.readmit(_as_named(loaded, items))
     loaded.save(model)
     note(f"{before - len(loaded.set_aside):,} items taken back")
     report_reference(loaded, model)
+
+
+def _as_named(model: Model, shown: Sequence[str]) -> list[str]:
+    """Return the names of items that are given as commands show them; one that is shown as no item is left as it is.
+
+    Raises InputError where several items are shown alike."""
+    from dn2.printing import printable
+
+    names: dict[str, list[str]] = {}
+    for item in model.items:
+        for way in {identity(item.name), identity(printable(item.name))}:
+            names.setdefault(way, []).append(item.name)
+    found = [names.get(identity(one), [one]) for one in shown]
+    if alike := next((several for several in found if len(several) > 1), None):
+        raise InputError(
+            f"{len(alike)} items are shown alike, {alike[0]!r} and {alike[1]!r}; in Python their names tell them apart"
+        )
+    return [name for (name,) in found]

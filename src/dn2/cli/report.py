@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dn2.cli.common import CacheOption, NamedBackboneOption, RateOption, load, note
+from dn2.cli.common import CacheOption, NamedBackboneOption, RateOption, check_outputs, load, note
 
 
 def report(
@@ -31,6 +31,7 @@ def report(
     from dn2.report.page import check_page
 
     check_page(output)
+    check_outputs((output,), [str(results)])
     loaded = load(model, cache=cache, backbone=backbone)
     with progress("embedding") as show:
         found = read_scored(loaded, results, root, false_alarm_rate, show)

@@ -20,7 +20,7 @@ from dn2.cli.common import (
     TimeOption,
     ValueOption,
     WindowOption,
-    check_no_input,
+    check_outputs,
     console,
     finish,
     load,
@@ -89,18 +89,17 @@ def score(
     for path, check in ((output, writer_for), (page, check_page), (points, points_writer_for)):
         if path is not None:
             check(path)
-            check_no_input(path, scored)
-    if output is not None and points is not None and output.resolve() == points.resolve():
-        raise InputError(f"intervals and points would both be written to {output}; give points another name")
     of_series = {"id_column": id_column, "time": time, "values": value, "window": window}
     if itself:
         if backbone is not None:
             raise InputError("series scored against themselves have no backbone: leave out --backbone")
+        check_outputs((output, page, points), scored, KindName.series)
         results = _score_self(scored, of_series | {"values": value or ()}, false_alarm_rate, fdr, memory)
     else:
         if any(one is not None for one in of_series.values()):
             raise InputError("a model knows its columns and window: --id, --time, --value and --window go with --self")
         loaded = load(model, cache=cache, backbone=backbone)
+        check_outputs((output, page, points), scored, loaded.kind.name)
         if points is not None and loaded.kind.name != KindName.series:
             raise InputError(f"only series have points, and {model} is a model of the kind {loaded.kind.name}")
         with progress("scoring") as show:
@@ -119,6 +118,13 @@ def score(
             print(printable_json(line))
     elif output is None:
         results_table(results, console())
+    if results.reference_items:
+        logger.info(
+            "%d of %d items are reference items, or copies of them: such an item has itself as a neighbour, and is "
+            "hardly ever flagged",
+            results.reference_items,
+            len(results) - len(results.errors),
+        )
     written = " and ".join(str(path) for path in (output, page, points) if path is not None)
     note(summary(results) + (f"; written to {written}" if written else ""))
     if fdr is not None:

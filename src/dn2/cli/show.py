@@ -95,16 +95,25 @@ def _neighbors(row: Row) -> str:
 def evaluation_table(evaluation: Evaluation, console: Console) -> None:
     """Print figures of merit, one a line."""
     rate = one_in(evaluation.false_alarm_rate)
+    normal, anomalous = evaluation.normal_reference, evaluation.anomalous_reference
     rows = [
-        ("normal items", f"{evaluation.n_normal:,}"),
-        ("anomalous items", f"{evaluation.n_anomalous:,}"),
-        ("ROC AUC", f"{evaluation.roc_auc:.4f}"),
-        ("average precision", f"{evaluation.average_precision:.4f}"),
-        ("false-positive rate at 95 % detected", f"{evaluation.fpr_at_95_tpr:.4f}"),
-        (f"false alarms at {rate} asked", f"{evaluation.false_alarms:.4f}"),
-        (f"anomalies detected at {rate}", f"{evaluation.detected:.4f}"),
+        ("normal items", _with_known(evaluation.n_normal, normal)),
+        ("anomalous items", _with_known(evaluation.n_anomalous, anomalous)),
+        ("ROC AUC", _unless_known(evaluation.roc_auc, normal + anomalous)),
+        ("average precision", _unless_known(evaluation.average_precision, normal + anomalous)),
+        ("false-positive rate at 95 % detected", _unless_known(evaluation.fpr_at_95_tpr, normal + anomalous)),
+        (f"false alarms at {rate} asked", _unless_known(evaluation.false_alarms, normal)),
+        (f"anomalies detected at {rate}", _unless_known(evaluation.detected, anomalous)),
     ]
     pairs(rows, console)
+
+
+def _with_known(n: int, known: int) -> str:
+    return f"{n:,}, of which {known:,} are reference items" if known else f"{n:,}"
+
+
+def _unless_known(figure: float, known: int) -> str:
+    return f"{figure:.4f}, not that of new items" if known else f"{figure:.4f}"
 
 
 def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]], console: Console) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.naming import encodable
 from dn2.processes import cached_property
 
 # (n,): float64 with NaN where a value is missing, datetime64 with NaT, or object of str and None.
@@ -230,8 +231,10 @@ def to_moments(cells: Cells) -> tuple[Numbers, list[int]]:
 
 
 def to_texts(cells: Cells) -> list[str | None]:
-    """Return cells of texts, None for those that are missing; truth values are written alike."""
-    return [text.lower() if text is not None and text.lower() in ("true", "false") else text for text in cells]
+    """Return cells of texts, None for those that are missing; truth values are written alike, and what is no UTF-8 is
+    written out."""
+    texts = (None if text is None else encodable(text) for text in cells)
+    return [text.lower() if text is not None and text.lower() in ("true", "false") else text for text in texts]
 
 
 def _convert(cells: Cells, convert: Callable[[str], float]) -> tuple[Numbers, list[int]]:

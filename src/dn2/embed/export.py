@@ -24,6 +24,9 @@ def export_onnx(backbone: str, path: str | os.PathLike[str]) -> float:
     target = Path(path)
     if target.suffix != ".onnx" or not target.parent.is_dir():
         raise InputError(f"the network must be written to a file .onnx in a folder that exists, got {target}")
+    recipe = target.with_suffix(".json")
+    if recipe.exists() and not target.exists():
+        raise InputError(f"{recipe} would be replaced, and describes no {target.name}; give the network another name")
     if not backbone.startswith(TIMM):
         raise BackboneError(f"only a backbone {TIMM}NAME can be exported, got {backbone!r}")
     spec = get_backbone(backbone)
@@ -37,7 +40,6 @@ def export_onnx(backbone: str, path: str | os.PathLike[str]) -> float:
                 f"OpenVINO embeds with the exported {backbone} otherwise than PyTorch: a relative difference of "
                 f"{error:.2g}, at most {TOLERANCE['f32']:g} is accepted; nothing was written"
             )
-        recipe = target.with_suffix(".json")
         recipe.unlink(missing_ok=True)  # so that no one reads a new network with an old recipe
         os.replace(made, target)
         os.replace(made.with_suffix(".json"), recipe)

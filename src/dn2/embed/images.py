@@ -227,7 +227,8 @@ def _cut(image: Image.Image, preprocessing: Preprocessing, method: Image.Resampl
 
 def to_thumbnail(image: Image.Image, size: int = THUMBNAIL_SIZE) -> bytes:
     """Make the small JPEG, of so many pixels a side at most, that keeps evidence visible when the original is gone."""
-    small = image if max(image.size) <= size else _fit(image, (size, size))
+    # A copy: saving a picture that it opened itself, Pillow asks for the working folder, which may be gone.
+    small = image.copy() if max(image.size) <= size else _fit(image, (size, size))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

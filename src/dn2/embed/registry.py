@@ -13,6 +13,7 @@ from typing import Any, Literal
 from dn2.embed import lite
 from dn2.embed.images import Preprocessing
 from dn2.errors import BackboneError
+from dn2.naming import path_to_text
 
 TIMM = "timm/"
 LITE = re.compile(r"(lite[012])(-posterior)?(?:@([0-9]{1,4}))?")
@@ -91,7 +92,7 @@ def _without_folders(name: str) -> str:
     if not count_files(name):
         return name
     network, colon, path = name.partition(":") if name.startswith(TIMM) else ("", "", name)
-    file = os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")
+    file = path_to_text(os.path.basename(path))
     return network + colon + file.replace("+", "_")  # which joins networks
 
 

@@ -63,7 +63,7 @@ def text_of(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(float(value)) <= LARGEST_INTEGER:
         return str(int(value))
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def as_texts(column: Column) -> Column:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from dn2.errors import InputError
+from dn2.naming import existing, identity, is_possible, path_of_text, path_to_text
 
 logger = logging.getLogger("dn2")
 
@@ -73,13 +74,30 @@ def find_again(root: Path, name: str, suffixes: frozenset[str], *, group: bool) 
     """Find an item, or a group, by its name below the folder that names start from.
 
     Returns None if it is not there, or if the name leads out of the folder."""
-    parts = PurePath(name)
+    try:
+        parts = PurePath(path_of_text(name))
+    except ValueError:
+        return None
     if parts.is_absolute() or ".." in parts.parts:
         return None
-    path = root / parts
+    path = Path(existing(str(root / parts)))
     if group:
         return replace(_group(path, "", suffixes), name=name) if os.path.isdir(path) else None
     return Item(name, path) if os.path.isfile(path) else None
+
+
+def is_among(path: Path, inputs: Inputs, suffixes: frozenset[str]) -> bool:
+    """Tell whether a file is one of those that `find_items` would find.  Raises InputError for what does not exist."""
+    if not os.path.exists(path):
+        return False
+    for one in _given(inputs):
+        if os.path.isdir(one):  # it may be large, and is searched only if its files may be meant
+            files = _files_below(Path(one), suffixes, say=False) if path.suffix.lower() in suffixes else ()
+        else:
+            files = (item.path for item in _expand(os.fspath(one), suffixes, several=True))
+        if any(os.path.exists(file) and path.samefile(file) for file in files):
+            return True
+    return False
 
 
 def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
@@ -88,6 +106,13 @@ def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
         raise InputError("no input given; name a folder, files, a glob or @list.txt")
     if strange := [one for one in given if not isinstance(one, (str, os.PathLike))]:
         raise InputError(f"inputs are named by paths, got {type(strange[0]).__name__} in a {type(inputs).__name__}")
+    if impossible := [one for one in given if not is_possible(one)]:
+        raise InputError(f"{os.fspath(impossible[0])!r} does not exist, and cannot: it is no path")
+    if not all(map(os.path.isabs, given)):
+        try:
+            os.getcwd()
+        except OSError as error:
+            raise InputError(f"the working folder cannot be found ({error.strerror}); give whole paths") from error
     return given
 
 
@@ -113,6 +138,7 @@ def _expand(given: str, suffixes: frozenset[str], several: bool) -> list[Item]:
         raise InputError("an input is empty; name a folder (. for this one), a file, a glob or @list.txt")
     if given.startswith("@") and not os.path.exists(given):
         return [item for line in _read_list(given[1:]) for item in _expand(line, suffixes, several=True)]
+    given = existing(given)
     path = Path(given)
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
         prefix = path.resolve().name if several else ""
@@ -146,10 +172,10 @@ def _matches(pattern: str) -> list[Path]:
     return sorted(found.values())
 
 
-def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+def _files_below(folder: Path, suffixes: frozenset[str], say: bool = True) -> Iterator[Path]:
     visited: set[str] = set()
     found = skipped = 0
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn_of_folder):
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn_of_folder if say else None):
         real = os.path.realpath(parent)
         if real in visited:  # a link back up, or a second way to the same folder
             folders.clear()
@@ -162,7 +188,7 @@ def _files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
                 yield Path(parent, name)
             else:
                 skipped += 1
-    if found and skipped:
+    if say and found and skipped:
         logger.info(
             "%s: %d files passed over, whose names do not end in %s", folder, skipped, " ".join(sorted(suffixes))
         )
@@ -173,19 +199,20 @@ def _warn_of_folder(error: OSError) -> None:
 
 
 def _name(path: PurePath) -> str:
-    """Write a path with `/`; bytes that are no UTF-8 are shown as `\\xNN`, so that every name can be written."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    """Write a path with `/`, so that every name can be written."""
+    return path_to_text(path.as_posix())
 
 
 def _check_names(items: list[Item]) -> None:
     seen: dict[str, Path] = {}
     for item in items:
-        if item.name in seen:
+        name = identity(item.name)
+        if name in seen:
             raise InputError(
-                f"two inputs give an item the name {item.name!r}: {seen[item.name]} and {item.path}; "
+                f"two inputs give an item the name {item.name!r}: {seen[name]} and {item.path}; "
                 "give their common folder instead"
             )
-        seen[item.name] = item.path
+        seen[name] = item.path
 
 
 def _listed(given: list[str | os.PathLike[str]]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from dn2.errors import InputError
 from dn2.inputs.columns import Column, as_texts, to_column
-from dn2.inputs.names import check_names, choose_names, writable
+from dn2.inputs.names import check_names, choose_names
 from dn2.inputs.parquet_files import from_arrow
+from dn2.naming import identity, writable
 
 
 def is_frame(value: object) -> bool:
@@ -67,7 +68,7 @@ def row_names(frame: Any, n_rows: int) -> list[str]:
     if isinstance(frame, Mapping) or index is None or _is_default(index):
         return by_number
     names = [writable(str(label)) for label in index]
-    return names if len(set(names)) == n_rows else by_number
+    return names if len(set(map(identity, names))) == n_rows else by_number
 
 
 def _is_default(index: Any) -> bool:

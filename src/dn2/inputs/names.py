@@ -6,13 +6,9 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from dn2.errors import InputError
+from dn2.naming import identity, writable
 
 MOST_COLUMNS = 100_000
-
-
-def writable(name: str) -> str:
-    """Return a name that can be written as UTF-8: a surrogate is shown as `\\udcNN`."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -60,7 +56,7 @@ def name_rows(ids: Iterable[str | None], defaults: Sequence[str]) -> tuple[list[
         name = default if one is None else writable(one)
         if one is None:
             errors[row] = "its id is missing"
-        elif (before := first.setdefault(name, row)) != row:
+        elif (before := first.setdefault(identity(name), row)) != row:
             errors[row] = f"the id {name!r} is taken by {defaults[before]}"
             name = default
         names.append(name)

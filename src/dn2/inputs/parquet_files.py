@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from dn2 import extras
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
 from dn2.inputs.columns import LARGEST_INTEGER, Column, as_texts, texts, to_column
-from dn2.inputs.names import check_names, writable
+from dn2.inputs.names import check_names
+from dn2.naming import writable
 
 MOST_AT_ONCE = 64  # columns
 
@@ -67,7 +69,7 @@ def open_parquet(path: Path) -> Iterator[Any]:
     """Open a file as pyarrow.parquet.ParquetFile; what it raises inside becomes InputError."""
     pyarrow = import_pyarrow()
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with extras.open_parquet(path) as file:
             yield file
     except pyarrow.ArrowException as error:
         raise InputError(f"{path} cannot be read as Parquet: {error}") from error
@@ -82,7 +84,7 @@ def from_arrow(values: Any, name: str) -> Column:
     pyarrow = import_pyarrow()
     kind, types = values.type, pyarrow.types
     if types.is_dictionary(kind) or types.is_boolean(kind):
-        return texts(values.to_pylist())
+        return texts(_cells(values))
     if types.is_nested(kind):
         raise InputError(f"the column {name!r} holds {kind}; leave it out with --drop-column {name!r}")
     if types.is_integer(kind) and _too_large(values):
@@ -92,7 +94,15 @@ def from_arrow(values: Any, name: str) -> Column:
     if types.is_timestamp(kind) or types.is_date(kind):
         moments = values.cast(pyarrow.timestamp("us", getattr(kind, "tz", None)), safe=False)
         return np.asarray(moments).astype("datetime64[us]")
-    return to_column(values.to_pylist(), name)
+    return to_column(_cells(values), name)
+
+
+def _cells(values: Any) -> list[Any]:
+    """List values; texts that are no UTF-8, as some programs write them, as bytes."""
+    try:
+        return list(values.to_pylist())
+    except UnicodeDecodeError:
+        return list(values.cast(import_pyarrow().large_binary()).to_pylist())
 
 
 def _too_large(values: Any) -> bool:

@@ -132,9 +132,7 @@ def read_lines(path: Path, longest: int) -> Iterator[tuple[int, str | None]]:
 
 def _in_memory(column: Any) -> TextRows:
     values = column.tolist() if hasattr(column, "tolist") else column.to_list()
-    texts = [
-        value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else text_of(value) for value in values
-    ]
+    texts = [text_of(value) for value in values]
     errors = {place: MISSING for place, text in enumerate(texts) if text is None}
     nowhere = [""] * len(texts)
     return TextRows(row_names(column, len(texts)), [text or "" for text in texts], errors, nowhere, nowhere)

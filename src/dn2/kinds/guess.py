@@ -13,7 +13,7 @@ from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
 from dn2.inputs.frames import is_frame
 from dn2.inputs.tables import TABLE_SUFFIXES
-from dn2.inputs.texts import PLAIN_SUFFIXES, TEXTS_LOOKED_AT, is_column_of_texts
+from dn2.inputs.texts import PLAIN_SUFFIXES, TEXT_SUFFIXES, TEXTS_LOOKED_AT, is_column_of_texts
 from dn2.inputs.vectors import VECTOR_SUFFIXES, has_vectors
 from dn2.kinds.images import Images
 from dn2.kinds.kind import Kind
@@ -23,6 +23,18 @@ from dn2.kinds.texts import Texts
 from dn2.kinds.vectors import Vectors
 
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Series, Tables, Texts, Vectors)}
+SUFFIXES_BY_KIND = {
+    Images.name: SUFFIXES,
+    Series.name: TABLE_SUFFIXES,
+    Tables.name: TABLE_SUFFIXES,
+    Texts.name: TEXT_SUFFIXES,
+    Vectors.name: VECTOR_SUFFIXES | {".parquet"},
+}
+
+
+def suffixes_of(kind: str | None) -> frozenset[str]:
+    """Return the endings of the files that hold items of a kind, or of any kind."""
+    return frozenset().union(*SUFFIXES_BY_KIND.values()) if kind is None else SUFFIXES_BY_KIND[kind]
 
 
 def guess_kind(inputs: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from dn2.embedding import Progress, embed, embed_items, unreadable_members
 from dn2.inputs.files import Inputs, Item, find_again, find_groups, find_items
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
 from dn2.kinds.reproduced import check_digest, check_reproduced
+from dn2.naming import absolute
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
@@ -43,6 +43,11 @@ class FoundImages:
     def names(self) -> list[str]:
         """The names of all, in order."""
         return [item.name for item in self.items]
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files or folders of all, in order."""
+        return [item.path for item in self.items]
 
 
 @dataclass(frozen=True)
@@ -98,13 +103,14 @@ class Images:
             np.array([place for place, _ in readable], np.int64),
             np.stack(vectors) if vectors else np.empty((0, self.dimension), np.float32),
             pairs,
+            [one.digest for _, one in pairs if one.vector is not None],
         )
 
     def reference(self, found: FoundImages, progress: Progress | None) -> Reference:
         """Embed pictures that are to join the reference set, and keep thumbnails."""
         new = embed_items(self.embedder, found.items, progress, reference=True, pooling=self.pooling)
         items = [
-            ReferenceItem(item.name, os.path.abspath(item.path), digest)
+            ReferenceItem(item.name, absolute(item.path), digest)
             for item, digest in zip(new.items, new.digests, strict=True)
         ]
         thumbnails = Gathered.of(self.thumbnails).joined(PackedBytes.of(new.thumbnails)).compact()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from dn2.embedding import Progress, Vectors
@@ -33,6 +34,10 @@ class Found(Protocol):
     def names(self) -> Sequence[str]:
         """The names of all, in order."""
 
+    @property
+    def paths(self) -> Sequence[str | PurePath]:
+        """The files that they are read from, some of them more than once; empty for what came from memory."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -40,13 +45,16 @@ class Batch:
 
     names : of all of them; errors : by place, why the others could not be read.
     places : (m,) of those that can be read, and vectors : (m, d) of these.
-    source : what the kind explains them by."""
+    source : what the kind explains them by.
+    digests : (m,) the SHA-256 of the file of each that can be read, empty for what came from memory; none where the
+        kind does not tell."""
 
     names: Sequence[str]
     errors: Mapping[int, str]
     places: Positions
     vectors: Vectors
     source: Any
+    digests: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from dn2.inputs.tables import Table
 from dn2.inputs.texts import TextRows
 from dn2.inputs.vectors import VectorRows
 from dn2.kinds.kind import Batch, ReferenceItem
+from dn2.naming import absolute
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.store.rows import Row
 
@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 8_192
 
 
 def in_batches(
-    names: Sequence[str],
+    found: Rows,
     errors: Mapping[int, str],
     embed: Callable[[Positions], tuple[Vectors, Any]],
     progress: Progress | None,
@@ -32,13 +32,14 @@ def in_batches(
     """Embed rows in order, so many at a time.
 
     errors : by row, why it cannot be read; embed : gives the vectors of the others, and what explains them."""
-    n, step = len(names), at_once or ROWS_AT_ONCE
+    n, step = len(found.names), at_once or ROWS_AT_ONCE
     for start in range(0, n, step):
         stop = min(start + step, n)
         rows = np.array([row for row in range(start, stop) if row not in errors], np.int64)
         failed = {row - start: errors[row] for row in range(start, stop) if row in errors}
         vectors, source = embed(rows)
-        yield Batch(names[start:stop], failed, rows - start, vectors, source)
+        digests = [found.digests[row] for row in rows.tolist()]
+        yield Batch(found.names[start:stop], failed, rows - start, vectors, source, digests)
         if progress is not None:
             progress(stop, n)
 
@@ -53,6 +54,6 @@ def split_rows(found: Rows, errors: Mapping[int, str]) -> tuple[list[ReferenceIt
     unreadable = [Row(found.names[row], error=errors[row]) for row in sorted(errors)]
     if not len(places):
         raise InputError(f"none of the {n:,} rows can be read; {unreadable[0].item!r}: {unreadable[0].error}")
-    paths = {path: os.path.abspath(path) if path else "" for path in set(found.paths)}
+    paths = {path: absolute(path) if path else "" for path in set(found.paths)}
     items = [ReferenceItem(found.names[row], paths[found.paths[row]], found.digests[row]) for row in places.tolist()]
     return items, unreadable, places

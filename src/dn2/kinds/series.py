@@ -77,6 +77,11 @@ class Windows:
             for stamp in stamp_texts(self.stamps(one)[: self.count(one)])
         ]
 
+    @property
+    def paths(self) -> Sequence[str]:
+        """The files of the series."""
+        return [one.path for one in self.read.series]
+
     def count(self, placed: Placed) -> int:
         """Return how many windows a stretch has."""
         return len(placed.stretch.values) - self.window + 1

@@ -17,6 +17,7 @@ from dn2.inputs.files import Inputs
 from dn2.inputs.frames import is_frame
 from dn2.inputs.names import check_known, few
 from dn2.inputs.tables import Table, read_table
+from dn2.naming import absolute, identity, writable
 
 logger = logging.getLogger("dn2")
 
@@ -91,11 +92,11 @@ def read_series(
     unread = {table.names[row]: reason for row, reason in sorted(errors.items())}
     series: list[Series] = []
     for name, of_one in places.items():
-        own = np.array(of_one)
+        own, path = np.array(of_one), table.paths[of_one[0]]
         if not np.isfinite(rows[own]).all(axis=1).any():
             unread[name] = f"no row has a number in {'each of ' * (len(numbers) > 1)}{few(numbers)}"
             continue
-        series.append(_in_order(name, stamps[own], rows[own], table.paths[of_one[0]], table.digests[of_one[0]]))
+        series.append(_in_order(name, stamps[own], rows[own], path and absolute(path), table.digests[of_one[0]]))
     if not series:
         first, reason = next(iter(unread.items()))
         raise InputError(f"no series can be read; {first!r}: {reason}")
@@ -213,7 +214,8 @@ def _owners(table: Table, id_column: str | None, in_memory: bool, errors: dict[i
     for row, one in enumerate(ids):
         if one is None:
             errors.setdefault(row, f"the name of its series {id_column!r} is missing")
-    return ids
+    names: dict[str, str] = {}
+    return ["" if one is None else names.setdefault(identity(one), writable(one)) for one in ids]
 
 
 def _in_order(name: str, stamps: Column, values: Values, path: str, digest: str) -> Series:

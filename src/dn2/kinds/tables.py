@@ -72,7 +72,7 @@ class Tables:
             some = values[rows]
             return self.embedder.embed(some), (some, self.embedder.texts_of(found.columns, rows))
 
-        return in_batches(found.names, errors | found.errors, embedded, progress)
+        return in_batches(found, errors | found.errors, embedded, progress)
 
     def reference(self, found: Table, progress: Progress | None) -> Reference:
         """Embed rows that are to join the reference set, and keep their values."""

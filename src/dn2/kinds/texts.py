@@ -66,7 +66,7 @@ class Texts:
             long += int((some.windows > 1).sum())
             return some.vectors, texts
 
-        yield from in_batches(found.names, found.errors, embedded, progress, TEXTS_AT_ONCE)
+        yield from in_batches(found, found.errors, embedded, progress, TEXTS_AT_ONCE)
         if long and self.embedder.model is not None:
             logger.info(
                 "%s longer than the %d tokens that the language model reads at once: read in pieces, whose mean is "

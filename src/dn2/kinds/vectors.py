@@ -36,7 +36,7 @@ class Vectors(KeepingNothing):
 
     def embed(self, found: VectorRows, progress: Progress | None) -> Iterator[Batch]:
         """Pass vectors on, so many at a time."""
-        return in_batches(found.names, found.errors, lambda rows: (found.vectors[rows], None), progress)
+        return in_batches(found, found.errors, lambda rows: (found.vectors[rows], None), progress)
 
     def reference(self, found: VectorRows, progress: Progress | None) -> Reference:
         """Take vectors for the reference set."""

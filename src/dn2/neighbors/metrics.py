@@ -18,7 +18,9 @@ class Evaluation:
 
     roc_auc, average_precision : of the scores, whatever the threshold.
     fpr_at_95_tpr : share of normals flagged at the threshold that finds 95 % of the anomalies.
-    false_alarms, detected : share of normals and of anomalies flagged at `false_alarm_rate`."""
+    false_alarms, detected : share of normals and of anomalies flagged at `false_alarm_rate`.
+    normal_reference, anomalous_reference : how many of them are reference items, or copies of them; with any of these
+        the figures are not those of new items."""
 
     n_normal: int
     n_anomalous: int
@@ -28,6 +30,8 @@ class Evaluation:
     false_alarm_rate: float
     false_alarms: float
     detected: float
+    normal_reference: int = 0
+    anomalous_reference: int = 0
 
 
 def evaluate(scores: Scores, p_values: Scores, is_anomalous: np.ndarray[Any, Any], rate: float) -> Evaluation:

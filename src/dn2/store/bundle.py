@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -24,8 +25,10 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from dn2.errors import InputError, ModelError
+from dn2.naming import is_possible
 from dn2.store.manifest import FILE_NAME, MANIFEST, read_manifest, sealed
 from dn2.store.mapped import ends_right, map_array, regular
+from dn2.store.writing import locked, write_whole
 
 logger = logging.getLogger("dn2")
 
@@ -60,38 +63,70 @@ class Saved(NamedTuple):
     files: dict[str, list[Existing]]
 
 
-def save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None) -> Saved:
+def save(
+    folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool = False
+) -> Saved:
     """Write a model: new files, then `model.json`, then remove what it does not name.
 
     manifest : what `model.json` says beside the files; parts : by kind of file, the arrays or rows of each, or what is
         there already and stays as it is, unread.
-    replaces : digest of the model that this one came from, None for a new one that may replace anything.
-    Raises InputError for a folder that is something else or cannot be written, ModelError if the model on disk is no
-    longer the one that this came from; it stays as it is then, and what was written goes."""
-    check_target(folder)
+    replaces : digest of the model that this one came from and replaces, None for a new one.
+    overwrite : whether any model that is there is replaced.
+    Raises InputError for a folder that is another model or something else, or cannot be written, ModelError if the
+    model on disk is no longer the one that this came from; it stays as it is then, and what was written goes."""
+    check_target(folder, overwrite or replaces is not None)
     try:
-        return _save(folder, manifest, parts, replaces)
+        return _save(folder, manifest, parts, replaces, overwrite)
     except OSError as error:
         raise InputError(f"the model {folder} cannot be written: {error.strerror or error}") from error
 
 
-def check_target(folder: Path) -> None:
-    """Raise InputError where no model can be saved because something else is there."""
-    if os.path.lexists(folder) and not (folder / MANIFEST).exists() and not _is_empty(folder):
-        raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
+def check_target(folder: Path, overwrite: bool) -> None:
+    """Raise InputError where no model can be saved because something else is there, such as a model that is not to be
+    overwritten."""
+    if not is_possible(folder):
+        raise InputError(f"the model {str(folder)!r} cannot be written: that is no path")
+    try:
+        os.path.abspath(folder)
+    except OSError as error:  # the working folder is gone
+        raise InputError(f"the model {folder} cannot be written: {error.strerror}; give its whole path") from error
+    if not os.path.lexists(folder / MANIFEST):
+        if os.path.lexists(folder) and not _is_empty(folder):
+            raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
+    elif not overwrite:
+        raise InputError(
+            f"{folder} is a model already{_in_short(folder)}; give another name, or --force (in Python overwrite=True) "
+            "to replace it"
+        )
 
 
-def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None) -> Saved:
+def is_model(folder: Path) -> bool:
+    """Tell whether a folder holds a model, whole or not: a `model.json` beside files that are named as dn2 does."""
+    return (folder / MANIFEST).exists() and any(FILE_NAME.fullmatch(path.name) for path in folder.iterdir())
+
+
+def _in_short(folder: Path) -> str:
+    """Say what a model holds and when it was written, as far as it can be read."""
+    try:
+        manifest, written = read_manifest(folder), (folder / MANIFEST).stat().st_mtime
+        held = f"{manifest['calibration']['n_reference']:,} reference items of the kind {manifest['kind']}"
+    except (ModelError, OSError, KeyError, TypeError, ValueError):
+        return " (damaged, or not dn2's)"
+    return f" ({held}, written {datetime.fromtimestamp(written):%Y-%m-%d %H:%M})"
+
+
+def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        if replaces is not None and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
+    with locked(folder):
+        check_target(folder, overwrite or replaces is not None)  # another may have been faster
+        if not overwrite and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
             raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
         try:
             files = {kind: [_write_part(folder, kind, one) for one in contents] for kind, contents in parts.items()}
             names = {kind: [file.name for file in of_kind] for kind, of_kind in files.items()}
             digests = {file.name: file.digest for of_kind in files.values() for file in of_kind}
             text, digest = sealed({**manifest, "parts": names, "files": digests})
-            _write_whole(folder / MANIFEST, text)
+            write_whole(folder / MANIFEST, text)
         except Exception:
             _undo(folder)
             raise
@@ -125,7 +160,7 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
     name = f"{kind}-{digest[:16]}.{suffix}"
     path = folder / name
     if not (path.exists() and _file_digest(path) == digest):
-        _write_whole(path, data)
+        write_whole(path, data)
     return Existing(name, digest)
 
 
@@ -134,25 +169,6 @@ def _limit(kind: str, count: int) -> int:
     if kind == "items":
         return min(ROWS_LIMIT, ITEM_LIMIT * count)
     return ROWS_LIMIT if kind == "columns" else ARRAYS_LIMIT
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _remove_unnamed(folder: Path, named: set[str]) -> None:
@@ -173,23 +189,6 @@ def _is_empty(folder: Path) -> bool:
         )
     except OSError:
         return False
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, shared: bool = False) -> Iterator[None]:
-    """Keep writers out, where the system knows advisory locks.  Those who read share the lock."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems lock no folders
-            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 class Bundle:
@@ -277,11 +276,13 @@ class Bundle:
 
 def read(folder: Path, load: Callable[[Bundle], T]) -> T:
     """Load from a model that another process may be replacing: on trouble, look again with writers kept out."""
+    if not is_possible(folder):
+        raise ModelError(f"{str(folder)!r} is no dn2 model: that is no path")
     bundle = Bundle(folder)
     try:
         return load(bundle)
     except ModelError:
-        with _locked(folder, shared=True):
+        with locked(folder, shared=True):
             return load(Bundle(folder))
 
 

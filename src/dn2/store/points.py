@@ -13,7 +13,7 @@ import numpy as np
 
 from dn2.errors import MissingExtra
 from dn2.extras import import_pyarrow
-from dn2.store.results import choose_writer, write_file
+from dn2.store.results import choose_writer, write_file, write_parquet
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +64,7 @@ class Points:
         """Write Parquet.  Raises MissingExtra without the `parquet` extra."""
         pyarrow = import_pyarrow()
         table = pyarrow.table(self._columns())
-        write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+        write_parquet(path, table)
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a DataFrame with the columns of the file."""

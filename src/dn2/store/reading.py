@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dn2.errors import InputError
-from dn2.extras import import_pyarrow
+from dn2.extras import import_pyarrow, open_parquet
 from dn2.store.results import choose_by_ending
 from dn2.store.rows import COLUMNS, PLAIN, Contribution, Curve, Member, Neighbor, Row, Wording
 
@@ -57,7 +57,7 @@ def _read_jsonl(path: Path) -> Iterator[Record]:
 def _read_parquet(path: Path) -> Iterator[Record]:
     pyarrow = import_pyarrow()
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             for batch in file.iter_batches():
                 yield from batch.to_pylist()
     except pyarrow.ArrowException as error:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from dn2.errors import InputError, MissingExtra, ReferenceTooSmall
 from dn2.extras import import_pyarrow
+from dn2.naming import is_possible
+from dn2.store.bundle import is_model
 from dn2.store.rows import COLUMNS, EVIDENCE, MORE_COLUMNS, Row
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ class Results:
     sample_size : number of reference items behind the p-values; 1 / (sample_size + 1) is the smallest rate.
     evidence : what a report needs, None if the rows are all there is; it is not pickled.
     points : where rows are intervals of series, what was found of every point.
-    false_discovery_rate : the rate at which all rows were decided together, if they were."""
+    false_discovery_rate : the rate at which all rows were decided together, if they were.
+    reference_items : how many of the items are reference items themselves, or copies of them."""
 
     rows: Sequence[Row]
     false_alarm_rate: float | None
@@ -47,6 +51,7 @@ class Results:
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     false_discovery_rate: float | None = None
     points: Points | None = field(default=None, repr=False, compare=False)
+    reference_items: int = field(default=0, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "evidence": None}
@@ -124,7 +129,7 @@ class Results:
         table = pyarrow.table(
             {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
         )
-        write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+        write_parquet(path, table)
 
     def to_html(self, path: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None) -> None:
         """Write one self-contained page that shows what was found and why; the items' files are read for pictures.
@@ -175,11 +180,21 @@ def choose_writer(path: str | os.PathLike[str], writers: Mapping[str, T], what: 
     """Choose by the ending of a file's name, and refuse early what could not be written.
 
     writers : by ending; what : what the file is to hold, in words.
-    Raises InputError for an unknown ending or a folder that does not exist, MissingExtra."""
+    Raises InputError for an unknown ending, a folder that does not exist or is a model, and a name that no file can
+    have; MissingExtra."""
     writer = choose_by_ending(path, writers, what)
     target = Path(path)
-    if not target.parent.is_dir():
+    if not is_possible(target):
+        raise InputError(f"{str(target)!r} cannot be written: that is no path")
+    if not os.path.isdir(target.parent):
         raise InputError(f"{target} cannot be written: there is no folder {target.parent}")
+    if os.path.isdir(target):
+        raise InputError(f"{target} cannot be written: it is a folder")
+    with _writing(target):
+        if is_model(target.parent):
+            raise InputError(f"{target} lies in the folder of a model, which holds the model alone; write it elsewhere")
+        with contextlib.suppress(FileNotFoundError):
+            target.lstat()  # not so for a name that is too long
     return writer
 
 
@@ -217,15 +232,33 @@ def _write_text(path: str | os.PathLike[str], write: Callable[[TextIO], None]) -
     write_file(path, into)
 
 
+def write_parquet(path: str | os.PathLike[str], table: Any) -> None:
+    """Write a table of pyarrow as a file.  Raises InputError if it cannot be written."""
+
+    def into(temporary: Path) -> None:
+        pyarrow = import_pyarrow()
+        with pyarrow.OSFile(os.fsencode(temporary), "wb") as file:  # it takes a path that is no UTF-8 as bytes only
+            pyarrow.parquet.write_table(table, file)
+
+    write_file(path, into)
+
+
 def write_file(path: str | os.PathLike[str], write: Callable[[Path], None]) -> None:
     """Write beside the target and put in its place at the end, so that it is never half a file."""
     target = Path(path)
-    temporary = target.with_name(target.name + ".tmp")
+    temporary = target.with_name(f".dn2-{secrets.token_hex(8)}.tmp")  # no file of anyone's, nor of another run
+    with _writing(target):
+        try:
+            write(temporary)
+            os.replace(temporary, target)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
     try:
-        write(temporary)
-        os.replace(temporary, target)
+        yield
     except OSError as error:
         raise InputError(f"{target} cannot be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dn2.extras import import_pyarrow
-from dn2.store.results import choose_writer, write_file
+from dn2.store.results import choose_writer, write_file, write_parquet
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -34,4 +34,4 @@ def _write_parquet(path: Path, names: Sequence[str], vectors: Vectors) -> None:
     pyarrow = import_pyarrow()
     embeddings = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1])
     table = pyarrow.table({"item": pyarrow.array(names, pyarrow.string()), "embedding": embeddings})
-    write_file(path, lambda temporary: pyarrow.parquet.write_table(table, temporary))
+    write_parquet(path, table)
