@@ -6,10 +6,7 @@ import copy
 import multiprocessing
 import os
 import pickle
-import select
-import signal
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -24,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 import dn2
 from dn2.embed import images, registry
 from dn2.processes import PerProcess
+from forked import LONGEST, in_child
 from small_models import start_python, write_digits
 from used_models import KINDS, ROWS, fit_some
 
@@ -32,32 +30,6 @@ pytestmark = pytest.mark.filterwarnings(
 )  # from Python 3.12 on
 
 Used = tuple[dn2.Model, Any, list[dn2.Row]]
-
-LONGEST = 60  # seconds; a child that hangs would hang for ever
-
-
-def in_child(work: Callable[[], Any]) -> Any:
-    """Do some work in a forked child and return what it gives.  Fails if the child hangs, or ends otherwise."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            answer: Any = work()
-        except BaseException as error:  # which must not go on into the tests that follow
-            answer = "".join(traceback.format_exception(error))
-        with open(writer, "wb") as file:
-            file.write(pickle.dumps(answer))
-        os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        hangs = not select.select([file], [], [], LONGEST)[0]
-        if hangs:
-            os.kill(child, signal.SIGKILL)
-        written = file.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert not hangs, "the child hangs"
-    assert status == 0
-    return pickle.loads(written)  # noqa: S301
 
 
 def score(model: dn2.Model, inputs: Any) -> list[dn2.Row]:

@@ -6,8 +6,6 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # typing's own takes as long to import as all the rest
 if TYPE_CHECKING:
-    from typing import Any
-
     from dn2.embed.embedder import ImageEmbedder
     from dn2.embed.export import export_onnx
     from dn2.embed.texts import TextEmbedder
@@ -90,7 +88,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'dn2' has no attribute {name!r}")
     import importlib

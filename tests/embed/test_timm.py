@@ -1,6 +1,7 @@
 """Networks of timm's, with random weights: prepared, embedded, saved and exported as timm itself does it."""
 
 import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ small_timm = pytest.importorskip("small_timm", reason="needs PyTorch and timm: `
 import timm  # noqa: E402
 import torch  # noqa: E402
 
+from forked import in_child  # noqa: E402
 from test_docs import ROOT, blocks, parts  # noqa: E402, F401
 
 # A ReLU network, one of LayerNorm and GELU, and a transformer: (size of the picture, dimension, normalisation).
@@ -245,6 +247,12 @@ def test_every_picture_gets_its_own_embedding_whatever_the_batches(network, inpu
     assert [number for number, _ in received] == list(range(21))
     assert relative(np.array([vector for _, vector in received]), alone).max() < 1e-5
     assert network.embed([]).shape == (0, 96)
+
+
+def test_a_forked_child_and_a_copy_embed_as_the_network_does(network, inputs):
+    expected = network.embed(inputs)
+    assert np.array_equal(in_child(lambda: network.embed(inputs)), expected)
+    assert np.array_equal(pickle.loads(pickle.dumps(network)).embed(inputs), expected)  # noqa: S301
 
 
 def test_a_picture_may_be_changed_once_it_is_started(network, inputs):
