@@ -20,7 +20,7 @@ ON_TORCH = {"embed/export.py", "embed/sentences.py", "embed/timm_backbone.py", "
 
 # What each part of the house may import, besides itself.
 ERRORS = frozenset({"errors"})
-EXTRAS = frozenset({"extras"})  # optional packages
+EXTRAS = frozenset({"bounds", "extras"})  # within which files are read; optional packages
 FOUNDATION = frozenset({"neighbors", "embed", "store", "inputs"})
 BRIDGE = frozenset({"drawing", "embedding", "presets", "wording"})
 PAGES = frozenset({"report"})  # which the bench does without
