@@ -21,7 +21,7 @@ ON_TORCH = {"embed/export.py", "embed/sentences.py", "embed/timm_backbone.py", "
 # What each part of the house may import, besides itself.
 NAMING = frozenset({"naming"})  # how texts are written, errors too
 ERRORS = frozenset({"errors"}) | NAMING
-EXTRAS = frozenset({"extras", "printing", "processes"})  # libraries, terminals and processes, and what they cannot take
+EXTRAS = frozenset({"bounds", "extras", "printing", "processes"})  # files, libraries, terminals, processes: what holds
 FOUNDATION = frozenset({"neighbors", "embed", "store", "inputs"})
 BRIDGE = frozenset({"drawing", "embedding", "presets", "wording"})
 PAGES = frozenset({"report"})  # which the bench does without

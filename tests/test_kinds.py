@@ -43,7 +43,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("vectors", "vector"),
         ("vectors/v.npy", "vector"),
         ("pictures", "image"),
-        ("both", "image"),
         ("notes", "text"),
         ("notes/readme.txt", "text"),
         ("more.jsonl", "text"),
@@ -62,6 +61,64 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("folder")
 def test_what_inputs_name_is_guessed_by_their_endings(inputs: object, kind: str) -> None:
     assert guess_kind(inputs) == kind
+
+
+def make(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(exist_ok=True, parents=True)
+        Path(name).touch()
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_guess_sees_what_the_finding_sees(tmp_path: Path) -> None:
+    make("project/labels.csv", "store/1.png", "store/2.png", "csvs/a.csv", "csvs/.checkpoints/p.png", "csvs/.q.png")
+    (tmp_path / "project/pictures").symlink_to("../store")
+    (tmp_path / "project/pictures/back").symlink_to("../project")
+    assert guess_kind("project") == guess_kind("project/**") == guess_kind(["project", "store"]) == "image"
+    assert guess_kind("csvs") == guess_kind("csvs/**") == "table"
+    for lines, kind in (("csvs\n", "table"), ("csvs/a.csv\nrows.csv\n", "table"), ("project\n", "image")):
+        Path("some.txt").write_text(lines)
+        assert guess_kind("@some.txt") == kind
+    make("empty/.hidden")
+    assert guess_kind(["empty", "rows.csv"]) == "table"
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["a.jpg", "b.jpg", "c.jpg", "labels.csv", "damaged.parquet", "v.npy"], "image"),
+        (["a.jpg", "b.jpg", "a.txt", "b.txt", "classes.txt"], "image"),
+        (["a.jpg", "a.npy", "a.csv", "a.txt", "x.csv"], "image"),
+        (["a.csv", "b.csv", "1.txt", "2.txt"], "table"),
+        (["v.npy", "readme.txt"], "vector"),
+    ],
+)
+def test_files_beside_those_of_the_kind_that_is_meant_are_none_of_the_items_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, files: list[str], kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(*[f"mixed/{name}" for name in files])
+    with caplog.at_level("INFO", "dn2"):
+        assert guess_kind("mixed") == kind
+    assert f"mixed: items are taken to be of the kind {kind}; --kind, or kind=, says otherwise" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (["plot.png", "a.csv", "b.csv"], "1 of the kind image, 2 of the kind table"),
+        (["logo.png", "1.txt", "2.txt"], "1 of the kind image, 2 of the kind text"),
+        (["a.csv", "v.npy"], "1 of the kind table, 1 of the kind vector"),
+        (["index.csv", "1.txt", "2.txt"], "1 of the kind table, 2 of the kind text"),
+    ],
+)
+def test_a_folder_that_does_not_tell_its_kind_is_refused_with_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], found: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(*[f"mixed/{name}" for name in files])
+    with pytest.raises(InputError, match=f"mixed holds files of several kinds, {found}; say which are meant: --kind"):
+        dn2.fit("mixed")
 
 
 @pytest.mark.usefixtures("folder")

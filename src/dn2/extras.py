@@ -51,8 +51,16 @@ def import_pyarrow() -> Any:
 
 @contextmanager
 def open_parquet(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """Open a file as pyarrow.parquet.ParquetFile.  Raises MissingExtra, and what pyarrow raises."""
+    """Open a file as pyarrow.parquet.ParquetFile that reads texts as dictionaries, in which each is held once.
+
+    Raises MissingExtra, and what pyarrow raises."""
     pyarrow = import_pyarrow()
-    # pyarrow takes a path that is no UTF-8 as bytes only.
-    with pyarrow.OSFile(os.fsencode(path)) as source, pyarrow.parquet.ParquetFile(source) as file:
-        yield file
+    types = pyarrow.types
+    with pyarrow.OSFile(os.fsencode(path)) as source:  # of a path that is no UTF-8 pyarrow takes the bytes only
+        texts = [
+            field.name
+            for field in pyarrow.parquet.read_schema(source)
+            if any(check(field.type) for check in (types.is_string, types.is_large_string, types.is_binary))
+        ]
+        with pyarrow.parquet.ParquetFile(source, read_dictionary=texts) as file:
+            yield file

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
 from dn2.inputs.files import Item, find_groups, find_items
+from dn2.kinds.guess import guess_kind
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 
@@ -62,7 +63,15 @@ def test_other_files_of_a_folder_are_passed_over_and_counted(folder, caplog):
     touch("good/a.png", "good/readme.txt", "good/a.png.bak", "good/png", "good/sub/labels.csv")
     with caplog.at_level(logging.INFO, "dn2"):
         assert names("good") == ["a.png"]
-    assert "good: 4 files passed over" in caplog.text
+    assert "good: 4 files passed over, 1 .bak, 1 without an ending, 1 .txt, 1 .csv; taken are those" in caplog.text
+
+
+def test_where_no_item_is_found_it_is_said_what_there_is(folder):
+    touch(*[f"good/{number}.HEIC" for number in range(3)], "good/x.avif")
+    with pytest.raises(
+        InputError, match=r"no item found in 'good': there is 3 \.heic, 1 \.avif; files ending in \.bmp "
+    ):
+        names("good")
 
 
 def test_hidden_files_and_folders_are_left_out(folder):
@@ -135,6 +144,69 @@ def test_a_glob_finds_each_file_once_also_where_links_lead_back(folder):
     touch("good/sub/x.png", "good/y.png")
     (folder / "good/sub/up").symlink_to("..")
     assert names("good/**/*.png") == ["good/sub/x.png", "good/y.png"]
+
+
+def test_a_double_star_ends_where_links_lead_in_all_directions(folder):
+    for name in "abcdefgh":
+        touch(f"good/{name}/x.png")
+        for other in "abcdefgh":
+            (folder / f"good/{name}/to_{other}").symlink_to(f"../{other}")
+    assert names("good/**/*.png") == [f"good/{name}/x.png" for name in "abcdefgh"]
+    assert names("good/**/to_c/*.png") == ["good/a/to_c/x.png"]
+    found = find_items("good", SUFFIXES)
+    assert sorted(os.path.realpath(item.path.parent)[-1] for item in found) == list("abcdefgh")
+
+
+def test_a_double_star_leaves_hidden_folders_out_unless_they_are_named(folder):
+    touch("good/.x/a.png", "good/b/.x/c.png", "good/b/.d.png", "good/b/e.png")
+    assert names("good/**/*.png") == ["good/b/e.png"]
+    assert names("good/**") == ["good/b/e.png"]
+    assert names("good/**/.x/*.png") == ["good/.x/a.png", "good/b/.x/c.png"]
+    assert names("**/b/**/e.png") == ["good/b/e.png"]
+    assert names("g*/**/e.png") == ["good/b/e.png"]
+
+
+def nest(depth, *files):
+    """Make folders in each other, deeper than a path can say, with files at some depths."""
+    place = os.open(".", os.O_RDONLY)
+    for level in range(1, depth + 1):
+        os.mkdir("dd", dir_fd=place)
+        inner = os.open("dd", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+        if level in files:
+            os.close(os.open("x.png", os.O_CREAT | os.O_WRONLY, dir_fd=place))
+    os.close(place)
+
+
+@ON_LINUX
+def test_folders_deeper_than_python_recurses_are_searched_and_what_no_path_reaches_is_said(folder, caplog):
+    nest(2_000, 1_300, 1_900)
+    for inputs in (".", "**/*.png", write_list(".\n")):
+        caplog.clear()
+        (item,) = find_items(inputs, SUFFIXES)
+        assert item.path.name == "x.png"
+        assert len(item.path.parts) == 1_301
+        (message,) = [record.getMessage() for record in caplog.records if "cannot be read" in record.getMessage()]
+        assert "File name too long" in message
+        assert len(message) < 300
+    assert guess_kind(".") == "image"
+    assert [len(group.members) for group in find_groups(".", SUFFIXES)] == [1]
+
+
+def test_a_glob_of_very_many_parts_is_refused_in_one_line(folder):
+    with pytest.raises(InputError, match=r"has too many parts") as caught:
+        names("*/" * 3_000 + "*.png")
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads any folder")
+def test_a_folder_that_may_not_be_read_is_said_and_passed_over(folder, caplog):
+    touch("good/a.png", "good/shut/b.png")
+    os.chmod("good/shut", 0)
+    assert names("good") == ["a.png"]
+    assert "the folder good/shut cannot be read: Permission denied; it is passed over" in caplog.text
+    os.chmod("good/shut", 0o700)
 
 
 # Files, globs and several inputs
@@ -215,19 +287,58 @@ def test_a_name_that_no_file_can_have_does_not_exist(folder, name):
 # Names
 
 
-def test_two_items_of_one_name_are_refused_with_both_files(folder):
-    touch("one/good/a.png", "two/good/a.png")
+def test_folders_of_one_name_are_told_apart_by_as_much_of_their_paths_as_it_takes(folder):
+    touch("bottle/train/good/a.png", "cable/train/good/a.png", "new/b.png")
+    told = ["bottle/train/good/a.png", "cable/train/good/a.png", "b.png"]
+    assert names("bottle/train/good", "cable/train/good/", "new") == [*told[:2], "new/b.png"]
+    assert names(str(folder / "bottle/train/good"), "./cable/train/good") == told[:2]
+    assert names(write_list("bottle/train/good\ncable/train/good\n")) == told[:2]
+    (folder / "link").symlink_to("cable/train/good")
+    assert names("bottle/train/good", "link") == told[:2]
+
+
+def test_names_of_folders_do_not_depend_on_what_lies_in_them(folder):
+    touch("one/good/a.png", "two/good/b.png")
+    assert names("one/good", "two/good") == ["one/good/a.png", "two/good/b.png"]
+
+
+def test_of_two_items_of_one_name_both_files_are_told_and_advice_that_works(folder):
+    touch("x/good/a.png", "good/a.png")
     with pytest.raises(InputError) as caught:
-        find_items(["one/good", "two/good"], SUFFIXES)
-    for part in ("'good/a.png'", str(Path("one/good/a.png")), str(Path("two/good/a.png")), "common folder"):
+        find_items(["x/good", "good/a.png"], SUFFIXES)
+    for part in ("'good/a.png'", str(Path("x/good/a.png")), str(Path("good/a.png")), "name a file by its whole path"):
         assert part in str(caught.value)
+    whole = str(folder / "good/a.png")
+    assert names("x/good", whole) == ["good/a.png", whole]
+    os.rename("good/a.png", "good/b.png")
+    assert names("x/good", "good/b.png") == ["good/a.png", "good/b.png"]
 
 
-def test_a_file_given_twice_is_refused(folder):
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ["good/a.png", "good/a.png"],
+        ["good/a.png", "./good/a.png"],
+        ["good/a.png", "good/../good/a.png"],
+        ["good", "good"],
+        ["good", "./good/"],
+        ["good", "link"],
+        ["good", "link/a.png"],
+        ["good/a.png", "good/*.png"],
+        ["good", "good/a.png"],
+        ["@list.txt"],
+        ["@list.txt", "good/a.png"],
+    ],
+)
+def test_a_file_that_is_named_again_is_one_item_and_that_is_said(folder, caplog, inputs):
     touch("good/a.png")
-    for inputs in (["good/a.png", "good/a.png"], ["good", "good"], ["good/a.png", "good/*.png"]):
-        with pytest.raises(InputError, match=r"two inputs give an item the name 'good/a\.png'"):
-            find_items(inputs, SUFFIXES)
+    (folder / "link").symlink_to("good")
+    write_list("good/a.png\n./good/a.png\n")
+    assert names(*inputs) == ["good/a.png"]
+    assert "named more than once, and taken once: " in caplog.text
+    caplog.clear()
+    assert names(str(folder / "good/a.png"), "good/a.png") == [str(folder / "good/a.png")]
+    assert "1 item is named more than once" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -313,6 +424,18 @@ def test_a_list_that_names_a_missing_file_is_refused(folder):
     touch("a.png")
     with pytest.raises(InputError, match=r"'none\.png' does not exist"):
         find_items(write_list("a.png\nnone.png\n"), SUFFIXES)
+
+
+def test_a_list_in_utf_16_is_read_as_one(folder):
+    touch("good/ä.png", "b.png")
+    assert names(write_list("good/ä.png\r\nb.png\r\n".encode("utf-16"))) == ["good/ä.png", "b.png"]
+    with pytest.raises(InputError, match=r"the list 'list\.txt' begins as UTF-16 and does not go on as such"):
+        names(write_list(b"\xff\xfe" + b"\x00\xd8" * 9))
+
+
+def test_a_line_of_a_list_is_no_longer_than_a_path(folder):
+    with pytest.raises(InputError, match=r"the list 'list\.txt', line 1: a path has at most 65,536 characters"):
+        names(write_list("x" * 1_000_000))
 
 
 def test_a_missing_list_or_a_folder_for_a_list_is_refused(folder):
@@ -413,12 +536,11 @@ def test_of_several_folders_each_gives_its_name_to_its_groups(folder):
     assert groups("night", "day/") == {"night/a": ["1.png"], "night/b": ["2.png"], "day/a": ["1.png"]}
 
 
-def test_two_groups_of_one_name_are_refused_with_both_folders(folder):
+def test_groups_of_one_name_are_told_apart_by_the_paths_of_their_folders(folder, caplog):
     touch("x/lots/a/1.png", "y/lots/a/1.png")
-    with pytest.raises(InputError, match=r"the name 'lots/a': x/lots/a and y/lots/a"):
-        groups("x/lots", "y/lots")
-    with pytest.raises(InputError, match="the name 'lots/a'"):
-        groups("x/lots", "x/lots")
+    assert groups("x/lots", "y/lots") == {"x/lots/a": ["1.png"], "y/lots/a": ["1.png"]}
+    assert groups("x/lots", "./x/lots") == {"lots/a": ["1.png"]}
+    assert "1 item is named more than once, and taken once: x/lots/a" in caplog.text
 
 
 def test_links_to_groups_and_back_up_are_followed_once(folder):

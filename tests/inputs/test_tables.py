@@ -3,10 +3,16 @@
 import csv
 import datetime as dt
 import decimal
+import fractions
 import hashlib
 import io
+import math
+import os
+import struct
 import subprocess
 import sys
+import time
+import tracemalloc
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,8 +24,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import dn2
+from dn2 import bounds
 from dn2.errors import InputError
-from dn2.inputs import csv_files
+from dn2.inputs import csv_files, csv_lines
 from dn2.inputs.tables import is_frame, read_table
 
 NAN = float("nan")
@@ -735,3 +743,236 @@ def test_what_cannot_be_compared_does_no_harm_in_a_column_that_is_not_asked_for(
         read = read_table(inputs, only=["a"])
         assert read.columns["a"].tolist() == [1, 2]
         assert read.passed_over == ["tags"]
+
+
+# Bounds
+
+
+def seconds(work):
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def test_empty_lines_are_passed_over_between_rows_and_kept_within_quotes():
+    for end in ("\n", "\r\n", "\r"):
+        content = f"{end * 3}a,b{end}{end * 9}1,x{end}{end}2,'y{end}{end}z'{end * 4}".replace("'", '"')
+        assert table(content) == {"a": [1, 2], "b": ["x", f"y{end}{end}z"]}
+    with pytest.raises(InputError, match=r"rows\.csv has a header and no rows below it"):
+        table("a,b\n" + "\n" * 1_000)
+    read = read_table(write("\n\na,b\n\n\n1,2\n\n\n\n1\n\0,2\n"))
+    assert read.errors == {1: "it has 1 cells, the header has 2 columns", 2: "line 11: it holds a NUL byte"}
+
+
+def test_empty_lines_cost_next_to_nothing_before_the_header_and_after_it():
+    assert seconds(lambda: table("\n" * 500_000 + "a,b\n" + "\n" * 500_000 + "1,2\n")) < 5
+
+
+def test_a_header_of_a_long_cell_of_lines_is_refused_soon():
+    for content in ('"' + "\n" * 1_100_000, '"' * 1_100_001, "\0" * 17_000_000):
+        write(content)
+        with pytest.raises(InputError, match=r"rows\.csv.* line 1"):
+            assert seconds(lambda: read_table("rows.csv")) < 5
+
+
+def test_a_line_that_is_longer_than_any_row_is_an_error_of_its_row_and_the_next_is_read(monkeypatch):
+    monkeypatch.setattr(csv_lines, "LONGEST_LINE", 1_000)
+    for long in ("x" * 5_000, ",x" * 3_000, '"' * 5_000, "\0" * 5_000):
+        read = read_table(write(f"a,b\n1,2\n{long}\n3,4\n"))
+        assert read.errors == {1: "line 3: it has more than 1,000 characters"}
+        assert cells(read.columns["a"]) == [1, None, 3]
+
+
+def test_a_file_of_which_no_row_can_be_read_is_left_early(monkeypatch):
+    monkeypatch.setattr(csv_files, "MOST_UNREADABLE", 3_000)
+    with pytest.raises(InputError, match=r"no row can be read of 3,000; of the first, it has 1 cells"):
+        table("a,b\n" + "1\n" * 10_000)
+    read = read_table(write("a,b\n1,2\n" + "1\n" * 10_000))
+    assert (len(read.names), len(read.errors)) == (10_001, 10_000)
+
+
+def test_short_rows_below_a_wide_header_are_refused_before_they_are_filled_up(monkeypatch):
+    wide = ",".join(f"c{place}" for place in range(2_000)) + "\n" + ",".join(["1"] * 2_000) + "\n"
+    read = read_table(write(wide + "1\n" * 3))
+    assert (list(read.errors), cells(read.columns["c7"])) == ([1, 2, 3], [1, None, None, None])
+    monkeypatch.setattr(bounds, "free_memory", lambda: 20_000_000.0)
+    with pytest.raises(InputError, match=r"rows\.csv, 3,001 rows of 2,000 columns, takes about 0\.048 GB of memory"):
+        read_table(write(wide + "1\n" * 3_000))
+
+
+def test_where_the_first_pieces_hold_no_row_that_can_be_read_columns_are_what_the_others_say(small_pieces):
+    read = read_table(write("a,b\n1\n2\n3\n4\n5,x\n6,y\n7\n"))
+    assert cells(read.columns["a"]) == [None] * 4 + [5, 6, None]
+    assert cells(read.columns["b"]) == [None] * 4 + ["x", "y", None]
+
+
+def test_the_place_of_a_byte_that_is_no_text_is_told_in_any_part_of_the_file(monkeypatch):
+    monkeypatch.setattr(csv_lines, "PART", 7)
+    for rows, told in (
+        (b"1,2\n" * 9 + b"\xc3\xa4,\xff", "line 11: byte 4"),
+        (b"1,\xc3", "line 2: byte 3"),
+        (b"1,\xc3\xa4\xc3", "line 2: byte 5"),
+        (b"1,2\n" * 3 + b"123456789\xe4", "line 5: byte 10"),
+    ):
+        with pytest.raises(InputError, match=rf"rows\.csv, {told} \(0x.. *\) is no UTF-8"):
+            read_table(write(b"a,b\n" + rows))
+
+
+def wide_inputs(n):
+    """Return ways to read n columns: two CSV files, Parquet, frames, with columns dropped or chosen."""
+    names = [f"c{place}" for place in range(n)]
+    columns = {name: [1.0, 2.0] for name in names}
+    for name, header in (("rows.csv", names), ("more.csv", names[::-1])):
+        write(",".join(header) + "\n" + ",".join(["1"] * n) + "\n", name)
+    pq.write_table(pa.table(columns), "rows.parquet")
+    return {
+        "csv": lambda: read_table(["rows.csv", "more.csv"]),
+        "parquet": lambda: read_table("rows.parquet"),
+        "dropped": lambda: read_table(columns, drop=names[:-1]),
+        "chosen": lambda: read_table(columns, only=names),
+    }
+
+
+@pytest.mark.parametrize("way", ["csv", "parquet", "dropped", "chosen"])
+def test_time_is_linear_in_columns(way):
+    """Of 16 times the columns, it is 16 times as long, or 256 where it is quadratic."""
+    read = wide_inputs(250)[way]
+    read()
+    few = min(seconds(read) for _ in range(3))
+    assert seconds(wide_inputs(4_000)[way]) < 50 * max(few, 0.002)
+
+
+def test_more_columns_than_are_read_are_refused_by_their_number():
+    with pytest.raises(InputError, match=r"the header of rows\.csv has 100,001 columns; at most 100,000 are read"):
+        table(",".join(f"c{place}" for place in range(100_001)) + "\n1\n")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(suffix):
+    os.mkfifo(f"rows.{suffix}")
+    os.symlink("/dev/zero", f"zero.{suffix}")
+    for name, kind in ((f"rows.{suffix}", "a pipe"), (f"zero.{suffix}", "a device")):
+        with pytest.raises(InputError, match=f"{name} cannot be read: it is {kind} and no regular file; save what it"):
+            read_table(name)
+
+
+# Parquet that is damaged, or says more than it holds
+
+
+def test_a_file_whose_columns_have_other_numbers_of_rows_than_it_says_is_refused():
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1.0, 2.0], "b": ["x", "y"]}), file)
+    content = bytearray(file.getvalue())
+    (length,) = struct.unpack("<I", content[-8:-4])
+    place = content.index(b"\x16\x04\x19", len(content) - 8 - length)  # of the whole file: 2 rows, then the row groups
+    for byte in (0x06, 0x02, 0x00, 0x03):
+        content[place + 1] = byte
+        with pytest.raises(InputError, match=r"rows\.parquet (cannot be read as Parquet|has no rows)"):
+            read_table(write(bytes(content), "rows.parquet"))
+
+
+def test_any_damage_to_a_parquet_file_is_one_line():
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1.0, 2.0], "b": ["x", "y"], "c": [1, None]}), file)
+    whole = file.getvalue()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        content = bytearray(whole)
+        for place in rng.integers(0, len(whole), rng.integers(1, 7)):
+            content[place] = rng.integers(256)
+        try:
+            read = read_table(write(bytes(content), "rows.parquet"))
+        except InputError as error:
+            told = str(error)
+        else:
+            told = ""
+            assert {len(column) for column in read.columns.values()} == {len(read.names)}
+        assert "\n" not in told
+
+
+def test_texts_that_are_few_bytes_in_a_file_are_held_once():
+    text = "x" * 1_000_000
+    many = pa.DictionaryArray.from_arrays(pa.array(np.zeros(50_000, np.int32)), [text])
+    pq.write_table(pa.table({"a": np.arange(50_000.0), "b": many}), "rows.parquet", store_schema=False)
+    tracemalloc.start()
+    column = read_table("rows.parquet").columns["b"]
+    assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    tracemalloc.stop()
+    assert len({id(cell) for cell in column}) == 1
+    assert (len(column), column[0]) == (50_000, text)
+
+
+def test_parquet_that_takes_more_memory_than_is_free_is_refused_before_it_is_read(monkeypatch):
+    pq.write_table(pa.table({"a": np.zeros(100_000), "b": [b"12345678"] * 100_000}), "rows.parquet")
+    monkeypatch.setattr(bounds, "free_memory", lambda: 10_000_000.0)
+    with pytest.raises(InputError, match=r"rows\.parquet, unpacked, takes about 0\.02 GB of memory, and 0\.01 GB"):
+        read_table("rows.parquet")
+
+
+# Values beyond what numbers and moments hold
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (decimal.Decimal("1e999999999"), math.inf),
+        (-fractions.Fraction(10**400, 3), -math.inf),
+        (np.longdouble("1e4000") if np.finfo(np.longdouble).maxexp > 1024 else math.inf, math.inf),
+        (decimal.Decimal("sNaN"), None),
+    ],
+)
+def test_a_number_beyond_floats_is_infinite_which_is_an_error_of_its_row(value, read):
+    assert frame({"a": [1.5, value]}) == ("f", [1.5, read])
+    assert frame({"a": np.array([1.5, 0], np.longdouble) * np.longdouble(2)}) == ("f", [3, 0])
+
+
+def test_whole_numbers_of_any_length_are_texts():
+    assert frame({"a": [1, 10**5_000]})[0] == "O"
+    assert frame({"a": [np.int64(-(2**63)), np.int64(1)]}) == ("O", ["-9223372036854775808", "1"])
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        np.array(["2024-01-01", "300000-01-01", "NaT"], "M8[D]"),
+        pd.Series(np.array(["2024-01-01", "300000-01-01", "NaT"], "M8[s]")),
+        [np.datetime64("2024-01-01"), np.datetime64("300000-01-01"), None],
+        [dt.datetime(2024, 1, 1), np.datetime64("300000-01-01"), None],
+        pa.table({"a": pa.array([19_723, 108_853_222, None], pa.date32())}),
+    ],
+)
+def test_a_moment_beyond_microseconds_makes_texts_of_which_it_alone_is_no_date(moments):
+    values = moments if isinstance(moments, pa.Table) else {"a": moments}
+    assert frame(values) == ("O", ["2024-01-01", "the year 300,000", None])
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_moment_that_no_year_in_utc_has_is_kept_as_it_is_written(year):
+    zone = dt.timezone(dt.timedelta(hours=14 if year == 1 else -14))
+    end = dt.datetime(year, 1, 1, tzinfo=zone) if year == 1 else dt.datetime(year, 12, 31, 23, tzinfo=zone)
+    assert frame({"a": [dt.datetime(2024, 1, 1, tzinfo=dt.UTC), end]}) == ("O", ["2024-01-01 00:00:00+00:00", str(end)])
+
+
+def test_durations_of_any_length_are_seconds():
+    long = np.array([1, 10**15, "NaT"], "m8[D]")
+    assert frame({"a": long}) == ("f", [86_400, 8.64e19, None])
+    assert frame({"a": [np.timedelta64(1, "D"), np.timedelta64(10**15, "D"), None]}) == ("f", [86_400, 8.64e19, None])
+    assert frame({"a": [dt.timedelta.max, None]}) == ("f", [dt.timedelta.max.total_seconds(), None])
+    with pytest.raises(InputError, match=r"the column 'a' cannot be read: .*; leave it out"):
+        frame({"a": np.array([1, 2], "m8[Y]")})
+
+
+def test_whatever_a_librarys_values_raise_is_an_error_that_names_the_column():
+    class Shy:
+        def __str__(self):
+            raise RuntimeError("not\ntold")
+
+    with pytest.raises(InputError, match="the column 'a' cannot be read: not told; leave it out"):
+        frame({"a": [Shy(), Shy()]})
+    with pytest.raises(InputError, match="the column 'a' cannot be read: "):
+        frame(pa.table({"a": pa.array([2**62], pa.duration("s"))}))
+
+
+def test_a_frame_that_is_only_planned_is_refused_with_the_way_out():
+    with pytest.raises(InputError, match="a LazyFrame holds no rows yet; give what its method collect returns"):
+        dn2.fit(pl.LazyFrame({"a": [1.0, 2.0]}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,27 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path) -> None:
         read_texts(write(tmp_path / "empty.jsonl", ""))
     with pytest.raises(InputError, match="there is none of text, only 'n'"):
         read_texts(write(tmp_path / "n.csv", "n\n1\n2\n"))
+
+
+@pytest.mark.parametrize("suffix", ["txt", "jsonl", "csv"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path, suffix):
+    os.mkfifo(tmp_path / f"lines.{suffix}")
+    with pytest.raises(InputError, match="it is a pipe and no regular file"):
+        read_texts(str(tmp_path / f"lines.{suffix}"))
+
+
+def test_a_record_that_is_no_json_in_an_odd_way_is_an_error_of_its_row(tmp_path):
+    odd = [
+        "[" * 99_999,
+        "9" * 9_999,
+        '{"body": ' * 99_999,
+        "\0",
+        '{"body": NaN}',
+        '{"body": "\\ud800"}',
+        '{"body": [1]}',
+    ]
+    (tmp_path / "lines.jsonl").write_text("\n".join([*odd, '{"body": "fine"}']))
+    read = read_texts(str(tmp_path / "lines.jsonl"), column="body")
+    assert len(read.names) == 8
+    assert {0, 1, 2, 3, 6} <= read.errors.keys()
+    assert read.texts[7] == "fine"

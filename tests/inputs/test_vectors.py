@@ -1,6 +1,10 @@
 """From arrays in files to vectors: which array is taken, what its rows are called, and what is refused."""
 
 import hashlib
+import os
+import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import ml_dtypes
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from safetensors.numpy import save_file
 
+from dn2 import bounds
 from dn2.errors import InputError
 from dn2.inputs import vectors as module
 from dn2.inputs.vectors import has_vectors, read_vectors
@@ -240,6 +245,8 @@ def test_parquet_without_a_column_of_embeddings_is_refused():
         listed([1.0, 2.0])
     with pytest.raises(InputError, match="must hold lists of numbers, got list<"):
         listed([["x"], ["y"]])
+    with pytest.raises(InputError, match="it has no rows"):
+        listed(pa.array([], pa.list_(pa.float32())))
     for values in ([None, None], [[], []]):
         with pytest.raises(InputError, match="must be a table of numbers"):
             listed(pa.array(values, pa.list_(pa.float32())))
@@ -262,3 +269,149 @@ def test_whether_a_file_holds_vectors_is_known_by_its_ending_and_columns():
     Path("rows.parquet").write_text("x")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         has_vectors("rows.parquet")
+
+
+# Files that say more than they hold
+
+
+def npy(shape="(2, 3)", kind="'<f4'", data=None, header=None, length=None):
+    """Write the rows as an array whose header says what it likes."""
+    data = ROWS.tobytes() if data is None else data
+    header = header or f"{{'descr': {kind}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header) if length is None else length) + header + data
+
+
+def archive(name="rows.npz", packed=zipfile.ZIP_DEFLATED, **members):
+    with zipfile.ZipFile(name, "w", packed) as file:
+        for member, content in members.items():
+            file.writestr(member.replace("__", "."), content)
+    return name
+
+
+LIES = {
+    "negative": npy("(-2, 3)"),
+    "a shape larger than the file": npy("(200000000000, 3)"),
+    "a shape that overflows": npy(f"({2**62}, {2**62})"),
+    "a shape that overflows to nothing": npy(f"({2**63}, 0)"),
+    "a fraction of a row": npy("(2.5, 3)"),
+    "objects": npy(kind="'|O'"),
+    "records": npy(kind="[('a', '<f4')]"),
+    "arrays in an array": npy("(1, 1)", "('<f4', (2, 3))"),
+    "long texts": npy("(1, 1)", "'<U1000000'"),
+    "nothing wide": npy(kind="'|V0'"),
+    "no type": npy(kind="7"),
+    "a header deeper than it is parsed": npy(header=b"(" * 9_000),
+    "a header of operators": npy(header=b"-" * 9_000 + b"1"),
+    "no dictionary": npy(header=b"[" * 50 + b"]" * 50),
+    "a header longer than the file": npy(length=65_535),
+    "a header of 4 GB": b"\x93NUMPY\x02\0" + struct.pack("<I", 2**32 - 1) + b"{",
+    "another version": b"\x93NUMPY\x09\0" + npy()[8:],
+}
+
+
+@pytest.mark.parametrize("content", LIES.values(), ids=LIES)
+def test_a_header_that_lies_is_refused_in_one_line_before_memory_is_taken(content):
+    Path("rows.npy").write_bytes(content)
+    archive(embeddings__npy=content)
+    for name in ("rows.npy", "rows.npz"):
+        with pytest.raises(InputError, match=rf"{name} is no file of vectors: ") as caught:
+            read_vectors(name)
+        assert len(str(caught.value)) < 400
+        assert "\n" not in str(caught.value)
+
+
+def test_a_number_that_is_none_in_an_odd_way_is_an_error_of_its_row():
+    Path("rows.npy").write_bytes(npy("(2, 1)", "'<f8'", struct.pack("<Qd", 0x7FF0000000000001, 1.0)))
+    assert read_vectors("rows.npy").errors == {0: "it holds NaN or infinity"}
+
+
+def test_a_zero_length_is_no_table_and_columns_first_is_read_as_it_lies():
+    for shape in ("(0, 3)", "(3, 0)", "()"):
+        Path("rows.npy").write_bytes(npy(shape, data=b"\0" * 4 if shape == "()" else b""))
+        with pytest.raises(InputError, match="must be a table of numbers"):
+            read_vectors("rows.npy")
+    np.savez_compressed("rows.npz", embeddings=np.asfortranarray(ROWS))
+    np.testing.assert_array_equal(read_vectors("rows.npz").vectors, ROWS)
+
+
+def test_of_an_archive_only_the_headers_and_the_array_that_is_taken_are_read(monkeypatch):
+    large = npy("(5000000,)", data=b"") + b"\0" * 20_000_000
+    archive(rows__npy=npy(), other__npy=large)
+    monkeypatch.setattr(bounds, "free_memory", lambda: 1_000_000.0)
+    tracemalloc.start()
+    np.testing.assert_array_equal(read_vectors("rows.npz").vectors, ROWS)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+def test_an_array_that_takes_more_memory_than_is_free_is_refused_by_its_size(monkeypatch):
+    np.savez_compressed("rows.npz", embeddings=np.zeros((1_000, 500)))
+    monkeypatch.setattr(bounds, "free_memory", lambda: 3_000_000.0)
+    with pytest.raises(InputError, match=r"rows\.npz, unpacked, takes about 0\.004 GB of memory, and 0\.003 GB"):
+        read_vectors("rows.npz")
+
+
+def test_members_that_are_no_arrays_are_passed_over_and_said(caplog):
+    archive(
+        readme__txt=b"read me", inner__npz=b"PK", rows__npy=npy(), broken__npy=b"hello", objects__npy=npy(kind="'|O'")
+    )
+    np.testing.assert_array_equal(read_vectors("rows.npz").vectors, ROWS)
+    for words in (
+        "passed over, as their names do not end in .npy: 'readme.txt', 'inner.npz'",
+        "the array 'broken' is passed over: its header cannot be read: ",
+        "the array 'objects' is passed over: it is to hold numbers or texts, and holds object",
+    ):
+        assert words in caplog.text
+    with pytest.raises(InputError, match=r"or a single 2-d one, has none"):
+        read_vectors(archive(readme__txt=b"read me", broken__npy=b"hello"))
+
+
+@pytest.mark.parametrize(("place", "value"), [(22, 1 << 40), (24, 10), (18, 1 << 30)], ids=["size", "less", "packed"])
+def test_a_list_of_members_that_lies_is_refused(place, value):
+    content = bytearray(Path(archive(embeddings__npy=npy())).read_bytes())
+    listed_at = content.index(b"PK\x01\x02") + 2  # where the list has what the member itself has, two bytes later
+    content[listed_at + place : listed_at + place + 4] = struct.pack("<I", value % 2**32)
+    Path("rows.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"rows\.npz is no file of vectors: "):
+        read_vectors("rows.npz")
+
+
+@pytest.mark.parametrize(
+    ("packed", "words"), [(zipfile.ZIP_LZMA, "packed in a way"), (zipfile.ZIP_STORED, "encrypted")]
+)
+def test_a_member_that_numpy_would_not_write_is_refused(packed, words):
+    content = bytearray(Path(archive(packed=packed, embeddings__npy=npy())).read_bytes())
+    if words == "encrypted":
+        content[content.index(b"PK\x01\x02") + 8] |= 1
+        Path("rows.npz").write_bytes(content)
+    with pytest.raises(InputError, match=f"'embeddings' is {words}"):
+        read_vectors("rows.npz")
+
+
+def test_two_arrays_of_one_name_are_refused():
+    content = Path(archive(x__npy=npy(), y__npy=npy())).read_bytes()
+    Path("rows.npz").write_bytes(content.replace(b"y.npy", b"x.npy"))
+    with pytest.raises(InputError, match="two of its arrays have one name"):
+        read_vectors("rows.npz")
+
+
+def test_lists_of_embeddings_that_take_more_memory_than_is_free_are_refused(monkeypatch):
+    monkeypatch.setattr(bounds, "free_memory", lambda: 1_000_000.0)
+    with pytest.raises(InputError, match=r"rows\.parquet, unpacked as far as row 1,000, takes about 0\.0"):
+        listed(pa.array([[0.0] * 1_000] * 1_000, pa.list_(pa.float32())))
+    with pytest.raises(InputError, match=r"rows\.parquet, unpacked, takes about 0\.0"):  # were all as long as the first
+        listed([[0.0] * 9_000, *[[0.0]] * 300])
+
+
+def test_names_of_vectors_may_be_any_type_that_names_rows():
+    assert listed([[1.0], [2.0]], item=[0, 1]).names == ["0", "1"]
+    assert listed([[1.0], [2.0]], item=pa.array(["x", "y"]).dictionary_encode()).names == ["x", "y"]
+    with pytest.raises(InputError, match="'item' holds list"):
+        listed([[1.0], [2.0]], item=[["x"], ["y"]])
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "safetensors", "parquet"])
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(suffix):
+    os.mkfifo(f"rows.{suffix}")
+    with pytest.raises(InputError, match=rf"rows\.{suffix} cannot be read: it is a pipe and no regular file"):
+        read_vectors(f"rows.{suffix}")

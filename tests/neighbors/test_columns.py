@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -256,3 +258,16 @@ def test_infinity_is_refused_and_a_missing_value_only_where_columns_are_not_scal
     for detector, wrong in ((KNNDetector(scale_columns=True), with_inf), (KNNDetector(), with_nan)):
         with pytest.raises(ValueError, match=r"infinity|NaN"):
             detector.fit(wrong)
+
+
+def test_time_is_linear_in_columns_of_categories():
+    """Of 16 times the columns, it is 16 times as long, or 256 where it is quadratic."""
+
+    def seconds(n):
+        rows = np.tile(np.arange(6, dtype=np.float32)[:, None], n)
+        scaling = Scaling.find(rows, range(n))
+        start = time.process_time()
+        scaling.apply(rows)
+        return time.process_time() - start
+
+    assert seconds(4_000) < 50 * min(seconds(250) for _ in range(3))

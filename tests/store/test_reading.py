@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from dn2 import bounds
 from dn2.errors import InputError
+from dn2.store import reading
 from dn2.store.reading import read_rows
 from dn2.store.results import Results
 from dn2.store.rows import Member, Neighbor, Row
@@ -65,6 +69,22 @@ HEAD = "item,anomaly_score,p_value,is_anomaly,neighbors,error\n"
         (HEAD + 'a,1,0.5,false,"[{""item"": 3, ""distance"": 1}]",\n', "a name that is no text: 3"),
         (HEAD + "a,1,0.5,false,[1],\n", "row 1: not as dn2 writes it"),
         (HEAD + 'a,1,0.5,false,[],"open\n', "row 1: unexpected end of data"),
+        (HEAD + 'a,1,0.5,false,"[{""item"": ""x"", ""distance"": -1}]",\n', "a neighbor at a distance of -1"),
+        (HEAD + 'a,1,0.5,false,"[{""item"": ""x"", ""distance"": 1e999}]",\n', "no finite number"),
+        (HEAD + f'a,1,0.5,false,"[{{""item"": ""x"", ""distance"": {"9" * 999}}}]",\n', "row 1: not as dn2 writes it"),
+        (
+            HEAD + f'a,1,0.5,false,"[{{""item"": ""x"", ""distance"": {"9" * 9_999}}}]",\n',
+            "row 1: not as dn2 writes it",
+        ),
+        (HEAD + f"a,1,0.5,false,{'[' * 99_999},\n", "row 1: not as dn2 writes it"),
+        (HEAD + 'a,1,0.5,false,"[{""item"": ""\\ud800"", ""distance"": 1}]",\n', "surrogates not allowed"),
+        (HEAD + "a,1e999,0.5,false,[],\n", "no finite number"),
+        (
+            HEAD.strip()
+            + ',columns\na,1,0.5,false,[],,"[{""column"": ""c"", ""share"": 1, ""value"": NaN, ""neighbors"": []}]"',
+            "no",
+        ),
+        (HEAD.strip() + ',members\na,1,0.5,false,[],,"[{""item"": ""m"", ""share"": 1, ""error"": [3]}]"', "no text"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_by_its_row(tmp_path: Path, text: str, words: str) -> None:
@@ -74,7 +94,9 @@ def test_a_file_that_holds_something_else_is_refused_by_its_row(tmp_path: Path, 
         read_rows(path)
 
 
-@pytest.mark.parametrize("text", ["[]\n", "3\n", "{\n", json.dumps({"item": "a"}) + "\n"])
+@pytest.mark.parametrize(
+    "text", ["[]\n", "3\n", "{\n", json.dumps({"item": "a"}) + "\n", "[" * 99_999, "9" * 9_999, '{"a":' * 99_999, "\0"]
+)
 def test_json_lines_that_hold_something_else_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "results.jsonl").write_text(text)
     with pytest.raises(InputError, match=r"results\.jsonl"):
@@ -94,3 +116,44 @@ def test_a_missing_file_and_an_unknown_ending_are_refused(tmp_path: Path) -> Non
         read_rows(tmp_path / "results.csv")
     with pytest.raises(InputError, match="must end in"):
         read_rows(tmp_path / "results.txt")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, ending: str) -> None:
+    os.mkfifo(tmp_path / f"results.{ending}")
+    with pytest.raises(InputError, match="it is a pipe and no regular file"):
+        read_rows(tmp_path / f"results.{ending}")
+
+
+def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LONGEST_FIELD", 1_000)
+    for ending, start in (("csv", HEAD), ("jsonl", "")):
+        (tmp_path / f"results.{ending}").write_text(start + "x" * 5_000)
+        with pytest.raises(InputError, match="row 1: a line has at most 1,000 characters"):
+            read_rows(tmp_path / f"results.{ending}")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_rows_that_take_more_memory_than_is_free_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    Results([Row(f"{number:0500d}", 1.0, 0.5, False) for number in range(1_000)], 0.05, 99).save(
+        tmp_path / f"results.{ending}"
+    )
+    monkeypatch.setattr(bounds, "free_memory", lambda: 400_000.0)
+    with pytest.raises(InputError, match=r"from row 1,000 on, takes about 0\.000.* GB of memory"):
+        read_rows(tmp_path / f"results.{ending}")
+
+
+def test_a_name_that_a_spreadsheet_takes_for_a_formula_stays_as_it_is(tmp_path: Path) -> None:
+    rows = [Row(name, 1.0, 0.5, False) for name in ("=1+1", "+1", "-1", "@a", "\tx", "\rx", "'=1", '"=1"')]
+    for ending in ("csv", "jsonl", "parquet"):
+        Results(rows, 0.05, 99).save(tmp_path / f"results.{ending}")
+        assert read_rows(tmp_path / f"results.{ending}") == rows
+
+
+def test_the_limit_of_fields_stays_what_it_was(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    Results(ROWS, 0.05, 99).to_csv(tmp_path / "results.csv")
+    read_rows(tmp_path / "results.csv")
+    assert csv.field_size_limit() == before

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
-from collections.abc import Collection
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from dn2.errors import InputError
+from dn2.bounds import parsing
+from dn2.inputs.npz_files import Array, NpzFile
 
 SUFFIX = ".npz"
 
 
-def load_arrays(path: Path, example: str, only: Collection[str] | None = None) -> dict[str, np.ndarray[Any, Any]]:
-    """Read the arrays of a file by name, all or only some.
+def load_arrays(path: Path, example: str, only: Callable[[str], bool]) -> tuple[dict[str, Array], list[str]]:
+    """Read arrays of a file by name.
 
-    example : how such a file is written, for the error.  Raises InputError for a file that is none."""
-    try:
-        # numpy leaves a damaged file open where it opened it itself.
-        with open(path, "rb") as file, np.load(file) as arrays:
-            found = {name: arrays[name] for name in arrays if only is None or name in only}
-        if not all(isinstance(one, np.ndarray) for one in found.values()):
-            raise TypeError("a member that is no array comes as bytes")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, TypeError, RuntimeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path} is damaged, or no {SUFFIX} file of plain numbers; write it with numpy.savez(path, {example})"
-        ) from error
-    return found
+    example : how such a file is written, for the error.  only : which of them, by their names.
+    Returns them, and the names of all.  Raises InputError for a file that is none."""
+    problem = f"is damaged, or no {SUFFIX} file of plain numbers; write it with numpy.savez(path, {example})"
+    with parsing(path, problem), open(path, "rb") as file:
+        arrays = NpzFile(path, file)
+        return arrays.read([name for name in arrays if only(name)]), list(arrays)

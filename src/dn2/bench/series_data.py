@@ -58,7 +58,8 @@ def read_labelled(data: Path) -> list[LabelledSeries]:
 
 
 def _of_arrays(path: Path) -> Iterator[LabelledSeries]:
-    loaded = load_arrays(path, "**{'group/name/values': ..., 'group/name/anomaly': ...}")
+    example = "**{'group/name/values': ..., 'group/name/anomaly': ...}"
+    loaded, _ = load_arrays(path, example, lambda name: name.rpartition("/")[2] in {*VALUES, *LABELS})
     for name, values in loaded.items():
         folder, _, last = name.rpartition("/")
         labels = next((loaded[f"{folder}/{one}"] for one in LABELS if folder and f"{folder}/{one}" in loaded), None)

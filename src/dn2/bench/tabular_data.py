@@ -73,9 +73,9 @@ def _read_set(path: Path, n_neighbors: int) -> TabularSet:
 def _read_arrays(path: Path) -> Sequence[Rows]:
     if path.suffix.lower() != SUFFIX:
         raise InputError(f"{path} is no {SUFFIX} file; give one that holds X and y, or a folder of such files")
-    found = load_arrays(path, "X=..., y=...")
+    found, names = load_arrays(path, "X=..., y=...", {"X", "y"}.__contains__)
     if not {"X", "y"} <= found.keys():
-        raise InputError(f"{path} must hold the arrays X and y, got {', '.join(found) or 'nothing'}")
+        raise InputError(f"{path} must hold the arrays X and y, got {', '.join(names) or 'nothing'}")
     return found["X"], found["y"]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -17,6 +18,8 @@ Column = np.ndarray[Any, np.dtype[Any]]
 
 # Beyond it float64 merges integers, which are identifiers then.
 LARGEST_INTEGER = 2**53
+MOST_DIGITS = 10**4000  # of which Python writes no more in decimal
+LAST_YEAR = 290_000  # that microseconds reach to, before and after
 NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
 NO_VALUE = {"NoneType", "NAType", "NaTType"}
 
@@ -36,11 +39,12 @@ def to_column(values: Any, name: str) -> Column:
     if kind in "iu":
         return texts(array.tolist()) if _too_large(array.tolist()) else array.astype(np.float64)
     if kind == "f":
-        return array.astype(np.float64)
+        with np.errstate(over="ignore"):  # infinity is an error of its row
+            return array.astype(np.float64)
     if kind == "M":
-        return array.astype("datetime64[us]")
+        return _moments(array)
     if kind == "m":
-        return array / np.timedelta64(1, "s")
+        return _seconds(array)
     if kind in "OSTU":
         return _of_objects(array.tolist(), name)
     raise InputError(f"the column {name!r} holds {array.dtype}, which is neither number, text nor moment; leave it out")
@@ -63,6 +67,8 @@ def text_of(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, (float, np.floating)) and float(value).is_integer() and abs(float(value)) <= LARGEST_INTEGER:
         return str(int(value))
+    if isinstance(value, int) and abs(value) >= MOST_DIGITS:
+        return hex(value)
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
@@ -104,21 +110,58 @@ def _of_objects(values: list[Any], name: str) -> Column:
     kinds = set(map(type, values)) - {type(None)}
     if nested := [kind for kind in kinds if issubclass(kind, (*NESTED, complex, np.complexfloating))]:
         raise _nested(name, nested[0].__name__)
+    if all(issubclass(kind, timedelta) for kind in kinds):
+        return np.array([np.nan if value is None else value.total_seconds() for value in values])
+    if all(issubclass(kind, (timedelta, np.timedelta64)) for kind in kinds):
+        return np.concatenate([_seconds(np.array([value], getattr(value, "dtype", "m8[us]"))) for value in values])
     if all(issubclass(kind, (Real, Decimal)) and not issubclass(kind, bool) for kind in kinds):
         if _too_large(value for value in values if isinstance(value, Integral)):
             return texts(values)
-        return np.array([np.nan if value is None else float(value) for value in values])
-    if all(issubclass(kind, (timedelta, np.timedelta64)) for kind in kinds):
-        return np.array(values, dtype="timedelta64[us]") / np.timedelta64(1, "s")
+        return np.array([np.nan if value is None else _float(value) for value in values])
     if all(issubclass(kind, (date, np.datetime64)) for kind in kinds):
-        return np.array(list(_in_utc(values)), dtype="datetime64[us]")
+        return _of_moments(values)
     return texts(values)
 
 
-def _in_utc(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        aware = isinstance(value, datetime) and value.tzinfo is not None
-        yield value.astimezone(UTC).replace(tzinfo=None) if aware else value
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of a fraction
+        return math.inf if value > 0 else -math.inf
+
+
+def _seconds(array: Column) -> Column:
+    """Return durations, (n,), in seconds, NaN for NaT; in units of any length, in which numpy would overflow."""
+    second = np.timedelta64(1, "s")
+    one = np.array(1, np.int64).view(array.dtype)[()]
+    counts = np.where(np.isnat(array), np.nan, array.astype(np.int64))
+    return counts / (second / one) if one <= second else counts * (one / second)
+
+
+def _moments(array: Column) -> Column:
+    """Return moments, (n,), in microseconds; as texts where that does not reach to the year of one of them."""
+    years = array.astype("datetime64[Y]").astype(np.int64) + 1970
+    beyond = ~np.isnat(array) & (np.abs(years) > LAST_YEAR)
+    if not beyond.any():
+        return array.astype("datetime64[us]")
+    within = as_texts(np.where(beyond, np.datetime64("NaT"), array).astype("datetime64[us]"))
+    return np.where(beyond, np.array([f"the year {year:,}" for year in years.tolist()], object), within)
+
+
+def _of_moments(values: list[Any]) -> Column:
+    """Put moments of any kinds in UTC; they become texts where one of them is beyond what its kind holds then."""
+    try:
+        naive = [
+            value.astimezone(UTC).replace(tzinfo=None) if getattr(value, "tzinfo", None) is not None else value
+            for value in values
+        ]
+    except OverflowError:
+        return texts(values)
+    if not any(isinstance(value, np.datetime64) for value in naive):
+        return np.array(naive, dtype="datetime64[us]")
+    parts = [_moments(np.array([value], getattr(value, "dtype", "M8[us]"))) for value in naive]
+    alike = len({part.dtype for part in parts}) == 1
+    return np.concatenate(parts if alike else [as_texts(part) for part in parts])
 
 
 def _is_missing(value: Any) -> bool:
@@ -132,7 +175,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def _too_large(integers: Iterable[Any]) -> bool:
-    return any(abs(value) > LARGEST_INTEGER for value in integers)
+    return any(abs(int(value)) > LARGEST_INTEGER for value in integers)
 
 
 def _nested(name: str, kind: Any) -> InputError:

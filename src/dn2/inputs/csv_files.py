@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from dn2.bounds import check_fits, reading
 from dn2.errors import InputError
 from dn2.inputs.columns import Column, joined
+from dn2.inputs.csv_lines import Record, first_line, opened, records
 from dn2.inputs.names import check_names
 
 DELIMITERS = ",;\t|"
 DECIMAL_COMMA = ";\t"  # between cells, where numbers may have a comma in them
 WITH_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-LONGEST_CELL = 1 << 20
+MOST_UNREADABLE = 100_000  # rows from the first on, of a file that has others
 MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of one piece; longer ones leave the processor's cache
 
 # Of longer ones float64 would merge some.
 LONGEST_INTEGER = 15
 LONGER_INTEGER = re.compile(r"^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)
 
-Record = list[str] | str
 Errors = dict[int, str]
 Progress = Callable[[int, int], None]
 
@@ -56,40 +56,46 @@ class CsvFile:
         Returns the columns, None for one that turned out to be text after it had been read as numbers, the number of
         rows, and by row why it cannot be read; its cells are missing then.
         Raises InputError if the file cannot be read, has no rows, or none that fits its header."""
-        comma = self.delimiter in DECIMAL_COMMA
+        wanted, comma = set(names), self.delimiter in DECIMAL_COMMA
         marks = frozenset(".,") if comma else frozenset(".")
         growing = {
             name: _Growing(frozenset() if name in text else marks, comma, name in verbatim)
             for name in self.names
-            if name in names
+            if name in wanted
         }
         places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
         n_rows, errors, size = 0, {}, self.path.stat().st_size
-        for rows, failed, position in self._pieces():
+        for piece, position in self._pieces():
+            failed = {row: reason for row, one in enumerate(piece) if (reason := _reason(one, len(self.names)))}
             errors.update({n_rows + row: reason for row, reason in failed.items()})
-            n_rows += len(rows)
-            cells = list(zip(*rows, strict=True))
-            for place, column in places:
-                column.add(cells[place])
+            n_rows += len(piece)
+            if len(failed) < len(piece):
+                check_fits(8 * MOST_CELLS, f"{self.path}, read as far as row {n_rows:,},")
+                rows = [one for row, one in enumerate(piece) if row not in failed]
+                cells = list(zip(*rows, strict=True))
+                for place, column in places:
+                    column.add(cells[place])
+            elif len(errors) == n_rows >= MOST_UNREADABLE:
+                raise InputError(f"{self.path}: no row can be read of {n_rows:,}; of the first, {errors[0]}")
             if progress is not None:
                 progress(n_rows, max(n_rows, round(n_rows * size / position)))
         if not n_rows:
             raise InputError(f"{self.path} has a header and no rows below it")
         if len(errors) == n_rows:
             raise InputError(f"{self.path}: no row can be read; of the first, {errors[0]}")
-        return {name: growing.pop(name).column() for name in list(growing)}, n_rows, errors
+        if errors:
+            check_fits(8 * n_rows * len(growing), f"{self.path}, {n_rows:,} rows of {len(growing):,} columns,")
+        read = np.array([row for row in range(n_rows) if row not in errors]) if errors else None
+        return {name: growing.pop(name).column(n_rows, read) for name in list(growing)}, n_rows, errors
 
-    def _pieces(self) -> Iterator[tuple[list[list[str]], Errors, int]]:
-        """Give rows, by row why one cannot be read, and the bytes of the file that are read so far."""
-        position: list[int] = [1]
-        records = _records(self.path, self.encoding, self.delimiter, position)
-        next(records)
-        most, width = min(MOST_ROWS, MOST_CELLS // len(self.names)), len(self.names)
-        while piece := list(islice(records, most)):
-            failed = {row: reason for row, one in enumerate(piece) if (reason := _reason(one, width))}
-            for row in failed:
-                piece[row] = [""] * width
-            yield piece, failed, position[0]  # type: ignore[misc]  # every record left is a list
+    def _pieces(self) -> Iterator[tuple[list[Record], int]]:
+        """Give the records below the header, so many at a time, and the bytes of the file that are read so far."""
+        most = min(MOST_ROWS, MOST_CELLS // len(self.names))
+        with opened(self.path, self.encoding) as file:
+            found = records(self.path, file, self.delimiter)
+            next(found)
+            while piece := list(islice(found, most)):
+                yield piece, max(1, os.lseek(file.fileno(), 0, os.SEEK_CUR))
 
 
 def open_csv(path: Path) -> CsvFile:
@@ -98,12 +104,12 @@ def open_csv(path: Path) -> CsvFile:
     The delimiter is the one that the header has most of; a tab in a .tsv file.  A column without a name is called
     by its place, `column 1` for the first.
     Raises InputError if the file cannot be read, is empty, or its first line names no columns."""
-    with _reading(path):
-        with open(path, "rb") as file:
-            encoding = "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(_first_line(path, encoding))
-    with contextlib.closing(_records(path, encoding, delimiter)) as records:
-        header = next(records, None)
+    with reading(path), open(path, "rb") as binary:
+        encoding = "utf-16" if binary.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    with opened(path, encoding) as file:
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(first_line(file))
+    with opened(path, encoding) as file:
+        header = next(records(path, file, delimiter), None)
     if header is None:
         raise InputError(f"{path} is empty; its first line must name the columns, rows come below")
     if isinstance(header, str):
@@ -142,8 +148,16 @@ class _Growing:
         if not self.lost:
             self.pieces.append(next(iter(read.values())) if read else _texts(cells, self.comma))
 
-    def column(self) -> Column | None:
-        return None if self.lost else joined(self.pieces)
+    def column(self, n_rows: int, read: np.ndarray[Any, np.dtype[np.int64]] | None) -> Column | None:
+        """Return the column of so many rows: cells are missing but at those that were read, None for all of them."""
+        if self.lost:
+            return None
+        cells = joined(self.pieces)
+        if read is None:
+            return cells
+        column = np.full(n_rows, np.nan if cells.dtype.kind == "f" else None, cells.dtype)
+        column[read] = cells
+        return column
 
 
 def _numbers(cells: Sequence[str], mark: str) -> Column | None:
@@ -175,90 +189,12 @@ def _texts(cells: Sequence[str], comma: bool) -> Column:
     return np.array(kept, dtype=object)
 
 
-def _records(
-    path: Path, encoding: str, delimiter: str, position: list[int] | None = None
-) -> Generator[Record, None, None]:
-    """Give the cells of each line that is not empty, the header's first, or the reason why a line has none.
-
-    position : its one number becomes how many bytes are read, as reading goes on."""
-    with _reading(path), _long_cells(), open(path, encoding=encoding, newline="") as file:
-        broken: list[int] = []
-        reader = csv.reader(_lines(file, broken), delimiter=delimiter, strict=True)
-        while True:
-            line = reader.line_num + 1
-            try:
-                record: Record | None = next(reader, None)
-            except csv.Error as error:
-                record = f"line {line:,}: {error}"
-                if reader.line_num > line:  # rows may have gone into one long cell
-                    raise InputError(f"{path}, from {record}; is a quote opened there and never closed?") from error
-            if record is None:
-                return
-            if broken:
-                record = f"line {broken[0]:,}: it holds a NUL byte"
-                broken.clear()
-            if position is not None:
-                position[0] = os.lseek(file.fileno(), 0, os.SEEK_CUR)
-            if record:
-                yield record
-
-
-def _lines(file: Iterable[str], broken: list[int]) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
-        if "\0" in line:
-            broken.append(number)
-        yield line
-
-
 def _reason(record: Record, width: int) -> str | None:
     if isinstance(record, str):
         return record
     if len(record) == width:
         return None
     return f"it has {len(record)} cells, the header has {width} columns"
-
-
-@contextlib.contextmanager
-def _long_cells() -> Iterator[None]:
-    before = csv.field_size_limit(LONGEST_CELL)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise InputError(f"{path}{_bad_byte(path)}; save the file as UTF-8") from error
-
-
-def _bad_byte(path: Path) -> str:
-    """Say where a file is no UTF-8, reading it anew: the decoder knows only the place in its buffer."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                break
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return f", line {number:,}: byte {error.start + 1:,} (0x{line[error.start]:02x}) is no UTF-8"
-    return " begins as UTF-16 and does not go on as such"
-
-
-def _first_line(path: Path, encoding: str) -> str:
-    """Read the first line that is not empty; the end of a line within quotes is not its end."""
-    with open(path, encoding=encoding, newline="") as file:
-        text = ""
-        while line := file.readline(LONGEST_CELL):
-            text += line
-            if (text.strip() and text.count('"') % 2 == 0) or len(text) > LONGEST_CELL:
-                break
-    return text
 
 
 def _delimiter(header: str) -> str:

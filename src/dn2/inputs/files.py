@@ -5,16 +5,23 @@ from __future__ import annotations
 import glob
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path, PurePath
 
+from dn2.bounds import open_text, read_lines
 from dn2.errors import InputError
+from dn2.inputs.folders import files_below, matches, subfolders
 from dn2.naming import existing, identity, is_possible, path_of_text, path_to_text
 
 logger = logging.getLogger("dn2")
 
 Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+LONGEST_PATH = 1 << 16  # characters of a line of a list
+ENDINGS_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -30,23 +37,45 @@ class Item:
     in_folder: bool = False
 
 
+@dataclass(frozen=True)
+class Named:
+    """What one input, or one line of a list, names: a folder, with all visible files below it, or files.
+
+    among_others : whether a list names it, or there are other inputs."""
+
+    folder: Path | None
+    files: Iterable[Path]
+    among_others: bool
+
+
 def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
     """List the items that folders, files, globs and `@lists` of paths name.
 
     suffixes : lower-case endings that make a file in a folder an item; a file named by itself is always one.
 
     An item in a folder is named by its path relative to that folder, prefixed by the folder's name when several
-    inputs are given; any other is named by its path as given.  Names use `/`.  A folder is searched recursively in
-    the order of names, hidden files left out, links followed, each real folder visited once.
-    Raises InputError if something does not exist, nothing is found, or two items would share a name."""
+    inputs are given, and by as much of the folder's path as tells it from others of that name; any other is named by
+    its path as given.  Names use `/`.  A folder is searched recursively in the order of names, hidden files left out,
+    links followed, each real folder visited once.  A file that is named more than once is one item, which is said.
+    Raises InputError if something does not exist, nothing is found, or two files would share a name."""
     given = _given(inputs)
+    named = expand(given)
+    prefixes = _prefixes(named)
     items: list[Item] = []
-    for one in given:
-        items += _expand(os.fspath(one), suffixes, several=len(given) > 1)
+    others: Counter[str] = Counter()
+    for one in named:
+        if one.folder is None:
+            items += [Item(_name(file), file) for file in one.files]
+            continue
+        files, passed_over = _by_ending(one.folder, one.files, suffixes)
+        prefix = prefixes.get(one.folder, "")
+        items += [Item(_name(PurePath(prefix, path.relative_to(one.folder))), path, in_folder=True) for path in files]
+        others += passed_over
     if not items:
-        raise InputError(
-            f"no item found in {_listed(given)}; files ending in {' '.join(sorted(suffixes))} are searched for"
-        )
+        there = f": there is {_counted(others)}" if others else ""
+        searched = " ".join(sorted(suffixes))
+        raise InputError(f"no item found in {_listed(given)}{there}; files ending in {searched} are searched for")
+    items = _each_once(items) if len(named) > 1 else items
     _check_names(items)
     return items
 
@@ -57,15 +86,21 @@ def find_groups(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
     A group is named as an item of `find_items` would be.  Files beside the subfolders are passed over.
     Raises InputError for what is no folder, if there is no subfolder, or if two groups would share a name."""
     given = _given(inputs)
-    groups: list[Item] = []
+    named = []
     for one in given:
         if not os.path.isdir(one):  # nor is an empty name the working folder
             raise InputError(f"groups are the subfolders of a folder, and {os.fspath(one)!r} is none")
-        folder = Path(one)
-        prefix = folder.resolve().name if len(given) > 1 else ""
-        groups += [_group(folder / name, prefix, suffixes) for name in _subfolders(folder)]
+        named.append(Named(Path(one), (), len(given) > 1))
+    prefixes = _prefixes(named)
+    groups = []
+    for folder in [one.folder for one in named if one.folder is not None]:
+        names, beside = subfolders(folder)
+        groups += [_group(folder / name, prefixes.get(folder, ""), suffixes) for name in names]
+        if names and beside:
+            logger.info("%s: %d files beside the groups passed over", folder, beside)
     if not groups:
         raise InputError(f"no group found in {_listed(given)}: each subfolder is one, with its pictures in it")
+    groups = _each_once(groups) if len(named) > 1 else groups
     _check_names(groups)
     return groups
 
@@ -90,12 +125,10 @@ def is_among(path: Path, inputs: Inputs, suffixes: frozenset[str]) -> bool:
     """Tell whether a file is one of those that `find_items` would find.  Raises InputError for what does not exist."""
     if not os.path.exists(path):
         return False
-    for one in _given(inputs):
-        if os.path.isdir(one):  # it may be large, and is searched only if its files may be meant
-            files = _files_below(Path(one), suffixes, say=False) if path.suffix.lower() in suffixes else ()
-        else:
-            files = (item.path for item in _expand(os.fspath(one), suffixes, several=True))
-        if any(os.path.exists(file) and path.samefile(file) for file in files):
+    for one in expand(inputs):
+        if one.folder is not None and path.suffix.lower() not in suffixes:
+            continue  # it may be large, and is searched only if its files may be meant
+        if any(os.path.exists(file) and path.samefile(file) for file in one.files):
             return True
     return False
 
@@ -116,86 +149,109 @@ def _given(inputs: Inputs) -> list[str | os.PathLike[str]]:
     return given
 
 
-def _subfolders(folder: Path) -> list[str]:
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise InputError(f"the folder {folder} cannot be read: {error.strerror}") from error
-    visible = [entry for entry in entries if not entry.name.startswith(".")]
-    folders = [entry.name for entry in visible if entry.is_dir()]
-    if folders and len(visible) > len(folders):
-        logger.info("%s: %d files beside the groups passed over", folder, len(visible) - len(folders))
-    return folders
-
-
 def _group(folder: Path, prefix: str, suffixes: frozenset[str]) -> Item:
-    members = tuple(Item(_name(file.relative_to(folder)), file) for file in _files_below(folder, suffixes))
+    files, _ = _by_ending(folder, files_below(folder), suffixes)
+    members = tuple(Item(_name(file.relative_to(folder)), file) for file in files)
     return Item(_name(PurePath(prefix, folder.name)), folder, members)
 
 
-def _expand(given: str, suffixes: frozenset[str], several: bool) -> list[Item]:
+def expand(inputs: Inputs) -> list[Named]:
+    """List what inputs name, the lines of lists among them.  Raises InputError for what does not exist."""
+    given = [os.fspath(one) for one in _given(inputs)]
+    named = []
+    for one in given:
+        if is_list(one):
+            named += [_named(line, among_others=True) for line in _read_list(one[1:])]
+        else:
+            named.append(_named(one, among_others=len(given) > 1))
+    return named
+
+
+def is_list(given: str) -> bool:
+    """Tell whether an input stands for the paths that a file lists."""
+    return given.startswith("@") and not os.path.exists(given)
+
+
+def _named(given: str, *, among_others: bool) -> Named:
     if not given:
         raise InputError("an input is empty; name a folder (. for this one), a file, a glob or @list.txt")
-    if given.startswith("@") and not os.path.exists(given):
-        return [item for line in _read_list(given[1:]) for item in _expand(line, suffixes, several=True)]
     given = existing(given)
     path = Path(given)
     if os.path.isdir(path):  # unlike Path.is_dir, False for a name that is too long
-        prefix = path.resolve().name if several else ""
-        files = _files_below(path, suffixes)
-        return [Item(_name(PurePath(prefix, file.relative_to(path))), file, in_folder=True) for file in files]
+        return Named(path, files_below(path), among_others)
     if os.path.lexists(path):
-        return [Item(_name(path), path)]
+        return Named(None, [path], among_others)
     if glob.has_magic(given):
-        return [Item(_name(match), match) for match in _matches(given)]
+        return Named(None, matches(given), among_others)
     raise InputError(f"{given!r} does not exist; name a folder, a file, a glob or @list.txt")
 
 
 def _read_list(path: str) -> list[str]:
-    try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-            lines = [line for line in file.read().split("\n") if line.strip()]
-    except OSError as error:
-        raise InputError(f"the list {path!r} cannot be read: {error.strerror}") from error
-    if nested := [line for line in lines if line.startswith("@") and not os.path.exists(line)]:
+    """Return the lines of a list that are not blank: UTF-8, or UTF-16 by its byte order mark."""
+    lines = []
+    with open_text(path, f"the list {path!r}") as file:
+        for number, line in enumerate(read_lines(file, LONGEST_PATH), 1):
+            if line is None:
+                raise InputError(f"the list {path!r}, line {number:,}: a path has at most {LONGEST_PATH:,} characters")
+            lines.append(line.removesuffix("\n"))
+    if nested := [line for line in lines if is_list(line)]:
         raise InputError(f"the list {path!r} names a list, {nested[0]!r}; give both lists instead")
-    return lines
+    return [line for line in lines if line.strip()]
 
 
-def _matches(pattern: str) -> list[Path]:
-    """List the files that a glob matches; `**` follows links, also back up, so that each file may match many times."""
-    found: dict[tuple[str, str], Path] = {}
-    for match in sorted(glob.glob(pattern, recursive=True), key=lambda match: (len(match), match)):
-        folder, name = os.path.split(match)
-        if not os.path.isdir(match):
-            found.setdefault((os.path.realpath(folder), name), Path(match))
-    return sorted(found.values())
-
-
-def _files_below(folder: Path, suffixes: frozenset[str], say: bool = True) -> Iterator[Path]:
-    visited: set[str] = set()
-    found = skipped = 0
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=_warn_of_folder if say else None):
-        real = os.path.realpath(parent)
-        if real in visited:  # a link back up, or a second way to the same folder
-            folders.clear()
-            continue
-        visited.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in files if not name.startswith(".")):
-            if os.path.splitext(name)[1].lower() in suffixes:
-                found += 1
-                yield Path(parent, name)
-            else:
-                skipped += 1
-    if say and found and skipped:
+def _by_ending(folder: Path, files: Iterable[Path], suffixes: frozenset[str]) -> tuple[list[Path], Counter[str]]:
+    """Return the files of a folder that end as they are to, and how many others there are by their endings."""
+    found: list[Path] = []
+    others: Counter[str] = Counter()
+    for file in files:
+        suffix = os.path.splitext(file)[1].lower()
+        if suffix in suffixes:
+            found.append(file)
+        else:
+            others[suffix] += 1
+    if found and others:
+        endings = " ".join(sorted(suffixes))
         logger.info(
-            "%s: %d files passed over, whose names do not end in %s", folder, skipped, " ".join(sorted(suffixes))
+            "%s: %d files passed over, %s; taken are those ending in %s",
+            folder,
+            others.total(),
+            _counted(others),
+            endings,
         )
+    return found, others
 
 
-def _warn_of_folder(error: OSError) -> None:
-    logger.warning("the folder %s cannot be read: %s", error.filename, error.strerror)
+def _prefixes(named: Sequence[Named]) -> Mapping[Path, str]:
+    """Return what the names of items in folders begin with: the name of the folder, and as many of the parts of its
+    path before it as tell it from other folders of that name."""
+    folders = {one.folder: one.folder.resolve().parts[1:] for one in named if one.folder and one.among_others}
+    ends: dict[tuple[str, ...], str] = {}
+    left, length = set(folders.values()), 1
+    while left:
+        count = Counter(parts[-length:] for parts in left)
+        ends |= {parts: "/".join(parts[-length:]) for parts in left if count[parts[-length:]] == 1}
+        left, length = left - ends.keys(), length + 1
+    return {folder: ends[parts] for folder, parts in folders.items()}
+
+
+def _each_once(items: list[Item]) -> list[Item]:
+    """Leave out what names a file again, and say so; two folders of which one lies in the other name it in two ways."""
+    real = cache(os.path.realpath)  # of few folders with many files
+    first: dict[tuple[str, str], Item] = {}
+    kept: list[Item] = []
+    again: list[Item] = []
+    for item in items:
+        before = first.setdefault((real(str(item.path.parent)), item.path.name), item)
+        named_again = before is not item and (before.name == item.name or not item.in_folder)
+        (again if named_again else kept).append(item)
+    if again:
+        logger.warning(
+            "%s named more than once, and taken once: %s%s",
+            "1 item is" if len(again) == 1 else f"{len(again):,} items are",
+            again[0].path,
+            ", ..." if len(again) > 1 else "",
+        )
+    return kept
 
 
 def _name(path: PurePath) -> str:
@@ -210,7 +266,7 @@ def _check_names(items: list[Item]) -> None:
         if name in seen:
             raise InputError(
                 f"two inputs give an item the name {item.name!r}: {seen[name]} and {item.path}; "
-                "give their common folder instead"
+                "rename one, or name a file by its whole path, from the root on"
             )
         seen[name] = item.path
 
@@ -218,3 +274,10 @@ def _check_names(items: list[Item]) -> None:
 def _listed(given: list[str | os.PathLike[str]]) -> str:
     shown = ", ".join(repr(os.fspath(one)) for one in given[:3])
     return shown + (f" and {len(given) - 3} more" if len(given) > 3 else "")
+
+
+def _counted(endings: Counter[str]) -> str:
+    """Say how many files there are by their endings, the commonest first."""
+    told = [f"{count:,} {ending or 'without an ending'}" for ending, count in endings.most_common(ENDINGS_NAMED)]
+    others = endings.total() - sum(count for _, count in endings.most_common(ENDINGS_NAMED))
+    return ", ".join(told) + (f" and {others:,} others" if others else "")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from dn2.errors import InputError
+from dn2.errors import Dn2Error, InputError
 from dn2.inputs.columns import Column, as_texts, to_column
 from dn2.inputs.names import check_names, choose_names
 from dn2.inputs.parquet_files import from_arrow
@@ -17,6 +17,8 @@ def is_frame(value: object) -> bool:
     """Tell whether a value is a table: a DataFrame of pandas or polars, a pyarrow Table, or a mapping of columns."""
     if isinstance(value, (str, os.PathLike)):
         return False
+    if _is_lazy(value):
+        return True
     named = hasattr(value, "columns") or hasattr(value, "column_names")
     return isinstance(value, Mapping) or (named and hasattr(value, "__getitem__"))
 
@@ -33,7 +35,7 @@ def read_frame(
     check_names(names, "the table")
     chosen = set(choose_names(names, id_column, drop, only))
     columns = {
-        name: _column(values(), name, name in text)
+        name: _column(values, name, name in text)
         for name, (_, values) in zip(names, given, strict=True)
         if name in chosen
     }
@@ -47,8 +49,15 @@ def read_frame(
     return columns, row_names(frame, n_rows), [name for name in names if name not in chosen]
 
 
+def _is_lazy(value: object) -> bool:
+    """Tell whether a frame is a plan of one, as a LazyFrame of polars is; to ask for its columns may take long."""
+    return hasattr(type(value), "collect") and hasattr(type(value), "columns")
+
+
 def _columns(frame: Any) -> list[tuple[Any, Any]]:
     """List the labels of a frame's columns, each with a way to its values."""
+    if _is_lazy(frame):
+        raise InputError(f"a {type(frame).__name__} holds no rows yet; give what its method collect returns")
     if isinstance(frame, Mapping):
         return [(label, lambda label=label: frame[label]) for label in frame]
     if hasattr(frame, "column_names"):  # pyarrow, where a name may stand for two columns
@@ -56,8 +65,17 @@ def _columns(frame: Any) -> list[tuple[Any, Any]]:
     return [(label, lambda label=label: frame[label]) for label in frame.columns]
 
 
-def _column(values: Any, name: str, as_text: bool) -> Column:
-    column = from_arrow(values, name) if hasattr(values, "to_pylist") else to_column(values, name)
+def _column(values: Callable[[], Any], name: str, as_text: bool) -> Column:
+    try:
+        found = values()
+        column = from_arrow(found, name) if hasattr(found, "to_pylist") else to_column(found, name)
+    except (Dn2Error, MemoryError):
+        raise
+    except Exception as error:  # whatever a library's own values raise
+        words = " ".join(str(error).split())
+        raise InputError(
+            f"the column {name!r} cannot be read: {words:.300}; leave it out, or make it numbers"
+        ) from error
     return as_texts(column) if as_text else column
 
 

@@ -31,13 +31,15 @@ def choose_names(
 
     Raises InputError, with the nearest names, if one to drop or the one of the ids is not there, or if none is left
     beside the ids."""
-    for asked in drop:
+    there, dropped = set(names), set(drop)
+    for asked in dropped - there:
         check_known(asked, names)
-    kept = [name for name in names if name not in drop]
+    kept = [name for name in names if name not in dropped]
     if id_column is not None:
         check_known(id_column, kept)
     if only is not None:
-        kept = [name for name in kept if name in only or name == id_column]
+        wanted = {*only, id_column}
+        kept = [name for name in kept if name in wanted]
         if set(kept) <= {id_column}:
             raise InputError(f"there is none of the columns {few(only)}; there is {few(names)}")
     if set(kept) <= {id_column}:

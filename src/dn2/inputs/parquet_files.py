@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dn2 import extras
+from dn2.bounds import check_fits, parsing
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
 from dn2.inputs.columns import LARGEST_INTEGER, Column, as_texts, texts, to_column
@@ -18,6 +19,7 @@ from dn2.inputs.names import check_names
 from dn2.naming import writable
 
 MOST_AT_ONCE = 64  # columns
+BYTES_A_ROW = 160  # for its name, and where it is from
 
 
 @dataclass(frozen=True)
@@ -34,20 +36,36 @@ class ParquetFile:
 
         Returns the columns, the number of rows, and no errors: a row of Parquet is whole.  It takes no time worth a
         progress.
-        Raises InputError if the file is damaged or has no rows, or if a column is nested."""
+        Raises InputError if the file is damaged, has no rows or more than memory holds, or if a column is nested."""
         columns: dict[str, Column | None] = {}
-        places = [place for place, name in enumerate(self.names) if name in names]
+        wanted = set(names)
+        places = [place for place, name in enumerate(self.names) if name in wanted]
         with open_parquet(self.path) as file:
-            n_rows = file.metadata.num_rows
-            if not n_rows:
-                raise InputError(f"{self.path} has no rows")
+            schema = file.schema_arrow  # made anew each time that it is asked for
+            n_rows = self._check_size(file.metadata.num_rows, schema, places)
+            given = schema.names
             for start in range(0, len(places), MOST_AT_ONCE):
                 some = places[start : start + MOST_AT_ONCE]
-                table = file.read(columns=[file.schema_arrow.names[place] for place in some])
+                table = file.read(columns=[given[place] for place in some])
                 for name, values in zip([self.names[place] for place in some], table.columns, strict=True):
+                    if len(values) != n_rows:
+                        raise ValueError(f"the column {name!r} has {len(values):,} rows, and the file {n_rows:,}")
                     column = self._column(values, name)
                     columns[name] = as_texts(column) if name in text or name in verbatim else column
         return columns, n_rows, {}
+
+    def _check_size(self, n_rows: int, schema: Any, places: Sequence[int]) -> int:
+        """Return the number of rows of some columns.  Raises InputError if a column is nested, if there is no row, or
+        if there is not memory enough: many equal values take few bytes in a file."""
+        if n_rows <= 0:
+            raise InputError(f"{self.path} has no rows")
+        width, types = BYTES_A_ROW, schema.types
+        for place in places:
+            kind = types[place]
+            _check_flat(kind, self.names[place], f"{self.path}: ")
+            width += 8 + 2 * _width_of(kind)
+        check_fits(n_rows * width, f"{self.path}, unpacked,")
+        return n_rows
 
     def _column(self, values: Any, name: str) -> Column:
         try:
@@ -66,15 +84,19 @@ def open_table(path: Path) -> ParquetFile:
 
 @contextlib.contextmanager
 def open_parquet(path: Path) -> Iterator[Any]:
-    """Open a file as pyarrow.parquet.ParquetFile; what it raises inside becomes InputError."""
-    pyarrow = import_pyarrow()
+    """Open a file as pyarrow.parquet.ParquetFile that reads texts as dictionaries, in which each is held once.
+
+    What is raised inside becomes InputError."""
+    with parsing(path, "cannot be read as Parquet"), extras.open_parquet(path) as file:
+        yield file
+
+
+def _width_of(kind: Any) -> int:
+    """Return how many bytes a value of a type of pyarrow takes, of a text its place among the texts."""
     try:
-        with extras.open_parquet(path) as file:
-            yield file
-    except pyarrow.ArrowException as error:
-        raise InputError(f"{path} cannot be read as Parquet: {error}") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+        return -(-int(kind.bit_width) // 8)
+    except ValueError:  # of no fixed width
+        return 8
 
 
 def from_arrow(values: Any, name: str) -> Column:
@@ -83,17 +105,17 @@ def from_arrow(values: Any, name: str) -> Column:
     Raises InputError, naming column and type, for a nested type."""
     pyarrow = import_pyarrow()
     kind, types = values.type, pyarrow.types
-    if types.is_dictionary(kind) or types.is_boolean(kind):
-        return texts(_cells(values))
-    if types.is_nested(kind):
-        raise InputError(f"the column {name!r} holds {kind}; leave it out with --drop-column {name!r}")
+    if types.is_dictionary(kind):
+        return _of_dictionary(values)
+    if types.is_boolean(kind):
+        return texts(values.to_pylist())
+    _check_flat(kind, name)
     if types.is_integer(kind) and _too_large(values):
         return texts(values.to_pylist())
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
         return np.asarray(values.cast(pyarrow.float64(), safe=False)).copy()  # pyarrow's is read-only
     if types.is_timestamp(kind) or types.is_date(kind):
-        moments = values.cast(pyarrow.timestamp("us", getattr(kind, "tz", None)), safe=False)
-        return np.asarray(moments).astype("datetime64[us]")
+        return to_column(np.asarray(values), name)
     return to_column(_cells(values), name)
 
 
@@ -103,6 +125,20 @@ def _cells(values: Any) -> list[Any]:
         return list(values.to_pylist())
     except UnicodeDecodeError:
         return list(values.cast(import_pyarrow().large_binary()).to_pylist())
+
+
+def _of_dictionary(values: Any) -> Column:
+    """Look up the texts of each chunk, so that equal ones share one object."""
+    parts = [np.empty(0, object)]
+    for chunk in getattr(values, "chunks", [values]):
+        known = np.concatenate([texts(_cells(chunk.dictionary)), np.array([None], object)])
+        parts.append(known[chunk.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)])
+    return np.concatenate(parts)
+
+
+def _check_flat(kind: Any, name: str, where: str = "") -> None:
+    if import_pyarrow().types.is_nested(kind):
+        raise InputError(f"{where}the column {name!r} holds {kind}; leave it out with --drop-column {name!r}")
 
 
 def _too_large(values: Any) -> bool:

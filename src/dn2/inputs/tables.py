@@ -78,7 +78,8 @@ def read_table(
         files = [_open(item) for item in items]
         known = list(dict.fromkeys(name for file in files for name in file.names))
         chosen = choose_names(known, id_column, drop, only)
-        others = [name for name in known if name not in set(chosen)]
+        read = set(chosen)
+        others = [name for name in known if name not in read]
         table = replace(_read_files(items, files, chosen, as_text, set(verbatim), progress), passed_over=others)
     return table if id_column is None else _named_by(table, id_column)
 
@@ -124,9 +125,11 @@ def _open(item: Item) -> CsvFile | ParquetFile:
 def _check_same_columns(files: Files, chosen: set[str]) -> None:
     first = files[0]
     wanted = chosen & set(first.names)
+    unwanted = chosen - wanted
     for file in files[1:]:
-        missing = [name for name in first.names if name in wanted and name not in set(file.names)]
-        extra = [name for name in file.names if name in chosen - wanted]
+        there = set(file.names)
+        missing = [name for name in first.names if name in wanted and name not in there]
+        extra = [name for name in file.names if name in unwanted]
         told = [f"it lacks {few(missing)}"] * bool(missing) + [f"it also has {few(extra)}"] * bool(extra)
         if told:
             raise InputError(f"{file.path} must have the columns of {first.path}: {' and '.join(told)}")

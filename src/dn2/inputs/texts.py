@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from dn2 import bounds
+from dn2.bounds import open_text
 from dn2.errors import InputError
 from dn2.inputs.columns import as_texts, text_of
 from dn2.inputs.csv_files import Progress
@@ -118,16 +119,9 @@ def read_lines(path: Path, longest: int) -> Iterator[tuple[int, str | None]]:
     """Number the lines of a text file, without their ends; None for one of more than so many characters.
 
     Bytes that are no UTF-8 become surrogates.  Raises InputError if the file cannot be read."""
-    with _opened(path) as file:
-        number = 0
-        while line := file.readline(longest + 1):
-            number += 1
-            if len(line) <= longest or line[longest] == "\n":
-                yield number, line.removesuffix("\n")
-                continue
-            while line and not line.endswith("\n"):
-                line = file.readline(longest)
-            yield number, None
+    with open_text(path) as file:
+        for number, line in enumerate(bounds.read_lines(file, longest), 1):
+            yield number, None if line is None else line.removesuffix("\n")
 
 
 def _in_memory(column: Any) -> TextRows:
@@ -190,25 +184,9 @@ def _add(rows: TextRows, name: str, text: str | None, error: str) -> None:
 
 def _whole(path: Path) -> Iterator[tuple[int, str | None]]:
     """Give all of a text file as its one message; None if it is too long."""
-    with _opened(path) as file:
+    with open_text(path) as file:
         text = file.read(LONGEST_TEXT + 2).removesuffix("\n")
     yield 1, None if len(text) > LONGEST_TEXT else text
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a file as UTF-8, of which other bytes become surrogates, or as UTF-16 by its byte order mark.
-
-    Raises InputError if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
-        with open(path, encoding="utf-16" if wide else "utf-8-sig", errors=None if wide else "surrogateescape") as text:
-            yield text
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise InputError(f"{path} begins as UTF-16 and does not go on as such; save the file as UTF-8") from error
 
 
 def _of_records(items: Sequence[Item], column: str | None, id_column: str | None) -> TextRows:

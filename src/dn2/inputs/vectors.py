@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
+from dn2.bounds import check_fits, parsing
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
+from dn2.inputs.columns import as_texts
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, find_items
 from dn2.inputs.frames import is_frame
 from dn2.inputs.names import name_rows
-from dn2.inputs.parquet_files import open_parquet
+from dn2.inputs.npz_files import NpzFile, read_header
+from dn2.inputs.parquet_files import BYTES_A_ROW, from_arrow, open_parquet
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Array = np.ndarray[Any, np.dtype[Any]]
 Content = tuple[Array, list[str | None] | None]  # (n, d), and the names of its rows if the file has them
 
+logger = logging.getLogger("dn2")
+
 VECTOR_SUFFIXES = frozenset({".npy", ".npz", ".safetensors"})
 EMBEDDINGS, ITEMS = "embeddings", "items"  # in .npz, as `dn2 embed` writes it
 EMBEDDING, ITEM = "embedding", "item"  # in Parquet
+ROWS_AT_ONCE = 1_024  # of Parquet
 BLOCK = 1 << 22  # numbers converted at a time
 
 
@@ -84,8 +90,9 @@ def _read_files(inputs: Inputs) -> VectorRows:
     paths: list[str] = []
     digests: list[str] = []
     for item in find_items(inputs, VECTOR_SUFFIXES | {".parquet"}):
-        digest = sha256_of(item.path)
         array, given = _read(item.path)
+        check_fits(len(array) * BYTES_A_ROW, f"{item.path} of {len(array):,} rows")
+        digest = sha256_of(item.path)
         if parts and array.shape[1] != parts[0].shape[1]:
             raise InputError(
                 f"vectors must be of one length: {item.path} has {array.shape[1]} columns, "
@@ -118,7 +125,7 @@ def _read(path: Path) -> Content:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in readers:
         raise InputError(f"{path} is no file of vectors; files ending in {', '.join(readers)} are read")
-    with _reading(path):
+    with parsing(path, "is no file of vectors"):
         array, names = readers[suffix](path)
     _check(array, str(path))
     if names is not None and len(names) != len(array):
@@ -127,18 +134,31 @@ def _read(path: Path) -> Content:
 
 
 def _read_npy(path: Path) -> Content:
-    return np.lib.format.open_memmap(path, mode="r"), None
+    with open(path, "rb") as file:
+        header = read_header(file, os.fstat(file.fileno()).st_size)
+    order: Literal["F", "C"] = "F" if header.by_columns else "C"
+    return np.memmap(path, header.dtype, "r", header.offset, header.shape, order), None
 
 
 def _read_npz(path: Path) -> Content:
     with open(path, "rb") as file:
-        arrays = np.load(file)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError("it is no archive of arrays")
-        chosen = _choose({name: arrays[name].shape for name in arrays.files if name != ITEMS})
-        if chosen != EMBEDDINGS or ITEMS not in arrays.files:
-            return arrays[chosen], None
-        return arrays[chosen], [str(name) for name in arrays[ITEMS].ravel().tolist()]
+        arrays = NpzFile(path, file)
+        chosen = EMBEDDINGS if EMBEDDINGS in arrays else _choose(_shapes(path, arrays))
+        if chosen != EMBEDDINGS or ITEMS not in arrays:
+            return arrays.read([chosen])[chosen], None
+        found = arrays.read([chosen, ITEMS])
+        return found[chosen], [str(name) for name in found[ITEMS].ravel().tolist()]
+
+
+def _shapes(path: Path, arrays: NpzFile) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of arrays by name; what cannot be read is said and passed over."""
+    shapes = {}
+    for name in arrays:
+        try:
+            shapes[name] = arrays.header(name).shape
+        except (ValueError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+            logger.warning("%s: the array %r is passed over: %s", path, name, error)
+    return {name: shape for name, shape in shapes.items() if name != ITEMS}
 
 
 def _read_safetensors(path: Path) -> Content:
@@ -155,19 +175,33 @@ def _read_parquet(path: Path) -> Content:
     with open_parquet(path) as file:
         if not _is_list(file.schema_arrow, EMBEDDING):
             raise ValueError(f"it has no column {EMBEDDING!r} of lists")
+        _check_numbers(file.schema_arrow.field(EMBEDDING).type)
         named = ITEM in file.schema_arrow.names
-        table = file.read(columns=[EMBEDDING, ITEM] if named else [EMBEDDING])
+        batches: list[Any] = []
+        for batch in file.iter_batches(ROWS_AT_ONCE, columns=[EMBEDDING, ITEM] if named else [EMBEDDING]):
+            read = len(batches) * ROWS_AT_ONCE + len(batch)
+            check_fits(2 * batch.nbytes, f"{path}, unpacked as far as row {read:,},")
+            batches.append(batch)
+    if not batches:
+        raise ValueError("it has no rows")
+    table = import_pyarrow().Table.from_batches(batches)
     compute = import_pyarrow().compute
     lists = table.column(EMBEDDING)
     lengths = compute.list_value_length(lists)
     width = next((length for length in lengths.to_pylist() if length), 0)
+    check_fits(8 * width * len(lists), f"{path}, unpacked,")
     whole = compute.fill_null(compute.equal(lengths, width), False)
     numbers = compute.list_flatten(lists.filter(whole)).to_numpy()
-    if numbers.dtype.kind not in "biuf":
-        raise ValueError(f"the column {EMBEDDING!r} must hold lists of numbers, got {lists.type}")
     array = np.full((len(lists), width), np.nan, numbers.dtype if numbers.dtype.kind == "f" else np.float64)
     array[np.asarray(whole)] = numbers.reshape(-1, width) if width else 0
-    return array, [name and str(name) for name in table.column(ITEM).to_pylist()] if named else None
+    return array, as_texts(from_arrow(table.column(ITEM), ITEM)).tolist() if named else None
+
+
+def _check_numbers(kind: Any) -> None:
+    """Raise ValueError for lists of anything but numbers."""
+    types = import_pyarrow().types
+    if not any(check(kind.value_type) for check in (types.is_integer, types.is_floating, types.is_boolean)):
+        raise ValueError(f"the column {EMBEDDING!r} must hold lists of numbers, got {kind}")
 
 
 def _is_list(schema: Any, name: str) -> bool:
@@ -188,18 +222,6 @@ def _choose(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return flat[0]
 
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, EOFError, SafetensorError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path} is no file of vectors: {error}") from error
-
-
 def _check(array: Array, where: str) -> None:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{where} must hold real numbers, got {array.dtype}")
@@ -213,12 +235,13 @@ def _convert(array: Array) -> tuple[Vectors, dict[int, str]]:
     A file that is mapped and needs no conversion stays mapped."""
     if isinstance(array, np.memmap) and array.dtype == np.float32 and array.flags.c_contiguous and _is_finite(array):
         return array, {}
+    check_fits(4 * array.size, f"an array of {' x '.join(map(str, array.shape))} as float32")
     vectors = np.empty(array.shape, np.float32)
     errors: dict[int, str] = {}
     rows = max(1, BLOCK // array.shape[1])
     for start in range(0, len(array), rows):
         block = np.asarray(array[start : start + rows])
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # also of NaNs that signal
             vectors[start : start + rows] = block
         for row in np.flatnonzero(~np.isfinite(vectors[start : start + rows]).all(axis=1)).tolist():
             within = np.isfinite(block[row]).all()

@@ -160,14 +160,14 @@ def _choose_values(
         logger.info("columns that hold no numbers are left out: %s", few(left))
     for name, bad in wrong.items():
         for row in bad:
-            errors.setdefault(row, f"{name} holds numbers, got {table.columns[name][row]!r}")
+            errors.setdefault(row, f"{name} holds numbers, got {table.columns[name][row]!r:.60}")
     return chosen
 
 
 def _what(column: Column) -> str:
     if column.dtype.kind == "M":
         return "moments"
-    return f"texts such as {next((one for one in column.tolist() if one is not None), '')!r}"
+    return f"texts such as {next((one for one in column.tolist() if one is not None), '')!r:.60}"
 
 
 def _numbered(owners: Sequence[str]) -> Column:
@@ -199,7 +199,7 @@ def _parsed(column: Column, time: str, errors: dict[int, str]) -> Column:
             f"{_what(column)}"
         )
     for row in wrong:
-        errors.setdefault(row, f"its stamp {column[row]!r} cannot be read")
+        errors.setdefault(row, f"its stamp {column[row]!r:.60} cannot be read")
     if len(no_number) < len(no_moment):
         return numbers
     nothing = np.iinfo(np.int64).min

@@ -133,8 +133,9 @@ class Scaling:
         return incomplete
 
     def _of_categories(self, rows: Vectors) -> Iterator[Scores]:
-        for column in self.categorical:
-            _, known, coordinates = self.categories[self.categories[:, 0] == column].T.astype(np.float64)
+        columns, starts = np.unique(self.categories[:, 0].astype(np.int64), return_index=True)
+        for column, own in zip(columns.tolist(), np.split(self.categories, starts[1:]), strict=False):
+            _, known, coordinates = own.T.astype(np.float64)
             values = rows[:, column]
             n_known = len(known) - int(np.isinf(known).sum())
             places = np.searchsorted(known[:n_known], values).clip(max=len(known) - 1)

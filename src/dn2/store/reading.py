@@ -7,8 +7,9 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from dn2.bounds import check_fits, parsing, read_lines
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow, open_parquet
 from dn2.store.results import choose_by_ending
@@ -18,6 +19,10 @@ Record = Mapping[str, Any]
 
 # Evidence of very many neighbours or members is one long field.
 LONGEST_FIELD = 1 << 28
+LONG = 1 << 20
+BYTES_OF_JSON = 32  # that a character of it becomes, at most
+ROWS_AT_ONCE = 64  # of Parquet
+CHECKED_EVERY = 1_000  # rows
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -30,35 +35,58 @@ def read_rows(path: Path) -> list[Row]:
         ".parquet": _read_parquet,
     }
     read = choose_by_ending(path, readers, "a results file")
-    rows = []
-    try:
-        for number, record in enumerate(read(path), 1):
+    rows: list[Row] = []
+    characters = 0
+    with parsing(path, "is no results file of dn2's"):
+        for number, record in enumerate(_numbered(path, read), 1):
             rows.append(_row(record, f"{path}, row {number:,}"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is no results file of dn2's: row {len(rows) + 1:,}: {error}") from error
+            characters += sum(len(value) for value in record.values() if isinstance(value, str))
+            if not number % CHECKED_EVERY:
+                check_fits(characters, f"{path}, from row {number:,} on,")
     if not rows:
         raise InputError(f"{path} holds no rows; it is to be a results file, as dn2 score -o writes it")
     return rows
 
 
+def _numbered(path: Path, read: Callable[[Path], Iterable[Record]]) -> Iterator[Record]:
+    """Give records; what is wrong with one says which it is."""
+    number = 1
+    try:
+        for record in read(path):
+            yield record
+            number += 1
+    except (ValueError, RecursionError, csv.Error) as error:  # UnicodeDecodeError and JSONDecodeError among them
+        raise ValueError(f"row {number:,}: {error}") from error
+
+
 def _read_csv(path: Path) -> Iterator[Record]:
-    csv.field_size_limit(LONGEST_FIELD)
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        yield from csv.DictReader(file, strict=True)
+    before = csv.field_size_limit(LONGEST_FIELD)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            yield from csv.DictReader(_lines(file), strict=True)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _read_jsonl(path: Path) -> Iterator[Record]:
     with open(path, encoding="utf-8-sig") as file:
-        yield from (json.loads(line) for line in file if line.strip())
+        yield from (json.loads(line) for line in _lines(file) if not line.isspace())
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    for line in read_lines(file, LONGEST_FIELD):
+        if line is None:
+            raise ValueError(f"a line has at most {LONGEST_FIELD:,} characters")
+        if len(line) >= LONG:
+            check_fits(BYTES_OF_JSON * len(line), f"a line of {len(line):,} characters")
+        yield line
 
 
 def _read_parquet(path: Path) -> Iterator[Record]:
     pyarrow = import_pyarrow()
     try:
         with open_parquet(path) as file:
-            for batch in file.iter_batches():
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
                 yield from batch.to_pylist()
     except pyarrow.ArrowException as error:
         raise InputError(f"{path} is no Parquet file: {error}") from error
@@ -84,14 +112,16 @@ def _row(record: Any, where: str) -> Row:
         start, end = (_text(record[name]) if record.get(name) else None for name in PLAIN)
         known = score, p_value, flag, neighbors, error
         return Row(_text(record["item"]), *known, members, columns, text, start, end, curves)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: not as dn2 writes it ({error})") from error
+    except Exception as error:  # of evidence that is any JSON at all
+        raise InputError(f"{where}: not as dn2 writes it ({str(error) or type(error).__name__:.300})") from error
 
 
 def _neighbor(one: Any) -> Neighbor:
     distance = _number(one["distance"])
     if distance is None:
         raise ValueError("a neighbor without a distance")
+    if distance < 0:
+        raise ValueError(f"a neighbor at a distance of {distance:g}")
     return Neighbor(_text(one["item"]), distance)
 
 
@@ -99,7 +129,8 @@ def _members(record: Record) -> tuple[Member, ...] | None:
     if "members" not in record:
         return None
     return tuple(
-        Member(_text(one["item"]), _number(one["share"]), one["error"]) for one in _listed(record["members"]) or ()
+        Member(_text(one["item"]), _number(one["share"]), None if one["error"] is None else _text(one["error"]))
+        for one in _listed(record["members"]) or ()
     )
 
 
@@ -150,21 +181,23 @@ def _share(value: Any) -> float:
 def _cell(value: Any) -> Any:
     if value is not None and not isinstance(value, (str, int, float)):
         raise ValueError(f"a value that is neither number nor text: {value!r}")
-    return value
+    return _text(value) if isinstance(value, str) else value if value is None else _finite(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"a name that is no text: {value!r}")
+    value.encode()  # as no half of a character can be
     return value
 
 
 def _number(value: Any) -> float | None:
-    if value is None or value == "":
-        return None
-    number = float(value)
+    return None if value is None or value == "" else _finite(float(value))
+
+
+def _finite(number: Any) -> Any:
     if not math.isfinite(number):
-        raise ValueError(f"no finite number: {value!r}")
+        raise ValueError(f"no finite number: {number!r}")
     return number
 
 

@@ -1,0 +1,124 @@
+"""Lines of CSV files: cut into cells, or the reason why they cannot be."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from dn2.bounds import read_lines, reading
+from dn2.errors import InputError
+
+LONGEST_CELL = 1 << 20
+LONGEST_LINE = 1 << 24
+PART = 1 << 20
+EMPTY = frozenset({"\n", "\r\n", "\r"})
+
+Record = list[str] | str
+
+
+@contextlib.contextmanager
+def opened(path: Path, encoding: str) -> Iterator[TextIO]:
+    """Open a CSV file; what cannot be read becomes InputError, and long cells can be."""
+    before = csv.field_size_limit(LONGEST_CELL)
+    try:
+        with reading(path), open(path, encoding=encoding, newline="") as file:
+            yield file
+    except UnicodeError as error:
+        raise InputError(f"{path}{_bad_byte(path)}; save the file as UTF-8") from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _bad_byte(path: Path) -> str:
+    """Say where a file is no UTF-8, reading it anew: the decoder knows only the place in its buffer."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    number, start, position = 1, 0, 0  # of the line, and in the file those of its first byte and of the part
+    with open(path, "rb") as file:
+        for part in iter(partial(file.read, PART), None):
+            if not position and part[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                break
+            try:
+                decoder.decode(part, final=not part)
+            except UnicodeDecodeError as error:
+                data, at = error.object, position + len(part) - len(error.object)
+                if b"\n" in data[: error.start]:
+                    number += data.count(b"\n", 0, error.start)
+                    start = at + data.rfind(b"\n", 0, error.start) + 1
+                byte = at + error.start - start + 1
+                return f", line {number:,}: byte {byte:,} (0x{data[error.start]:02x}) is no UTF-8"
+            if not part:
+                break
+            if b"\n" in part:
+                number, start = number + part.count(b"\n"), position + part.rfind(b"\n") + 1
+            position += len(part)
+    return " begins as UTF-16 and does not go on as such"
+
+
+def first_line(file: TextIO) -> str:
+    """Read the first line that is not empty; the end of a line within quotes is not its end."""
+    parts: list[str] = []
+    quotes = length = 0
+    for line in iter(partial(file.readline, LONGEST_CELL), ""):
+        if parts or line.strip():
+            parts.append(line)
+            quotes, length = quotes + line.count('"'), length + len(line)
+            if quotes % 2 == 0 or length > LONGEST_CELL:
+                break
+    return "".join(parts)
+
+
+def records(path: Path, file: TextIO, delimiter: str) -> Iterator[Record]:
+    """Give the cells of each line that is not empty, the header's first, or the reason why a line has none."""
+    lines = _Lines(file)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.between = True
+        try:
+            record: Record | None = next(reader, None)
+        except csv.Error as error:
+            record = f"line {lines.first:,}: {error}"
+            if lines.number > lines.first:  # rows may have gone into one long cell
+                raise InputError(f"{path}, from {record}; is a quote opened there and never closed?") from error
+        if lines.broken is not None:
+            record, lines.broken = lines.broken, None
+        elif record is None:
+            return
+        if record:
+            yield record
+
+
+class _Lines:
+    """The lines of a CSV file; empty ones between records, of which there may be very many, are passed over.
+
+    number : of the last line; first : of the first one of a record.  between : whether no record has begun.
+    broken : why the record cannot be read, if a line tells."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.number = self.first = 0
+        self.between = True
+        self.broken: str | None = None
+        self._lines = read_lines(file, LONGEST_LINE)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        if self.between:
+            while line in EMPTY:
+                line = next(self._lines)
+                self.number += 1
+            self.between = False
+            self.first = self.number
+        if line is None:
+            self.broken = f"line {self.number:,}: it has more than {LONGEST_LINE:,} characters"
+            return "\n"
+        if "\0" in line:
+            self.broken = f"line {self.number:,}: it holds a NUL byte"
+        return line

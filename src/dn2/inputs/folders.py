@@ -1,0 +1,142 @@
+"""Walks of folders that end, however deep they are and wherever their links lead."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path, PurePath
+
+from dn2.errors import InputError
+
+logger = logging.getLogger("dn2")
+
+ANY_DEPTH = "**"
+LONGEST_SHOWN = 200
+
+Folder = tuple[int, int | str]  # the numbers of its device and its inode, or its path where there is no such number
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Give the files below a folder: each level in the order of names, files before folders.
+
+    Hidden ones are left out, links followed, and each real folder is visited once.  A folder that cannot be read is
+    said and passed over."""
+    visited: set[Folder] = set()
+    waiting = [folder]
+    while waiting:
+        parent = waiting.pop()
+        opened = _open(parent)
+        if opened is None or opened[0] in visited:  # a link back up, or a second way to the same folder
+            continue
+        visited.add(opened[0])
+        visible = [entry for entry in opened[1] if not entry.name.startswith(".")]
+        folders = [entry for entry in visible if _is_folder(entry)]
+        inside = {entry.name for entry in folders}
+        yield from (parent / entry.name for entry in visible if entry.name not in inside)
+        waiting += [parent / entry.name for entry in reversed(folders)]
+
+
+def subfolders(folder: Path) -> tuple[list[str], int]:
+    """Return the names of the visible folders in a folder, in order, and how many visible files are beside them.
+
+    Raises InputError if it cannot be read."""
+    opened = _open(folder)
+    if opened is None:
+        raise InputError(f"the folder {folder} cannot be read")
+    visible = [entry for entry in opened[1] if not entry.name.startswith(".")]
+    names = [entry.name for entry in visible if _is_folder(entry)]
+    return names, len(visible) - len(names)
+
+
+def matches(pattern: str) -> list[Path]:
+    """List the files that a glob matches, in the order of names; `**` stands for folders to any depth.
+
+    Links are followed, also back up, and so each file is taken by the shortest of its paths that match.
+    Raises InputError for a glob of very many parts."""
+    try:
+        paths = _any_depth(pattern) if ANY_DEPTH in PurePath(pattern).parts else map(Path, glob.iglob(pattern))
+        real = cache(os.path.realpath)  # of few folders with many files
+        found: dict[tuple[str, str], Path] = {}
+        for match in sorted(paths, key=lambda path: (len(str(path)), path)):
+            if not os.path.isdir(match):
+                found.setdefault((real(str(match.parent)), match.name), match)
+    except RecursionError:
+        raise InputError(
+            f"the glob {_shortened(pattern)} has too many parts; name a folder nearer to the files"
+        ) from None
+    return sorted(found.values())
+
+
+def _any_depth(pattern: str) -> Iterator[Path]:
+    """Give what a glob with `**` in it matches.
+
+    A folder is visited once for each set of places in the pattern that the path to it may have come to: links that lead
+    back add nothing, while a name that is asked for is found by whatever other way its folder was reached."""
+    parts = PurePath(pattern).parts
+    first = parts.index(ANY_DEPTH)
+    before, after = PurePath(*parts[:first]), parts[first:]
+    starts = map(Path, sorted(glob.iglob(str(before)))) if glob.has_magic(str(before)) else [Path(before)]
+    waiting = deque((start, _reached({0}, after)) for start in starts)
+    visited: set[tuple[Folder, frozenset[int]]] = set()
+    while waiting:
+        folder, places = waiting.popleft()
+        opened = _open(folder)
+        if opened is None or (opened[0], places) in visited:
+            continue
+        visited.add((opened[0], places))
+        for entry in opened[1]:
+            come_to = _reached(_step(entry.name, places, after), after)
+            if come_to and _is_folder(entry):
+                waiting.append((folder / entry.name, come_to))
+            elif len(after) in come_to:
+                yield folder / entry.name
+
+
+def _step(name: str, places: frozenset[int], parts: tuple[str, ...]) -> set[int]:
+    """Return the places in a pattern after one more name: `**` takes any visible one, and stays."""
+    come_to = set()
+    for place in places - {len(parts)}:
+        part = parts[place]
+        visible = not name.startswith(".") or (part.startswith(".") and part != ANY_DEPTH)
+        if visible and (part == ANY_DEPTH or fnmatch(name, part)):
+            come_to.add(place if part == ANY_DEPTH else place + 1)
+    return come_to
+
+
+def _reached(places: set[int], parts: tuple[str, ...]) -> frozenset[int]:
+    """Return places in a pattern with those that `**`, which also stands for nothing, leads on to."""
+    reached = set(places)
+    for place in range(len(parts)):
+        if place in reached and parts[place] == ANY_DEPTH:
+            reached.add(place + 1)
+    return frozenset(reached)
+
+
+def _open(folder: Path) -> tuple[Folder, list[os.DirEntry[str]]] | None:
+    """Return which folder it is, and what is in it in the order of names; None, and say so, if it cannot be read."""
+    try:
+        status = os.stat(folder)
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))  # alike in every locale
+            return (status.st_dev, status.st_ino or os.path.realpath(folder)), ordered
+    except OSError as error:
+        logger.warning("the folder %s cannot be read: %s; it is passed over", _shortened(str(folder)), error.strerror)
+        return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads round in a circle
+        return False
+
+
+def _shortened(path: str) -> str:
+    """Show a path with its middle left out where it is very long."""
+    half = LONGEST_SHOWN // 2
+    return path if len(path) <= LONGEST_SHOWN else f"{path[:half]}...{path[-half:]}"
