@@ -21,7 +21,8 @@ def main() -> None:
     could not be read; 130 interrupted.  When what reads its output stops, it ends as any program does there."""
     logging.basicConfig(level=logging.WARNING, format="dn2: %(message)s", stream=sys.stderr)
     logging.getLogger("dn2").setLevel(logging.INFO)
-    warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the file's name
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # which speaks of damaged metadata, without the file's name
+    warnings.filterwarnings("ignore", module="PIL")
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):  # JSON is UTF-8; a terminal shows what it can
