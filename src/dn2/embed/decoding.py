@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dn2.embed.bounds import MAX_PIXELS, PictureBytes, check_encoded, check_exif_size, check_opened
+from dn2.embed.libtiff import errors_heard
 from dn2.errors import UnreadableItem
 
 # Formats are named so that no other decoder of Pillow's (some of which call external programs) is ever tried.
@@ -153,7 +154,12 @@ def _opened(data: bytes | memoryview) -> Image.Image:
 
 def _load(image: Image.Image) -> None:
     """Decode, and turn upright."""
-    image.load()
+    with errors_heard() as errors:
+        try:
+            image.load()
+        finally:
+            if errors:
+                raise OSError(errors[0])
     exif = image.info.get("exif") or image.info.get("Raw profile type exif", "")
     check_exif_size(len(exif) if isinstance(exif, bytes) else len(exif) // 2)  # in hexadecimal
     ImageOps.exif_transpose(image, in_place=True)
