@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 
 import numpy as np
@@ -125,6 +126,19 @@ def test_files_held_together_are_accounted_for(tmp_path, monkeypatch):
     with decoding.file_bytes(tmp_path / "a"):
         assert memory._free == 700
     assert memory._free == 1000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_made_while_a_picture_takes_all_memory_does_not_wait_for_it():
+    memory = decoding._Memory(1000)
+    with memory.taken(1000):
+        child = os.fork()
+        if not child:
+            threading.Timer(20, os._exit, [1]).start()
+            with memory.taken(1000):
+                os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 # Time: pieces

@@ -39,7 +39,14 @@ class _Memory:
     """Lets threads hold at once only so many bytes together, however many processors there are."""
 
     def __init__(self, total: int) -> None:
-        self._total = self._free = total
+        self._total = total
+        self.release()
+        if hasattr(os, "register_at_fork"):  # the threads that hold some do not come along
+            os.register_at_fork(after_in_child=self.release)
+
+    def release(self) -> None:
+        """Forget who holds what."""
+        self._free = self._total
         self._changed = threading.Condition()
 
     @contextmanager
