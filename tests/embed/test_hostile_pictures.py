@@ -15,6 +15,7 @@ from PIL import Image
 from dn2.embed import bounds, decoding
 from dn2.embed.decoding import decoded, picture_size
 from dn2.embed.images import Preprocessing, read_small, to_pixels, to_thumbnail
+from dn2.embed.semaphore import WeightedSemaphore
 from dn2.errors import UnreadableItem
 
 SMALL = Preprocessing(8, 8)
@@ -108,7 +109,7 @@ def test_a_picture_brought_to_rgb_some_rows_at_a_time_has_the_same_pixels(monkey
 
 
 def test_what_is_made_of_a_picture_is_made_while_its_memory_is_accounted_for(monkeypatch):
-    memory = decoding._Memory(1000)
+    memory = WeightedSemaphore(1000)
     monkeypatch.setattr(decoding, "_of_pixels", memory)
     with decoded(png(10, 4)):
         assert memory._free == 1000 - 8 * 40
@@ -120,7 +121,7 @@ def test_what_is_made_of_a_picture_is_made_while_its_memory_is_accounted_for(mon
 
 
 def test_files_held_together_are_accounted_for(tmp_path, monkeypatch):
-    memory = decoding._Memory(1000)
+    memory = WeightedSemaphore(1000)
     monkeypatch.setattr(decoding, "_of_files", memory)
     (tmp_path / "a").write_bytes(bytes(300))
     with decoding.file_bytes(tmp_path / "a"):
@@ -131,7 +132,7 @@ def test_files_held_together_are_accounted_for(tmp_path, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_made_while_a_picture_takes_all_memory_does_not_wait_for_it():
-    memory = decoding._Memory(1000)
+    memory = WeightedSemaphore(1000)
     with memory.taken(1000):
         child = os.fork()
         if not child:

@@ -18,6 +18,7 @@ from PIL import Image
 from dn2.embed import decoding, images
 from dn2.embed.decoding import decoded, file_bytes
 from dn2.embed.images import Preprocessing, read_pixels, to_pixels, to_thumbnail
+from dn2.embed.semaphore import WeightedSemaphore
 from dn2.errors import UnreadableItem
 
 RNG = np.random.default_rng(7)
@@ -691,7 +692,7 @@ with file_bytes({str(path)!r}) as data, decoded(data) as image:
 
 
 def test_threads_decode_together_no_more_pixels_than_one_picture_may_have():
-    memory = decoding._Memory(100)
+    memory = WeightedSemaphore(100)
     taken, most, lock = [0], [0], threading.Lock()
 
     def work(pixels):
@@ -714,7 +715,7 @@ def test_threads_decode_together_no_more_pixels_than_one_picture_may_have():
 
 
 def test_a_damaged_picture_gives_its_share_of_the_memory_back(encode, promptly, monkeypatch):
-    monkeypatch.setattr(decoding, "_of_pixels", decoding._Memory(8 * RGB.shape[0] * RGB.shape[1]))
+    monkeypatch.setattr(decoding, "_of_pixels", WeightedSemaphore(8 * RGB.shape[0] * RGB.shape[1]))
     data = encode(RGB, "PNG")
     for _ in range(3):
         with pytest.raises(UnreadableItem):

@@ -11,7 +11,7 @@ from dn2.embed import libtiff
 from dn2.embed.decoding import decoded
 from dn2.errors import UnreadableItem
 
-pytestmark = pytest.mark.skipif(libtiff.HANDLER is None, reason="this build of Pillow hides its libtiff")
+pytestmark = pytest.mark.skipif(not libtiff.HANDLERS, reason="this build of Pillow hides its libtiff")
 NOISE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (60, 90, 3), np.uint8))
 
 
@@ -35,6 +35,22 @@ def test_a_damaged_fax_is_unreadable_and_writes_nothing_to_stderr(capfd):
     with pytest.raises(UnreadableItem, match=r"^damaged picture: Fax4Decode: Bad code word at line \d+ of strip 0"):
         size_of(fax(damaged=True))
     assert size_of(fax(damaged=False)) == (90, 60)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+@pytest.mark.parametrize("rows", [slice(500, 560), slice(500, None)])
+def test_a_fax_of_which_a_stretch_is_lost_is_unreadable(capfd, compression, rows):
+    """Most such damage libtiff only warns of, or that it ends early, and leaves the rows white."""
+    encoded = io.BytesIO()
+    NOISE.convert("1").save(encoded, "TIFF", compression=compression)
+    data = bytearray(encoded.getvalue())
+    tags = Image.open(encoded).tag_v2
+    start, end = tags[273][0] + rows.start, tags[273][0] + min(rows.stop or sum(tags[279]), sum(tags[279]))
+    assert size_of(bytes(data)) == (90, 60)
+    data[start:end] = bytes(end - start)
+    with pytest.raises(UnreadableItem, match="damaged picture: Fax"):
+        size_of(bytes(data))
     assert capfd.readouterr().err == ""
 
 

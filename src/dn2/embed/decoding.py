@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from dn2.embed.bounds import MAX_PIXELS, PictureBytes, check_encoded, check_exif_size, check_opened
-from dn2.embed.libtiff import errors_heard
+from dn2.embed.libtiff import damage_heard
+from dn2.embed.semaphore import WeightedSemaphore
 from dn2.errors import UnreadableItem
 
 # Formats are named so that no other decoder of Pillow's (some of which call external programs) is ever tried.
@@ -32,41 +32,14 @@ BYTES_PER_PIXEL = 8
 BYTES_BESIDE = {"WEBP": 12, "TIFF": 8}
 BYTES_OF_COEFFICIENTS = 8
 
+FAXES = ("tiff_ccitt", "group3", "group4")
+
 LONGEST_REASON = 300  # characters of what a decoder says, which may quote the file
 
-
-class _Memory:
-    """Lets threads hold at once only so many bytes together, however many processors there are."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self.release()
-        if hasattr(os, "register_at_fork"):  # the threads that hold some do not come along
-            os.register_at_fork(after_in_child=self.release)
-
-    def release(self) -> None:
-        """Forget who holds what."""
-        self._free = self._total
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, amount: int) -> Iterator[None]:
-        """Wait until this many bytes are free, or all where it is more than that, and hold them."""
-        amount = min(amount, self._total)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= amount)
-            self._free -= amount
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += amount
-                self._changed.notify_all()
-
-
-# A thread that waits for the second holds of the first what is its own, so that none waits for the other for ever.
-_of_files = _Memory(MAX_FILE_BYTES)
-_of_pixels = _Memory(BYTES_PER_PIXEL * MAX_PIXELS)
+# Bytes that threads may hold together, of files and for decoding.  A thread that waits for the second holds of the
+# first what is its own, so that none waits for the other for ever.
+_of_files = WeightedSemaphore(MAX_FILE_BYTES)
+_of_pixels = WeightedSemaphore(BYTES_PER_PIXEL * MAX_PIXELS)
 
 
 @contextmanager
@@ -161,12 +134,15 @@ def _opened(data: bytes | memoryview) -> Image.Image:
 
 def _load(image: Image.Image) -> None:
     """Decode, and turn upright."""
-    with errors_heard() as errors:
-        try:
-            image.load()
-        finally:
-            if errors:
-                raise OSError(errors[0])
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        with damage_heard(fax=image.info["compression"] in FAXES) as heard:
+            try:
+                image.load()
+            finally:
+                if heard:
+                    raise OSError(heard[0])
+    else:
+        image.load()
     exif = image.info.get("exif") or image.info.get("Raw profile type exif", "")
     check_exif_size(len(exif) if isinstance(exif, bytes) else len(exif) // 2)  # in hexadecimal
     ImageOps.exif_transpose(image, in_place=True)
