@@ -52,6 +52,24 @@ def reference(model: Model, lots: Path) -> list[list[float]]:
     return [pooled(model, lots / "good" / item.name)[1] for item in model.items]
 
 
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("no")])
+def test_a_group_that_cannot_be_pooled_is_that_groups_error(
+    model: Model, incoming: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    pool, groups = Pooling.pool, []
+
+    def fails_for_the_third(self: Pooling, members: np.ndarray) -> np.ndarray:
+        groups.append(members)
+        if len(groups) == 3:
+            raise error
+        return pool(self, members)
+
+    monkeypatch.setattr(Pooling, "pool", fails_for_the_third)
+    rows = model.score(incoming).rows
+    said = "its pictures cannot be pooled: no" if str(error) else "its pictures cannot be pooled: MemoryError"
+    assert [row.error for row in rows] == [said if place == 2 else None for place in range(len(rows))]
+
+
 # What a group is
 
 

@@ -96,18 +96,21 @@ def embed(
 
 
 def _group(item: Item, members: list[Embedded], thumbnails: bool, pooling: Pooling) -> Embedded:
-    """Pool the members of a group that can be read."""
+    """Pool the members of a group that can be read; it comes with its error where that fails."""
     group = Embedded(item.path, members=members)
     readable = [one for one in members if one.vector is not None]
     if not readable:
         group.error = f"none of its {len(members)} pictures can be read" if members else "a group without pictures"
         return group
-    for one in readable:
-        one.vector = normalize(np.stack([one.vector]), pooling.members)[0]  # type: ignore[list-item]
-    group.vector = pooling.pool(np.stack([one.vector for one in readable if one.vector is not None]))
-    group.digest = hashlib.sha256("".join(sorted(one.digest for one in readable)).encode()).hexdigest()
-    if thumbnails:
-        group.thumbnail = to_contact_sheet([one.thumbnail for one in readable if one.thumbnail])
+    try:
+        for one in readable:
+            one.vector = normalize(np.stack([one.vector]), pooling.members)[0]  # type: ignore[list-item]
+        if thumbnails:
+            group.thumbnail = to_contact_sheet([one.thumbnail for one in readable if one.thumbnail])
+        group.digest = hashlib.sha256("".join(sorted(one.digest for one in readable)).encode()).hexdigest()
+        group.vector = pooling.pool(np.stack([one.vector for one in readable if one.vector is not None]))
+    except Exception as error:  # as of a picture: one group must not end a run
+        group.error = f"its pictures cannot be pooled: {str(error) or type(error).__name__}"
     return group
 
 

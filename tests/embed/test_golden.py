@@ -7,16 +7,35 @@ import pytest
 from PIL import Image
 
 from dn2.embed import golden
-from dn2.embed.golden import TOLERANCE, embed_pictures, largest_error, make_pictures
+from dn2.embed.golden import TOLERANCE, check_pictures, embed_pictures, largest_error, make_pictures
 from dn2.embed.lite import SPECS
 from dn2.embed.network import Network
 from dn2.embed.registry import get_backbone
+from dn2.errors import UnreadableItem
 
 
 def test_the_pictures_are_the_same_every_time():
     assert make_pictures() == make_pictures()
     assert len(make_pictures()) == 4
     assert {Image.open(io.BytesIO(picture)).size for picture in make_pictures()} == {(320, 272)}
+
+
+def test_golden_pictures_that_are_many_large_or_none_are_refused_before_they_are_decoded(promptly):
+    def png(width, height):
+        encoded = io.BytesIO()
+        Image.new("1", (width, height)).save(encoded, "PNG")
+        return encoded.getvalue()
+
+    check_pictures(make_pictures())
+    check_pictures([png(1024, 1024)] * 16)
+    with pytest.raises(ValueError, match="must be 1 to 16, got 300"):
+        promptly(lambda: check_pictures([png(9, 9)] * 300), seconds=5)
+    with pytest.raises(ValueError, match="must be 1 to 16, got 0"):
+        check_pictures([])
+    with pytest.raises(ValueError, match="at most 1,048,576 pixels, got 1025 x 1024"):
+        check_pictures([png(1024, 1024), png(1025, 1024)])
+    with pytest.raises(UnreadableItem, match="not a picture"):
+        check_pictures([b"no picture"])
 
 
 def test_the_pictures_differ_from_one_another_in_every_network(lite0):

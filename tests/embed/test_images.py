@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dn2.embed import images
-from dn2.embed.images import Preprocessing, decode, is_thumbnail, read_bytes, read_pixels, to_pixels, to_thumbnail
+from dn2.embed import decoding, images
+from dn2.embed.decoding import decoded, file_bytes
+from dn2.embed.images import Preprocessing, is_thumbnail, read_pixels, to_pixels, to_thumbnail
+from dn2.embed.semaphore import WeightedSemaphore
 from dn2.errors import UnreadableItem
 from dn2.processes import PerProcess
 
@@ -26,6 +28,18 @@ GREY = RNG.integers(0, 256, (30, 44), np.uint8)
 DEEP = np.append(RNG.integers(0, 65536, 1000), [0, 128, 129, 257, 385, 386, 32896, 65406, 65407, 65535] * 2)
 DEEP = DEEP.astype(np.uint16).reshape(30, 34)
 SMALL = Preprocessing(32, 64)
+
+
+def decode(data, size=None):
+    """Decode, and keep the picture."""
+    with decoded(data, size) as image:
+        return image
+
+
+def read_bytes(path):
+    """Read a file, and keep its bytes."""
+    with file_bytes(path) as data:
+        return data
 
 
 def array(data, size=None):
@@ -597,7 +611,7 @@ def test_a_link_to_itself_is_unreadable(tmp_path):
 
 
 def test_a_file_over_the_limit_is_refused_and_one_at_the_limit_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 1000)
     assert read_bytes(write(tmp_path / "a", b"x" * 1000)) == b"x" * 1000
     with pytest.raises(UnreadableItem, match="1,001 bytes, more than the limit of 1,000"):
         read_bytes(write(tmp_path / "b", b"x" * 1001))
@@ -670,13 +684,16 @@ def test_a_line_scan_of_ninety_million_pixels_is_read(encode, promptly, fmt):
 
 def test_a_line_scan_is_read_in_silence_even_where_warnings_are_errors(tmp_path, encode):
     path = write(tmp_path / "a.png", encode(Image.new("1", (30_000, 3_000)), "PNG"))
-    code = f"from dn2.embed.images import *; print(decode(read_bytes({str(path)!r})).size)"
+    code = f"""
+from dn2.embed.decoding import decoded, file_bytes
+with file_bytes({str(path)!r}) as data, decoded(data) as image:
+    print(image.size)"""
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("(30000, 3000)", "")
 
 
 def test_threads_decode_together_no_more_pixels_than_one_picture_may_have():
-    memory = images._Memory(100)
+    memory = WeightedSemaphore(100)
     taken, most, lock = [0], [0], threading.Lock()
 
     def work(pixels):
@@ -699,7 +716,8 @@ def test_threads_decode_together_no_more_pixels_than_one_picture_may_have():
 
 
 def test_a_damaged_picture_gives_its_share_of_the_memory_back(encode, promptly, monkeypatch):
-    monkeypatch.setattr(images, "_memory", PerProcess(lambda: images._Memory(RGB.shape[0] * RGB.shape[1])))
+    semaphore = WeightedSemaphore(8 * RGB.shape[0] * RGB.shape[1])
+    monkeypatch.setattr(decoding, "_of_pixels", PerProcess(lambda: semaphore))
     data = encode(RGB, "PNG")
     for _ in range(3):
         with pytest.raises(UnreadableItem):

@@ -61,13 +61,13 @@ class FakeCache(dict):
 def decoded(monkeypatch):
     """Count the pictures decoded from here on."""
     count = Counter()
-    decode = pipeline.decode
+    decoded = pipeline.decoded
 
     def counting(*arguments):
         count["decoded"] += 1
-        return decode(*arguments)
+        return decoded(*arguments)
 
-    monkeypatch.setattr(pipeline, "decode", counting)
+    monkeypatch.setattr(pipeline, "decoded", counting)
     return count
 
 
@@ -119,14 +119,13 @@ def test_embeddings_come_in_the_order_of_the_files(colors, monkeypatch, window):
 
 def test_files_that_are_read_at_different_speeds_come_in_order(colors, monkeypatch):
     monkeypatch.setattr(pipeline, "WINDOW", 8)
-    decode = pipeline.decode
+    to_pixels = pipeline.to_pixels
 
-    def slow_at_first(data, size):
-        image = decode(data, size)
+    def slow_at_first(image, preprocessing):
         time.sleep(0.02 if image.getpixel((0, 0))[0] % 8 == 0 else 0)
-        return image
+        return to_pixels(image, preprocessing)
 
-    monkeypatch.setattr(pipeline, "decode", slow_at_first)
+    monkeypatch.setattr(pipeline, "to_pixels", slow_at_first)
     assert [item.vector[0] for item in run(colors)] == list(range(40))
 
 
@@ -164,14 +163,47 @@ def test_files_of_the_same_content_have_the_same_embedding_under_their_own_names
     assert len({item.digest for item in items}) == 2
 
 
-def test_an_exception_that_is_no_ones_fault_ends_the_run_and_the_threads(colors, monkeypatch):
-    def broken(*_):
-        raise ZeroDivisionError
+def test_an_exception_that_is_no_pictures_fault_ends_the_run_and_the_threads(colors):
+    class Broken(FakeNetwork):
+        def wait(self):
+            raise ZeroDivisionError
 
-    monkeypatch.setattr(pipeline, "to_pixels", broken)
     with pytest.raises(ZeroDivisionError):
-        run(colors)
+        run(colors, Broken())
     assert not reader_threads()
+
+
+@pytest.mark.parametrize("step", ["to_pixels", "to_thumbnail"])
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [(MemoryError(), "not enough memory"), (ValueError("odd"), "damaged picture: odd"), (ZeroDivisionError(), "Zero")],
+)
+def test_whatever_one_picture_makes_a_step_raise_is_its_own_error(colors, monkeypatch, step, raised, said):
+    plain = getattr(pipeline, step)
+
+    def broken_at_five(image, *arguments):
+        if image.getpixel((0, 0))[0] == 5:
+            raise raised
+        return plain(image, *arguments)
+
+    monkeypatch.setattr(pipeline, step, broken_at_five)
+    items = run(colors, thumbnails=True)
+    assert [place for place, item in enumerate(items) if item.vector is None] == [5]
+    assert said in items[5].error
+
+
+def test_memory_that_ends_beside_a_picture_is_that_pictures_error(colors, monkeypatch):
+    plain, unlucky = hashlib.sha256, colors[5].read_bytes()
+
+    def sha256(data):
+        if data == unlucky:
+            raise MemoryError
+        return plain(data)
+
+    monkeypatch.setattr(pipeline.hashlib, "sha256", sha256)
+    items = run(colors)
+    assert [place for place, item in enumerate(items) if item.vector is None] == [5]
+    assert items[5].error == "cannot be read: not enough memory"
 
 
 # The cache
@@ -184,7 +216,7 @@ def test_the_second_run_decodes_nothing_and_gives_the_same_bits(colors, monkeypa
     def forbidden(*_):
         raise AssertionError("decoded, though in the cache")
 
-    monkeypatch.setattr(pipeline, "decode", forbidden)
+    monkeypatch.setattr(pipeline, "decoded", forbidden)
     second = run(colors, network, cache)
     assert [item.vector.tobytes() for item in second] == [item.vector.tobytes() for item in first]
     assert network.started == 40
@@ -269,7 +301,7 @@ def test_a_real_cache_gives_back_the_same_bits(files, lite0, tmp_path, monkeypat
 
     cache = Cache(tmp_path / "cache.sqlite")
     first = run(files, lite0, cache, thumbnails=True)
-    monkeypatch.setattr(pipeline, "decode", None)
+    monkeypatch.setattr(pipeline, "decoded", None)
     second = run(files, lite0, cache, thumbnails=True)
     for one, other in zip(first, second, strict=True):
         assert np.array_equal(one.vector, other.vector)
@@ -298,7 +330,7 @@ def test_thumbnails_are_made_only_where_asked_for(files):
 def test_thumbnails_are_kept_in_the_cache_too(files, monkeypatch):
     cache = FakeCache()
     first = run(files, cache=cache, thumbnails=True)
-    monkeypatch.setattr(pipeline, "decode", None)
+    monkeypatch.setattr(pipeline, "decoded", None)
     second = run(files, cache=cache, thumbnails=True)
     assert [item.thumbnail for item in second] == [item.thumbnail for item in first]
     assert None not in {item.thumbnail for item in second}

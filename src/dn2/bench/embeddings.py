@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from dn2.bench.data import ClassFolders, Flags
+from dn2.embed import images
 from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.images import Preprocessing, decode, read_bytes, to_pixels
 from dn2.embed.network import cpu_count
 from dn2.embedding import Progress, Vectors
 from dn2.errors import InputError
@@ -84,11 +84,11 @@ def embed(
 
 def read_pixels(paths: Sequence[Path], watch: Watch) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """Read pictures as raw pixels, scaled to 32 x 32 RGB: (n, 3072) uint8."""
-    preprocessing = Preprocessing(PIXELS_SIDE, PIXELS_SIDE)
+    preprocessing = images.Preprocessing(PIXELS_SIDE, PIXELS_SIDE)
     pixels = np.empty((len(paths), 3 * PIXELS_SIDE**2), np.uint8)
 
     def read(path: Path) -> np.ndarray[Any, Any]:
-        return to_pixels(decode(read_bytes(path), preprocessing.scaled), preprocessing).reshape(-1)
+        return images.read_pixels(path, preprocessing).reshape(-1)
 
     with ThreadPoolExecutor(cpu_count()) as pool, watch("reading pixels") as show:
         for place, values in enumerate(pool.map(read, paths)):

@@ -71,7 +71,8 @@ def _prepare() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("dn2").setLevel(logging.INFO)
     logging.captureWarnings(True)
-    warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the file's name
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # which speaks of damaged metadata, without the file's name
+    warnings.filterwarnings("ignore", module="PIL")
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if isinstance(sys.stdout, io.TextIOWrapper):  # JSON is UTF-8; a terminal shows what it can

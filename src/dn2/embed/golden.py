@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from dn2.embed.images import decode, to_pixels
+from dn2.embed.decoding import decoded, picture_size
+from dn2.embed.images import to_pixels
 from dn2.embed.network import AnyNetwork
 
 # Largest relative L2 error accepted.  In f32 it covers the order of summation on other processors; in bf16, whose
 # rounding moves an embedding by several percent, only the same arithmetic stays within.  f16 rounds 8 times finer.
 TOLERANCE = {"f32": 1e-3, "bf16": 2e-2, "f16": 1e-2}
+
+# What a saved model may bring: it has four, of 320 x 272 pixels.
+MOST_PICTURES = 16
+MOST_PIXELS = 1 << 20
 
 Embeddings = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -37,7 +42,23 @@ def make_pictures() -> list[bytes]:
 def embed_pictures(network: AnyNetwork, pictures: Iterable[bytes | memoryview]) -> Embeddings:
     """Embed encoded pictures through the whole way a file takes: (n, d) float32."""
     preprocessing = network.backbone.preprocessing
-    return network.embed([to_pixels(decode(picture, preprocessing.scaled), preprocessing) for picture in pictures])
+    pixels = []
+    for picture in pictures:
+        with decoded(picture, preprocessing.scaled) as image:
+            pixels.append(to_pixels(image, preprocessing))
+    return network.embed(pixels)
+
+
+def check_pictures(pictures: Sequence[bytes | memoryview]) -> None:
+    """Check, before any is decoded, that a model's golden pictures are few and small.
+
+    Raises ValueError, and UnreadableItem for one that is no picture."""
+    if not 1 <= len(pictures) <= MOST_PICTURES:
+        raise ValueError(f"golden pictures must be 1 to {MOST_PICTURES}, got {len(pictures):,}")
+    for picture in pictures:
+        width, height = picture_size(picture)
+        if width * height > MOST_PIXELS:
+            raise ValueError(f"golden pictures must have at most {MOST_PIXELS:,} pixels, got {width} x {height}")
 
 
 def largest_error(got: Embeddings, expected: Embeddings) -> float:

@@ -1,4 +1,4 @@
-"""Pictures from bytes: decoded, upright, RGB, in the backbone's size.
+"""Pictures in the backbone's size, RGB, and small ones to look at.
 
 The whole picture is used, never a crop: a defect at the edge counts.  Only a network that was trained on crops, and
 says so, is given them.
@@ -9,39 +9,25 @@ from __future__ import annotations
 import io
 import math
 import os
-import stat
-import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from dn2.embed.decoding import decoded, file_bytes
 from dn2.errors import UnreadableItem
-from dn2.processes import PerProcess
 
 # Any change that alters the pixels of some picture takes a new number: it is part of the cache's key.
 READING_VERSION = 1
 
-# Formats are named so that no other decoder of Pillow's (some of which call external programs) is ever tried.
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
 
-MAX_FILE_BYTES = 1 << 30
-MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 683 MiB of RGB as it keeps it
-# Pillow warns of pictures from half that size on, which line-scan cameras do make.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 THUMBNAIL_SIZE = 192  # pixels a side: what a page shows
 LARGEST_THUMBNAIL = 1 << 16  # bytes; those made here have some thousand
 SHEET_CELLS = 9  # pictures on a contact sheet at most
-
-# A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as this many decoded pixels are left per pixel of the result.
-JPEG_OVERSAMPLING = 2
 
 INTERPOLATIONS = {
     name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
@@ -81,110 +67,6 @@ class Preprocessing:
         added = {"crop_share": 1.0, "interpolation": "bicubic"}
         fields = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
         return fields | {"reading": READING_VERSION}
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Read a file whole, but only a regular one of a sane size (a pipe would stall the run).
-
-    Raises UnreadableItem."""
-    try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableItem("not a regular file")
-            if status.st_size > MAX_FILE_BYTES:
-                raise UnreadableItem(
-                    f"the file has {status.st_size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}"
-                )
-            if status.st_size == 0:
-                raise UnreadableItem("the file is empty (0 bytes)")
-            return file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise UnreadableItem(f"cannot be read: {error.strerror or error}") from error
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Image.Image:
-    """Decode the first frame of a picture: upright, mode `L` or `RGB`.
-
-    data : the file's bytes, in one of `FORMATS`.
-    size : (width, height) the caller will scale to; a JPEG is then decoded at a fraction of its size
-        that leaves at least `JPEG_OVERSAMPLING` times as many pixels a side.
-    Raises UnreadableItem for anything that is not a whole picture within `MAX_PIXELS`."""
-    try:
-        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if size is not None:
-            side = JPEG_OVERSAMPLING * max(size)
-            image.draft(image.mode, (side, side))
-        if image.width * image.height > MAX_PIXELS:
-            raise UnreadableItem(f"{image.width} x {image.height} pixels exceed the limit of {MAX_PIXELS:,}")
-        with _memory.get().taken(image.width * image.height):
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return _opaque(image)
-    except UnreadableItem:
-        raise
-    except UnidentifiedImageError as error:
-        raise UnreadableItem("not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)") from error
-    except Image.DecompressionBombError as error:
-        raise UnreadableItem(f"more pixels than the limit of {MAX_PIXELS:,}: {error}") from error
-    except Exception as error:
-        # Decoders raise nearly anything on damaged files (OSError, SyntaxError, struct.error, MemoryError, ...),
-        # and one damaged file must not end a run of a million.
-        raise UnreadableItem(f"damaged picture: {error or type(error).__name__}") from error
-
-
-class _Memory:
-    """Lets threads decode at once only as many pixels as one picture may have, however many processors there are."""
-
-    def __init__(self, pixels: int) -> None:
-        self._free = pixels
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
-        """Wait until this many pixels are free, and hold them."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= pixels)
-            self._free -= pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += pixels
-                self._changed.notify_all()
-
-
-_memory = PerProcess(partial(_Memory, MAX_PIXELS))
-
-_TO_8_BITS = (np.arange(1 << 16) / 257 + 0.5).astype(np.uint8)
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """Bring any mode to `L` or `RGB`: 16 bits scaled to 8, transparency laid over white."""
-    if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if not (values.min() >= 0 and values.max() < len(_TO_8_BITS)):
-            raise UnreadableItem(
-                "a picture of 32-bit numbers must hold values from 0 to 65,535; save it in 16 or 8 bits"
-            )
-        return Image.fromarray(_TO_8_BITS[values])
-    if image.mode == "F":
-        values = np.asarray(image)
-        if not (values.min() >= 0 and values.max() <= 1):
-            raise UnreadableItem("a picture of floating-point numbers must hold values from 0 to 1")
-        return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image)
-        return white
-    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
@@ -250,7 +132,7 @@ def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMB
     cell = size // side
     sheet = Image.new("RGB", (size, size), "white")
     for place, encoded in enumerate(thumbnails[:SHEET_CELLS]):
-        picture = _fit(Image.open(io.BytesIO(encoded)), (cell, cell))
+        picture = _fit(Image.open(io.BytesIO(encoded), formats=["JPEG"]), (cell, cell))
         row, column = divmod(place, side)
         sheet.paste(picture, (column * cell + (cell - picture.width) // 2, row * cell + (cell - picture.height) // 2))
     return to_thumbnail(sheet, size)
@@ -259,11 +141,13 @@ def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMB
 def read_small(path: str | os.PathLike[str]) -> bytes | None:
     """Read a file as a thumbnail.  Returns None if it cannot be read."""
     try:
-        return to_thumbnail(decode(read_bytes(path), (THUMBNAIL_SIZE, THUMBNAIL_SIZE)))
+        with file_bytes(path) as data, decoded(data, (THUMBNAIL_SIZE, THUMBNAIL_SIZE)) as image:
+            return to_thumbnail(image)
     except UnreadableItem:
         return None
 
 
 def read_pixels(path: str | Path, preprocessing: Preprocessing) -> Pixels:
     """Read one file as the network's input: (height, width, 3) uint8, RGB.  Raises UnreadableItem."""
-    return to_pixels(decode(read_bytes(path), preprocessing.scaled), preprocessing)
+    with file_bytes(path) as data, decoded(data, preprocessing.scaled) as image:
+        return to_pixels(image, preprocessing)

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from dn2.embed.images import INTERPOLATIONS, Preprocessing, read_bytes
+from dn2.embed.decoding import file_bytes
+from dn2.embed.images import INTERPOLATIONS, Preprocessing
 from dn2.embed.protobuf import has_weights_elsewhere
 from dn2.embed.registry import Backbone
 from dn2.errors import BackboneError, UnreadableItem
@@ -68,7 +69,8 @@ def read_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
 
 def _read(path: Path) -> bytes:
     try:
-        return read_bytes(path)
+        with file_bytes(path) as data:
+            return data
     except UnreadableItem as error:
         raise BackboneError(
             f"{path}: {error}; a backbone is an .onnx file with a .json of the same name "

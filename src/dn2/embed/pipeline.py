@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
-from PIL import Image
 
-from dn2.embed.images import THUMBNAIL_SIZE, Pixels, decode, read_bytes, to_pixels, to_thumbnail
+from dn2.embed.decoding import decoded, file_bytes
+from dn2.embed.images import THUMBNAIL_SIZE, Pixels, to_pixels, to_thumbnail
 from dn2.embed.network import AnyNetwork, Vector, cpu_count
 from dn2.errors import UnreadableItem
 
@@ -102,32 +102,34 @@ class ImagePipeline:
     def _load(self, path: Path) -> Embedded:
         item = Embedded(path)
         try:
-            data = read_bytes(path)
-            item.digest = hashlib.sha256(data).hexdigest()
-            stored = [self._recall(self._vector_key(item.digest, recipe)) for recipe in self._recipes]
-            item.parts = [None if one is None else np.frombuffer(one, np.float32) for one in stored]
-            item.thumbnail = self._recall(self._thumbnail_key(item.digest)) if self._thumbnails else None
-            if None in stored or (self._thumbnails and item.thumbnail is None):
+            with file_bytes(path) as data:
+                item.digest = hashlib.sha256(data).hexdigest()
+                stored = [self._recall(self._vector_key(item.digest, recipe)) for recipe in self._recipes]
+                item.parts = [None if one is None else np.frombuffer(one, np.float32) for one in stored]
+                item.thumbnail = self._recall(self._thumbnail_key(item.digest)) if self._thumbnails else None
                 self._decode(item, data)
         except UnreadableItem as error:
-            item.error = str(error)
+            item.error, item.pixels = str(error), {}
         return item
 
     def _decode(self, item: Embedded, data: bytes) -> None:
         """Decode for each network as it would be decoded for that one alone; only a JPEG depends on the size."""
-        images: dict[tuple[int, int] | None, Image.Image] = {}
+        places: dict[tuple[int, int] | None, list[int]] = {}
         for place, network in enumerate(self._networks):
-            preprocessing = network.backbone.preprocessing
-            wants_thumbnail = place == 0 and self._thumbnails and item.thumbnail is None
-            if item.parts[place] is not None and not wants_thumbnail:
-                continue
-            size = preprocessing.scaled if data.startswith(JPEG) else None
-            if size not in images:
-                images[size] = decode(data, size)
-            if item.parts[place] is None:
-                item.pixels[place] = to_pixels(images[size], preprocessing)
-            if wants_thumbnail:
-                item.thumbnail = to_thumbnail(images[size])
+            if item.parts[place] is None or (place == 0 and self._thumbnails and item.thumbnail is None):
+                size = network.backbone.preprocessing.scaled if data.startswith(JPEG) else None
+                places.setdefault(size, []).append(place)
+        for size, of_size in places.items():
+            self._prepare(item, data, size, of_size)
+
+    def _prepare(self, item: Embedded, data: bytes, size: tuple[int, int] | None, places: Sequence[int]) -> None:
+        """Make the inputs of the networks at some places, and with the first its thumbnail, of one decoded picture."""
+        with decoded(data, size) as image:
+            for place in places:
+                if item.parts[place] is None:
+                    item.pixels[place] = to_pixels(image, self._networks[place].backbone.preprocessing)
+            if 0 in places and self._thumbnails and item.thumbnail is None:
+                item.thumbnail = to_thumbnail(image)
                 item.new[self._thumbnail_key(item.digest)] = item.thumbnail
 
     def _start(self, item: Embedded) -> Embedded:

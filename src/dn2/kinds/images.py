@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.golden import TOLERANCE, make_pictures
+from dn2.embed.golden import TOLERANCE, check_pictures, make_pictures
 from dn2.embed.images import LARGEST_THUMBNAIL, SUFFIXES
 from dn2.embed.pipeline import JPEG, Embedded
 from dn2.embedding import Progress, embed, embed_items, unreadable_members
@@ -194,10 +194,12 @@ class Images:
             embedder = ImageEmbedder(backbone, **options)
         check_digest(embedder.digest, files.manifest)
         golden = files.arrays("golden")
+        pictures = list(PackedBytes(golden["data"], golden["ends"]))
+        check_pictures(pictures)
         check_reproduced(
             embedder.as_dict(),
             files.manifest,
-            lambda: embedder.embed_pictures(PackedBytes(golden["data"], golden["ends"])),
+            lambda: embedder.embed_pictures(pictures),
             golden["embeddings"],
             "pictures",
             "fit again here, or fit with --precision f32 for a model that moves between machines",
