@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import dn2
-from dn2.embed import images, registry
+from dn2.embed import decoding, registry
 from dn2.processes import PerProcess
 from forked import LONGEST, in_child
 from small_models import start_python, write_digits
@@ -92,13 +92,13 @@ def test_a_copied_model_scores_to_the_bit_and_changes_alone(
 ) -> None:
     model, inputs, rows = used
     model.save(tmp_path / "m.dn2")
-    for one in (model, dn2.load(tmp_path / "m.dn2")):  # in memory, and mapped from files
+    for number, one in enumerate((model, dn2.load(tmp_path / "m.dn2"))):  # in memory, and mapped from files
         copied = duplicate(one)
         assert score(copied, inputs) == rows
         if model.kind.name != "series":
             copied.remove([copied.items[0].name])
             assert len(copied.items) == len(one.items) - 1
-        copied.save(tmp_path / f"copied{len(one.state.detector.blocks_)}.dn2")
+        copied.save(tmp_path / f"copied{number}.dn2")
         assert score(one, inputs) == rows
         results = one.score(inputs)
         assert list(duplicate(results).rows) == list(results.rows)
@@ -237,7 +237,7 @@ def test_locks_that_other_threads_hold_at_a_fork_do_not_stop_the_child(pictures:
             model._changing.get(),
             network._requests.get().starting,
             model.embedder.cache._file.get()._lock,
-            images._memory.get().taken(images.MAX_PIXELS),
+            decoding._of_pixels.get().taken(decoding.BYTES_PER_PIXEL * decoding.MAX_PIXELS),
         ):
             held.set()
             done.wait(LONGEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,8 @@ def audited(folder: Path, *work: list[str] | str) -> Audit:
     for event, what in map(json.loads, log.read_text().splitlines()):
         if event == "status":
             audit.statuses.append(what)
+        elif re.fullmatch(r"\.dn2-[0-9a-f]{16}\.tmp", os.path.basename(what)):
+            assert not os.path.exists(what)  # it became an output
         elif what.startswith("/"):
             audit.written.add(what.removesuffix(".tmp"))
         elif "'fc-list'" not in what:  # which matplotlib asks for fonts

@@ -110,7 +110,7 @@ def test_with_a_cache_the_second_time_needs_no_file_decoded(files, tmp_path, lit
     embedder = ImageEmbedder("lite0", precision="f32", cache=cache)
     embedder.networks = [lite0]
     first = embedder.transform(files)
-    monkeypatch.setattr(pipeline, "decode", None)
+    monkeypatch.setattr(pipeline, "decoded", None)
     assert np.array_equal(embedder.transform(files), first)
     cache.close()
 
