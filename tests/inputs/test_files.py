@@ -2,6 +2,7 @@
 
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -166,8 +167,16 @@ def test_a_double_star_leaves_hidden_folders_out_unless_they_are_named(folder):
     assert names("g*/**/e.png") == ["good/b/e.png"]
 
 
-def nest(depth, *files):
-    """Make folders in each other, deeper than a path can say, with files at some depths."""
+@pytest.fixture
+def nest(folder):
+    """Return a function that makes folders in each other, deeper than a path can say, with files at some depths.
+
+    They go at the end: pytest, which removes the folders of earlier runs, recurses."""
+    yield _nest
+    subprocess.run(["rm", "-rf", "dd"], cwd=folder, check=True)
+
+
+def _nest(depth, *files):
     place = os.open(".", os.O_RDONLY)
     for level in range(1, depth + 1):
         os.mkdir("dd", dir_fd=place)
@@ -180,7 +189,7 @@ def nest(depth, *files):
 
 
 @ON_LINUX
-def test_folders_deeper_than_python_recurses_are_searched_and_what_no_path_reaches_is_said(folder, caplog):
+def test_folders_deeper_than_python_recurses_are_searched_and_what_no_path_reaches_is_said(folder, nest, caplog):
     nest(2_000, 1_300, 1_900)
     for inputs in (".", "**/*.png", write_list(".\n")):
         caplog.clear()
