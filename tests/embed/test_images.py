@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from dn2.embed import decoding, images
-from dn2.embed.decoding import decoded, file_bytes
-from dn2.embed.images import Preprocessing, is_thumbnail, read_pixels, to_pixels, to_thumbnail
+from dn2.embed.decoding import file_bytes
+from dn2.embed.images import Preprocessing, decode, is_thumbnail, read_pixels, to_pixels, to_thumbnail
 from dn2.embed.semaphore import WeightedSemaphore
 from dn2.errors import UnreadableItem
 from dn2.processes import PerProcess
@@ -28,12 +28,6 @@ GREY = RNG.integers(0, 256, (30, 44), np.uint8)
 DEEP = np.append(RNG.integers(0, 65536, 1000), [0, 128, 129, 257, 385, 386, 32896, 65406, 65407, 65535] * 2)
 DEEP = DEEP.astype(np.uint16).reshape(30, 34)
 SMALL = Preprocessing(32, 64)
-
-
-def decode(data, size=None):
-    """Decode, and keep the picture."""
-    with decoded(data, size) as image:
-        return image
 
 
 def read_bytes(path):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dn2.embed.decoding import decoded, picture_size
-from dn2.embed.images import to_pixels
+from dn2.embed.decoding import picture_size
+from dn2.embed.images import decode, to_pixels
 from dn2.embed.network import AnyNetwork
 
 # Largest relative L2 error accepted.  In f32 it covers the order of summation on other processors; in bf16, whose
@@ -42,11 +42,7 @@ def make_pictures() -> list[bytes]:
 def embed_pictures(network: AnyNetwork, pictures: Iterable[bytes | memoryview]) -> Embeddings:
     """Embed encoded pictures through the whole way a file takes: (n, d) float32."""
     preprocessing = network.backbone.preprocessing
-    pixels = []
-    for picture in pictures:
-        with decoded(picture, preprocessing.scaled) as image:
-            pixels.append(to_pixels(image, preprocessing))
-    return network.embed(pixels)
+    return network.embed([to_pixels(decode(picture, preprocessing.scaled), preprocessing) for picture in pictures])
 
 
 def check_pictures(pictures: Sequence[bytes | memoryview]) -> None:

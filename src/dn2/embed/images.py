@@ -69,6 +69,14 @@ class Preprocessing:
         return fields | {"reading": READING_VERSION}
 
 
+def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode a picture that is kept, such as a small one; see `decoded`, whose memory is accounted for.
+
+    Raises UnreadableItem."""
+    with decoded(data, size) as image:
+        return image
+
+
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
     size = (preprocessing.width, preprocessing.height)
