@@ -53,7 +53,10 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return [get_backbone(name) for name in names]
         held, counts = iter(self._held), [count_files(name) for name in names]
         if sum(counts) != len(self._held):
-            raise BackboneError(f"the backbone {self.backbone} has {sum(counts)} files, the model {len(self._held)}")
+            raise BackboneError(
+                f"the model names the network {self.backbone!r} and does not hold it, and a saved model opens nothing "
+                f"by itself; name it yourself: --backbone {self.backbone}"
+            )
         return [get_backbone(name, list(islice(held, count))) for name, count in zip(names, counts, strict=True)]
 
     @classmethod

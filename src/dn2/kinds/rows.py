@@ -57,3 +57,9 @@ def split_rows(found: Rows, errors: Mapping[int, str]) -> tuple[list[ReferenceIt
     paths = {path: absolute(path) if path else "" for path in set(found.paths)}
     items = [ReferenceItem(found.names[row], paths[found.paths[row]], found.digests[row]) for row in places.tolist()]
     return items, unreadable, places
+
+
+def check_column_name(name: object) -> None:
+    """Raise ValueError for what a saved model gives as the name of a column, and is neither a text nor None."""
+    if not (name is None or isinstance(name, str)):
+        raise ValueError(f"a column named {name!r:.80}")

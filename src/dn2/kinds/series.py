@@ -23,6 +23,7 @@ from dn2.embedding import Progress
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.kinds.keeping_nothing import KeepingNothing
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
+from dn2.kinds.rows import check_column_name
 from dn2.kinds.series_rows import SeriesRead, read_series, say_of, stamp_texts
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.checks import check_length
@@ -256,8 +257,8 @@ class Series(KeepingNothing):
         """Restore the embedder and the names of columns."""
         manifest = files.manifest
         named = manifest["time"], manifest["id_column"]
-        if not all(one is None or isinstance(one, str) for one in named):
-            raise ValueError(f"columns named {named}")
+        for one in named:
+            check_column_name(one)
         return cls(SeriesEmbedder.from_dict(manifest["embedder"]), *named)
 
 

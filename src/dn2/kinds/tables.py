@@ -16,7 +16,7 @@ from dn2.embedding import Progress
 from dn2.inputs.names import few
 from dn2.inputs.tables import Table, read_table
 from dn2.kinds.kind import Batch, Reference
-from dn2.kinds.rows import in_batches, split_rows
+from dn2.kinds.rows import check_column_name, in_batches, split_rows
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
@@ -144,10 +144,11 @@ class Tables:
     def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the columns and the values."""
         manifest = files.manifest
-        embedder = TableEmbedder.from_records(list(chain(*files.rows("columns"))), manifest["embedder"]["left_out"])
-        values = np.concatenate(files.mapped("values", "values"))
-        if values.dtype != np.float64 or values.shape != (kept.stored, len(embedder.columns)):
-            raise ValueError(f"values of {values.shape} for {kept.stored} rows of {len(embedder.columns)} columns")
+        values, records = np.concatenate(files.mapped("values", "values")), list(chain(*files.rows("columns")))
+        if values.dtype != np.float64 or values.shape != (kept.stored, len(records)):
+            raise ValueError(f"values of {values.shape} for {kept.stored} rows of {len(records)} columns")
+        embedder = TableEmbedder.from_records(records, manifest["embedder"]["left_out"])
+        check_column_name(manifest["id_column"])
         embedder.check(values)
         if embedder.categorical != manifest["detector"]["categorical_columns"]:
             raise ValueError("columns of other kinds than were compared")

@@ -15,7 +15,7 @@ from dn2.embedding import Progress
 from dn2.inputs.texts import TextRows, read_texts
 from dn2.kinds.kind import Batch, Reference
 from dn2.kinds.reproduced import check_digest, check_reproduced
-from dn2.kinds.rows import in_batches, split_rows
+from dn2.kinds.rows import check_column_name, in_batches, split_rows
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.exact import Distances
@@ -167,6 +167,8 @@ class Texts:
                 part.check_texts()
         if len(of_items) != kept.stored:
             raise ValueError(f"{len(of_items)} texts for {kept.stored} messages")
+        for named in (manifest["column"], manifest["id_column"]):
+            check_column_name(named)
         return cls(embedder, manifest["column"], manifest["id_column"], of_items.only(kept.places))
 
 

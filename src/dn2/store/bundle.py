@@ -283,7 +283,10 @@ def read(folder: Path, load: Callable[[Bundle], T]) -> T:
         return load(bundle)
     except ModelError:
         with locked(folder, shared=True):
-            return load(Bundle(folder))
+            again = Bundle(folder)
+            if again.manifest["digest"] == bundle.manifest["digest"]:
+                raise
+            return load(again)
 
 
 def _file_digest(path: Path) -> str:
