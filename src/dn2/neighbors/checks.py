@@ -115,6 +115,11 @@ def check_positions(positions: Any, n: int) -> Positions:
 def check_values(rows: np.ndarray[Any, Any]) -> None:
     """Raise InputError for rows, (n, d), so long that their squares overflow."""
     largest = max(float(np.fmax.reduce(rows, axis=None)), -float(np.fmin.reduce(rows, axis=None)))  # past what is NaN
-    limit = LARGEST_LENGTH / math.sqrt(rows.shape[1])
+    check_largest(largest, rows.shape[1])
+
+
+def check_largest(largest: float, width: int) -> None:
+    """Raise InputError for the largest number of rows of some width, if squares of such rows overflow."""
+    limit = LARGEST_LENGTH / math.sqrt(width)
     if largest > limit:
         raise InputError(f"values must lie within +-{limit:.3g}, got {largest:.3g}; scale them down")

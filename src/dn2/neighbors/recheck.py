@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dn2.neighbors.blocks import DECODED_AT_ONCE, SCALE_BYTES, Block, Positions, Stored
-from dn2.neighbors.checks import check_values
+from dn2.neighbors.checks import check_largest
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.reference import ReferenceSet
 
@@ -24,10 +24,13 @@ def check_rows(blocks: Sequence[Block], *, may_miss: bool) -> None:
         step = max(1, DECODED_AT_ONCE // block.stored.shape[1])
         for start in range(0, len(block.stored), step):
             rows = _numbers(block.stored[start : start + step])
-            if not (np.isfinite(rows) | (np.isnan(rows) & may_miss)).all():
+            missing = may_miss and bool(np.isnan(rows).any())
+            ends = np.array(
+                [np.nanmin(rows, initial=0), np.nanmax(rows, initial=0)] if missing else [rows.min(), rows.max()]
+            )
+            if not np.isfinite(ends).all():  # NaN, too: it is the least and the largest of whatever it is among
                 raise ValueError("embeddings that are not finite")
-            if not np.isnan(rows).all():
-                check_values(rows)
+            check_largest(float(np.abs(ends).max()), block.dimension)
 
 
 def _numbers(stored: Stored) -> Stored:
@@ -49,12 +52,16 @@ def check_draws(blocks: Sequence[Block], count: int | None = None) -> None:
 
 
 def check_leave_one_out(reference: ReferenceSet, count: int) -> None:
-    """Raise ValueError where calibrating items, so many of them, have other neighbours than were recorded."""
+    """Raise ValueError where calibrating items, so many of them, have other neighbours than were recorded.
+
+    Of an approximate search half of them may: processors that round otherwise may find others."""
     some = some_of(len(reference.loo.members), count)
     members, recorded = reference.loo.members[some], reference.loo.distances[some]
     found = _searched_again(reference, members).distances
     largest = max(float(found.max()), float(np.finfo(np.float32).tiny))
-    if not np.allclose(recorded, found, rtol=SHARE, atol=SHARE_OF_LARGEST * largest):
+    alike = np.isclose(recorded, found, rtol=SHARE, atol=SHARE_OF_LARGEST * largest).all(axis=1)
+    approximate = reference.learnt is not None and bool(reference.learnt.search)
+    if alike.mean() < (0.5 if approximate else 1):
         raise ValueError("leave-one-out distances that are not those of the reference set")
 
 
