@@ -283,10 +283,7 @@ def read(folder: Path, load: Callable[[Bundle], T]) -> T:
         return load(bundle)
     except ModelError:
         with locked(folder, shared=True):
-            again = Bundle(folder)
-            if again.manifest["digest"] == bundle.manifest["digest"]:
-                raise
-            return load(again)
+            return load(Bundle(folder))
 
 
 def _file_digest(path: Path) -> str:
