@@ -579,3 +579,11 @@ def test_nothing_is_logged_when_nothing_is_wrong(
         dn2.fit(world / "normal", backbone=tiny, cache=Cache(tmp_path / "c.sqlite")).save(tmp_path / "m.dn2")
         dn2.load(tmp_path / "m.dn2").score(world / "other")
     assert caplog.records == []
+
+
+def test_more_items_than_memory_has_room_for_are_refused_before_the_work(
+    saved: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dn2.bounds.free_memory", lambda: 5_000)
+    with pytest.raises(InputError, match=r"what is found of 12 items takes about .* give it in parts"):
+        dn2.load(saved).score(world / "other")

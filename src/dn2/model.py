@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from dn2.bounds import check_fits
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.kinds.kind import Found, Kind, ReferenceItem
@@ -31,6 +32,8 @@ from dn2.store.results import Results
 from dn2.store.rows import Row
 
 logger = logging.getLogger("dn2")
+
+BYTES_A_RESULT = 600  # of an item's row, its name and its neighbours
 
 REFERENCE_ITEMS = (
     "%d of %d %s items are reference items, or copies of them: such an item has itself as a neighbour, and the figures "
@@ -167,6 +170,7 @@ class Model:
     ) -> Results:
         sizes = len(now.items), now.kind.dimension, len(found.names)
         check_scoring(now.detector.get_params(), memory_limit, *sizes)
+        check_fits(BYTES_A_RESULT * len(found.names), f"what is found of {len(found.names):,} items")
         return score_items(self, now, found, progress)
 
     def score_known(self, normal: Any, anomalous: Any, *, progress: Progress | None = None) -> KnownScores:
