@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save
 
 import dn2
 from dn2 import BackboneError, Dn2Error, ModelError
-from small_models import folder, own_cache, reseal, saved, small_shards, start_python, world
+from dn2.kinds.texts import Texts
+from dn2.loading import verify
+from small_models import folder, own_cache, replace_part, reseal, saved, small_shards, start_python, world
 
 __all__ = ["folder", "own_cache", "saved", "small_shards", "world"]
 
@@ -86,8 +90,6 @@ def test_a_name_in_a_model_is_neither_opened_nor_looked_up(saved: Path, messages
 
 
 def test_the_paths_of_items_are_never_opened(saved: Path, world: Path, tmp_path: Path) -> None:
-    from small_models import replace_part
-
     canary = tmp_path / "canary"
     os.mkfifo(canary)
     model = Path(shutil.copytree(saved, tmp_path / "m.dn2"))
@@ -139,6 +141,51 @@ def test_a_backbone_named_by_the_user_is_opened_and_must_be_the_one(
     assert dn2_main("inspect", folder).returncode == 2
     assert dn2_main("inspect", folder, "--backbone", world / "tiny.onnx").returncode == 0
     assert dn2_main("verify", folder, "--backbone", world / "tiny.onnx").returncode == 0
+
+
+def test_a_model_that_joins_very_many_networks_is_refused_before_they_are_made(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match="a backbone joins at most 8 networks, got 9"):
+        dn2.ImageEmbedder("+".join(f"lite0@{side}" for side in range(32, 41))).specs  # noqa: B018
+
+
+def test_a_model_of_links_says_how_to_copy_it(folder: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "linked.dn2"
+    linked.mkdir()
+    for path in folder.iterdir():
+        (linked / path.name).symlink_to(path)
+    with pytest.raises(ModelError, match=r"model\.json cannot be read: it is a link.*cp -rL MODEL NEW"):
+        dn2.load(linked)
+    subprocess.run(["cp", "-rL", linked, tmp_path / "copied.dn2"], check=True)
+    assert len(dn2.load(tmp_path / "copied.dn2").items) == 40
+
+
+def test_values_that_are_shown_must_be_those_that_were_embedded(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"number": rng.normal(size=80), "category": [f"c{row % 3}" for row in range(80)]})
+    dn2.fit(rows).save(tmp_path / "m.dn2")
+    name = next(path.name for path in (tmp_path / "m.dn2").iterdir() if path.name.startswith("values"))
+    values = load_file(tmp_path / "m.dn2" / name)["values"]
+    values[1, 0] += 1  # a row that loading does not look at, and verify does
+    replace_part(tmp_path / "m.dn2", "values", save({"values": values}))
+    with pytest.raises(ModelError, match="rows that are not those that were embedded"):
+        verify(tmp_path / "m.dn2")
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "uint8"])
+def test_a_last_bit_of_an_embedding_does_not_refuse_messages(
+    tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = np.array([f"order {number}: please send {number % 7} pumps" for number in range(60)])
+    dn2.fit(texts, kind="text", backbone="characters", storage=storage).save(tmp_path / "m.dn2")
+    embed_kept = Texts.embed_kept
+
+    def otherwise(kind: Texts, places: Any) -> Any:
+        found = embed_kept(kind, places)
+        assert found is not None
+        return found[0], found[1] * np.float32(1 + 1e-5)
+
+    monkeypatch.setattr(Texts, "embed_kept", otherwise)
+    assert len(dn2.load(tmp_path / "m.dn2").items) == 60
 
 
 def test_a_model_without_a_network_takes_none(tmp_path: Path) -> None:

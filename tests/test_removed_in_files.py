@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import save as save_tensors
 
 import dn2
-from dn2 import Model, ModelError, loading
+from dn2 import Model, ModelError
 from dn2.neighbors import blocks as blocks_module
-from dn2.neighbors import cells
+from dn2.neighbors import cells, recheck
 from dn2.store import bundle
 from dn2.store.bundle import Bundle
 from small_models import contents, folder, own_cache, replace_part, reseal, saved, small_shards, start_python, world
@@ -186,7 +186,7 @@ def test_loading_hashes_only_some_rows_again(vectors: Path, monkeypatch: pytest.
     expected = [block.draws.tolist() for block in fitted(vectors.parent, range(30)).detector.blocks_]
     hashed, blake2b = [], hashlib.blake2b
     monkeypatch.setattr(hashlib, "blake2b", lambda *given, **options: (hashed.append(1), blake2b(*given, **options))[1])
-    monkeypatch.setattr(loading, "SEARCHED_AGAIN", 2)
+    monkeypatch.setattr(recheck, "A_FEW", 2)
     assert [block.draws.tolist() for block in dn2.load(vectors).detector.blocks_] == expected
     assert len(hashed) == 2 * len(expected)
     model = dn2.load(vectors).remove("v9")

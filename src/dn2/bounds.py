@@ -114,7 +114,12 @@ def _of_process() -> float:
     except ImportError:  # on Windows
         return float("inf")
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return float("inf") if limit == resource.RLIM_INFINITY else limit
+    if limit == resource.RLIM_INFINITY:
+        return float("inf")
+    taken = 0
+    with contextlib.suppress(OSError):
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    return limit - taken
 
 
 def _numbers(path: Path) -> dict[str, int]:

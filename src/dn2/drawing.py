@@ -26,8 +26,10 @@ DOTS_PER_INCH = 110
 def import_figure() -> Any:
     """Import matplotlib's `Figure`, which draws without any global state.  Raises MissingExtra.
 
-    The list of fonts that matplotlib makes at its first import goes into dn2's cache, not into a folder of its own."""
-    unasked = "matplotlib" not in sys.modules and "MPLCONFIGDIR" not in os.environ
+    The list of fonts that matplotlib makes at its first import goes into dn2's cache, not into a folder of its own,
+    unless the user has such a folder, whose settings are then read."""
+    own = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "matplotlib")
+    unasked = not ("matplotlib" in sys.modules or "MPLCONFIGDIR" in os.environ or own.exists())
     if unasked:
         os.environ["MPLCONFIGDIR"] = str(default_path().parent / "matplotlib")
     try:

@@ -28,7 +28,7 @@ def without_telemetry() -> Iterator[None]:
         yield
     finally:
         if blocked:
-            del sys.modules[TELEMETRY]
+            sys.modules.pop(TELEMETRY, None)
 
 
 @cache

@@ -21,7 +21,7 @@ from dn2.kinds.kind import Kind, ReferenceItem
 from dn2.kinds.series import Series
 from dn2.model import Model
 from dn2.naming import identity, path_of_text
-from dn2.neighbors.blocks import STORAGES, Block, as_stored, rows_at
+from dn2.neighbors.blocks import LEVELS, STORAGES, Block, as_stored, rows_at
 from dn2.neighbors.detector import KNNDetector
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
@@ -38,14 +38,12 @@ MISFITS = (
     ArithmeticError,
     AttributeError,
     LookupError,
-    MemoryError,
     RecursionError,
     TypeError,
     ValueError,
     UnreadableItem,
 )
 LONGEST_REASON = 300  # characters of what such files raise
-SEARCHED_AGAIN = 8  # calibrating items, at load; all of them for `verify`
 DIGEST_LENGTHS = {0, 64}
 
 
@@ -55,7 +53,7 @@ def read(folder: Path, cache: Cache | None, backbone: str | None = None) -> Mode
 
 
 def verify(folder: Path, backbone: str | None = None) -> int:
-    """Check every byte of a model's files against its digests, and then all that loading checks, of every item.
+    """Check every byte of a model's files against its digests, and then all that loading checks, of more items.
 
     Returns how many files there are.  Raises ModelError for a model that is not whole, and what `dn2.load` raises."""
     files = bundle.Bundle(folder)
@@ -72,6 +70,8 @@ def _read(files: bundle.Bundle, cache: Cache | None, backbone: str | None, *, th
             model = _assemble(files, cache, backbone, thorough)
         except Exception as error:
             whole.result()  # damage explains whatever else went wrong
+            if isinstance(error, MemoryError):
+                raise ModelError(f"the model {files.folder} takes more memory than is free") from error
             if isinstance(error, MISFITS):
                 reason = repr(error)[:LONGEST_REASON]
                 raise ModelError(f"the model {files.folder} does not hold together ({reason}); fit it again") from error
@@ -105,10 +105,9 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
         raise ValueError("windows without their places, or places of other windows")
     detector = detector.from_saved(blocks, loo, learnt, line)
     if in_memory:
-        count = len(loo.members) if thorough else SEARCHED_AGAIN
-        _check_kept(kind, blocks, len(items))
-        check_draws(blocks, None if thorough else SEARCHED_AGAIN)
-        check_leave_one_out(detector.reference_, count)
+        _check_kept(kind, blocks, len(items), thorough)
+        check_draws(blocks, thorough)
+        check_leave_one_out(detector.reference_, thorough)
     of_blocks = [one for one in ("items", "reference", "codes", *kind.parts_of_items()) if one in manifest["parts"]]
     files_of = {one: files.existing(one) for one in of_blocks}
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
@@ -199,14 +198,17 @@ def _check_storage(blocks: Sequence[Block], storage: str) -> None:
         raise ValueError(f"embeddings of {blocks[0].stored.dtype} that are to be {storage}")
 
 
-def _check_kept(kind: Kind, blocks: Sequence[Block], n: int) -> None:
+def _check_kept(kind: Kind, blocks: Sequence[Block], n: int, thorough: bool) -> None:
     """Refuse what is kept to be shown of items where it is not what was embedded."""
-    again = kind.embed_kept(some_of(n, SEARCHED_AGAIN))
+    again = kind.embed_kept(some_of(n, thorough))
     if again is None:
         return
     places, vectors = again
-    rows, expected = rows_at(blocks, places), as_stored(vectors, str(blocks[0].stored.dtype))
-    rounding = 1e-3 * np.nanmax(np.abs(rows), axis=0, initial=0)  # of each column, whose scales differ
+    storage = str(blocks[0].stored.dtype)
+    rows, expected = rows_at(blocks, places), as_stored(vectors, storage)
+    rounding = 1e-3 * np.nanmax(np.abs(rows), axis=0, initial=0, keepdims=True)  # of each column, whose scales differ
+    if storage == "uint8":  # where a last bit may make a step of a row's own scale
+        rounding = rounding + 1.5 * np.ptp(rows, axis=1, keepdims=True) / LEVELS
     if not np.allclose(rows, expected, rtol=1e-3, atol=rounding, equal_nan=True):
         raise ValueError(f"{kind.many} that are not those that were embedded")
 

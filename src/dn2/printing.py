@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 
 def line_of(text: str) -> str:
     """Write a message in one line that a terminal may be sent; of a very long one the middle is left out."""
-    line = printable(" ".join(text.split()))
+    line = printable(" ".join(part.strip() for part in text.strip().split("\n")))
     half = LONGEST_LINE // 2
     return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"
 

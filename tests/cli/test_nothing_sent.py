@@ -198,6 +198,15 @@ def test_an_extra_sends_and_leaves_nothing(folder: Path, library: str) -> None:
     assert strays(audit, folder) == []
 
 
+def test_the_settings_that_a_user_has_for_figures_are_read(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    settings = folder / "home" / ".config" / "matplotlib"
+    settings.mkdir(parents=True)
+    (settings / "matplotlibrc").write_text("lines.linewidth: 7\n")
+    line = "import matplotlib; assert matplotlib.rcParams['lines.linewidth'] == 7"
+    audited(folder, EXTRAS["matplotlib"], line)
+
+
 def test_the_audit_sees_a_connection_and_a_file(folder: Path) -> None:
     audit = audited(
         folder,

@@ -124,7 +124,7 @@ def test_what_is_printed_of_a_text() -> None:
     assert printable("\x1b[2J\n\x7f\x9b\u202e\ud800\u2029") == r"\x1b[2J\n\x7f\x9b\u202e\ud800\u2029"
     assert json.loads(printable_json('"\x7f\u202e\U000e0041\u2028"')) == "\x7f\u202e\U000e0041\u2028"
     assert printable_json('"\U000e0041"') == r'"\udb40\udc41"'
-    assert line_of("one\n two\x1b") == r"one two\x1b"
+    assert line_of(" one\n two  three\x1b\n") == r"one two  three\x1b"
     assert len(line_of("x" * 10_000_000)) < 5_000
 
 

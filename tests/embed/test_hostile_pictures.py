@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dn2.embed import bounds, decoding
+from dn2.embed import bounds, decoding, libtiff
 from dn2.embed.decoding import decoded, picture_size
 from dn2.embed.images import Preprocessing, read_small, to_pixels, to_thumbnail
 from dn2.embed.semaphore import WeightedSemaphore
@@ -133,11 +133,16 @@ def test_files_held_together_are_accounted_for(tmp_path, monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_fork_made_while_a_picture_takes_all_memory_does_not_wait_for_it():
-    with decoding._of_pixels.get().taken(decoding.BYTES_PER_PIXEL * decoding.MAX_PIXELS):
+    fax = io.BytesIO()
+    NOISE.convert("1").save(fax, "TIFF", compression="group4")
+    with (
+        decoding._of_pixels.get().taken(decoding.BYTES_PER_PIXEL * decoding.MAX_PIXELS),
+        libtiff._decoding.get().taken(1),
+    ):
         child = os.fork()
         if not child:
             threading.Timer(20, os._exit, [1]).start()
-            with decoded(png(10, 4)):
+            with decoded(png(10, 4)), decoded(fax.getvalue()):
                 os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -448,7 +448,7 @@ def test_a_saved_model_takes_timms_weights_from_its_cache_alone(weights, tmp_pat
     monkeypatch.setattr("timm.models._hub.hf_hub_download", fail)
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", fail)
     name = "timm/test_resnet.r160_in1k"
-    with pytest.raises(BackboneError, match=f"a saved model downloads nothing by itself; .* --backbone {name}"):
+    with pytest.raises(BackboneError, match=f"a saved model downloads nothing by itself; .* --backbone .* {name}"):
         get_backbone(name, ())
     _, path = weights("test_resnet")
     repository = tmp_path / "models--timm--test_resnet.r160_in1k"

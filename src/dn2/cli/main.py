@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable  # little is imported before an interrupt is provided for
 
 FAILED = 2
@@ -44,7 +45,8 @@ def main() -> None:
 
 def _at_interrupt(handler: Callable[..., object] | signal.Handlers) -> None:
     """Provide for an interrupt, unless it is to be ignored, as by what a shell runs in the background."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    of_main = threading.current_thread() is threading.main_thread()
+    if of_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, handler)
 
 

@@ -18,6 +18,8 @@ from dn2.embed.registry import Backbone, count_files, get_backbone, split_name, 
 from dn2.errors import BackboneError, InputError, UnreadableItem
 from dn2.processes import cached_property
 
+MOST_NETWORKS = 8  # that are joined
+
 
 class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Embeds image files with a frozen, pretrained network; there is nothing to fit.
@@ -49,13 +51,15 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def specs(self) -> list[Backbone]:
         """Digest, preprocessing and recommended normalisation of each network.  Raises BackboneError."""
         names = split_name(self.backbone)
+        if len(names) > MOST_NETWORKS:
+            raise BackboneError(f"a backbone joins at most {MOST_NETWORKS} networks, got {len(names):,}")
         if self._held is None:
             return [get_backbone(name) for name in names]
         held, counts = iter(self._held), [count_files(name) for name in names]
         if sum(counts) != len(self._held):
             raise BackboneError(
                 f"the model names the network {self.backbone!r} and does not hold it, and a saved model opens nothing "
-                f"by itself; name it yourself: --backbone {self.backbone}"
+                f"by itself; name it yourself: --backbone (in Python backbone=) {self.backbone}"
             )
         return [get_backbone(name, list(islice(held, count))) for name, count in zip(names, counts, strict=True)]
 
@@ -80,6 +84,12 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return digests if len(digests) > 1 else digests[0]
 
     @property
+    def preprocessing(self) -> dict[str, Any] | list[dict[str, Any]]:
+        """How pictures become the network's input, a list for joined ones."""
+        preprocessing = [spec.preprocessing.as_dict() for spec in self.specs]
+        return preprocessing if len(preprocessing) > 1 else preprocessing[0]
+
+    @property
     def dimension(self) -> int:
         """The length d of an embedding."""
         return len(self.join([np.zeros(network.dimension, np.float32) for network in self.networks]))
@@ -92,12 +102,11 @@ class ImageEmbedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def as_dict(self) -> dict[str, Any]:
         """Return what determines the embeddings, as recorded in `model.json`; of joined networks a list each."""
-        preprocessing = [spec.preprocessing.as_dict() for spec in self.specs]
         precisions = [network.precision for network in self.networks]
         return {
             "backbone": without_folders(self.backbone),
             "digest": self.digest,
-            "preprocessing": preprocessing if len(preprocessing) > 1 else preprocessing[0],
+            "preprocessing": self.preprocessing,
             "precision": "+".join(precisions if len(set(precisions)) > 1 else precisions[:1]),
             "dimension": self.dimension,
         }

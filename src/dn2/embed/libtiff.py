@@ -10,11 +10,13 @@ import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from PIL import _imaging
 
 from dn2.embed.semaphore import WeightedSemaphore
+from dn2.processes import PerProcess
 
 LONGEST = 200
 FAX = b"Fax"  # what begins the names of the decoders whose warnings speak of damage, too: short rows, data that ends
@@ -27,7 +29,7 @@ _Extender = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _listening = threading.local()
 # For as long as libtiff may warn, no other picture is begun: Pillow would take the handler away under it.
 _AT_ONCE = 1 << 16
-_decoding = WeightedSemaphore(_AT_ONCE)
+_decoding = PerProcess(partial(WeightedSemaphore, _AT_ONCE))
 
 
 @contextmanager
@@ -36,7 +38,7 @@ def damage_heard(*, fax: bool) -> Iterator[list[str]]:
 
     fax : hear its warnings as well.
     Where Pillow was built so that its libtiff cannot be reached (on Windows), nothing is heard."""
-    with _decoding.taken(_AT_ONCE if fax else 1):
+    with _decoding.get().taken(_AT_ONCE if fax else 1):
         _listening.heard, _listening.to_warnings = (heard := list[str]()), fax
         try:
             yield heard

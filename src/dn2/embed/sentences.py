@@ -184,7 +184,7 @@ def _of_hub(name: str, fetch: bool) -> Path:
             raise
         raise BackboneError(
             f"the model was made with the language model {name!r}, which does not lie in it, and a saved model opens "
-            f"and downloads nothing by itself; name it yourself: --backbone {name}"
+            f"and downloads nothing by itself; name it yourself: --backbone (in Python backbone=) {name}"
         ) from error
 
 

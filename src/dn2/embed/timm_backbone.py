@@ -133,8 +133,9 @@ def _find_in_cache(timm: ModuleType, architecture: str) -> str:
         found = found or try_to_load_from_cache(repository, file, revision=revision or None)
     if not isinstance(found, str):
         raise BackboneError(
-            f"the weights of {TIMM}{architecture} are not among those that timm has downloaded here, and a saved model "
-            f"downloads nothing by itself; name the network to have it downloaded: --backbone {TIMM}{architecture}"
+            f"timm has downloaded no weights of {TIMM}{architecture} here as .safetensors, and a saved model downloads "
+            f"nothing by itself; name the network to have it downloaded: --backbone (in Python backbone=) "
+            f"{TIMM}{architecture}"
         )
     return found
 

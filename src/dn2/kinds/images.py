@@ -16,7 +16,7 @@ from dn2.embed.pipeline import JPEG, Embedded
 from dn2.embedding import Progress, embed, embed_items, unreadable_members
 from dn2.inputs.files import Inputs, Item, find_again, find_groups, find_items
 from dn2.kinds.kind import Batch, Reference, ReferenceItem
-from dn2.kinds.reproduced import check_digest, check_reproduced
+from dn2.kinds.reproduced import check_recipe, check_reproduced
 from dn2.naming import absolute
 from dn2.neighbors.blocks import Positions
 from dn2.neighbors.detector import KNNDetector
@@ -192,12 +192,11 @@ class Images:
             embedder = ImageEmbedder.held_by_model(recorded["backbone"], packed, **options)
         else:
             embedder = ImageEmbedder(backbone, **options)
-        check_digest(embedder.digest, files.manifest)
+        check_recipe(embedder.digest, embedder.preprocessing, files.manifest, "pictures")
         golden = files.arrays("golden")
         pictures = list(PackedBytes(golden["data"], golden["ends"]))
         check_pictures(pictures)
         check_reproduced(
-            embedder.as_dict(),
             files.manifest,
             lambda: embedder.embed_pictures(pictures),
             golden["embeddings"],

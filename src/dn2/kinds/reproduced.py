@@ -9,20 +9,24 @@ from dn2.embed.golden import TOLERANCE, Embeddings, largest_error
 from dn2.errors import NotReproducible
 
 
-def check_digest(digest: str | list[str], manifest: Mapping[str, Any]) -> None:
-    """Refuse a backbone that is not the recorded one, before it is loaded; manifest : `model.json`.
+def check_recipe(digest: Any, preprocessing: Any, manifest: Mapping[str, Any], things: str) -> None:
+    """Refuse a backbone that is not the recorded one, or prepares its inputs otherwise, before it is loaded.
 
-    Raises NotReproducible."""
+    manifest : `model.json`; things : what the inputs are.  Raises NotReproducible."""
     recorded = manifest["embedder"]
     if digest != recorded["digest"]:
         raise NotReproducible(
             f"the backbone {recorded['backbone']} is not the one that the model was made with: its digest must be "
             f"{recorded['digest']}, got {digest}; restore that version or fit again"
         )
+    if preprocessing != recorded.get("preprocessing"):
+        raise NotReproducible(
+            f"this dn2 prepares {things} as {preprocessing}, the model was made with {recorded.get('preprocessing')}; "
+            f"use dn2 {manifest['dn2']} or fit again"
+        )
 
 
 def check_reproduced(
-    here: Mapping[str, Any],
     manifest: Mapping[str, Any],
     embed: Callable[[], Embeddings],
     expected: Embeddings,
@@ -31,16 +35,11 @@ def check_reproduced(
 ) -> None:
     """Refuse a backbone that embeds the golden inputs otherwise here.
 
-    here : what determines embeddings on this machine, as an embedder's `as_dict` gives it; manifest : `model.json`.
+    manifest : `model.json`.
     embed : embeds the golden inputs; expected : what they became where the model was made; things : what they are.
     way_out : what may be done where they become something else.
     Raises NotReproducible."""
     recorded = manifest["embedder"]
-    if here.get("preprocessing") != recorded.get("preprocessing"):
-        raise NotReproducible(
-            f"this dn2 prepares {things} as {here['preprocessing']}, the model was made with "
-            f"{recorded['preprocessing']}; use dn2 {manifest['dn2']} or fit again"
-        )
     error, accepted = largest_error(embed(), expected), min(manifest["golden_tolerance"], max(TOLERANCE.values()))
     if not error <= accepted:
         raise NotReproducible(

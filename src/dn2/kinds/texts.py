@@ -14,7 +14,7 @@ from dn2.embed.texts import GOLDEN, TEXTS_AT_ONCE, TextEmbedder, problem_of
 from dn2.embedding import Progress
 from dn2.inputs.texts import TextRows, read_texts
 from dn2.kinds.kind import Batch, Reference
-from dn2.kinds.reproduced import check_digest, check_reproduced
+from dn2.kinds.reproduced import check_recipe, check_reproduced
 from dn2.kinds.rows import check_column_name, in_batches, split_rows
 from dn2.neighbors.blocks import Positions, Vectors
 from dn2.neighbors.detector import KNNDetector
@@ -150,11 +150,10 @@ class Texts:
             embedder = TextEmbedder.held_by_model(manifest["embedder"]["backbone"], cache=cache)
         else:
             embedder = TextEmbedder(backbone, cache=cache)
-        check_digest(embedder.digest, manifest)
+        check_recipe(embedder.digest, None, manifest, "messages")
         golden = files.arrays("golden")
         texts = [bytes(one).decode() for one in PackedBytes(golden["data"], golden["ends"])]
         check_reproduced(
-            embedder.as_dict(),
             manifest,
             lambda: embedder.embed(texts, remember=False).vectors,
             golden["embeddings"],

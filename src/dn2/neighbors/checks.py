@@ -23,7 +23,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
     """Raise InputError for parameters of a `KNNDetector`, by name, that are out of range or do not go together."""
     check_neighbors(given["n_neighbors"])
     for name in ("scale_columns", "whiten", "contaminated"):
-        if not isinstance(given[name], (bool, np.bool_)):
+        if given[name] not in (None, False, True):
             raise InputError(f"{name} must be True or False, got {given[name]!r}")
     if given["false_alarm_rate"] is not None:
         check_rate(given["false_alarm_rate"])

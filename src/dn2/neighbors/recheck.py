@@ -14,6 +14,7 @@ from dn2.neighbors.reference import ReferenceSet
 
 # How far distances may lie from those that another processor computed: a share of each, and of the largest.
 SHARE, SHARE_OF_LARGEST = 1e-3, 1e-4
+A_FEW, MANY = 8, 4_096
 
 
 def check_rows(blocks: Sequence[Block], *, may_miss: bool) -> None:
@@ -42,20 +43,20 @@ def _numbers(stored: Stored) -> Stored:
         return np.stack([least, least + 255 * step], axis=1)
 
 
-def check_draws(blocks: Sequence[Block], count: int | None = None) -> None:
-    """Raise ValueError for draws that are not those of the rows; count : of how many of a block, all by default."""
+def check_draws(blocks: Sequence[Block], thorough: bool) -> None:
+    """Raise ValueError for draws that are not those of the rows; thorough : see `some_of`, of each block."""
     for block in blocks:
-        for place in some_of(len(block.stored), count).tolist():
+        for place in some_of(len(block.stored), thorough).tolist():
             digest = hashlib.blake2b(np.ascontiguousarray(block.stored[place]).data, digest_size=8).digest()
             if int(block.all_draws[place]) != int.from_bytes(digest, "big"):
                 raise ValueError("draws that are not those of the rows")
 
 
-def check_leave_one_out(reference: ReferenceSet, count: int) -> None:
-    """Raise ValueError where calibrating items, so many of them, have other neighbours than were recorded.
+def check_leave_one_out(reference: ReferenceSet, thorough: bool) -> None:
+    """Raise ValueError where calibrating items have other neighbours than were recorded; thorough : see `some_of`.
 
     Of an approximate search half of them may: processors that round otherwise may find others."""
-    some = some_of(len(reference.loo.members), count)
+    some = some_of(len(reference.loo.members), thorough)
     members, recorded = reference.loo.members[some], reference.loo.distances[some]
     found = _searched_again(reference, members).distances
     largest = max(float(found.max()), float(np.finfo(np.float32).tiny))
@@ -75,8 +76,8 @@ def _searched_again(reference: ReferenceSet, members: Positions) -> LeaveOneOut:
     return LeaveOneOut.of(reference.blocks, reference.index, members, k)
 
 
-def some_of(n: int, count: int | None) -> Positions:
-    """Choose so many of n places, evenly, or all."""
-    if count is None or count >= n:
-        return np.arange(n)
-    return np.unique(np.linspace(0, n - 1, count).astype(np.int64))
+def some_of(n: int, thorough: bool) -> Positions:
+    """Choose places among n, evenly: a few that are looked at whenever a model is loaded, or many, these among them."""
+    counts = (A_FEW, MANY) if thorough else (A_FEW,)
+    chosen = [np.linspace(0, n - 1, min(n, count)).astype(np.int64) for count in counts]
+    return np.unique(np.concatenate(chosen))

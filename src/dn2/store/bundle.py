@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,6 +25,7 @@ from safetensors.numpy import save as save_tensors
 
 from dn2.errors import InputError, ModelError
 from dn2.naming import is_possible
+from dn2.processes import cached_property
 from dn2.store.manifest import FILE_NAME, MANIFEST, read_manifest, sealed
 from dn2.store.mapped import ends_right, map_array, regular
 from dn2.store.writing import locked, write_whole
@@ -153,8 +153,8 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
     limit = _limit(kind, len(content))
     if len(data) > limit and kind not in MAPPED:
         raise InputError(
-            f"the model's {kind} take {len(data):,} bytes, and a file of at most {limit:,} is read again; "
-            "shorten names, or take fewer items"
+            f"the {kind} of the model take {len(data):,} bytes in one file, and at most {limit:,} are read again; take "
+            "fewer, or shorter names"
         )
     digest = hashlib.sha256(data).hexdigest()
     name = f"{kind}-{digest[:16]}.{suffix}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dn2.errors import ModelError
+from dn2.errors import InputError, ModelError
 from dn2.store.mapped import regular
 
 FORMAT, LATEST_FORMAT = 2, 1_000_000
@@ -20,9 +21,16 @@ FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
 
 
 def sealed(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Write a manifest so that its last line is the digest of all bytes before."""
+    """Write a manifest so that its last line is the digest of all bytes before.
+
+    Raises InputError for one that is too long to be read again."""
     text = json.dumps(manifest, indent=1, default=lambda number: number.item())  # a parameter may be NumPy's
     body = text.removesuffix("\n}").encode() + b",\n "
+    if len(body) > MANIFEST_LIMIT - 100:
+        raise InputError(
+            f"the model's {MANIFEST} takes {len(body):,} bytes, and at most {MANIFEST_LIMIT:,} are read again; leave "
+            "out columns, or shorten their names"
+        )
     digest = hashlib.sha256(body).hexdigest()
     return body + f'"digest": "{digest}"\n}}\n'.encode(), digest
 
@@ -34,6 +42,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         with open(regular(path), "rb") as file:
             data = file.read(MANIFEST_LIMIT + 1)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ModelError(f"{folder}: {MANIFEST} cannot be read: {error.strerror}") from error
         raise ModelError(
             f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror}); "
             "make one with: dn2 fit INPUT -o MODEL"

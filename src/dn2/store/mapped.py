@@ -74,7 +74,11 @@ def regular(path: Path) -> Path:
     Raises OSError."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        raise OSError(errno.ELOOP, "it is a link, and a model's files lie in its folder; copy what it leads to: cp -L")
+        raise OSError(
+            errno.ELOOP,
+            "it is a link, and a model's files lie in its folder; "
+            "copy the model with what its links lead to: cp -rL MODEL NEW",
+        )
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "not a regular file")
     return path
