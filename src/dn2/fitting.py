@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dn2.embed.embedder import ImageEmbedder
-from dn2.embed.texts import TextEmbedder, choose_text_backbone, text_backbone_from_any_folder
+from dn2.embed.texts import TextEmbedder, choose_text_backbone
 from dn2.embedding import Progress
 from dn2.errors import InputError
 from dn2.inputs.tables import read_table
@@ -234,7 +234,7 @@ def find_texts(
     lacking = ""
     if backbone is None:
         backbone, lacking = choose_text_backbone()
-    texts = Texts(TextEmbedder(text_backbone_from_any_folder(backbone), cache=cache), column, id_column)
+    texts = Texts(TextEmbedder(backbone, cache=cache), column, id_column)
     found = texts.find(inputs, progress)
     if found.column is None:
         refuse(

@@ -175,8 +175,10 @@ def test_what_a_saved_model_names_is_neither_opened_nor_downloaded(
 ) -> None:
     minilm.module.save_pretrained(str(tmp_path / "copy"))
     rows = messages(30, seed=0, first=1)["body"]
-    name = f"{tmp_path / 'copy'}+characters"
+    monkeypatch.chdir(tmp_path)
+    name = "copy+characters"
     dn2.fit(rows, backbone=name).save(tmp_path / "m.dn2")
+    assert str(tmp_path) not in (tmp_path / "m.dn2" / "model.json").read_text()
     with pytest.raises(BackboneError, match=r"does not lie in it, .* name it yourself: --backbone"):
         dn2.load(tmp_path / "m.dn2")
     again = dn2.load(tmp_path / "m.dn2", backbone=name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -72,14 +70,6 @@ def test_what_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
     backbone, lacking = texts.choose_text_backbone()
     assert backbone == "characters"
     assert "by their characters alone" in lacking
-
-
-def test_a_folder_keeps_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "model").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert texts.text_backbone_from_any_folder("model+characters") == f"{tmp_path}/model+characters"
-    (tmp_path / "minilm").mkdir()
-    assert texts.text_backbone_from_any_folder("minilm+characters") == "minilm+characters"
 
 
 def test_a_backbone_of_pictures_is_refused_without_asking_a_hub() -> None:

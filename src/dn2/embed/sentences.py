@@ -199,7 +199,7 @@ def _of_folder(name: str) -> Path | None:
                 f"the weights in {folder} are pickled, and loading them could run anything; save the model anew with "
                 "sentence-transformers, which writes .safetensors"
             )
-    return Path(name)
+    return Path(name).absolute()  # found again where a process has moved on to another folder
 
 
 def _load(folder: Path) -> Any:

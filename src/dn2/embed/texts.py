@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -36,14 +35,6 @@ GOLDEN = ("the meeting is at noon", "FREE!!! Call 0800-123 now & win £1,000", "
 def choose_text_backbone() -> tuple[str, str]:
     """Return the default backbone that this installation has, and what it lacks, in words, or ''."""
     return (DEFAULT, "") if is_installed() else (CHARACTERS, f"texts are compared by their characters alone: {NEEDED}")
-
-
-def text_backbone_from_any_folder(name: str) -> str:
-    """Make the path in a backbone's name absolute if it is a folder, so that a saved model finds it from anywhere."""
-    model = name.removesuffix(f"+{CHARACTERS}")
-    if model in (MINILM, CHARACTERS):
-        return name
-    return os.path.abspath(model) + name[len(model) :] if os.path.isdir(model) else name
 
 
 def problem_of(text: str) -> str | None:
