@@ -162,7 +162,7 @@ def test_the_window_is_found_and_said(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "dn2"):
         model = dn2.fit(beat(360), kind="series")
     assert model.embedder.window == 90
-    assert "windows of 90 points, by the length of the series; --window sets another" in caplog.messages
+    assert "windows of 90 points, by the length of the series; --window, or window=, sets another" in caplog.messages
 
 
 def test_several_columns_and_series_are_told_apart(rows: pd.DataFrame) -> None:

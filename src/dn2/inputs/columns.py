@@ -181,5 +181,5 @@ def _too_large(integers: Iterable[Any]) -> bool:
 def _nested(name: str, kind: Any) -> InputError:
     return InputError(
         f"the column {name!r} holds {kind}, which is neither number, text nor moment; "
-        f"leave it out with --drop-column {name!r}"
+        f"leave it out with --drop-column {name!r} (in Python drop_columns=)"
     )

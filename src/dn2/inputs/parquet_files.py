@@ -138,7 +138,10 @@ def _of_dictionary(values: Any) -> Column:
 
 def _check_flat(kind: Any, name: str, where: str = "") -> None:
     if import_pyarrow().types.is_nested(kind):
-        raise InputError(f"{where}the column {name!r} holds {kind}; leave it out with --drop-column {name!r}")
+        raise InputError(
+            f"{where}the column {name!r} holds {kind}; "
+            f"leave it out with --drop-column {name!r} (in Python drop_columns=)"
+        )
 
 
 def _too_large(values: Any) -> bool:

@@ -206,7 +206,7 @@ class Series(KeepingNothing):
                 f"{longest:,}; give a window of {max(2, choose_window(longest)):,} or so"
             )
         if window is None:
-            logger.info("windows of %d points, by the length of the series; --window sets another", chosen)
+            logger.info("windows of %d points, by the length of the series; --window, or window=, sets another", chosen)
         found = place(read, chosen, step)
         embedder = SeriesEmbedder.learn(read.columns, chosen, step, [one.stretch for one in found.placed])
         return cls(embedder, time, id_column), found
