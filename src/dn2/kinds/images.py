@@ -201,7 +201,7 @@ class Images:
             lambda: embedder.embed_pictures(pictures),
             golden["embeddings"],
             "pictures",
-            "fit again here, or fit for a model that moves between machines with --precision f32 (in Python precision=)",
+            "fit again here, or fit so that the model moves, with --precision f32 (in Python precision=)",
         )
         shards = zip(files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends"), strict=True)
         thumbnails = Gathered.all([PackedBytes(data, ends) for data, ends in shards])
