@@ -61,7 +61,7 @@ def main() -> None:
     seconds, memory = (statistics.median(float(run[which]) for run in runs) for which in (0, 1))
     report.say(
         f"load, median of {len(runs)}: {seconds:.2f} s (all: {', '.join(run[0][:4] for run in runs)}), "
-        f"{memory:.0f} MiB of its own memory (the embeddings, {vectors.nbytes / 2**20:.0f} MiB, stay in the file)"
+        f"{memory:.0f} MiB of its own memory (the embeddings have {vectors.nbytes / 2**20:.0f})"
     )
     report.save()
 
