@@ -4,7 +4,7 @@ BIN := .venv/bin
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check test-torch test-browser screenshots clean
+.PHONY: demo test check test-torch test-browser screenshots keywords clean
 
 demo: .venv/core
 	$(BIN)/dn2 demo
@@ -21,7 +21,7 @@ check: .venv/dev
 # PyTorch's CPU build to pip first where the package index would send gigabytes of CUDA.
 test-torch: .venv/dev
 	$(PIP) --editable '.[parity]'
-	$(BIN)/pytest tests/embed/test_parity.py tests/embed/test_timm.py tests/embed/test_sentences.py \
+	$(BIN)/pytest tests/networks/test_parity.py tests/networks/test_timm.py tests/networks/test_sentences.py \
 		tests/bench/test_bench_series.py tests/cli/test_nothing_sent.py
 
 # Tests of the pages in a browser, Debian's Chromium, which is installed if there is none; `make test` runs them, too.
@@ -34,6 +34,10 @@ screenshots: .venv/dev
 	$(BIN)/dn2 demo
 	$(BIN)/python docs/make_pictures.py
 	$(BIN)/python docs/make_screenshots.py
+
+# What type checkers know of the options of `dn2.fit`, made of the kinds' own.
+keywords: .venv/dev
+	$(BIN)/python docs/make_keywords.py
 
 .venv/core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -8,33 +8,28 @@ The default normalisation of the lite backbones and the packages that the core d
 
 from __future__ import annotations
 
-import argparse
-import time
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from common import Report, unpacked
+from common import CIFAR10, SMALL_BACKBONES, Backbones, Report, begin, timed
 from dn2 import ImageEmbedder, KNNDetector
-from dn2.neighbors.normalize import NORMALIZATIONS
+from dn2.neighbors.prepare.normalize import NORMALIZATIONS
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table of classes by normalisation for each backbone."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backbones", nargs="+", default=["lite0", "lite1", "lite2"])
-    arguments = parser.parse_args()
-    report = Report("cifar10")
-    with unpacked("cifar10/cifar10_png_35k.zip") as folder:
+    run = begin(__doc__, arguments, Backbones(), SMALL_BACKBONES)
+    report = run.report("cifar10")
+    with run.unpacked(CIFAR10) as folder:
         paths = {part: sorted((folder / part).rglob("*.png")) for part in ("train", "test")}
         labels = {part: np.array([path.parent.name for path in paths[part]]) for part in paths}
-        for backbone in arguments.backbones:
+        for backbone in run.sizes.backbones:
             embedder = ImageEmbedder(backbone)
-            start = time.perf_counter()
-            vectors = {part: embedder.transform(paths[part]) for part in paths}
-            seconds = time.perf_counter() - start
+            taken, vectors = timed(lambda embedder=embedder: {part: embedder.transform(paths[part]) for part in paths})
             table(report, backbone, embedder.networks[0].precision, vectors, labels)
-            report.say(f"embedding: {seconds:.0f} s for {sum(map(len, paths.values())):,} pictures")
+            report.say(f"embedding: {taken:.0f} s for {sum(map(len, paths.values())):,} pictures")
     report.save()
 
 

@@ -7,53 +7,64 @@ Every round runs all rivals in turn; times are medians, and ratios are those of 
 
 from __future__ import annotations
 
-import argparse
 import os
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import faiss
 import numpy as np
-from pyod.models.knn import KNN
 from sklearn.neighbors import NearestNeighbors
 
-from common import Report
+from common import Report, begin, seconds
 from dn2.neighbors.blocks import Block, to_blocks
-from dn2.neighbors.exact import ExactIndex
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.search.exact import ExactIndex
 
-ROWS, QUERIES, DIMENSION, CENTRES, NEIGHBORS = 50_000, 1_000, 1280, 300, 2
-LEFT_OUT = 20_000
-ALONE = 20  # times that one query alone is asked in each round
+DIMENSION, CENTRES, NEIGHBORS = 1280, 300, 2
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    left_out : rows of leave-one-out; alone : times that one query alone is asked in each round."""
+
+    rounds: int = 5
+    rows: int = 50_000
+    queries: int = 1_000
+    left_out: int = 20_000
+    alone: int = 20
+
+
+SMALLEST = Sizes(rounds=1, rows=400, queries=20, left_out=200, alone=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the medians and the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vectors", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    rows = random_rows() if options.vectors is None else np.load(options.vectors).astype(np.float32)
-    reference, queries = np.ascontiguousarray(rows[QUERIES:][:ROWS]), np.ascontiguousarray(rows[:QUERIES])
-    report = Report("exact_search")
-    report.say(f"{len(reference):,} x {rows.shape[1]}, {options.vectors or f'{CENTRES} random centres, seed 0'}, k = 2")
+    run = begin(__doc__, arguments, Sizes(), SMALLEST, {"--vectors": {"type": Path}})
+    sizes, vectors, n = run.sizes, run.options.vectors, run.sizes.queries
+    rows = random_rows(sizes.rows + n) if vectors is None else np.load(vectors).astype(np.float32)
+    reference, queries = np.ascontiguousarray(rows[n:][: sizes.rows]), np.ascontiguousarray(rows[:n])
+    report = run.report("exact_search")
+    report.say(f"{len(reference):,} x {rows.shape[1]}, {vectors or f'{CENTRES} random centres, seed 0'}, k = 2")
     report.say(
         f"load average at the start: {os.getloadavg()[0]:.1f} (others'; above 0.5, run all again when it is quiet)"
     )
-    compare(report, f"batch of {QUERIES:,}", searches(reference, queries), options.rounds, 1)
-    compare(report, "one query alone", searches(reference, queries[:1]), options.rounds, ALONE)
-    compare(report, f"leave-one-out of {LEFT_OUT:,}", leaving_out(reference[:LEFT_OUT]), options.rounds, 1)
+    compare(report, f"batch of {n:,}", searches(reference, queries), sizes.rounds, 1)
+    compare(report, "one query alone", searches(reference, queries[:1]), sizes.rounds, sizes.alone)
+    left_out = leaving_out(reference[: sizes.left_out])
+    compare(report, f"leave-one-out of {sizes.left_out:,}", left_out, sizes.rounds, 1)
     report.say(f"load average at the end, this benchmark included: {os.getloadavg()[0]:.1f}")
     report.save()
 
 
-def random_rows() -> np.ndarray:
+def random_rows(n: int) -> np.ndarray:
     """Make rows that look like root-normalized embeddings."""
     rng = np.random.default_rng(0)
     centres = rng.exponential(size=(CENTRES, DIMENSION)).astype(np.float32)
-    rows = rng.standard_exponential((ROWS + QUERIES, DIMENSION), np.float32)
+    rows = rng.standard_exponential((n, DIMENSION), np.float32)
     rows += 2 * centres[rng.integers(CENTRES, size=len(rows))]
     rows /= rows.sum(axis=1, keepdims=True)
     return np.sqrt(rows, out=rows)
@@ -78,6 +89,8 @@ def searches(reference: np.ndarray, queries: np.ndarray) -> dict[str, Callable[[
 
 def leaving_out(rows: np.ndarray) -> dict[str, Callable[[], object]]:
     """Return what searches for the neighbours of each row among the others."""
+    from pyod.models.knn import KNN
+
     blocks, members = [Block(rows)], np.arange(len(rows))
     return {
         "dn2": lambda: LeaveOneOut.of(blocks, ExactIndex(blocks), members, NEIGHBORS),
@@ -91,14 +104,12 @@ def compare(report: Report, title: str, ways: dict[str, Callable[[], object]], r
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            start = time.perf_counter()
-            for _ in range(times):
-                way()
-            taken[name].append((time.perf_counter() - start) / times)
+            taken[name].append(seconds(lambda way=way: [way() for _ in range(times)]) / times)
     report.say(f"{title}: ms, and times dn2's")
     ours = median(taken["dn2"])
-    for name, seconds in taken.items():
-        report.say(f"  {name:<44}{1e3 * median(seconds):10.1f}{median(seconds) / ours:8.2f}")
+    for name, times_taken in taken.items():
+        middle = median(times_taken)
+        report.say(f"  {name:<44}{1e3 * middle:10.1f}{middle / ours:8.2f}")
 
 
 if __name__ == "__main__":

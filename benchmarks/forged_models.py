@@ -11,7 +11,7 @@ addresses that notes what Python opens.  A forged model is to be refused in one 
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -24,13 +24,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
+
+from common import begin
 
 SECONDS = 5.0
 ADDRESSES = 8 << 30
@@ -57,8 +60,8 @@ class Forgery(NamedTuple):
 # Models
 
 
-def make_models(folder: Path) -> dict[str, tuple[Path, Any]]:
-    """Save a model of each kind, with what it is asked to score."""
+def make_models(folder: Path, names: Sequence[str]) -> dict[str, tuple[Path, Any]]:
+    """Save a model of each kind that is named, of all if none is, with what it is asked to score."""
     import dn2
 
     digits = load_digits()
@@ -76,7 +79,7 @@ def make_models(folder: Path) -> dict[str, tuple[Path, Any]]:
     (folder / "texts.txt").write_text("\n".join(" ".join(rng.choice(words, 6)) for _ in range(150)))
     beats = "\n".join(f"{n},{np.sin(n / 10) + rng.normal() * 0.05:.4f}" for n in range(1500))
     (folder / "series.csv").write_text(f"time,v\n{beats}\n")
-    network = write_network(folder)
+    network = write_network(folder) if not names else ""
     fits: dict[str, tuple[Any, dict[str, Any], Any]] = {
         "pictures": (folder / "good", {"backbone": "lite0@32"}, folder / "new"),
         "own network": (folder / "good", {"backbone": network}, folder / "new"),
@@ -90,7 +93,8 @@ def make_models(folder: Path) -> dict[str, tuple[Path, Any]]:
         "series": (folder / "series.csv", {"time": "time"}, folder / "series.csv"),
     }
     models = {}
-    for name, (inputs, options, queries) in fits.items():
+    for name in names or fits:
+        inputs, options, queries = fits[name]
         place = folder / f"{name.replace(' ', '-')}.dn2"
         dn2.fit(inputs, **options).save(place)
         models[name] = place, str(queries)
@@ -408,6 +412,7 @@ def work() -> None:
 
     import dn2
     from dn2.cli.app import app  # noqa: F401  so that what it imports is not counted
+    from dn2.model.loading import verify
 
     logging.disable()
     opened: list[str] = []
@@ -426,14 +431,7 @@ def work() -> None:
         steps = [time.perf_counter()]
         verified, answer, scores, loads = "whole", "loaded", [], False
         try:
-            try:
-                from dn2.loading import verify
-
-                verify(Path(folder))
-            except ImportError:  # a release whose `verify` hashes alone
-                from dn2.store.bundle import Bundle
-
-                verified = "; ".join(Bundle(Path(folder)).problems()) or verified
+            verify(Path(folder))
         except dn2.Dn2Error as error:
             verified = str(error)
         except BaseException as error:
@@ -481,30 +479,44 @@ class Worker:
         line = self.process.stdout.readline() if ready else b""
         if line:
             return list(json.loads(line))
-        self.process.kill()
-        status = self.process.wait()
-        self.process = None
+        status = self.close()
         return f"no answer within {8 * SECONDS:.0f} s" if not ready else f"the process ended with {status}"
 
+    def close(self) -> int | None:
+        """End the process; returns what it ended with."""
+        if self.process is None:
+            return None
+        with self.process as process:
+            process.kill()
+            status = process.wait()
+        self.process = None
+        return status
 
-def main() -> None:
+
+@dataclass(frozen=True)
+class Sizes:
+    """Which models are forged, all if none is named, and with which word in the names of the forgeries."""
+
+    models: tuple[str, ...] = ()
+    only: str = ""
+
+
+SMALLEST = Sizes(models=("vectors",), only=": null")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Forge models, try them, print what became of them."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="", help="only forgeries with this word in their names")
-    parser.add_argument("--work", action="store_true")
-    given = parser.parse_args()
-    if given.work:
+    run = begin(__doc__, arguments, Sizes(), SMALLEST, {"--work": {"action": "store_true"}})
+    given = run.sizes
+    if run.options.work:
         work()
         return
-    from common import Report
-
-    report = Report("forged_models")
+    report = run.report("forged_models")
     counts: Counter[str] = Counter()
     slowest = (0.0, "")
-    worker = Worker()
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, contextlib.closing(Worker()) as worker:
         folder = Path(place)
-        for name, (good, queries) in make_models(folder).items():
+        for name, (good, queries) in make_models(folder, given.models).items():
             canary = folder / "CANARY" / name
             canary.mkdir(parents=True)
             expected = worker.tried(good, queries)
@@ -527,7 +539,7 @@ def main() -> None:
     report.say()
     report.say(f"{sum(counts.values()):,} forged models: " + "; ".join(f"{n:,} {what}" for what, n in counts.items()))
     report.say(f"slowest: {slowest[0]:.1f} s, {slowest[1]}")
-    if not given.only:
+    if run.options.output or given == Sizes():
         report.save()
 
 

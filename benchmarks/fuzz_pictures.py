@@ -12,7 +12,6 @@ the processor) and memory (resident, beyond what the child began with)."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import logging
@@ -27,7 +26,8 @@ import traceback
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common import Report
-from dn2.embed.images import Preprocessing
-from dn2.embed.pipeline import ImagePipeline
+from common import begin
+from dn2.kinds.image.pipeline import ImagePipeline
+from dn2.networks.pixels import Preprocessing
 
 SECONDS = 5.0
 MEGABYTES = 3_000
 ADDRESS_SPACE = 8 << 30
 PATIENCE = 60  # seconds without an answer after which a child hangs
-WORKERS = 2
 
 EXTREMES = (
     0,
@@ -377,6 +376,12 @@ class Child:
         theirs.close()
         self.number: int | None = None
 
+    def close(self) -> None:
+        """End the process."""
+        self.pipe.close()
+        self._process.kill()
+        self._process.join()
+
     def give(self, number: int) -> None:
         """Give it a case."""
         self.number, self.since = number, time.monotonic()
@@ -392,23 +397,31 @@ class Child:
             self._process.kill()
         self._process.join()
         code = self._process.exitcode
+        self.pipe.close()
         self._begin()
         return ("crashes", f"exit {code}", 0.0, 0.0, 0) if code != -9 else ("hangs", "", float(PATIENCE), 0.0, 0)
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How many cases of which seed there are, and how many processes read them."""
+
+    count: int = 20_000
+    seed: int = 0
+    workers: int = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the cases and print what became of them."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="folder for the files that did what none may do")
-    options = parser.parse_args()
-    report, files, outcomes, start = Report("fuzz_pictures"), originals(), Counter[str](), time.perf_counter()
+    flags: dict[str, Any] = {"--keep": {"type": Path, "help": "folder for the files that did what none may do"}}
+    run = begin(__doc__, arguments, Sizes(), Sizes(count=40, workers=1), flags)
+    sizes, keep, report = run.sizes, run.options.keep, run.report("fuzz_pictures")
+    files, outcomes, start = originals(), Counter[str](), time.perf_counter()
     of_format: dict[str, Counter[str]] = {}
     worst = {"time": (0.0, ""), "memory": (0.0, "")}
     with tempfile.TemporaryDirectory() as folder:
-        waiting = iter(range(options.count))
-        children = [Child(files, options.seed, folder) for _ in range(WORKERS)]
+        waiting = iter(range(sizes.count))
+        children = [Child(files, sizes.seed, folder) for _ in range(sizes.workers)]
         for child in children:
             child.give(next(waiting))
         while any(child.number is not None for child in children):
@@ -416,7 +429,7 @@ def main() -> None:
                 if (number := child.number) is None or (answer := child.answer()) is None:
                     continue
                 outcome, words, seconds, megabytes, written = answer
-                name, data = mutated(files, options.seed, number)
+                name, data = mutated(files, sizes.seed, number)
                 outcomes[outcome] += 1
                 of_format.setdefault(name.split()[0], Counter())[outcome] += 1
                 over = [what for what, is_over in limits(seconds, megabytes, written).items() if is_over]
@@ -427,13 +440,15 @@ def main() -> None:
                     print(
                         f"case {number}, {name}: {outcome} {over} {seconds:.1f} s {megabytes:.0f} MB\n{words[-1500:]}"
                     )
-                    if options.keep:
-                        options.keep.mkdir(exist_ok=True)
-                        (options.keep / f"{options.seed}_{number}").write_bytes(data)
+                    if keep:
+                        keep.mkdir(exist_ok=True)
+                        (keep / f"{sizes.seed}_{number}").write_bytes(data)
                 child.number = None
                 if (following := next(waiting, None)) is not None:
                     child.give(following)
-    report.say(f"{options.count:,} cases of seed {options.seed}, from {len(files)} pictures")
+        for child in children:
+            child.close()
+    report.say(f"{sizes.count:,} cases of seed {sizes.seed}, from {len(files)} pictures")
     report.say()
     for what in ("read", "unreadable", "other exceptions", "crashes", "hangs", *limits(0, 0, 0)):
         report.say(f"{what:18} {outcomes[what]:8,}")

@@ -9,18 +9,19 @@ of addresses, and 20 s for a file.  A file counts as slow from 2 s on, as large 
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import multiprocessing
 import random
 import resource
+import sys
 import tempfile
 import time
 import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -30,8 +31,8 @@ import numpy as np
 
 import damaged_files as damaged
 import dn2
-from common import Report
-from dn2.store.reading import read_rows
+from common import begin
+from dn2.results.files import read_rows
 
 ADDRESSES, SECONDS = 8 << 30, 20.0
 SLOW, LARGE = 2.0, 300.0
@@ -153,20 +154,27 @@ class Worker:
         self._process.join()
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How many files of which formats are made, by which seed."""
+
+    count: int = 2_000
+    seed: int = 0
+    formats: tuple[str, ...] = tuple(FORMATS)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print what became of the files of each format, and the traceback of the first that went wrong in each way."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=2_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
-    arguments = parser.parse_args()
-    report = Report("fuzz_tables")
-    report.say(f"{arguments.count:,} files of each format, seed {arguments.seed}")
+    run = begin(__doc__, arguments, Sizes(), Sizes(count=2))
+    sizes, report = run.sizes, run.report("fuzz_tables")
+    if unknown := set(sizes.formats) - set(FORMATS):
+        sys.exit(f"{min(unknown)} is no format; choose from {', '.join(FORMATS)}")
+    report.say(f"{sizes.count:,} files of each format, seed {sizes.seed}")
     report.say("  format            values  rows with errors  InputError  other  slow  large  worst")
     with tempfile.TemporaryDirectory() as folder:
         worker = Worker(Path(folder))
-        for name in arguments.formats:
-            found = [worker.outcome(name, arguments.seed, number) for number in range(arguments.count)]
+        for name in sizes.formats:
+            found = [worker.outcome(name, sizes.seed, number) for number in range(sizes.count)]
             words = Counter(one.word for one in found)
             others = words.total() - sum(words[word] for word in FINE)
             slow, large = (sum(one.seconds > SLOW for one in found), sum(one.megabytes > LARGE for one in found))

@@ -9,19 +9,19 @@ KDD-Rev is the reverse.  --rows takes a random part of KDD, for a trial; a run o
 
 from __future__ import annotations
 
-import argparse
-import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 import dn2
-from common import Report, need
+from common import Report, Run, begin, timed
 from dn2.bench.scoring import f1_of_as_many, roc_auc
-from dn2.bench.tabular_data import TabularSet, read_sets
-from dn2.bench.tabular_methods import N_NEIGHBORS, dn2_distances
+from dn2.kinds.kind import USUAL_NEIGHBORS as N_NEIGHBORS
+from dn2.kinds.table.bench.data import TabularSet, read_sets
+from dn2.kinds.table.bench.methods import dn2_distances
 from tables import plain_distances
 
-DRAWS = 20
 PLAIN_NEIGHBORS = 5
 CATEGORIES = ("protocol", "service", "flag")
 # F1 in %: kNN on z-scores, k = 5, measured before on the same files, and GOAD's as reported, unconfirmed.
@@ -29,23 +29,29 @@ MEASURED = {"thyroid": "72.3 +- 2.3", "arrhythmia": "56.9 +- 3.3"}
 REPORTED = {"thyroid": "74.5 +- 1.1", "arrhythmia": "52.0 +- 2.3", "KDD": "98.4 +- 0.2", "KDD-Rev": "98.9 +- 0.3"}
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How many random halves of the small sets are drawn."""
+
+    draws: int = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print F1 on the four sets."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=int, default=DRAWS)
-    parser.add_argument("--rows", type=int, help="rows of KDD; by default all")
-    options = parser.parse_args()
-    report = Report("goad")
+    flags = {"--rows": {"type": int, "help": "rows of KDD; by default all"}}
+    run = begin(__doc__, arguments, Sizes(), Sizes(draws=2), flags)
+    report = run.report("goad")
     for name in MEASURED:
-        small(report, name, options.draws)
-    kdd(report, options.rows)
-    if options.rows is None and options.draws == DRAWS:
+        small(run, report, name)
+    kdd(run, report)
+    if run.options.output or (run.options.rows is None and run.sizes == Sizes()):
         report.save()
 
 
-def small(report: Report, name: str, draws: int) -> None:
+def small(run: Run[Sizes], report: Report, name: str) -> None:
     """Print the F1 of dn2 and of kNN on z-scores over random halves of one of the small sets."""
-    (one,) = read_sets(need(f"tabular_goad/{name}.npz"), PLAIN_NEIGHBORS)
+    draws = run.sizes.draws
+    (one,) = read_sets(run.need(f"tabular_goad/{name}.npz"), PLAIN_NEIGHBORS)
     own, plain = [], []
     for seed in range(draws):
         split = one.split(seed)
@@ -58,25 +64,25 @@ def small(report: Report, name: str, draws: int) -> None:
     report.say(f"  GOAD                     {REPORTED[name]}   as reported, unconfirmed")
 
 
-def kdd(report: Report, n_rows: int | None) -> None:
+def kdd(run: Run[Sizes], report: Report) -> None:
     """Print F1 and ROC AUC on KDD Cup 99 and its reverse, one random half each."""
-    columns, attack = read_kdd(n_rows)
+    columns, attack = read_kdd(run)
     for name, anomalous in (("KDD", ~attack), ("KDD-Rev", attack)):
         one = TabularSet(name, np.empty((len(attack), 0)), anomalous)
         split = one.split(0)
-        start = time.perf_counter()
-        scores = score_rows(columns, split.reference, split.queries)
+        taken, scores = timed(lambda split=split: score_rows(columns, split.reference, split.queries))
         report.say(
             f"\n{name}, {describe(one)}, {len(columns)} columns, 1 random half:\n"
             f"  dn2, k = {N_NEIGHBORS}   F1 {100 * f1_of_as_many(scores, split.truth):.2f}   "
-            f"ROC AUC {100 * roc_auc(scores, split.truth):.2f}   ({time.perf_counter() - start:,.0f} s)\n"
+            f"ROC AUC {100 * roc_auc(scores, split.truth):.2f}   ({taken:,.0f} s)\n"
             f"  GOAD         F1 {REPORTED[name]}   as reported, unconfirmed"
         )
 
 
-def read_kdd(n_rows: int | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def read_kdd(run: Run[Sizes]) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Read the columns of KDD, numbers and words by name, and which rows are attacks, (n,) bool."""
-    with np.load(need("tabular_goad/kddcup99_10pct.npz")) as arrays:
+    n_rows = run.options.rows
+    with np.load(run.need("tabular_goad/kddcup99_10pct.npz")) as arrays:
         places = np.arange(len(arrays["label"]))
         if n_rows is not None:
             places = np.sort(np.random.default_rng(0).permutation(places)[:n_rows])

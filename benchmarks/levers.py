@@ -10,56 +10,96 @@ such tables, of 2,000 references; their test results are in `presets.txt`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from common import Report, unpacked
-from dn2.embed import lite
-from dn2.embed.network import Network
-from dn2.embed.pipeline import ImagePipeline
-from dn2.embed.registry import get_backbone
-from dn2.neighbors.normalize import normalize
+from common import CIFAR10, Report, begin
+from dn2.kinds.image.pipeline import ImagePipeline
+from dn2.neighbors.prepare.normalize import normalize
+from dn2.networks import lite
+from dn2.networks.openvino import Network
+from dn2.networks.registry import get_backbone
 
-REFERENCES, QUERIES = 1_000, 250
 NEIGHBORS = (1, 2, 5, 10, 20)
 NEIGHBORS_OF_SEVERAL = 10
-SIZES = {"lite0": (160, 176, 192, 224, 256), "lite1": (160, 192, 240), "lite2": (160, 192, 208, 260, 320)}
+INPUTS = {"lite0": (160, 176, 192, 224, 256), "lite1": (160, 192, 240), "lite2": (160, 192, 208, 260, 320)}
 CHOSEN = ("lite1", "lite2@192", "lite2")
-JOINS = (
-    ("lite0", "lite2"),
-    ("lite1", "lite2"),
-    ("lite2@192", "lite2"),
-    ("lite0", "lite2@192", "lite2"),
-    CHOSEN,
-    ("lite1@192", "lite1", "lite2@192", "lite2"),
-    ("lite1", "lite2@192", "lite2", "lite2@320"),
-)
-POSTERIORS = [(temperature, share) for temperature in (1.0, 1.3, 1.6, 2.0) for share in (0.35, 0.7, 1.0)]
+POSTERIORS = tuple((temperature, share) for temperature in (1.0, 1.3, 1.6, 2.0) for share in (0.35, 0.7, 1.0))
 
 Vectors = np.ndarray
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: classes, and pictures of each.
+
+    inputs : sizes of pictures by network.  plain : the network that filters and normalisations are tried on.
+    classified : those whose classifier is; posteriors : at which temperatures and shares; outputs : its first classes
+    whose weights are a metric.
+    chosen, joins : those that are joined."""
+
+    classes: int = 10
+    references: int = 1_000
+    queries: int = 250
+    plain: tuple[str, int] = ("lite0", 224)
+    inputs: dict[str, tuple[int, ...]] = field(default_factory=lambda: INPUTS)
+    classified: tuple[str, ...] = ("lite0", "lite0@176", "lite2")
+    posteriors: tuple[tuple[float, float], ...] = POSTERIORS
+    outputs: int = 1_000
+    chosen: tuple[str, ...] = CHOSEN
+    joins: tuple[tuple[str, ...], ...] = (
+        ("lite0", "lite2"),
+        ("lite1", "lite2"),
+        ("lite2@192", "lite2"),
+        ("lite0", "lite2@192", "lite2"),
+        CHOSEN,
+        ("lite1@192", "lite1", "lite2@192", "lite2"),
+        ("lite1", "lite2@192", "lite2", "lite2@320"),
+    )
+
+
+SMALL_JOIN = ("lite0@32", "lite0@48")
+SMALLEST = Sizes(
+    classes=3,
+    references=21,  # one more than the most neighbours
+    queries=3,
+    plain=("lite0", 32),
+    inputs={"lite0": (32, 48)},
+    classified=("lite0@32",),
+    posteriors=((1.3, 0.7),),
+    outputs=20,
+    chosen=SMALL_JOIN,
+    joins=(SMALL_JOIN,),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each lever."""
-    report = Report("levers")
+    run = begin(__doc__, arguments, Sizes(), SMALLEST)
+    sizes, report = run.sizes, run.report("levers")
     say_heads(report)
-    with unpacked("cifar10/cifar10_png_35k.zip") as folder:
-        table = Table(report, [sorted(one.iterdir()) for one in sorted((folder / "train").iterdir())])
-        features = {}
-        for name, sizes in SIZES.items():
-            for size in sizes:
-                own = size == lite.SPECS[name].size
-                features[name if own else f"{name}@{size}"] = table.embed(name, size)
-        filters(table)
-    normalizations(table, features["lite0"])
+    with run.unpacked(CIFAR10) as folder:
+        classes = [sorted(one.iterdir()) for one in sorted((folder / "train").iterdir())[: sizes.classes]]
+        table = Table(report, sizes.references, sizes.queries, classes)
+        features = {
+            called(name, size): table.embed(name, size) for name, inputs in sizes.inputs.items() for size in inputs
+        }
+        filters(table, *sizes.plain)
+    plain = called(*sizes.plain)
+    normalizations(table, plain, features[plain])
     for name, rows in features.items():
         table.say(f"{name}, root-unit", normalize(rows, "root-unit"))
-    posteriors(table, features)
-    joins(table, features)
+    posteriors(table, features, sizes)
+    joins(table, features, sizes)
     report.save()
+
+
+def called(network: str, size: int) -> str:
+    """Name a network with its input size, unless that is its own."""
+    return network if size == lite.SPECS[network].size else f"{network}@{size}"
 
 
 def say_heads(report: Report) -> None:
@@ -71,12 +111,12 @@ def say_heads(report: Report) -> None:
 class Table:
     """Embeds the chosen pictures and prints ROC AUC by number of neighbours."""
 
-    def __init__(self, report: Report, classes: Sequence[Sequence[Path]]) -> None:
+    def __init__(self, report: Report, references: int, queries: int, classes: Sequence[Sequence[Path]]) -> None:
         self.report = report
-        self.paths = [path for one in classes for path in (*one[:REFERENCES], *one[-QUERIES:])]
-        per_class = REFERENCES + QUERIES
+        self.paths = [path for one in classes for path in (*one[:references], *one[-queries:])]
+        per_class = references + queries
         self.labels = np.repeat(np.arange(len(classes)), per_class)
-        self.is_query = np.tile(np.arange(per_class) >= REFERENCES, len(classes))
+        self.is_query = np.tile(np.arange(per_class) >= references, len(classes))
 
     def embed(self, name: str, size: int, interpolation: str = "bicubic") -> Vectors:
         """Embed all pictures, (n, d), before any normalisation."""
@@ -118,40 +158,42 @@ def squared_distances(queries: Vectors, reference: Vectors) -> Vectors:
     return lengths - 2 * queries @ reference.T
 
 
-def normalizations(table: Table, plain: Vectors) -> None:
+def normalizations(table: Table, name: str, plain: Vectors) -> None:
     """Powers of the features."""
-    table.say("lite0, plain", plain)
-    table.say("lite0, unit", normalize(plain, "unit"))
+    table.say(f"{name}, plain", plain)
+    table.say(f"{name}, unit", normalize(plain, "unit"))
     for power in (0.3, 0.4, 0.6, 0.7):
-        table.say(f"lite0, power {power}, then unit", normalize(plain**power, "unit"))
+        table.say(f"{name}, power {power}, then unit", normalize(plain**power, "unit"))
 
 
-def posteriors(table: Table, features: dict[str, Vectors]) -> None:
+def posteriors(table: Table, features: dict[str, Vectors], sizes: Sizes) -> None:
     """The classifier's probabilities beside the features, and its weights as a metric."""
-    table.say("lite0, probabilities alone, T = 1.3", np.sqrt(probabilities(features, "lite0", 1.3)))
-    for name in ("lite0", "lite0@176", "lite2"):
-        for temperature, share in POSTERIORS:
+    plain = called(*sizes.plain)
+    table.say(f"{plain}, probabilities alone, T = 1.3", np.sqrt(probabilities(features, plain, 1.3)))
+    for name in sizes.classified:
+        for temperature, share in sizes.posteriors:
             rows = joined(features, [name], temperature, share)
             table.say(f"{name}, probabilities T = {temperature}, share {share}", rows)
-    weights = lite.read_checkpoint(lite.SPECS["lite0"])["_fc.weight"]
+    weights = lite.read_checkpoint(lite.SPECS[plain.split("@")[0]])["_fc.weight"][: sizes.outputs]
     _, singular, directions = np.linalg.svd(weights - weights.mean(axis=0), full_matrices=False)
     for power in (0.25, 0.5, 1):
         metric = directions.T * (singular / singular.mean()) ** power
-        rows = normalize(features["lite0"], "root-unit") @ metric
-        table.say(f"lite0, seen through the classifier's weights, power {power}", rows)
+        rows = normalize(features[plain], "root-unit") @ metric
+        table.say(f"{plain}, seen through the classifier's weights, power {power}", rows)
 
 
-def joins(table: Table, features: dict[str, Vectors]) -> None:
+def joins(table: Table, features: dict[str, Vectors], sizes: Sizes) -> None:
     """Networks joined: their features alone, and with the mean of their probabilities."""
-    for names in JOINS:
+    for names in sizes.joins:
         what = " + ".join(names)
         table.say(what, joined(features, names))
         table.say(f"{what}, mean probabilities", joined(features, names, lite.TEMPERATURE, lite.POSTERIOR_SHARE))
-    for temperature, share in POSTERIORS:
-        rows = joined(features, CHOSEN, temperature, share)
-        table.say(f"{' + '.join(CHOSEN)}, T = {temperature}, share {share}", rows)
-    apart = [joined(features, [name], lite.TEMPERATURE, lite.POSTERIOR_SHARE) for name in CHOSEN]
-    table.say(f"{' + '.join(CHOSEN)}, each with its own probabilities", np.concatenate(apart, axis=1))
+    chosen = sizes.chosen
+    for temperature, share in sizes.posteriors:
+        rows = joined(features, chosen, temperature, share)
+        table.say(f"{' + '.join(chosen)}, T = {temperature}, share {share}", rows)
+    apart = [joined(features, [name], lite.TEMPERATURE, lite.POSTERIOR_SHARE) for name in chosen]
+    table.say(f"{' + '.join(chosen)}, each with its own probabilities", np.concatenate(apart, axis=1))
 
 
 def joined(
@@ -178,11 +220,11 @@ def probabilities(features: dict[str, Vectors], name: str, temperature: float) -
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def filters(table: Table) -> None:
+def filters(table: Table, name: str, size: int) -> None:
     """The filter that scales pictures to the network's input."""
     for interpolation in ("bilinear", "lanczos"):
-        rows = normalize(table.embed("lite0", 224, interpolation), "root-unit")
-        table.say(f"lite0, root-unit, {interpolation} instead of bicubic", rows)
+        rows = normalize(table.embed(name, size, interpolation), "root-unit")
+        table.say(f"{called(name, size)}, root-unit, {interpolation} instead of bicubic", rows)
 
 
 if __name__ == "__main__":

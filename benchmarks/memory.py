@@ -7,42 +7,50 @@ The files are CIFAR-10's pictures, repeated, each made a different file by bytes
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import resource
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from common import Report, unpacked
+from common import CIFAR10, begin
 from dn2 import Cache
-from dn2.embedding import embed_inputs
-
-STEP = 5_000
+from dn2.kinds.image.embedding import embed_inputs
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: files, and after how many of them."""
+
+    backbone: str = "lite0"
+    files: int = 100_000
+    step: int = 5_000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the peak of resident memory every 5,000 files."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, default=100_000)
-    count = parser.parse_args().files
-    report = Report("memory")
-    report.say(f"{count:,} PNGs, lite0, cold cache; MiB")
+    run = begin(__doc__, arguments, Sizes(), Sizes(backbone="lite0@32", files=40, step=10))
+    sizes, report = run.sizes, run.report("memory")
+    count, step = sizes.files, sizes.step
+    report.say(f"{count:,} PNGs, {sizes.backbone}, cold cache; MiB")
     report.say("   files   peak resident   embeddings so far   difference")
-    with unpacked("cifar10/cifar10_png_35k.zip") as pictures, tempfile.TemporaryDirectory() as folder:
+    with run.unpacked(CIFAR10) as pictures, tempfile.TemporaryDirectory() as folder:
         write_files(sorted(pictures.rglob("*.png")), Path(folder, "files"), count)
         differences = []
 
         def watch(done: int, _: int) -> None:
-            if done % STEP == 0:
+            if done % step == 0:
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 size = done * 1280 * 4 / 2**20
                 differences.append(peak - size)
                 report.say(f"  {done:>6,}{peak:16.0f}{size:20.0f}{peak - size:13.0f}")
 
-        embed_inputs(Path(folder, "files"), cache=Cache(Path(folder, "cache.sqlite")), progress=watch)
+        cache = Cache(Path(folder, "cache.sqlite"))
+        embed_inputs(Path(folder, "files"), backbone=sizes.backbone, cache=cache, progress=watch)
     growth = max(differences) - differences[0]
     each = growth / count * 2**20
-    report.say(f"growth of the difference after the first {STEP:,}: {growth:.0f} MiB ({each:.0f} bytes a file)")
+    report.say(f"growth of the difference after the first {step:,}: {growth:.0f} MiB ({each:.0f} bytes a file)")
     report.save()
 
 

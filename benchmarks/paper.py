@@ -9,19 +9,16 @@ most of it for impurity and the rivals.  A run is one `dn2 bench` command; it le
 
 from __future__ import annotations
 
-import contextlib
 import re
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from class_folders import WRITERS
-from common import RESULTS, unpacked
+from class_folders import class_folders
+from common import RESULTS, ROOT, begin, run_dn2
 
-FOLDER = RESULTS / "paper"
-PAGE = Path(__file__).parents[1] / "docs" / "paper.md"
+PAGE = ROOT / "docs" / "paper.md"
 
 WBC = ("1-neutrophil", "2-lymphocyte", "3-monocyte", "4-eosinophil")
 WBC_CLASSES = [word for name in WBC for word in ("--classes", name)]
@@ -51,24 +48,14 @@ RUNS: dict[str, list[str]] = {
 TABLE = re.compile(r"<!-- table (\S+) -->\n.*?<!-- end -->", re.DOTALL)
 
 
-@contextlib.contextmanager
-def class_folders(name: str) -> Iterator[Path]:
-    """Lay a data set out as folders of classes, for a time."""
-    if name == "cifar10":
-        with unpacked("cifar10/cifar10_png_35k.zip") as folder:
-            yield folder
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            WRITERS[name](Path(folder))
-            yield Path(folder)
-
-
-def run(name: str, data: Path) -> None:
+def bench(name: str, data: Path, output: Path, *, smallest: bool) -> None:
     """Run one `dn2 bench` command."""
-    target, protocol = FOLDER / Path(name).parent, Path(name).name
+    target, protocol = output / Path(name).parent, Path(name).name
     words = ["bench", protocol, str(data), *RUNS[name], "--output", str(target)]
+    if smallest:
+        words += ["--backbone", "lite0@32"]
     print(f"\n{name}: dn2 {' '.join(words)}", flush=True)
-    subprocess.run([str(Path(sys.executable).with_name("dn2")), *words], check=True)
+    run_dn2(words, here=smallest)
 
 
 def data_of(name: str) -> str:
@@ -76,31 +63,39 @@ def data_of(name: str) -> str:
     return re.split("[-/]", name)[0]
 
 
-def update_page() -> None:
-    """Replace the tables in docs/paper.md by those of the results, without their titles."""
-    text = PAGE.read_text(encoding="utf-8")
+def with_tables(text: str, folder: Path) -> str:
+    """Replace the tables in a page by those of the results, without their titles."""
 
     def table(match: re.Match[str]) -> str:
-        result = FOLDER / f"{match.group(1)}.md"
+        result = folder / f"{match.group(1)}.md"
         if not result.exists():
             return match.group()
         rows = result.read_text(encoding="utf-8").split("\n", 2)[2]
         return f"<!-- table {match.group(1)} -->\n{rows}<!-- end -->"
 
-    PAGE.write_text(TABLE.sub(table, text), encoding="utf-8")
+    return TABLE.sub(table, text)
 
 
-def main() -> None:
-    """Run what is named, or everything."""
-    names = sys.argv[1:] or list(RUNS)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is named, or everything, and keep the tables in docs/paper.md; the smallest run prints its table."""
+    import matplotlib  # noqa: F401  without which no run ends
+
+    run = begin(__doc__, arguments, flags={"names": {"nargs": "*", "metavar": "NAME"}})
+    names = run.options.names or (["mnist/one-class"] if run.smallest else list(RUNS))
     if unknown := [name for name in names if name not in RUNS]:
         sys.exit(f"{unknown[0]} is no run; choose from {', '.join(RUNS)}")
-    for data in dict.fromkeys(map(data_of, names)):
-        with class_folders(data) as folder:
-            for name in names:
-                if data_of(name) == data:
-                    run(name, folder)
-    update_page()
+    with tempfile.TemporaryDirectory() as nowhere:
+        output = (run.output or Path(nowhere)) / "paper"
+        for data in dict.fromkeys(map(data_of, names)):
+            with class_folders(run, data) as folder:
+                for name in names:
+                    if data_of(name) == data:
+                        bench(name, folder, output, smallest=run.smallest)
+        page = PAGE.read_text(encoding="utf-8")
+        if run.output == RESULTS:
+            PAGE.write_text(with_tables(page, output), encoding="utf-8")
+        else:
+            print(*(match.group() for match in TABLE.finditer(with_tables(page, output)) if match.group(1) in names))
 
 
 if __name__ == "__main__":

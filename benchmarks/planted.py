@@ -9,33 +9,42 @@ their range that is printed; columns and sides are drawn at random, columns that
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 import dn2
-from common import Report, need
+from common import begin
 
-PLANTED = 500
 BEYOND = (0.5, 1.0, 3.0)
 MOST_REFERENCE = 5_000
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    planted: int = 500
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print how often the planted column comes first."""
-    report = Report("planted")
+    run = begin(__doc__, arguments, Sizes(), Sizes(planted=10))
+    report = run.report("planted")
     report.say("share of planted rows whose planted column has the largest share of the score, in %")
     report.say(f"  {'set':<22}{'columns':>8}" + "".join(f"{f'{beyond:g} x range':>14}" for beyond in BEYOND))
     found = []
-    with open(need("tabular_adbench/list.csv"), newline="") as file:
+    with open(run.need("tabular_adbench/list.csv"), newline="") as file:
         names = [row["file"] for row in csv.DictReader(file)]
     for name in names:
-        with np.load(need(f"tabular_adbench/{name}")) as arrays:
+        with np.load(run.need(f"tabular_adbench/{name}")) as arrays:
             normal = arrays["X"][arrays["y"] == 0].astype(np.float64)
         rng = np.random.default_rng(0)
         normal = normal[rng.permutation(len(normal))]
         reference, held_out = np.split(normal, [min(len(normal) // 2, MOST_REFERENCE)])
         model = dn2.fit(columns(reference))
-        first = [named_first(model, reference, held_out[:PLANTED], beyond, rng) for beyond in BEYOND]
+        first = [named_first(model, reference, held_out[: run.sizes.planted], beyond, rng) for beyond in BEYOND]
         found.append(first)
         shares = "".join(f"{100 * share:14.1f}" for share in first)
         report.say(f"  {name.removesuffix('.npz'):<22}{normal.shape[1]:>8}{shares}")

@@ -10,21 +10,19 @@ each class for the reference sets and the second for the queries.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import roc_auc_score
 
-from common import Report
+from class_folders import class_folders
+from common import Report, begin
 from dn2 import Cache, ImageEmbedder
-from dn2.bench.groups import QUERIES_OF_A_KIND, REFERENCE_SETS, ceiling, draw_sets
-from dn2.neighbors.normalize import normalize
-from paper import class_folders
+from dn2.kinds.image.bench.groups import QUERIES_OF_A_KIND, REFERENCE_SETS, ceiling, draw_sets
+from dn2.neighbors.prepare.normalize import normalize
 
-PER_CLASS = 2_000
-SIZES = (2, 3, 4, 6, 10)
-SEEDS = 3
 SHORT_LIST = 50
 
 # (n, M, d) reference sets and (m, M, d) queries to (m, n) distances
@@ -113,42 +111,59 @@ METHODS: dict[str, Distances] = {
 }
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: pictures of each class, pictures M of a set, draws, reference sets and queries of a
+    kind."""
+
+    backbone: str = "lite0"
+    per_class: int = 2_000
+    members: tuple[int, ...] = (2, 3, 4, 6, 10)
+    seeds: int = 3
+    references: int = REFERENCE_SETS
+    queries: int = QUERIES_OF_A_KIND
+
+
+SMALLEST = Sizes(backbone="lite0@32", per_class=8, members=(2, 3), seeds=1, references=60, queries=5)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each data set."""
-    report = Report("pooling")
+    run = begin(__doc__, arguments, Sizes(), SMALLEST)
+    sizes, report = run.sizes, run.report("pooling")
     for name in ("mnist", "cifar10"):
-        with class_folders(name) as folder:
-            classes = [sorted(one.iterdir())[:PER_CLASS] for one in sorted((folder / "train").iterdir())]
-            embedder = ImageEmbedder("lite0", cache=Cache())
+        with class_folders(run, name) as folder:
+            classes = [sorted(one.iterdir())[: sizes.per_class] for one in sorted((folder / "train").iterdir())]
+            embedder = ImageEmbedder(sizes.backbone, cache=Cache())
             vectors = embedder.transform([path for one in classes for path in one])
-        report.say(f"\n{name:<48}" + "".join(f"{'M = ' + str(size):>9}" for size in SIZES))
-        report.say(f"{'  ceiling':<48}" + "".join(f"{100 * ceiling(size):9.1f}" for size in SIZES))
-        study(report, normalize(vectors, embedder.normalize))
+        report.say(f"\n{name:<48}" + "".join(f"{'M = ' + str(size):>9}" for size in sizes.members))
+        report.say(f"{'  ceiling':<48}" + "".join(f"{100 * ceiling(size):9.1f}" for size in sizes.members))
+        study(report, sizes, normalize(vectors, embedder.normalize))
     report.save()
 
 
-def study(report: Report, vectors: np.ndarray) -> None:
+def study(report: Report, sizes: Sizes, vectors: np.ndarray) -> None:
     """Print a line for each method and number of neighbours, means over draws."""
     halves = np.arange(len(vectors)).reshape(10, 2, -1)
     values: dict[tuple[str, int], list[list[float]]] = {}
-    for size in SIZES:
-        for seed in range(SEEDS):
+    for size in sizes.members:
+        for seed in range(sizes.seeds):
             rng = np.random.default_rng([seed, size])
             chosen = rng.permutation(10)[:size]
             known, held_out = list(halves[chosen, 0]), list(halves[chosen, 1])
-            reference = vectors[draw_sets(rng, known, REFERENCE_SETS, normal=True)]
+            reference = vectors[draw_sets(rng, known, sizes.references, normal=True)]
             queries = vectors[
-                np.concatenate([draw_sets(rng, held_out, QUERIES_OF_A_KIND, normal=kind) for kind in (True, False)])
+                np.concatenate([draw_sets(rng, held_out, sizes.queries, normal=kind) for kind in (True, False)])
             ]
-            truth = np.arange(len(queries)) >= QUERIES_OF_A_KIND
+            truth = np.arange(len(queries)) >= sizes.queries
             for name, distances in METHODS.items():
                 near = np.sort(distances(reference, queries), axis=1)
                 for k in (2, 10):
                     auc = 100 * roc_auc_score(truth, near[:, :k].mean(axis=1))
                     values.setdefault((name, k), []).append([size, auc])
     for (name, k), found in values.items():
-        sizes, aucs = np.array(found).T
-        means = [aucs[sizes == size].mean() for size in SIZES]
+        members, aucs = np.array(found).T
+        means = [aucs[members == size].mean() for size in sizes.members]
         report.say(f"{f'  {name}, k = {k}':<48}" + "".join(f"{value:9.1f}" for value in means))
 
 

@@ -8,55 +8,90 @@ random, and their names are as long as those of real files.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import statistics
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
 
-from common import Report, unpacked
-from dn2.embed.images import read_small
-from dn2.embed.network import cpu_count
-from dn2.evidence import MOST_ON_MAP, PICTURE_SIZE
-from dn2.report.results_page import Map, Surroundings, write_results_page
-from dn2.store.results import Results
-from dn2.store.rows import Neighbor, Row
+from common import CIFAR10, Missing, Report, begin, seconds
+from dn2 import Neighbor, Results, Row
+from dn2.kinds.image.page import Section
+from dn2.networks.pixels import THUMBNAIL_SIZE, read_small
+from dn2.report.results_page import Map, PageContext, write_results_page
+from dn2.system.processes import cpu_count
 
-SIZES = (1_000, 10_000, 100_000)
-REFERENCES = 10_000
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 K = 2
-PHOTOGRAPHS = 400
-OPENED = 5
+ON_MAP = 2_500  # items, and as many reference items, as dn2 draws at most
 LIMIT_MB, LIMIT_SECONDS = 30, 2.0
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: items, reference items, photographs, and how often a page is opened."""
+
+    items: tuple[int, ...] = (1_000, 10_000, 100_000)
+    references: int = 10_000
+    photographs: int = 400
+    opened: int = 5
+
+
+SMALLEST = Sizes(items=(20,), references=30, photographs=4, opened=1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print size and times for each number of items."""
-    report = Report("report")
-    report.say(f"{K} neighbours each among {REFERENCES:,} reference items; pictures of {PICTURE_SIZE} pixels")
-    report.say("  items      file      written in   data parsed and page answers, median of 5")
-    with unpacked("cifar10/cifar10_png_35k.zip") as folder, tempfile.TemporaryDirectory() as target:
-        photographs = enlarged(sorted((folder / "test").rglob("*.png"))[:: 10_000 // PHOTOGRAPHS], Path(target))
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            for count in SIZES:
-                page = Path(target, "page.html")
-                results, around = made_up(count, photographs)
-                start = time.perf_counter()
-                write_results_page(page, results, around)
-                written = time.perf_counter() - start
-                size = page.stat().st_size / 1e6
-                answers = statistics.median(seconds_to_answer(browser, page) for _ in range(OPENED))
-                report.say(f"  {count:<10,} {size:5.1f} MB {written:10.1f} s   {answers:10.2f} s")
-                assert size < LIMIT_MB, "the file is too large"
-                assert answers < LIMIT_SECONDS, "the page answers too late"
-            browser.close()
+    run = begin(__doc__, arguments, Sizes(), SMALLEST)
+    sizes, report = run.sizes, run.report("report")
+    report.say(f"{K} neighbours each among {sizes.references:,} reference items; pictures of {THUMBNAIL_SIZE} pixels")
+    report.say(f"  items      file      written in   data parsed and page answers, median of {sizes.opened}")
+    with run.unpacked(CIFAR10) as folder, tempfile.TemporaryDirectory() as target, a_browser() as browser:
+        paths = sorted((folder / "test").rglob("*.png"))
+        photographs = enlarged(paths[:: len(paths) // sizes.photographs], Path(target))
+        for count in sizes.items:
+            page = Path(target, "page.html")
+            results, around = made_up(count, sizes.references, photographs)
+            written = seconds(partial(write_results_page, page, results, around))
+            size, answers = weigh(browser, page, sizes.opened)
+            report.say(f"  {count:<10,} {size:5.1f} MB {written:10.1f} s   {answers:10.2f} s")
+            claim_small(report, size, answers)
     report.save()
+
+
+@contextlib.contextmanager
+def a_browser() -> Iterator[Browser]:
+    """Start Chromium.  Raises Missing."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium")
+    if path is None:
+        raise Missing("Chromium is not installed; run: make test-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def weigh(browser: Browser, page: Path, opened: int) -> tuple[float, float]:
+    """Return the size of a page in MB, and the median of the seconds until it answers."""
+    return page.stat().st_size / 1e6, statistics.median(seconds_to_answer(browser, page) for _ in range(opened))
+
+
+def claim_small(report: Report, size: float, answers: float) -> None:
+    """Raise AssertionError if a page is too large or too slow."""
+    report.claim(size < LIMIT_MB, "the file is too large")
+    report.claim(answers < LIMIT_SECONDS, "the page answers too late")
 
 
 def enlarged(paths: list[Path], folder: Path) -> list[Path]:
@@ -71,13 +106,29 @@ def enlarged(paths: list[Path], folder: Path) -> list[Path]:
     return written
 
 
-def made_up(count: int, photographs: list[Path]) -> tuple[Results, Surroundings]:
+class Photographs:
+    """Takes one photograph after the other for any names; see `dn2.kinds.exchange.Pictures`."""
+
+    def __init__(self, photographs: list[Path]) -> None:
+        self.photographs = photographs
+
+    def of_items(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Read a picture for each name."""
+        chosen = [self.photographs[place % len(self.photographs)] for place in range(len(names))]
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            read = pool.map(lambda path: read_small(path) or b"", chosen)
+            return dict(zip(names, read, strict=True))
+
+    of_reference = of_items
+
+
+def made_up(count: int, references: int, photographs: list[Path]) -> tuple[Results, PageContext]:
     """Make results of so many items."""
     rng = np.random.default_rng(0)
-    reference = np.sort(rng.gamma(4, size=REFERENCES))
+    reference = np.sort(rng.gamma(4, size=references))
     scores = rng.gamma(4.4, size=count)
-    p_values = (1 + REFERENCES - np.searchsorted(reference, scores)) / (REFERENCES + 1)
-    near = rng.integers(REFERENCES, size=(count, K))
+    p_values = (1 + references - np.searchsorted(reference, scores)) / (references + 1)
+    near = rng.integers(references, size=(count, K))
     rows = [
         Row(
             f"line-3/2026-11-{number % 30 + 1:02}/camera-2/IMG_{number:08}.jpg",
@@ -91,16 +142,11 @@ def made_up(count: int, photographs: list[Path]) -> tuple[Results, Surroundings]
         for number, ids in enumerate(near.tolist())
     ]
 
-    def pictures(names: list[str]) -> dict[str, bytes]:
-        chosen = [photographs[place % len(photographs)] for place in range(len(names))]
-        with ThreadPoolExecutor(cpu_count()) as pool:
-            read = pool.map(lambda path: read_small(path, PICTURE_SIZE) or b"", chosen)
-            return dict(zip(names, read, strict=True))
-
-    shown = min(count, MOST_ON_MAP)
-    drawn = Map(rng.normal(size=(MOST_ON_MAP, 2)), rng.normal(size=(shown, 2)), range(shown))
-    around = Surroundings(reference, [("made up", "yes")], [], pictures, pictures, map=drawn)
-    return Results(rows, 0.01, REFERENCES), around
+    shown = min(count, ON_MAP)
+    drawn = Map(rng.normal(size=(ON_MAP, 2)), rng.normal(size=(shown, 2)), range(shown))
+    section = partial(Section, pictures=Photographs(photographs))
+    around = PageContext(reference, [("made up", "yes")], [], section, map=drawn)
+    return Results(rows, 0.01, references, nouns=("image", "images")), around
 
 
 def seconds_to_answer(browser: Browser, path: Path) -> float:

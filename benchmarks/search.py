@@ -10,13 +10,14 @@ always is, as all are compared with it.  The result is kept after each size, and
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import os
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import search_rivals
-from common import RESULTS, Report
+from common import Report, begin
 from dn2.bench.scoring import roc_auc
 from search_data import (
     NEIGHBORS,
@@ -41,9 +42,6 @@ from search_data import (
 from search_figure import draw
 from search_rivals import ALONE, METHODS, REFERENCE, ROUNDS
 
-SIZES = (1_000, 10_000, 50_000, 200_000, 1_000_000)
-DIMENSIONS = (PICTURES_DIMENSION, 2, 8, 16, 64)
-LIMIT = 3600  # seconds
 SAMPLED_EVERY = 0.01  # seconds
 
 HEADER = (
@@ -53,9 +51,9 @@ HEADER = (
 LEGEND = (
     "fit: seconds to take the rows in; dn2's and PyOD's calibrate in it as well, dn2's with up to 10,000 leave-one-out "
     "searches.",
-    f"queries/s: of {ROUNDS} batches of all queries, the median; x FAISS flat: as many times as FAISS flat's of this "
+    "queries/s: of {rounds} batches of all queries, the median; x FAISS flat: as many times as FAISS flat's of this "
     "run.",
-    f"one query: alone, the median of {ALONE}; scikit-learn's and PyOD's on one core, which is faster for one.",
+    "one query: alone, the median of {alone}; scikit-learn's and PyOD's on one core, which is faster for one.",
     "memory: the most anonymous memory of the process (RssAnon, every 10 ms), Python and libraries included; the "
     "memory map of the rows is not in it, which some methods search in place, nor are other files.",
     f"recall: share of the {NEIGHBORS} neighbours found whose true squared distance, in float64 from the rows "
@@ -78,44 +76,51 @@ class Measured:
     memory: float = 0.0
     failed: str = ""
 
-    @property
-    def total(self) -> float:
-        """Seconds that fit and searches took in all, but for any tuning."""
-        return float(self.found["fit"] + ROUNDS * self.found["batch"] + (ALONE + 1) * self.found["alone"])
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured.
+
+    sizes : rows; limit : seconds that a method may take at one size; rounds : batches of all queries; alone : queries
+    asked alone."""
+
+    sizes: tuple[int, ...] = (1_000, 10_000, 50_000, 200_000, 1_000_000)
+    dimensions: tuple[int, ...] = (PICTURES_DIMENSION, 2, 8, 16, 64)
+    methods: tuple[str, ...] = tuple(METHODS)
+    limit: float = 3600.0
+    rounds: int = ROUNDS
+    alone: int = ALONE
 
 
-def main() -> None:
+SMALLEST = Sizes(sizes=(300,), dimensions=(PICTURES_DIMENSION,), methods=("dn2-auto",), limit=60.0, rounds=1, alone=1)
+FLAGS: dict[str, dict[str, Any]] = {
+    "--pictures": {"type": Path, "help": "where cifar10_png_35k.zip is unpacked"},
+    "--work": {"type": Path, "help": "where the rows are kept for another run"},
+    "--keep-as": {"default": "search", "help": "name of the result"},
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a table for each dimension, and draw the figure."""
-    options = parse()
-    names = [REFERENCE, *(name for name in METHODS if name in options.methods and name != REFERENCE)]
-    report = Report(options.keep_as)
+    run = begin(__doc__, arguments, Sizes(), SMALLEST, FLAGS)
+    sizes, options = run.sizes, run.options
+    if unknown := set(sizes.methods) - set(METHODS):
+        sys.exit(f"{min(unknown)} is no method; choose from {', '.join(METHODS)}")
+    names = [REFERENCE, *(name for name in METHODS if name in sizes.methods and name != REFERENCE)]
+    report = run.report(options.keep_as)
     report.say(f"rivals: {', '.join(map(installed, ('scikit-learn', 'pyod', 'hnswlib')))}")
-    report.say("\n" + "\n".join(map(wrapped, LEGEND)))
+    legend = [line.format(rounds=sizes.rounds, alone=sizes.alone) for line in LEGEND]
+    report.say("\n" + "\n".join(map(wrapped, legend)))
     with contextlib.ExitStack() as stack:
         work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         work.mkdir(parents=True, exist_ok=True)
-        for dimension in options.dimensions:
-            made = make(work, dimension, options.sizes, options.pictures)
+        for dimension in sizes.dimensions:
+            made = make(run, work, dimension, sorted(sizes.sizes), options.pictures)
             report.say("\n" + wrapped(f"d = {dimension:,}: {made.recipe}"))
-            speeds = Comparison(report, made, dimension, options.limit, work).run(names)
+            speeds = Comparison(report, made, dimension, sizes, work).run(names)
             if dimension == PICTURES_DIMENSION:
                 title = f"Search of {dimension:,}-dimensional embeddings, k = {NEIGHBORS}"
-                draw(speeds, "dn2", title, RESULTS / f"{options.keep_as}.svg")
-
-
-def parse() -> argparse.Namespace:
-    """Read the options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
-    parser.add_argument("--dimensions", nargs="+", type=int, default=DIMENSIONS)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="METHOD")
-    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that a method may take at one size")
-    parser.add_argument("--pictures", type=Path, help="where cifar10_png_35k.zip is unpacked")
-    parser.add_argument("--work", type=Path, help="where the rows are kept for another run")
-    parser.add_argument("--keep-as", default="search", help="name of the result")
-    options = parser.parse_args()
-    options.sizes = sorted(options.sizes)
-    return options
+                draw(speeds, "dn2", title, (run.output or work) / f"{options.keep_as}.svg")
 
 
 def wrapped(text: str) -> str:
@@ -134,8 +139,9 @@ def installed(package: str) -> str:
 class Comparison:
     """The methods on the reference sets of one dimension."""
 
-    def __init__(self, report: Report, made: Made, dimension: int, limit: float, work: Path) -> None:
-        self.report, self.made, self.dimension, self.limit, self.work = report, made, dimension, limit, work
+    def __init__(self, report: Report, made: Made, dimension: int, sizes: Sizes, work: Path) -> None:
+        self.report, self.made, self.dimension, self.sizes, self.work = report, made, dimension, sizes, work
+        self.limit = sizes.limit
         self.queries: Vectors = np.load(made.queries)
         self.latest: dict[str, tuple[int, float]] = {}  # by method: rows, and seconds that they took
         self.speeds: dict[str, list[tuple[int, float]]] = {}
@@ -173,15 +179,24 @@ class Comparison:
             return Measured({}, failed=f"skipped: over {self.limit:,.0f} s by what it took for {rows:,} rows")
         measured = self.start(name, n)
         if not measured.failed:
-            self.latest[name] = n, measured.total
+            self.latest[name] = n, self.total(measured.found)
             self.speeds.setdefault(METHODS[name].label, []).append((n, len(self.queries) / measured.found["batch"]))
         return measured
 
+    def total(self, found: dict[str, Any]) -> float:
+        """Return the seconds that fit and searches took in all, but for any tuning."""
+        return float(found["fit"] + self.sizes.rounds * found["batch"] + (self.sizes.alone + 1) * found["alone"])
+
     def start(self, name: str, n: int) -> Measured:
-        """Measure a method in a process of its own, and how much memory that takes."""
+        """Measure a method in a process of its own, and how much memory that takes; in this one if a smallest run has
+        done so once."""
         out = self.work / "measured.npz"
-        words = [self.made.references[n], self.made.queries, self.work / "exact.npy", out]
-        command = [sys.executable, search_rivals.__file__, name, *map(str, words)]
+        files = self.made.references[n], self.made.queries, self.work / "exact.npy", out
+        words = [name, *map(str, (*files, self.sizes.rounds, self.sizes.alone))]
+        if self.report.smallest and name != REFERENCE:
+            search_rivals.main(words)
+            return measured_in(out, anonymous_memory(os.getpid()))
+        command = [sys.executable, search_rivals.__file__, *words]
         with tempfile.TemporaryFile("w+") as errors:
             process = subprocess.Popen(command, stdout=errors, stderr=errors)
             memory, until = 0.0, time.monotonic() + self.limit
@@ -196,10 +211,7 @@ class Comparison:
             errors.seek(0)
             if process.returncode:
                 return Measured({}, failed=f"failed: {(errors.read().strip().splitlines() or ['killed'])[-1]}")
-        with np.load(out) as arrays:
-            found = {key: arrays[key][()] for key in arrays}
-        out.unlink()
-        return Measured({}, failed=str(found["unavailable"])) if "unavailable" in found else Measured(found, memory)
+        return measured_in(out, memory)
 
     def line(self, measured: Measured, rows: Vectors, exact: Distances) -> str:
         """Write the figures of a method."""
@@ -214,6 +226,14 @@ class Comparison:
             f"{found['fit']:9.2f}{speed:11,.0f}{ratio:>14}{1000 * found['alone']:15.2f}"
             f"{measured.memory:13,.0f}{recall(true, exact):9.4f}{recall(true, exact, 2 * error):9.4f}{auc:9.3f}"
         )
+
+
+def measured_in(path: Path, memory: float) -> Measured:
+    """Read and remove what `search_rivals` wrote."""
+    with np.load(path) as arrays:
+        found = {key: arrays[key][()] for key in arrays}
+    path.unlink()
+    return Measured({}, failed=str(found["unavailable"])) if "unavailable" in found else Measured(found, memory)
 
 
 def anonymous_memory(process: int) -> float:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from common import need, unpacked
-from dn2 import ImageEmbedder
-from dn2.neighbors.normalize import normalize
-from dn2.store.cache import Cache
+from common import CIFAR10, Run
+from dn2 import Cache, ImageEmbedder
+from dn2.neighbors.prepare.normalize import normalize
 
 NEIGHBORS = 2
 N_QUERIES = 1_000
@@ -111,14 +110,14 @@ class Made:
     recipe: str
 
 
-def make(folder: Path, dimension: int, sizes: Sequence[int], pictures: Path | None) -> Made:
+def make(run: Run[Any], folder: Path, dimension: int, sizes: Sequence[int], pictures: Path | None) -> Made:
     """Write what is not in the folder yet.
 
     pictures : the unpacked folder of `cifar10_png_35k.zip`; by default it is unpacked for a time."""
     references = {n: folder / f"{dimension}-{n}.npy" for n in sizes}
     queries, anomalous, recipe = (folder / f"{dimension}-{name}" for name in ("queries.npy", "anomalous.npy", "recipe"))
     if not all(path.exists() for path in (*references.values(), queries, anomalous, recipe)):
-        source = source_of(dimension, pictures)
+        source = source_of(run, dimension, pictures)
         for n, path in references.items():
             if not path.exists():
                 write_rows(path, source.rows(n), n, dimension)
@@ -140,21 +139,22 @@ def write_rows(path: Path, rows: Iterator[Vectors], n: int, dimension: int) -> N
     part.rename(path)
 
 
-def source_of(dimension: int, pictures: Path | None) -> Source:
+def source_of(run: Run[Any], dimension: int, pictures: Path | None) -> Source:
     """Choose the source for a dimension."""
     if dimension == PICTURES_DIMENSION:
+        backbone = "lite0@32" if run.smallest else "lite0"
         if pictures is not None:
-            return picture_source(pictures)
-        with unpacked("cifar10/cifar10_png_35k.zip") as folder:
-            return picture_source(folder)
-    return table_source(dimension) if dimension <= TABLE_COLUMNS else mixture_source(dimension)
+            return picture_source(pictures, backbone)
+        with run.unpacked(CIFAR10) as folder:
+            return picture_source(folder, backbone)
+    return table_source(run, dimension) if dimension <= TABLE_COLUMNS else mixture_source(dimension)
 
 
-def picture_source(folder: Path) -> Enlarged:
+def picture_source(folder: Path, backbone: str) -> Enlarged:
     """Embed CIFAR-10's pictures; trucks are the anomalies."""
-    embedder = ImageEmbedder("lite0", cache=Cache())
+    embedder = ImageEmbedder(backbone, cache=Cache())
     paths = {part: sorted((folder / part).rglob("*.png")) for part in ("train", "test")}
-    paths["test"] = paths["test"][:: len(paths["test"]) // N_QUERIES]
+    paths["test"] = paths["test"][:: max(1, len(paths["test"]) // N_QUERIES)]
     classes = {part: np.array([path.parent.name for path in paths[part]]) for part in paths}
     vectors = {part: normalize(embedder.transform(paths[part]), embedder.normalize) for part in paths}
     normal = np.random.default_rng(0).permutation(np.flatnonzero(classes["train"] != "truck"))
@@ -164,26 +164,27 @@ def picture_source(folder: Path) -> Enlarged:
         queries=vectors["test"],
         anomalous=classes["test"] == "truck",
         recipe=(
-            f"lite0 {embedder.normalize} embeddings of CIFAR-10's training pictures but trucks, {len(normal):,}; more "
-            "rows than that are made: a e + (1 - a) f of two of a class, a uniform in [0.5, 1], plus Gaussian noise of "
-            f"length about 0.1, not negative, length 1.  Queries: {len(paths['test']):,} test pictures of all classes; "
-            "trucks are the anomalies."
+            f"{backbone} {embedder.normalize} embeddings of CIFAR-10's training pictures but trucks, {len(normal):,}; "
+            "more rows than that are made: a e + (1 - a) f of two of a class, a uniform in [0.5, 1], plus Gaussian "
+            f"noise of length about 0.1, not negative, length 1.  Queries: {len(paths['test']):,} test pictures of all "
+            "classes; trucks are the anomalies."
         ),
         noise=0.1 / np.sqrt(PICTURES_DIMENSION),
         unit=True,
     )
 
 
-def table_source(dimension: int) -> Enlarged:
+def table_source(run: Run[Any], dimension: int) -> Enlarged:
     """Take columns of KDD Cup 99; attacks are the anomalies."""
-    with np.load(need("tabular_goad/kddcup99_10pct.npz")) as arrays:
+    with np.load(run.need("tabular_goad/kddcup99_10pct.npz")) as arrays:
         numbers, label, names = arrays["X_num"], arrays["label"], arrays["label_names"]
         service = arrays["cat_service"]
     rng = np.random.default_rng(0)
     is_normal = names[label] == "normal"
     normal, attacks = (rng.permutation(np.flatnonzero(which)) for which in (is_normal, ~is_normal))
-    n_attacks = N_QUERIES // 10
-    asked, reference = np.split(normal, [N_QUERIES - n_attacks])
+    n_queries = min(N_QUERIES, len(normal) // 2)
+    n_attacks = n_queries // 10
+    asked, reference = np.split(normal, [n_queries - n_attacks])
     distinct = [len(np.unique(column)) for column in numbers[reference].T]
     columns = np.argsort(distinct, kind="stable")[::-1][:dimension]
     scaled = np.log1p(numbers[:, columns])
@@ -192,7 +193,7 @@ def table_source(dimension: int) -> Enlarged:
         real=scaled[reference],
         kinds=service[reference].astype(np.int64),
         queries=scaled[np.concatenate([asked, attacks[:n_attacks]])],
-        anomalous=np.arange(N_QUERIES) >= len(asked),
+        anomalous=np.arange(n_queries) >= len(asked),
         recipe=(
             f"normal connections of KDD Cup 99, {len(reference):,}: the {dimension} columns of numbers with the most "
             "different values, z-scores of log(1 + x); more rows than that are made: a e + (1 - a) f of two of a "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
-from dn2.drawing import COLORS, MARKERS, WIDTH, import_figure, save_figure
+from dn2.results.drawing import COLORS, MARKERS, WIDTH, import_figure, save_figure
 
 HEIGHT = 5.0  # inches
 LABEL_SPACING = 0.052  # of the height of the axes

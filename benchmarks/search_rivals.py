@@ -1,20 +1,28 @@
 """The methods that `search.py` compares, and the process that measures one of them.
 
-Run by `search.py`: python benchmarks/search_rivals.py METHOD ROWS QUERIES EXACT OUT
+Run by `search.py`: python benchmarks/search_rivals.py METHOD ROWS QUERIES EXACT OUT ROUNDS ALONE
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
 
-from search_data import NEIGHBORS, PICTURES_DIMENSION, Distances, Positions, Vectors, recall, true_distances
+from common import begin, timed
+from search_data import (
+    NEIGHBORS,
+    PICTURES_DIMENSION,
+    Distances,
+    Positions,
+    Vectors,
+    exact_distances,
+    recall,
+    true_distances,
+)
 
 ROUNDS = 3
 ALONE = 20
@@ -64,21 +72,18 @@ class Dn2(Searcher):
 
         if unknown := sorted(set(parameters) - set(KNNDetector().get_params())):
             raise Unavailable(f"this dn2 has no {unknown[0]}=")
-        self.detector = KNNDetector(NEIGHBORS, **parameters)
-        try:
-            self.detector.check_parameters()
-        except ValueError as error:
-            raise Unavailable(f"this dn2 says: {error}") from error
+        self.estimator = KNNDetector(NEIGHBORS, **parameters)
 
     def fit(self, rows: Vectors) -> None:
-        self.detector.fit(rows)
+        self.estimator.fit(rows)
 
     def search(self, queries: Vectors) -> Found:
-        return self.detector.search(queries)
+        return self.estimator.detector_.search(queries)
 
     def how(self) -> str:
-        learnt = self.detector.learnt_
-        return "exact" if learnt is None else ", ".join(f"{name} {value:.4g}" for name, value in learnt.search.items())
+        learnt = self.estimator.detector_.learnt
+        search = {} if learnt is None else learnt.describe_search()
+        return ", ".join(f"{name} {value:.4g}" for name, value in search.items()) or "exact"
 
 
 class FaissFlat(Searcher):
@@ -213,19 +218,23 @@ METHODS = {
     "dn2-0.99": Method("dn2 approximate 0.99", lambda: Dn2(index="approximate", recall=0.99)),
     "dn2-float16": Method("dn2 approximate float16", lambda: Dn2(index="approximate", storage="float16"), compact),
     "dn2-uint8": Method("dn2 approximate uint8", lambda: Dn2(index="approximate", storage="uint8"), compact),
-    "dn2-4gb": Method("dn2 approximate 4 GB", lambda: Dn2(index="approximate", memory_limit="4GB"), compact),
+    "dn2-4gb": Method("dn2 approximate 4 GB", lambda: Dn2(index="approximate", memory="4GB"), compact),
     "dn2-kdtree": Method("dn2 kdtree", lambda: Dn2(index="kdtree"), own_trees),
     "dn2-kmeans-tree": Method("dn2 kmeans-tree", lambda: Dn2(index="kmeans-tree"), own_trees),
 }
 
 
-def measure(searcher: Searcher, rows: Vectors, queries: Vectors, exact: Distances) -> dict[str, Any]:
-    """Time a method and return what it finds."""
+def measure(
+    searcher: Searcher, rows: Vectors, queries: Vectors, exact: Distances, rounds: int = ROUNDS, times: int = ALONE
+) -> dict[str, Any]:
+    """Time a method and return what it finds.
+
+    rounds : how often all queries are asked together; times : how many of them are asked alone."""
     fit, _ = timed(lambda: searcher.fit(rows))
     searcher.tune(queries, lambda positions: recall(true_distances(rows, queries, positions), exact))
-    batches = [timed(lambda: searcher.search(queries)) for _ in range(ROUNDS)]
+    batches = [timed(lambda: searcher.search(queries)) for _ in range(rounds)]
     searcher.alone(queries[:1])
-    alone = [timed(lambda place=place: searcher.alone(queries[place : place + 1])) for place in range(ALONE)]
+    alone = [timed(lambda place=place: searcher.alone(queries[place : place + 1])) for place in range(times)]
     distances, positions = batches[-1][1]
     return {
         "fit": fit,
@@ -237,22 +246,36 @@ def measure(searcher: Searcher, rows: Vectors, queries: Vectors, exact: Distance
     }
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Return the seconds that a call takes, and what it returns."""
-    start = time.perf_counter()
-    result = work()
-    return time.perf_counter() - start, result
-
-
-def main() -> None:
-    """Measure one method and write what came out, or why it is unavailable."""
-    name, rows, queries, exact, out = sys.argv[1:]
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure one method and write what came out, or why it is unavailable; the smallest run prints the recall of
+    each."""
+    run = begin(__doc__, arguments, flags={"words": {"nargs": "*"}})
+    if run.smallest:
+        smallest()
+        return
+    name, rows, queries, exact, out, rounds, times = run.options.words
     try:
         searcher = METHODS[name].make()
     except Unavailable as error:
         np.savez(out, unavailable=str(error))
         return
-    np.savez(out, **measure(searcher, np.load(rows, mmap_mode="r"), np.load(queries), np.load(exact)))
+    loaded = np.load(rows, mmap_mode="r"), np.load(queries), np.load(exact)
+    np.savez(out, **measure(searcher, *loaded, int(rounds), int(times)))
+
+
+def smallest() -> None:
+    """Measure each method that is installed on few rows."""
+    rng = np.random.default_rng(0)
+    rows, queries = (rng.normal(size=(n, 4)).astype(np.float32) for n in (300, 10))
+    exact = exact_distances(rows, queries)
+    for name, method in METHODS.items():
+        try:
+            searcher = method.make()
+        except (Unavailable, ModuleNotFoundError) as error:
+            print(f"{name}: {error}")
+            continue
+        found = measure(searcher, rows, queries, exact, 1, 1)
+        print(f"{name}: recall {recall(true_distances(rows, queries, found['positions']), exact):.2f}")
 
 
 if __name__ == "__main__":

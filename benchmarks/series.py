@@ -10,20 +10,27 @@ code, windows of 50 to 400 points and weights 0, 0.3 and 1 before): the figures 
 
 from __future__ import annotations
 
-from common import Report, need
-from dn2.bench.series import N_NEIGHBORS, series
-from dn2.bench.series_data import read_labelled
+from collections.abc import Sequence
+
+from common import begin
 from dn2.bench.table import to_markdown
 from dn2.cli.progress import progress
+from dn2.kinds.series.bench.data import read_labelled
+from dn2.kinds.series.bench.protocol import series
+from dn2.kinds.series.kind import USUAL_NEIGHBORS as N_NEIGHBORS
 
 SETS = {"nab/nab.npz": 0, "skab/skab.npz": 400}  # how many of the first points are the reference
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print both tables."""
-    report = Report("series")
+    run = begin(__doc__, arguments)
+    report = run.report("series")
     for name, known in SETS.items():
-        result = series(read_labelled(need(name)), N_NEIGHBORS, True, known, watch=progress)
+        sets = read_labelled(run.need(name))
+        if run.smallest:  # without rivals: stumpy compiles itself for half a minute
+            sets = sets[:1]
+        result = series(sets, N_NEIGHBORS, not run.smallest, known, progress_of=progress)
         result.title = name
         report.say()
         report.say(to_markdown(result).rstrip())

@@ -13,48 +13,62 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.signal import lfilter
 
 import dn2
-from common import Report, need
+from common import Report, begin
 from series_planted import normal_part
 
-DRAWS = 200
-POINTS = 4_000
 WINDOW = 50
 RATES = (0.05, 0.1, 0.2)
-LEAST = 1_600
-SKAB_PARTS = 8
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: made series and their points, parts of SKAB, and the points that a part must have."""
+
+    draws: int = 200
+    points: int = 4_000
+    parts: int = 8
+    least: int = 1_600
+
+
+SMALLEST = Sizes(draws=2, points=800, parts=2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the rates got, and the excess over what was asked."""
     logging.getLogger("dn2").setLevel(logging.ERROR)
-    report = Report("series_false_alarms")
+    run = begin(__doc__, arguments, Sizes(), SMALLEST)
+    sizes, report = run.sizes, run.report("series_false_alarms")
     report.say(f"windows of {WINDOW} points; the mean share of intervals flagged, its standard error, the excess")
     report.say(f"  {'':<30}{'intervals':>10}  " + "".join(f"{f'asked {rate}':<30}" for rate in RATES))
-    say(report, f"{DRAWS} made series of {POINTS:,}", [(made(2 * n), made(2 * n + 1)) for n in range(DRAWS)])
-    with np.load(need("nab/nab.npz")) as arrays:
+    points, parts = sizes.points, sizes.parts
+    pairs = [(made(points, 2 * n), made(points, 2 * n + 1)) for n in range(sizes.draws)]
+    say(report, f"{sizes.draws} made series of {points:,}", pairs)
+    with np.load(run.need("nab/nab.npz")) as arrays:
         names = [name.removesuffix("/v") for name in arrays.files if name.startswith("real") and name.endswith("/v")]
-        parts = [normal_part(arrays[f"{name}/v"], arrays[f"{name}/window"]) for name in names]
-    real = [halves(part) for part in parts if len(part) >= LEAST]
+        normal = [normal_part(arrays[f"{name}/v"], arrays[f"{name}/window"]) for name in names]
+    real = [halves(part) for part in normal if len(part) >= sizes.least]
     say(report, f"{len(real)} real series of NAB", real)
-    with np.load(need("skab/skab.npz")) as arrays:
+    with np.load(run.need("skab/skab.npz")) as arrays:
         rows = arrays["anomaly-free/anomaly-free/X"].astype(np.float64)
-    say(report, f"{SKAB_PARTS} parts of SKAB, 8 sensors", [halves(one) for one in np.array_split(rows, SKAB_PARTS)])
+    say(report, f"{parts} parts of SKAB, 8 sensors", [halves(one) for one in np.array_split(rows, parts)])
     report.save()
 
 
-def made(seed: int) -> Values:
+def made(points: int, seed: int) -> Values:
     """Make a stationary series."""
     rng = np.random.default_rng(seed)
-    beat = np.sin(2 * np.pi * (np.arange(POINTS) + rng.integers(40)) / 40)
-    noise: Values = lfilter([1], [1, -0.9], 0.2 * rng.normal(size=POINTS))
+    beat = np.sin(2 * np.pi * (np.arange(points) + rng.integers(40)) / 40)
+    noise: Values = lfilter([1], [1, -0.9], 0.2 * rng.normal(size=points))
     return beat + noise
 
 

@@ -11,14 +11,14 @@ day that is missing, a straight line in its place; one to three days at twice th
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 import dn2
-from common import Report, need
+from common import begin
 
 # Of each series the points of a day.
 SERIES = {"realKnownCause/nyc_taxi": 48, "realKnownCause/ambient_temperature_system_failure": 24}
@@ -72,15 +72,24 @@ KINDS: dict[str, Callable[[Values, int, int, np.random.Generator], int]] = {
 }
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How many trials of a kind there are, and on which series."""
+
+    trials: int = 200
+    series: tuple[str, ...] = tuple(SERIES)
+
+
+SMALLEST = Sizes(trials=1, series=tuple(SERIES)[:1])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the shares of trials, by kind and series."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=200)
-    trials = parser.parse_args().trials
-    report = Report("series_planted")
+    run = begin(__doc__, arguments, Sizes(), SMALLEST)
+    trials, report = run.sizes.trials, run.report("series_planted")
     report.say(f"{trials} trials each; % where an interval that overlaps it is the first, and among the first {FIRST}")
-    with np.load(need("nab/nab.npz")) as arrays:
-        known = {name: normal_part(arrays[f"{name}/v"], arrays[f"{name}/window"]) for name in SERIES}
+    with np.load(run.need("nab/nab.npz")) as arrays:
+        known = {name: normal_part(arrays[f"{name}/v"], arrays[f"{name}/window"]) for name in run.sizes.series}
     for name, values in known.items():
         report.say(f"{name}, {len(values):,} points")
         for kind, plant in KINDS.items():

@@ -10,9 +10,10 @@ reading the CSV and writing intervals and points.  The loss is measured on 50,00
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,32 @@ from scipy.signal import lfilter
 from sklearn.metrics import roc_auc_score
 
 import dn2
-from common import Report, need
-from table_size import run, size
+from common import Report, begin
+from table_size import say_cost, size
 
 WINDOW = 128
 DAY, WEEK = 288, 7 * 288
 ANOMALIES = 200
-PART = 50_000
 TWEETS = ("AAPL", "AMZN", "CRM")
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How many points the series has, and how many of them the loss is measured on."""
+
+    points: int = 1_000_000
+    part: int = 50_000
+
+
+SMALLEST = Sizes(points=4_000, part=2_000)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print time and memory of the command, then what is lost."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=1_000_000)
-    points = parser.parse_args().points
-    report = Report("series_size")
+    run = begin(__doc__, arguments, Sizes(), SMALLEST)
+    points, report = run.sizes.points, run.report("series_size")
     values, truth = made(points)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -48,11 +57,12 @@ def main() -> None:
         )
         report.say(f"{points:,} points, {size(series)} of CSV, window {WINDOW}")
         asked = ["score", "--self", str(series), "--time", "t", "--window", str(WINDOW)]
-        run(report, "score --self", [*asked, "-o", str(intervals), "--points", str(scores)])
+        asked += ["-o", str(intervals), "--points", str(scores)]
+        say_cost(report, "score --self", asked, here=run.smallest)
         report.say(f"written: {size(intervals)} of intervals, {size(scores)} of points")
-    part = slice(0, PART)
-    lost(report, f"{PART:,} points of it", {"x": values[part]}, truth[part])
-    with np.load(need("nab/nab.npz")) as arrays:
+    part = slice(0, run.sizes.part)
+    lost(report, f"{run.sizes.part:,} points of it", {"x": values[part]}, truth[part])
+    with np.load(run.need("nab/nab.npz")) as arrays:
         names = [f"realTweets/Twitter_volume_{one}" for one in TWEETS]
         tweets = [arrays[f"{one}/v"].astype(np.float64) for one in names]
         known = np.concatenate([arrays[f"{one}/window"] for one in names]).astype(bool)
@@ -79,9 +89,9 @@ def made(points: int) -> tuple[Values, np.ndarray[Any, np.dtype[np.bool_]]]:
 def lost(report: Report, what: str, columns: dict[str, Any], truth: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
     """Print what the approximate search does not find."""
     options: dict[str, Any] = {"window": WINDOW, "id_column": "id" if "id" in columns else None}
-    start = time.perf_counter()
+    before = time.perf_counter()
     models = {name: dn2.fit(columns, kind="series", index=name, **options) for name in ("exact", "approximate")}
-    exact, near = (model.detector.leave_one_out_.distances for model in models.values())
+    exact, near = (model.detector.leave_one_out.distances for model in models.values())
     scores = {}
     for name in models:
         results = dn2.score_self(columns, index=name, **options)
@@ -90,7 +100,7 @@ def lost(report: Report, what: str, columns: dict[str, Any], truth: np.ndarray[A
     change = np.abs(scores["approximate"] / scores["exact"] - 1)
     areas = {name: roc_auc_score(truth, one) for name, one in scores.items()}
     search = models["approximate"].describe()["search"]
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - before
     report.say(f"{what}: {search['searched']} of {search['cells']} cells searched, all four runs {seconds:.0f} s")
     report.say(f"  nearest neighbours found      {100 * (near <= exact).mean():8.2f} %")
     report.say(

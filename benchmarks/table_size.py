@@ -8,19 +8,15 @@ categories and one of dates, with 2 % missing.  Each command is a process of its
 
 from __future__ import annotations
 
-import argparse
 import csv
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from common import Report
+from common import Report, begin, run_dn2
 
 CLUSTERS = 10
 NUMBERS = 26
@@ -28,21 +24,27 @@ CATEGORIES = (["red", "green", "blue"], [f"city {number}" for number in range(40
 AT_ONCE = 10_000
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How many rows are fitted and scored."""
+
+    rows: int = 1_000_000
+    queries: int = 100_000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print time and memory of each command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--queries", type=int, default=100_000)
-    options = parser.parse_args()
-    report = Report("table_size")
+    run = begin(__doc__, arguments, Sizes(), Sizes(rows=300, queries=20))
+    options, report, here = run.sizes, run.report("table_size"), run.smallest
     with tempfile.TemporaryDirectory() as folder:
         reference, queries = Path(folder, "reference.csv"), Path(folder, "queries.csv")
         write_table(reference, options.rows, seed=1)
         write_table(queries, options.queries, seed=2)
         report.say(f"{options.rows:,} rows of {NUMBERS + len(CATEGORIES) + 1} columns, {size(reference)} of CSV")
         model, results = str(Path(folder, "model.dn2")), str(Path(folder, "results.csv"))
-        total = run(report, f"fit {options.rows:,} rows", ["fit", str(reference), "-o", model])
-        total += run(report, f"score {options.queries:,} rows", ["score", model, str(queries), "-o", results])
+        fit, score = ["fit", str(reference), "-o", model], ["score", model, str(queries), "-o", results]
+        total = say_cost(report, f"fit {options.rows:,} rows", fit, here=here)
+        total += say_cost(report, f"score {options.queries:,} rows", score, here=here)
         report.say(f"{'in all':<24}{total:8.1f} s")
         report.say(f"the model: {size(Path(model))}; results: {size(Path(results))}")
     report.save()
@@ -80,15 +82,10 @@ def made(rows: int, seed: int) -> Iterator[list[str]]:
         yield from np.column_stack([texts, *named, born]).tolist()
 
 
-def run(report: Report, what: str, arguments: list[str]) -> float:
+def say_cost(report: Report, what: str, words: list[str], *, here: bool) -> float:
     """Run a command of dn2, print how long it took and its peak memory, and return the seconds."""
-    start = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", "import dn2.cli; dn2.cli.main()", *arguments])
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"dn2 {' '.join(arguments)} failed")
-    seconds = time.perf_counter() - start
-    report.say(f"{what:<24}{seconds:8.1f} s{usage.ru_maxrss / 2**20:8.2f} GiB")
+    seconds, memory = run_dn2(words, here=here)
+    report.say(f"{what:<24}{seconds:8.1f} s{memory:8.2f} GiB")
     return seconds
 
 

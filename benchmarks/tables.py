@@ -9,23 +9,22 @@ A run of all sets with the default number of seeds is kept as the result.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from common import Report, need
+from common import Report, begin, timed
 from dn2.bench.result import mean_over_seeds
 from dn2.bench.scoring import average_precision, roc_auc
-from dn2.bench.tabular_data import TabularSet, read_sets
-from dn2.bench.tabular_methods import N_NEIGHBORS, dn2_distances, z_scores
+from dn2.kinds.kind import USUAL_NEIGHBORS as N_NEIGHBORS
+from dn2.kinds.table.bench.data import TabularSet, read_sets
+from dn2.kinds.table.bench.methods import dn2_distances, z_scores
 
 FOLDER = "tabular_adbench"
-SEEDS = 5
 NEIGHBORS = (1, 2, 5)
 N_CHOSEN_ON = 15
 
@@ -33,13 +32,19 @@ N_CHOSEN_ON = 15
 Figures = dict[tuple[str, int, int], tuple[float, float]]
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How many random halves are drawn."""
+
+    seeds: int = 5
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print means over the sets, then the default's figures for each."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--sets", action="append", metavar="NAME", help="only this one; repeat for several")
-    options = parser.parse_args()
-    with open(need(f"{FOLDER}/list.csv"), newline="") as file:
+    flags = {"--sets": {"action": "append", "metavar": "NAME", "help": "only this one; repeat for several"}}
+    run = begin(__doc__, arguments, Sizes(), Sizes(seeds=2), flags)
+    seeds, options = run.sizes.seeds, run.options
+    with open(run.need(f"{FOLDER}/list.csv"), newline="") as file:
         known = [row["file"].removesuffix(".npz") for row in csv.DictReader(file)]
     if unknown := set(options.sets or ()) - set(known):
         sys.exit(f"{min(unknown)} is no set; choose from {', '.join(known)}")
@@ -47,26 +52,24 @@ def main() -> None:
     found: dict[str, Figures] = {}
     sizes: dict[str, str] = {}
     for name in options.sets or known:
-        (one,) = read_sets(need(f"{FOLDER}/{name}.npz"), max(NEIGHBORS))
-        start = time.perf_counter()
-        found[name] = measure(one, options.seeds)
+        (one,) = read_sets(run.need(f"{FOLDER}/{name}.npz"), max(NEIGHBORS))
+        taken, found[name] = timed(lambda one=one: measure(one, seeds))
         sizes[name] = f"{len(one.rows):>8,} {one.rows.shape[1]:>6,} {int(one.anomalous.sum()):>9,}"
-        taken = f"{time.perf_counter() - start:.1f} s"
-        print(f"{len(found)} of {len(options.sets or known)}: {name}, {taken}", file=sys.stderr, flush=True)
-    report = Report("tables")
+        print(f"{len(found)} of {len(options.sets or known)}: {name}, {taken:.1f} s", file=sys.stderr, flush=True)
+    report = run.report("tables")
     parts = {
         "Sets that dn2's scaling was chosen on": [name for name in found if name in chosen_on],
         "Other sets": [name for name in found if name not in chosen_on],
         "All sets": list(found),
     }
     for what, names in parts.items():
-        say_means(report, what, [found[name] for name in names], options.seeds)
+        say_means(report, what, [found[name] for name in names], seeds)
     report.say(f"\ndn2's default, k = {N_NEIGHBORS}, by set; * the scaling was chosen on it:")
     report.say(f"  {'set':<20} {'rows':>8} {'columns':>6} {'anomalies':>8}   ROC AUC          average precision")
     for name, figures in found.items():
         cells = [mean([figures], "dn2", N_NEIGHBORS, place) for place in (0, 1)]
         report.say(f"  {name + '*' * (name in chosen_on):<20} {sizes[name]}   {cells[0]:<16} {cells[1]}")
-    if options.sets is None and options.seeds == SEEDS:
+    if run.options.output or (options.sets is None and run.sizes == Sizes()):
         report.save()
 
 

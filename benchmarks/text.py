@@ -5,50 +5,58 @@ Run: python benchmarks/text.py [--skip quality throughput false_alarms]
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from common import Report, need
+from common import Report, Run, begin, prepare_torch, seconds
+from dn2 import Cache, KNNDetector, TextEmbedder
+from dn2.arrays import Vectors
 from dn2.bench.result import Result
-from dn2.bench.text import N_NEIGHBORS, text
-from dn2.bench.text_data import TextSet, read_text_sets
-from dn2.embed.texts import TextEmbedder
-from dn2.embedding import Vectors
-from dn2.neighbors.detector import KNNDetector
-from dn2.store.cache import Cache
+from dn2.kinds.kind import USUAL_NEIGHBORS as N_NEIGHBORS
+from dn2.kinds.text.bench.data import TextSet, read_text_sets
+from dn2.kinds.text.bench.protocol import text
 
-SEEDS = 5
-ROUNDS = 5
-THROUGHPUT_TEXTS = 2_000
-DRAWS = 60
-SIZES = (99, 299, 999)
 RATES = (0.01, 0.05, 0.1)
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: seeds of quality; rounds and messages of throughput; draws and reference messages of false
+    alarms."""
+
+    seeds: int = 5
+    rounds: int = 5
+    messages: int = 2_000
+    draws: int = 60
+    references: tuple[int, ...] = (99, 299, 999)
+
+
+SMALLEST = Sizes(seeds=2, rounds=1, messages=20, draws=2, references=(99,))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print quality, throughput and false alarms."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--skip", nargs="*", default=[], choices=PARTS)
-    skipped = parser.parse_args().skip
+    run = begin(__doc__, arguments, Sizes(), SMALLEST, {"--skip": {"nargs": "*", "default": [], "choices": PARTS}})
+    prepare_torch()
     for name, part in PARTS.items():
-        if name not in skipped:
-            report = Report(f"text_{name}")
-            part(report)
+        if name not in run.options.skip:
+            report = run.report(f"text_{name}")
+            part(run, report)
             report.save()
 
 
-def quality(report: Report) -> None:
+def quality(run: Run[Sizes], report: Report) -> None:
     """Compare with the rivals, as `dn2 bench text DATA --rivals` does."""
-    sets = read_text_sets(need("text"), N_NEIGHBORS)
-    result = text(sets, N_NEIGHBORS, True, seeds=SEEDS, cache=Cache(), watch=silent)
-    report.say(f"ROC AUC / average precision, %; mean over {SEEDS} seeds (standard error) where halves are drawn.")
+    sets, seeds = read_text_sets(run.need("text"), N_NEIGHBORS), run.sizes.seeds
+    result = text(sets, N_NEIGHBORS, True, seeds=seeds, cache=Cache(), progress_of=silent)
+    report.say(f"ROC AUC / average precision, %; mean over {seeds} seeds (standard error) where halves are drawn.")
     report.say(f"  {'method':<42}" + "".join(f"{name:>30}" for name in result.settings))
     for method in result.methods:
         report.say(f"  {method:<42}" + "".join(f"{figures(result, method, name):>30}" for name in result.settings))
@@ -65,10 +73,11 @@ def figures(result: Result, method: str, setting: str) -> str:
     return " / ".join(written)
 
 
-def throughput(report: Report) -> None:
+def throughput(run: Run[Sizes], report: Report) -> None:
     """Embed the same messages with sentence-transformers' own encode, with dn2, and again from the cache."""
-    report.say(f"{THROUGHPUT_TEXTS:,} messages, half of each set; texts/s, medians of {ROUNDS} rounds side by side")
-    texts = [one for each in read_text_sets(need("text"), N_NEIGHBORS) for one in each.texts[: THROUGHPUT_TEXTS // 2]]
+    count, rounds = run.sizes.messages, run.sizes.rounds
+    report.say(f"{count:,} messages, half of each set; texts/s, medians of {rounds} rounds side by side")
+    texts = [one for each in read_text_sets(run.need("text"), N_NEIGHBORS) for one in each.texts[: count // 2]]
     embedder = TextEmbedder()
     model = embedder.model
     assert model is not None
@@ -76,7 +85,7 @@ def throughput(report: Report) -> None:
     encode(texts[:64])
     took: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             cached = TextEmbedder(cache=Cache(Path(folder, f"{number}.sqlite")))
             cached.__dict__["model"] = model
             for name, work in (
@@ -92,29 +101,23 @@ def throughput(report: Report) -> None:
         report.say(f"  {name:<34}{len(texts) / np.median(times):>12,.0f}{ratio:>9.2f} x encode")
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Return the seconds that a call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def false_alarms(report: Report) -> None:
+def false_alarms(run: Run[Sizes], report: Report) -> None:
     """Measure the false alarms of held-out normal messages, with copies among all messages and without."""
+    draws = run.sizes.draws
     report.say(
-        f"False alarms, % of held-out normal messages: mean over {DRAWS} draws of the reference set (standard error)"
+        f"False alarms, % of held-out normal messages: mean over {draws} draws of the reference set (standard error)"
     )
     report.say(
         f"  {'set':<28}{'copies, %':>10}{'n':>6}" + "".join(f"{f'{100 * rate:g} % asked':>20}" for rate in RATES)
     )
-    for one in read_text_sets(need("text"), N_NEIGHBORS):
+    for one in read_text_sets(run.need("text"), N_NEIGHBORS):
         normal = np.flatnonzero(~one.anomalous)
         vectors = TextEmbedder(cache=Cache()).transform([one.texts[place] for place in normal])
         distinct = np.unique([one.texts[place] for place in normal], return_index=True)[1]
         for name, places in ((one.name, np.arange(len(normal))), (f"{one.name}, no copies", distinct)):
             copies = 1 - len(np.intersect1d(places, distinct)) / len(places)
-            for n in SIZES:
-                measured = [alarms(vectors[places], n, seed) for seed in range(DRAWS)]
+            for n in run.sizes.references:
+                measured = [alarms(vectors[places], n, seed) for seed in range(draws)]
                 report.say(f"  {name:<28}{100 * copies:>10.1f}{n:>6}" + "".join(map(in_percent, np.array(measured).T)))
 
 
@@ -132,9 +135,8 @@ def in_percent(shares: np.ndarray) -> str:
     return f"{f'{mean:.2f} ({error:.2f})':>20}"
 
 
-def validation_set() -> TextSet:
+def validation_set(path: Path) -> TextSet:
     """Read CLINC150's validation part, with what is out of scope in training and validation as its anomalies."""
-    path = need("text/clinc150_full.jsonl")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rows = [row for row in rows if row["split"] in ("train", "val", "oos_val", "oos_train")]
     anomalous = np.array([row["intent"] == "oos" for row in rows])
@@ -148,7 +150,11 @@ def silent(_: str) -> Iterator[Callable[[int, int], None]]:
     yield lambda done, total: None
 
 
-PARTS = {"quality": quality, "throughput": throughput, "false_alarms": false_alarms}
+PARTS: dict[str, Callable[[Run[Any], Report], None]] = {
+    "quality": quality,
+    "throughput": throughput,
+    "false_alarms": false_alarms,
+}
 
 
 if __name__ == "__main__":

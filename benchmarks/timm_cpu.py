@@ -9,37 +9,42 @@ and in what it takes by itself.
 from __future__ import annotations
 
 import os
-import statistics
-import sys
-import tempfile
-import time
-from importlib.metadata import version
-from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else PyTorch's threads spin while others work on the same cores
-sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
 import dn2
-import small_timm
-from common import Report
-from dn2.embed.network import AnyNetwork, open_network
-from dn2.embed.registry import get_backbone
+from common import Report, begin, from_tests, seconds
+from dn2.networks.backbone import AnyNetwork
+from dn2.networks.opening import open_network
+from dn2.networks.registry import get_backbone
 
-NETWORKS = ("resnet101.tv_in1k", "vit_small_patch16_224.augreg_in1k")
-PICTURES, ROUNDS = 32, 3
+
+@dataclass(frozen=True)
+class Sizes:
+    """Which networks embed how many pictures, how often."""
+
+    networks: tuple[str, ...] = ("resnet101.tv_in1k", "vit_small_patch16_224.augreg_in1k")
+    pictures: int = 32
+    rounds: int = 3
 
 
 def rate(network: AnyNetwork, pictures: list[np.ndarray]) -> float:
     """Embed once; return pictures a second."""
-    start = time.perf_counter()
-    network.embed(pictures)
-    return len(pictures) / (time.perf_counter() - start)
+    return len(pictures) / seconds(lambda: network.embed(pictures))
 
 
-def compare(report: Report, architecture: str, folder: Path) -> None:
+def compare(report: Report, sizes: Sizes, architecture: str, folder: Path) -> None:
     """Measure one network in interleaved rounds."""
+    small_timm = from_tests("small_timm")
     weights = small_timm.save(small_timm.make(architecture), folder / f"{architecture}.safetensors")
     name = f"timm/{architecture}:{weights}"
     error = dn2.export_onnx(name, folder / f"{architecture}.onnx")
@@ -51,9 +56,9 @@ def compare(report: Report, architecture: str, folder: Path) -> None:
         f"OpenVINO auto ({fast.precision})": fast,
     }
     size = exported.preprocessing
-    pictures = list(np.random.default_rng(0).integers(0, 256, (PICTURES, size.height, size.width, 3), np.uint8))
+    pictures = list(np.random.default_rng(0).integers(0, 256, (sizes.pictures, size.height, size.width, 3), np.uint8))
     rates: dict[str, list[float]] = {what: [] for what in networks}
-    for _ in range(ROUNDS + 1):
+    for _ in range(sizes.rounds + 1):
         for what, network in networks.items():
             rates[what].append(rate(network, pictures))
     middle = {what: statistics.median(values[1:]) for what, values in rates.items()}
@@ -62,13 +67,15 @@ def compare(report: Report, architecture: str, folder: Path) -> None:
         report.say(f"  {what:<22} {value:7.1f} pictures a second   {value / middle['PyTorch f32']:5.1f}x")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all networks."""
-    report = Report("timm_cpu")
-    report.say(f"torch {version('torch')}, timm {version('timm')}; median of {ROUNDS} interleaved rounds")
+    run = begin(__doc__, arguments, Sizes(), Sizes(networks=("test_resnet",), pictures=2, rounds=1))
+    sizes, report = run.sizes, run.report("timm_cpu")
+    from_tests("small_timm")
+    report.say(f"torch {version('torch')}, timm {version('timm')}; median of {sizes.rounds} interleaved rounds")
     with tempfile.TemporaryDirectory() as folder:
-        for architecture in NETWORKS:
-            compare(report, architecture, Path(folder))
+        for architecture in sizes.networks:
+            compare(report, sizes, architecture, Path(folder))
     report.save()
 
 

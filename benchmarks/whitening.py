@@ -9,36 +9,52 @@ nine and, in the last column, nine against one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.decomposition import PCA
 
-from common import Report, unpacked
+from common import CIFAR10, begin
 from dn2 import Cache, ImageEmbedder
-from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.normalize import normalize
-from dn2.neighbors.whitening import MOST_DIRECTIONS
-from dn2.presets import PRESETS
+from dn2.kinds.image.presets import PRESETS
+from dn2.neighbors.prepare.normalize import normalize
+from dn2.neighbors.prepare.whitening import MOST_DIRECTIONS
+from dn2.neighbors.search.exact import ExactIndex
 from levers import Table, Vectors, say_heads
 
-VARIANCE_POWERS = (1 / 16, 1 / 8, 1 / 4, 3 / 8)
-NEAR = (None, 5, 50)
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: classes and pictures of each, neighbours that directions are learnt from, powers of their
+    variance."""
+
+    backbone: str = PRESETS["accurate"].backbone
+    classes: int = 10
+    references: int = 1_000
+    queries: int = 250
+    near: tuple[int | None, ...] = (None, 5, 50)
+    powers: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 3 / 8)
 
 
-def main() -> None:
+SMALLEST = Sizes(backbone="lite0@32", classes=3, references=21, queries=3, near=(None, 5), powers=(1 / 4,))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each way to whiten."""
-    report = Report("whitening")
-    embedder = ImageEmbedder(PRESETS["accurate"].backbone, cache=Cache())
+    run = begin(__doc__, arguments, Sizes(), SMALLEST)
+    sizes, report = run.sizes, run.report("whitening")
+    embedder = ImageEmbedder(sizes.backbone, cache=Cache())
     report.say(embedder.backbone)
     say_heads(report)
-    with unpacked("cifar10/cifar10_png_35k.zip") as folder:
-        table = Table(report, [sorted(one.iterdir()) for one in sorted((folder / "train").iterdir())])
+    with run.unpacked(CIFAR10) as folder:
+        classes = [sorted(one.iterdir()) for one in sorted((folder / "train").iterdir())[: sizes.classes]]
+        table = Table(report, sizes.references, sizes.queries, classes)
         rows = normalize(embedder.transform(table.paths), embedder.normalize)
     table.say("not whitened", rows)
-    for near in NEAR:
+    for near in sizes.near:
         about = "their mean" if near is None else f"{near} neighbours"
-        for power in VARIANCE_POWERS:
+        for power in sizes.powers:
             table.say(f"whitened about {about}, power {power}", rows, whitener(near, power))
     report.save()
 

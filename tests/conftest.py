@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from hypothesis import settings
 
 # Threads that wait by spinning make small searches ten times slower wherever the cores are busy.  Before faiss loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# No test reads or writes the user's cache.
+os.environ["DN2_CACHE"] = tempfile.mkdtemp(prefix="dn2-cache-")
 
 # The same examples in every run, and no deadline: a slow machine is no failure.
 settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=40)

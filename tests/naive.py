@@ -19,13 +19,17 @@ def squared_distance(a: Any, b: Any) -> float:
     return float((difference * difference).sum())
 
 
-def nearest(query: Any, reference: Any, k: int, exclude: int | None = None) -> list[tuple[float, int]]:
+Excluded = int | range | None  # a position, positions, or none
+
+
+def nearest(query: Any, reference: Any, k: int, exclude: Excluded = None) -> list[tuple[float, int]]:
     """Return (squared distance, position) of the k nearest rows, nearest first, the lower position first in a tie."""
-    pairs = [(squared_distance(query, row), place) for place, row in enumerate(reference) if place != exclude]
+    excluded = exclude if isinstance(exclude, range) else [exclude]
+    pairs = [(squared_distance(query, row), place) for place, row in enumerate(reference) if place not in excluded]
     return sorted(pairs)[:k]
 
 
-def search(queries: Any, reference: Any, k: int, exclude: Sequence[int] | None = None) -> tuple[Any, Any]:
+def search(queries: Any, reference: Any, k: int, exclude: Sequence[Excluded] | None = None) -> tuple[Any, Any]:
     """Return squared distances and positions, both (n_queries, k)."""
     left_out = [None] * len(queries) if exclude is None else exclude
     found = [nearest(query, reference, k, out) for query, out in zip(queries, left_out, strict=True)]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from dn2.bench.context import Bench
-from dn2.bench.data import ClassFolders
-from dn2.inputs.files import Item
+from dn2.inputs.items import Item
+from dn2.kinds.image.bench.data import ClassFolders
+from dn2.kinds.image.bench.pictures import Bench
+from dn2.kinds.image.kind import ImageKind
+from dn2.kinds.image.options import ImageOptions
+from dn2.kinds.image.pooling import Pooling
 from small_models import places_of, write_backbone, write_digits
 
 DIGITS = (0, 1, 4)
@@ -24,18 +28,34 @@ def silent(_: str) -> Iterator[Callable[[int, int], None]]:
     yield lambda done, total: None
 
 
-def make_bench(
-    n_train: int = 40, n_test: int = 10, classes: Sequence[str] = "abcd", *, random: bool = False, **options: int
-) -> Bench:
-    """Make a bench of vectors around one centre a class, (n, 8) float32; train/ comes before test/ in each class."""
-    rng = np.random.default_rng(7)
+def make_data(n_train: int, n_test: int, classes: Sequence[str], *, random: bool) -> ClassFolders:
+    """Make classes of pictures that do not exist; train/ comes before test/ in each class."""
     n = n_train + n_test
     labels = np.repeat(np.arange(len(classes)), n)
-    vectors = (rng.normal(size=(len(classes), 8))[labels] + rng.normal(size=(len(labels), 8))).astype(np.float32)
     in_train = None if random else np.tile(np.arange(n) < n_train, len(classes))
     items = [Item(f"{place}.png", Path(f"{place}.png")) for place in range(len(labels))]
-    data = ClassFolders(Path("data"), tuple(classes), tuple(classes), items, labels, in_train)
-    return Bench(data, "tiny", vectors, options.get("n_neighbors", 2), options.get("seeds", 3), silent)
+    return ClassFolders(Path("data"), tuple(classes), tuple(classes), items, labels, in_train)
+
+
+def make_bench(
+    n_train: int = 40,
+    n_test: int = 10,
+    classes: Sequence[str] = "abcd",
+    *,
+    random: bool = False,
+    seeds: int = 3,
+    **options: Any,
+) -> Bench:
+    """Make a bench of embeddings around one centre a class, (n, 8) float32, compared as they are.
+
+    options : of `dn2.fit`; by default 2 neighbours."""
+    data = make_data(n_train, n_test, classes, random=random)
+    rng = np.random.default_rng(7)
+    vectors = rng.normal(size=(len(classes), 8))[data.labels] + rng.normal(size=(len(data.labels), 8))
+    asked = ImageOptions(**{"backbone": "tiny", "neighbors": 2, "normalize": "none"} | options)
+    pooling = Pooling.of(asked.normalize or "none") if asked.groups else None
+    kind = ImageKind(None, pooling)  # type: ignore[arg-type]  # no network: the embeddings are made already
+    return Bench(data, kind, asked, vectors.astype(np.float32), seeds, silent)
 
 
 def write_set(path: Path, *, n_normal: int = 40, n_anomalies: int = 10, distance: float = 100) -> None:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from dn2.report.results_page import Surroundings, write_results_page
-from dn2.store.results import Results
-from dn2.store.rows import Contribution, Neighbor, Row
+from dn2.kinds.image.page import Section as ImageSection
+from dn2.kinds.table.evidence import Contribution, RowEvidence
+from dn2.kinds.table.page import Section as TableSection
+from dn2.report.results_page import PageContext, write_results_page
+from dn2.results.results import Results
+from dn2.results.rows import Neighbor, Row
 
 M = 99
-ROWS = {  # what is said of rows of a table, which have no pictures
-    "pictures": None,
-    "reference_pictures": None,
-    "one": "row",
-    "many": "rows",
-    "neighbors": "Nearest normal rows (distance)",
-}
+IMAGES, ROWS = ("image", "images"), ("row", "rows")
+
+Some = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 
 def small_jpeg(shade: int = 128) -> bytes:
@@ -31,6 +31,14 @@ def small_jpeg(shade: int = 128) -> bytes:
     buffer = io.BytesIO()
     Image.new("L", (8, 8), shade).save(buffer, "JPEG")
     return buffer.getvalue()
+
+
+class SmallPictures:
+    """Pictures of one shade of all items, of another of all reference items; or what two functions give instead."""
+
+    def __init__(self, items: Some | None = None, reference: Some | None = None) -> None:
+        self.of_items = items or (lambda names: dict.fromkeys(names, small_jpeg()))
+        self.of_reference = reference or (lambda names: dict.fromkeys(names, small_jpeg(40)))
 
 
 def row(name: str, score: float, p_value: float, *neighbors: str, rate: float = 0.05, **others: Any) -> Row:
@@ -41,7 +49,7 @@ def row(name: str, score: float, p_value: float, *neighbors: str, rate: float = 
 
 def explained(name: str, score: float, *columns: Contribution) -> Row:
     """Make a row of a table with two neighbours."""
-    return row(name, score, 0.01, "near 1", "near 2", columns=columns)
+    return row(name, score, 0.01, "near 1", "near 2", evidence=RowEvidence(columns))
 
 
 def many_rows(n: int) -> list[Row]:
@@ -52,22 +60,32 @@ def many_rows(n: int) -> list[Row]:
     ]
 
 
-def surroundings(**changes: Any) -> Surroundings:
-    """Describe a model of 99 reference items; everything has a picture."""
+def written(
+    path: Path,
+    rows: Sequence[Row],
+    rate: float | None = 0.05,
+    nouns: tuple[str, str] = ("item", "items"),
+    **changes: Any,
+) -> dict[str, Any]:
+    """Write a page of a model of 99 reference items and return the data in it."""
     values: dict[str, Any] = {
         "reference_scores": np.arange(101.0, 200.0),
         "model": [("backbone", "lite0"), ("a <b>", "& more")],
         "guarantee": ["It holds on average."],
-        "pictures": lambda names: {name: small_jpeg() for name in names},
-        "reference_pictures": lambda names: {name: small_jpeg(40) for name in names},
     }
-    return Surroundings(**{**values, **changes})
-
-
-def written(path: Path, rows: Sequence[Row], rate: float | None = 0.05, **changes: Any) -> dict[str, Any]:
-    """Write a page and return the data in it."""
-    write_results_page(path, Results(rows, rate, M), surroundings(**changes))
+    write_results_page(path, Results(rows, rate, M, nouns=nouns), PageContext(**{**values, **changes}))
     return data_in(path)
+
+
+def written_images(path: Path, rows: Sequence[Row], pictures: SmallPictures | None = None) -> dict[str, Any]:
+    """Write a page of pictures and return the data in it."""
+    section = partial(ImageSection, pictures=pictures or SmallPictures())
+    return written(path, rows, nouns=IMAGES, section=section)
+
+
+def written_table(path: Path, rows: Sequence[Row]) -> dict[str, Any]:
+    """Write a page of rows of a table and return the data in it."""
+    return written(path, rows, nouns=ROWS, section=TableSection, neighbors="Nearest normal rows (distance)")
 
 
 def data_in(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from made_series import write_series
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Run by continuous integration itself, by the test of the demo, or, with PyTorch, by tests/embed/test_timm.py.
+# Run by continuous integration itself, by the test of the demo, or, with PyTorch, by tests/networks/test_timm.py.
 ELSEWHERE = re.compile(r"(git clone|cd |make |pip install|dn2 demo|dn2 .*timm/)")
 
 

@@ -6,9 +6,6 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # typing's own takes as long to import as all the rest
 if TYPE_CHECKING:
-    from dn2.embed.embedder import ImageEmbedder
-    from dn2.embed.export import export_onnx
-    from dn2.embed.texts import TextEmbedder
     from dn2.errors import (
         BackboneError,
         Dn2Error,
@@ -19,43 +16,51 @@ if TYPE_CHECKING:
         ReferenceTooSmall,
         UnreadableItem,
     )
-    from dn2.fitting import fit, score_self
-    from dn2.model import Model, load
-    from dn2.neighbors.conformal import Calibration
-    from dn2.neighbors.detector import KNNDetector
+    from dn2.kinds.image.embedder import ImageEmbedder
+    from dn2.kinds.image.evidence import Member
+    from dn2.kinds.series.evidence import Curve
+    from dn2.kinds.series.points import Points
+    from dn2.kinds.table.evidence import Contribution
+    from dn2.kinds.text.embedder import TextEmbedder
+    from dn2.kinds.text.evidence import Wording
+    from dn2.model.fitting import fit, score_self
+    from dn2.model.loading import load
+    from dn2.model.model import Model
+    from dn2.neighbors.calibration import Calibration
+    from dn2.neighbors.estimator import KNNDetector
+    from dn2.networks.export import export_onnx
+    from dn2.results.results import Results
+    from dn2.results.rows import Neighbor, Row
     from dn2.store.cache import Cache
-    from dn2.store.points import Points
-    from dn2.store.results import Results
-    from dn2.store.rows import Contribution, Curve, Member, Neighbor, Row, Wording
 
 # Loaded at first use, so that `import dn2` and `dn2 --help` do not wait for scikit-learn.
 _HOMES = {
     "BackboneError": "dn2.errors",
     "Cache": "dn2.store.cache",
-    "Calibration": "dn2.neighbors.conformal",
-    "Contribution": "dn2.store.rows",
-    "Curve": "dn2.store.rows",
+    "Calibration": "dn2.neighbors.calibration",
+    "Contribution": "dn2.kinds.table.evidence",
+    "Curve": "dn2.kinds.series.evidence",
     "Dn2Error": "dn2.errors",
-    "ImageEmbedder": "dn2.embed.embedder",
+    "ImageEmbedder": "dn2.kinds.image.embedder",
     "InputError": "dn2.errors",
-    "KNNDetector": "dn2.neighbors.detector",
-    "Member": "dn2.store.rows",
+    "KNNDetector": "dn2.neighbors.estimator",
+    "Member": "dn2.kinds.image.evidence",
     "MissingExtra": "dn2.errors",
-    "Model": "dn2.model",
+    "Model": "dn2.model.model",
     "ModelError": "dn2.errors",
-    "Neighbor": "dn2.store.rows",
+    "Neighbor": "dn2.results.rows",
     "NotReproducible": "dn2.errors",
-    "Points": "dn2.store.points",
+    "Points": "dn2.kinds.series.points",
     "ReferenceTooSmall": "dn2.errors",
-    "Results": "dn2.store.results",
-    "Row": "dn2.store.rows",
-    "TextEmbedder": "dn2.embed.texts",
+    "Results": "dn2.results.results",
+    "Row": "dn2.results.rows",
+    "TextEmbedder": "dn2.kinds.text.embedder",
     "UnreadableItem": "dn2.errors",
-    "Wording": "dn2.store.rows",
-    "export_onnx": "dn2.embed.export",
-    "fit": "dn2.fitting",
-    "load": "dn2.model",
-    "score_self": "dn2.fitting",
+    "Wording": "dn2.kinds.text.evidence",
+    "export_onnx": "dn2.networks.export",
+    "fit": "dn2.model.fitting",
+    "load": "dn2.model.loading",
+    "score_self": "dn2.model.fitting",
 }
 
 __all__ = [

@@ -5,21 +5,19 @@ A message names the thing, the rule, what came, and the way out, in one line.
 
 from __future__ import annotations
 
-import math
-
-from dn2.naming import encodable
+from dn2.system.naming import encodable
 
 
 class Dn2Error(Exception):
     """Base of all errors that dn2 raises for a reason a user can act on."""
 
     def __init__(self, *words: object) -> None:
-        # A message names paths, and goes where only UTF-8 can: into a row of results.
-        super().__init__(*(encodable(one) if isinstance(one, str) else one for one in words))
+        # A message names paths, and must be UTF-8, since it goes into a row of results.
+        super().__init__(*(encodable(word) if isinstance(word, str) else word for word in words))
 
 
 class InputError(Dn2Error, ValueError):
-    """What was given cannot be used: no such folder, no item in it, a name given twice."""
+    """An input or an option cannot be used: a missing folder, a folder without items, a name given twice."""
 
 
 class UnreadableItem(Dn2Error):
@@ -27,15 +25,15 @@ class UnreadableItem(Dn2Error):
 
 
 class BackboneError(Dn2Error):
-    """A backbone is unknown, its weights are missing or were altered, or it is no embedder."""
+    """A backbone is unknown, its weights are missing or altered, or it does not give embeddings."""
 
 
 class ModelError(Dn2Error):
-    """A saved model is missing, damaged, or made by a release that this one does not know."""
+    """A saved model is missing or damaged, or made by a release that this one cannot read."""
 
 
 class NotReproducible(ModelError):
-    """This machine does not reproduce the embeddings that the model was made with."""
+    """This machine does not reproduce the embeddings of the machine where the model was made."""
 
 
 class MissingExtra(Dn2Error, ImportError):
@@ -43,27 +41,4 @@ class MissingExtra(Dn2Error, ImportError):
 
 
 class ReferenceTooSmall(Dn2Error, ValueError):
-    """The reference set cannot support what was asked of it."""
-
-    @classmethod
-    def for_rate(cls, rate: float, n: int, n_reference: int | None = None, what: str = "") -> ReferenceTooSmall:
-        """Say how many calibrating items a false-alarm rate takes.
-
-        rate : the rate asked for, in (0, 1).
-        n : number of items that calibrate, for which 1 / (n + 1) is attainable.
-        n_reference : size of the reference set, where the others were learnt from.
-        what : the items that calibrate, where they are no reference items."""
-        need = math.ceil(1 / rate) - 1
-        # 1 / rate is rounded: settle by the rule itself which neighbour is the first to attain the rate.
-        if 1 / (need + 1) > rate:
-            need += 1
-        elif need > 1 and 1 / need <= rate:
-            need -= 1
-        got, more = f"{what or 'reference items'}, got {n}", need - n
-        if n_reference is not None:
-            got = f"items that calibrate, got {n} of {n_reference}"
-            more = math.ceil(need * n_reference / n) - n_reference
-        return cls(
-            f"a false-alarm rate of {rate:g} needs at least {need} {got}; "
-            f"add {more} more or ask for {math.ceil(1e4 / (n + 1)) / 1e4:g}"
-        )
+    """The reference set has too few items for the rate or the number of neighbours asked for."""

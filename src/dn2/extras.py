@@ -1,4 +1,4 @@
-"""Libraries imported where they are used: what is missing names the extra that installs it, and none reports home."""
+"""Libraries imported where they are used: a missing one names the extra that installs it, none sends telemetry."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from dn2.errors import MissingExtra
@@ -15,15 +16,15 @@ TELEMETRY = "openvino_telemetry"
 
 
 @contextmanager
-def without_telemetry() -> Iterator[None]:
-    """Import libraries that would tell their makers so, without letting them.
+def block_telemetry() -> Iterator[None]:
+    """Import libraries inside without their telemetry.
 
-    OpenVINO reports each import, and keeps an identifier in the user's home, unless its telemetry cannot be imported;
-    what is imported already is left alone.  Hugging Face's libraries ask the environment."""
+    OpenVINO reports each import, and keeps an identifier in the user's home, unless its telemetry module fails to
+    import; a telemetry module that is loaded already stays.  Hugging Face's libraries read an environment variable."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     blocked = TELEMETRY not in sys.modules
     if blocked:
-        sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # which makes importing it fail
+        sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # makes importing it fail
     try:
         yield
     finally:
@@ -34,13 +35,18 @@ def without_telemetry() -> Iterator[None]:
 @cache
 def import_openvino() -> Any:
     """Import OpenVINO without its telemetry."""
-    with without_telemetry():
+    with block_telemetry():
         import openvino
     return openvino
 
 
+def import_above(name: str) -> Any:
+    """Import by name a module of dn2 above the caller in the order of imports, such as a kind's page."""
+    return import_module(name)
+
+
 def import_pyarrow() -> Any:
-    """Import pyarrow with what reads and writes Parquet.  Raises MissingExtra."""
+    """Import pyarrow and its Parquet modules.  Raises MissingExtra."""
     try:
         import pyarrow.compute
         import pyarrow.parquet
@@ -51,12 +57,12 @@ def import_pyarrow() -> Any:
 
 @contextmanager
 def open_parquet(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """Open a file as pyarrow.parquet.ParquetFile that reads texts as dictionaries, in which each is held once.
+    """Open a file as a pyarrow.parquet.ParquetFile that reads texts as dictionaries, each distinct text once.
 
-    Raises MissingExtra, and what pyarrow raises."""
+    Raises MissingExtra, and whatever pyarrow raises."""
     pyarrow = import_pyarrow()
     types = pyarrow.types
-    with pyarrow.OSFile(os.fsencode(path)) as source:  # of a path that is no UTF-8 pyarrow takes the bytes only
+    with pyarrow.OSFile(os.fsencode(path)) as source:  # pyarrow takes a path that is not UTF-8 only as bytes
         texts = [
             field.name
             for field in pyarrow.parquet.read_schema(source)

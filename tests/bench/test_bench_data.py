@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dn2.bench.data import ClassFolders, Split, find_classes
+from dn2.bench.split import Split
 from dn2.errors import InputError
+from dn2.kinds.image.bench.data import ClassFolders, find_classes
 from small_bench import make_bench
 
 
@@ -95,10 +96,10 @@ def test_classes_and_what_is_normal_can_be_chosen(tmp_path: Path) -> None:
         (["a/1.png"], {}, "gives one class only, 'a'"),
         (["a/1.png", "b/1.png"], {"classes": ["a"]}, "gives one class only, 'a'"),
         (["a/1.png", "b/readme.txt"], {}, "no item found in"),
-        (["a/1.png", "b/1.png"], {"classes": ["c"]}, "--classes c: "),
+        (["a/1.png", "b/1.png"], {"classes": ["c"]}, "classes c: "),
         (["a/1.png", "b/1.png"], {"normal": ["c"]}, "has no such class; choose from a, b"),
         (["train/a/1.png", "test/a/1.png", "test/b/1.png"], {"normal": ["b"]}, "has no such class; choose from a"),
-        (["train/a/1.png", "test/b/1.png"], {}, "no class lies in both train/ and test/"),
+        (["train/a/1.png", "test/b/1.png"], {}, "a normal class must lie in both train/ and test/"),
     ],
 )
 def test_what_is_no_folder_of_classes_is_refused(
@@ -132,14 +133,14 @@ def test_a_split_without_anomalous_queries_is_refused(tmp_path: Path) -> None:
 def test_items_left_out_are_gone_and_a_class_must_keep_one() -> None:
     data = make_bench(n_train=2, n_test=1, classes="ab").data
     kept = np.array([True, False, True, True, True, True])
-    less = data.only(kept)
+    less = data.select(kept)
     assert [item.name for item in less.items] == ["0.png", "2.png", "3.png", "4.png", "5.png"]
     assert less.labels.tolist() == [0, 0, 1, 1, 1]
     assert less.in_train is not None
     assert less.in_train.tolist() == [True, False, True, True, False]
-    assert data.only(np.ones(6, bool)) is data
+    assert data.select(np.ones(6, bool)) is data
     with pytest.raises(InputError, match="no picture of the class 'b' can be read"):
-        data.only(np.array([True, True, True, False, False, False]))
+        data.select(np.array([True, True, True, False, False, False]))
 
 
 def test_no_reference_item_is_a_query() -> None:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import dn2
-from dn2.bench.data import find_classes
-from dn2.bench.run import Settings, run
+from dn2.kinds.image.bench import ONE_CLASS, ClassesOptions
 from small_bench import silent
 
 ROOT = Path(__file__).parents[2]
@@ -33,16 +32,14 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_one_class_on_photographs_is_what_the_detector_gives(cifar: Path, tmp_path: Path) -> None:
-    cache = dn2.Cache(tmp_path / "cache.sqlite")
-    data = find_classes(cifar)
-    result, unreadable = run("one-class", data, Settings(("lite0",), 2), seeds=1, cache=cache, watch=silent)
-    assert unreadable == []
+def test_one_class_on_photographs_is_what_the_detector_gives(cifar: Path) -> None:
+    result = ONE_CLASS.run(cifar, ClassesOptions(), silent)
+    assert result.unreadable == []
     assert [one.setting for one in result.measurements] == ["cat", "ship", "truck"]
     assert all(one.roc_auc > 0.8 for one in result.measurements)
 
     detector = dn2.KNNDetector(normalize="root-unit")
-    embedder = dn2.ImageEmbedder("lite0", cache=cache)
+    embedder = dn2.ImageEmbedder("lite0", cache=dn2.Cache())
     detector.fit(embedder.transform(sorted((cifar / "train" / "ship").iterdir())))
     queries = sorted((cifar / "test").rglob("*.png"))
     scores = detector.anomaly_score(embedder.transform(queries))

@@ -11,19 +11,18 @@ import numpy as np
 import pytest
 
 import naive
-from dn2.bench import impurity as polluted
-from dn2.bench.analyses import centroids, neighbors
-from dn2.bench.classes import NearestNeighbors, backbones, multimodal, one_class
-from dn2.bench.context import Bench
-from dn2.bench.data import Split
-from dn2.bench.few_shot import few_shot, nearest_while_growing
-from dn2.bench.groups import ceiling, concatenated, draw_sets, groups, pooled
-from dn2.bench.impurity import Draw, impurity
 from dn2.bench.result import Result
-from dn2.bench.scoring import merged
+from dn2.bench.scoring import merge_nearest
+from dn2.bench.split import Split
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.groups import Pooling
+from dn2.kinds.image.bench import impurity as polluted
+from dn2.kinds.image.bench.analyses import centroids, neighbors
+from dn2.kinds.image.bench.classes import NearestNeighbors, backbones, multimodal, one_class
+from dn2.kinds.image.bench.few_shot import GrowingSearch, few_shot
+from dn2.kinds.image.bench.groups import ceiling, concatenate_sets, draw_sets, groups, pool_sets
+from dn2.kinds.image.bench.impurity import Draw, impurity
+from dn2.kinds.image.bench.pictures import Bench
+from dn2.kinds.image.pooling import Pooling
 from small_bench import make_bench
 
 
@@ -102,8 +101,8 @@ def test_nearest_neighbors_searches_anew_when_the_queries_change() -> None:
 
 
 def test_more_neighbors_than_reference_items_are_refused() -> None:
-    with pytest.raises(ReferenceTooSmall, match="41 neighbours need at least 41 reference items"):
-        one_class(make_bench(n_neighbors=41))
+    with pytest.raises(ReferenceTooSmall, match="40 neighbours need at least 41 reference items"):
+        one_class(make_bench(neighbors=40))
 
 
 @pytest.mark.parametrize(("rival_random", "seeds"), [(False, [0]), (True, [0, 1, 2])])
@@ -119,7 +118,7 @@ def test_a_rival_is_run_again_only_if_something_is_random(rival_random: bool, se
 
 def test_backbones_stand_side_by_side() -> None:
     first, second = make_bench(), make_bench()
-    second = replace(second, backbone="other", vectors=-(second.vectors**3))
+    second = replace(second.with_fit_options(backbone="other"), embeddings=-(second.embeddings**3))
     result = backbones([first, second])
     assert result.methods == ["dn2 tiny, k = 2", "dn2 other, k = 2"]
     assert measured(result, "dn2 other, k = 2") == measured(one_class(second))
@@ -146,20 +145,22 @@ def test_few_shot_scores_against_nested_draws(random: bool) -> None:
 
 def test_while_it_grows_the_nearest_are_those_of_the_first_rows(embeddings: np.ndarray) -> None:
     reference, queries = embeddings[:100], embeddings[100:]
-    for size, near in zip((1, 5, 30, 100), nearest_while_growing(reference, queries, (1, 5, 30, 100), 3), strict=True):
+    growing = GrowingSearch(reference, queries, 3)
+    for size in (1, 5, 30, 30, 100):
         expected, _ = naive.search(queries, reference[:size], min(3, size))
-        assert near == pytest.approx(expected, rel=1e-5)
+        assert growing.nearest(size, 3) == pytest.approx(expected, rel=1e-5)
+        assert (growing.nearest(size, 1) == growing.nearest(size, 3)[:, :1]).all()
 
 
 def test_merged_parts_are_the_whole(embeddings: np.ndarray) -> None:
     queries = embeddings[100:]
     parts = [naive.search(queries, embeddings[at], 3)[0] for at in (slice(0, 40), slice(40, 60), slice(60, 100))]
-    assert (merged(parts, 3) == naive.search(queries, embeddings[:100], 3)[0]).all()
+    assert (merge_nearest(parts, 3) == naive.search(queries, embeddings[:100], 3)[0]).all()
 
 
 @pytest.mark.parametrize("protocol", [few_shot, one_class, multimodal])
 def test_a_preset_takes_fewer_neighbors_among_few_items(protocol: Callable[[Bench], Result]) -> None:
-    bench = replace(make_bench(n_neighbors=10, seeds=1), fewer_among_few=True)
+    bench = make_bench(neighbors=None, preset="accurate", seeds=1)
     assert [bench.neighbors_among(n) for n in (5, 25, 40, 120)] == [2, 2, 4, 10]
     result = protocol(bench)
     assert result.methods == ["dn2 tiny, k ≤ 10"]
@@ -195,14 +196,23 @@ def test_one_centroid_is_the_mean_and_all_are_the_pictures() -> None:
     bench = make_bench()
     result = centroids(bench)
     assert result.settings == ["1", "3", "5", "10", "all"]
+    assert result.methods == ["the paper's, tiny", "dn2 tiny"]
     for one in result.measurements:
         split = bench.data.split((one.normal,), None)
         if one.setting == "all":
             assert one.roc_auc == pytest.approx(auc(bench, split, 2))
-        if one.setting == "1":
+        if one.setting == "1" and one.method.startswith("the paper's"):
             mean = bench.vectors[split.reference].mean(axis=0)
             scores = [naive.squared_distance(bench.vectors[place], mean) for place in split.queries]
             assert one.roc_auc == pytest.approx(naive.roc_auc(scores, split.truth.tolist()))
+
+
+def test_dn2_has_no_more_centroids_than_half_of_the_pictures() -> None:
+    result = centroids(make_bench(n_train=15))
+    assert result.settings == ["1", "3", "5", "10", "all"]
+    assert len(measured(result, "the paper's, tiny", "10")) == 4
+    assert measured(result, "dn2 tiny", "10") == []
+    assert len(measured(result, "dn2 tiny", "5")) == 4
 
 
 # Impurity
@@ -260,11 +270,11 @@ def test_what_is_not_random_is_measured_once(impure: Result) -> None:
 
 def test_the_share_is_estimated_where_it_is_not_given() -> None:
     result = impurity(make_bench(n_train=60, seeds=1))
-    with_figures = {one.method for one in result.measurements if one.others}
+    with_figures = {one.method for one in result.measurements if one.figures}
     assert with_figures == {"dn2, share estimated, k = 10"}
     for one in result.measurements:
-        if one.others:
-            assert 0 <= one.others["low"] <= one.others["high"] <= 1
+        if one.figures:
+            assert 0 <= one.figures["low"] <= one.figures["high"] <= 1
 
 
 def test_shares_that_cannot_be_reached_are_left_out_and_said() -> None:
@@ -272,22 +282,22 @@ def test_shares_that_cannot_be_reached_are_left_out_and_said() -> None:
     few = np.flatnonzero((bench.data.labels == 1) & (np.arange(140) % 70 < 60))[20:]  # 20 others for 60 of a
     kept = np.ones(140, bool)
     kept[few] = False
-    data = replace(bench.data.only(kept), normal=("a",))
-    bench = replace(bench, data=data, vectors=bench.vectors[kept])
+    data = replace(bench.data.select(kept), normal=("a",))
+    bench = replace(bench, data=data, embeddings=bench.embeddings[kept])
     result = impurity(bench)
     assert result.settings == ["0%", "10%", "20%"]
     assert "There are too few pictures of other classes for 30% and 40%." in result.notes
 
 
 def test_a_set_that_a_detector_refuses_is_named_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = KNNDetector.fit
+    fit = Bench.fit
 
-    def refuse(detector: KNNDetector, rows: np.ndarray) -> KNNDetector:
-        if detector.drop == 0.4:
+    def refuse(bench: Bench, places: np.ndarray) -> object:
+        if bench.options.drop == 0.4:
             raise ReferenceTooSmall("too few")
-        return fit(detector, rows)
+        return fit(bench, places)
 
-    monkeypatch.setattr(KNNDetector, "fit", refuse)
+    monkeypatch.setattr(Bench, "fit", refuse)
     result = impurity(make_bench(n_train=60, seeds=1))
     words = "dn2, share given, k = 10 is not in the mean for b with 40% of others, seed 0: too few."
     assert words in result.notes
@@ -301,8 +311,8 @@ def test_impurity_without_others_is_refused() -> None:
     assert bench.data.in_train is not None
     kept = (bench.data.labels == 0) | ~bench.data.in_train
     kept[np.flatnonzero(~bench.data.in_train & (bench.data.labels == 1))[1:]] = False
-    data = replace(bench.data.only(kept), normal=("a",))
-    bench = replace(bench, data=data, vectors=bench.vectors[kept])
+    data = replace(bench.data.select(kept), normal=("a",))
+    bench = replace(bench, data=data, embeddings=bench.embeddings[kept])
     with pytest.raises(InputError, match="even a share of 10% takes more pictures of other classes"):
         impurity(bench)
 
@@ -340,12 +350,12 @@ def test_sets_are_drawn_as_the_protocol_says() -> None:
 def test_sets_are_pooled_or_concatenated() -> None:
     vectors = np.arange(12, dtype=np.float32).reshape(4, 3)
     sets = np.array([[0, 3], [2, 1]])
-    assert pooled(Pooling("none", "mean"), vectors, sets).tolist() == [[4.5, 5.5, 6.5], [4.5, 5.5, 6.5]]
-    assert concatenated(vectors, sets).tolist() == [[0, 1, 2, 9, 10, 11], [6, 7, 8, 3, 4, 5]]
+    assert pool_sets(Pooling("none", "mean"), vectors, sets).tolist() == [[4.5, 5.5, 6.5], [4.5, 5.5, 6.5]]
+    assert concatenate_sets(vectors, sets).tolist() == [[0, 1, 2, 9, 10, 11], [6, 7, 8, 3, 4, 5]]
 
 
 def test_groups_stay_below_the_ceiling_and_order_does_not_matter_to_pooling() -> None:
-    result = groups(make_bench(n_train=60, n_test=40, seeds=2))
+    result = groups(make_bench(n_train=60, n_test=40, seeds=2, groups=True))
     assert result.settings == ["2", "3", "4"]
     assert {one.seed for one in result.measurements} == {0, 1}
     (known,) = result.reported
@@ -356,9 +366,10 @@ def test_groups_stay_below_the_ceiling_and_order_does_not_matter_to_pooling() ->
 
 
 def test_groups_are_pooled_as_dn2_does_and_as_the_paper_does() -> None:
-    bench = make_bench(n_train=60, n_test=40, seeds=1)
+    bench = make_bench(n_train=60, n_test=40, seeds=1, groups=True)
     assert groups(bench).methods == ["pooled by the mean", "concatenated"]
-    positive = replace(bench, vectors=np.abs(bench.vectors), normalization="root-unit")
+    positive = make_bench(n_train=60, n_test=40, seeds=1, groups=True, normalize="root-unit")
+    positive = replace(positive, embeddings=np.abs(positive.embeddings))
     assert groups(positive).methods == ["pooled by the geometric mean", "pooled by the mean", "concatenated"]
 
 

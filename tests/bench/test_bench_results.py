@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dn2.bench import paper
 from dn2.bench.figure import _style, draw
-from dn2.bench.result import Mean, Measurement, Reported, Result, mean_over_seeds
-from dn2.bench.run import write
+from dn2.bench.output import write
+from dn2.bench.result import FurtherRow, Mean, Measurement, ReportedFigures, Result, mean_over_seeds
 from dn2.bench.table import AVERAGE, to_csv, to_markdown
 from dn2.errors import InputError, MissingExtra
+from dn2.kinds.image.bench import FEW_SHOT, MULTIMODAL, ONE_CLASS, paper
 
 CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
@@ -67,8 +67,8 @@ def test_settings_with_positions_come_in_their_order() -> None:
 def test_the_markdown_table_shows_means_times_and_what_others_report() -> None:
     result = make_result()
     result.reported = [
-        Reported("paper", {"x": 0.9, AVERAGE: 0.925}, frozenset({"x"})),
-        Reported("of another table", {"w": 0.1}),
+        ReportedFigures("paper", {"x": 0.9, AVERAGE: 0.925}, frozenset({"x"})),
+        ReportedFigures("of another table", {"w": 0.1}),
     ]
     result.notes = ["A note."]
     assert to_markdown(result) == (
@@ -110,9 +110,25 @@ def test_further_figures_have_columns_of_their_own() -> None:
     assert [row["share"] for row in csv.DictReader(io.StringIO(to_csv(result)))][-2:] == ["", "0.25"]
 
 
+def test_further_figures_have_rows_where_the_protocol_says_so() -> None:
+    result = make_result(seeds=(0,))
+    result.further_rows = [FurtherRow("share", "y"), FurtherRow("share")]
+    for method, setting, share in (("A", "x", 0.25), ("A", "y", 0.5), ("C", "y", 0.125)):
+        result.measurements.append(Measurement(method, setting, "cat", 0, 40, 0.5, {"share": share, "speed": 0.75}))
+    result.reported = [ReportedFigures("paper", {"x": 0.9})]
+    assert [column.name for column in result.columns] == ["A", "speed", "B", "C", "speed"]
+    lines = to_markdown(result).splitlines()
+    assert lines[2] == "| row | A | speed | B | C | speed | paper |"
+    assert lines[7:10] == [
+        "| share, y | 50.00 |  |  | 12.50 |  |  |",
+        "| share, all rows | 37.50 |  |  | 12.50 |  |  |",
+        "| fit and search, all rows | 1.2 s |  | 2.0 s |  |  |  |",
+    ]
+
+
 def test_the_csv_holds_every_measurement_and_where_it_is_from() -> None:
     result = make_result(seeds=(None, 1))
-    result.reported = [Reported("paper", {"x": 0.9, "y": 0.8}, frozenset({"x"}))]
+    result.reported = [ReportedFigures("paper", {"x": 0.9, "y": 0.8}, frozenset({"x"}))]
     rows = list(csv.DictReader(io.StringIO(to_csv(result))))
     assert list(rows[0]) == ["method", "row", "normal", "seed", "n_reference", "roc_auc", "source"]
     assert list(rows[0].values()) == ["A", "x", "cat", "", "40", "0.500000", "measured"]
@@ -126,7 +142,7 @@ def test_the_csv_holds_every_measurement_and_where_it_is_from() -> None:
 @pytest.mark.parametrize("positions", [{}, {"x": 1.0, "y": 10.0}])
 def test_a_figure_is_drawn_and_the_same_one_twice(tmp_path: Path, positions: dict[str, float]) -> None:
     result = make_result(positions=positions)
-    result.reported = [Reported("paper", {"x": 0.9}, frozenset({"x"}))]
+    result.reported = [ReportedFigures("paper", {"x": 0.9}, frozenset({"x"}))]
     for kind in ("png", "svg"):
         for name in ("one", "two"):
             draw(result, kind, tmp_path / f"{name}.{kind}")
@@ -185,7 +201,7 @@ def test_cifar10_is_known_by_the_names_of_its_classes() -> None:
 
 
 def test_the_average_of_the_classes_is_the_average_reported() -> None:
-    (known,) = paper.reported("one-class", CIFAR10, CIFAR10)
+    (known,) = paper.reported_figures(ONE_CLASS, CIFAR10, CIFAR10)
     assert known.values["automobile"] == 0.977
     classes = [value for name, value in known.values.items() if name != AVERAGE]
     assert len(classes) == 10
@@ -194,16 +210,16 @@ def test_the_average_of_the_classes_is_the_average_reported() -> None:
 
 
 def test_an_average_over_all_is_not_set_beside_one_over_some() -> None:
-    (known,) = paper.reported("one-class", CIFAR10, ["cat"])
+    (known,) = paper.reported_figures(ONE_CLASS, CIFAR10, ["cat"])
     assert known.values == {"cat": 0.855}
-    assert paper.reported("multimodal", CIFAR10, ["cat", "dog"]) == []
-    assert paper.reported("few-shot", CIFAR10, CIFAR10) == []
+    assert paper.reported_figures(MULTIMODAL, CIFAR10, ["cat", "dog"]) == []
+    assert paper.reported_figures(FEW_SHOT, CIFAR10, CIFAR10) == []
 
 
 def test_what_others_report_is_named_with_what_is_unconfirmed() -> None:
-    shown = paper.reported("one-class", CIFAR10, CIFAR10)
-    conditions, others = paper.notes("one-class", CIFAR10, shown)
+    shown = paper.reported_figures(ONE_CLASS, CIFAR10, CIFAR10)
+    conditions, others = paper.notes(ONE_CLASS, CIFAR10, shown)
     assert "ResNet-101 (unconfirmed), all 5,000 training pictures a class" in conditions
     assert "OC-SVM 62.0 (unconfirmed)" in others
     assert "GOAD 88.2," in others
-    assert paper.notes("one-class", ["a", "b"], []) == []
+    assert paper.notes(ONE_CLASS, ["a", "b"], []) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from PIL import Image
 
 import naive
-from dn2.bench.rivals import Rival, find_rivals
-from dn2.inputs.files import Item
+from dn2.bench.rivals import Rival
+from dn2.inputs.items import Item
+from dn2.kinds.image.bench.rivals import find_rivals
 from small_bench import make_bench, silent
 
 
@@ -22,9 +24,7 @@ def find(tmp_path: Path) -> tuple[list[Rival], list[str]]:
         pixels = rng.integers(255, size=(8, 8), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / item.name)
     items = [Item(item.name, tmp_path / item.name) for item in bench.data.items]
-    object.__setattr__(bench.data, "items", items)
-    rivals, missing = find_rivals(bench.vectors, bench.vectors, bench.data, silent)
-    return rivals, missing
+    return find_rivals(replace(bench, data=replace(bench.data, items=items)), silent)
 
 
 def test_every_rival_scores_what_is_far_away_higher(tmp_path: Path) -> None:

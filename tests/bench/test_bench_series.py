@@ -12,15 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import dn2
 import naive
-from dn2.bench import series_methods
-from dn2.bench.series import series
-from dn2.bench.series_data import read_labelled
-from dn2.bench.series_methods import own_method, rival_methods
 from dn2.bench.table import to_csv, to_markdown
-from dn2.bench.vus import vus_pr
 from dn2.errors import InputError, MissingExtra
+from dn2.kinds.series.bench.data import read_labelled
+from dn2.kinds.series.bench.methods import own_method, rival_methods
+from dn2.kinds.series.bench.protocol import series
+from dn2.kinds.series.bench.vus import vus_pr
 from made_series import MISSING_BEAT, SHIFT, SPIKE, write_series
 from small_bench import silent
 from small_series import beat
@@ -106,8 +104,8 @@ def test_tables_are_series_with_a_column_of_labels(tmp_path: Path) -> None:
     [
         ({"a/X": np.zeros(30), "a/anomaly": np.zeros(30)}, "holds no series with known anomalies"),
         ({"a/X": np.zeros(30)}, "holds no series with known anomalies"),
-        ({"a/X": np.zeros(30), "a/anomaly": np.eye(30)}, r"a: values of \(30,\) and labels of \(30, 30\)"),
-        ({"a/X": np.array(["a"] * 30), "a/anomaly": np.eye(30)[0]}, "are not those of one series"),
+        ({"a/X": np.zeros(30), "a/anomaly": np.eye(30)}, r"a: values and labels must be .* got \(30,\) and \(30, 30\)"),
+        ({"a/X": np.array(["a"] * 30), "a/anomaly": np.eye(30)[0]}, "must be numbers of one series"),
         ({"a/X": np.full(30, np.nan), "a/anomaly": np.eye(30)[0]}, "a: values and labels must be finite numbers"),
         ({"a/X": np.array([None] * 30), "a/anomaly": np.eye(30)[0]}, "is damaged, or no .npz file of plain numbers"),
     ],
@@ -148,21 +146,9 @@ def test_tables_without_labels_are_refused(tmp_path: Path) -> None:
 # Methods and figures
 
 
-def test_dn2_scores_as_a_user_does_who_names_no_window(tmp_path: Path) -> None:
-    values = beat(240)
-    alone = own_method(1).score(values[:, None], series_methods.window_of(240, 0), 0)
-    results = dn2.score_self(values)
-    assert results.points is not None
-    assert alone.tolist() == results.points.scores.tolist()
-    known = own_method(1).score(values[:, None], series_methods.window_of(240, 100), 100)
-    results = dn2.fit(values[:100], kind="series").score(values)
-    assert results.points is not None
-    assert known.tolist() == results.points.scores.tolist()
-
-
 def test_figures_are_means_over_the_series_of_a_group(tmp_path: Path) -> None:
     write_arrays(tmp_path / "some.npz")
-    result = series(read_labelled(tmp_path), 1, False, 0, watch=silent)
+    result = series(read_labelled(tmp_path), 1, False, 0, progress_of=silent)
     assert result.settings == ["a", "b"]
     lines = list(csv.DictReader(to_csv(result).splitlines()))
     assert [(one["group"], one["normal"]) for one in lines] == [("a", "one"), ("a", "two"), ("b", "one")]
@@ -178,15 +164,15 @@ def test_figures_are_means_over_the_series_of_a_group(tmp_path: Path) -> None:
 def test_the_first_points_are_the_reference_and_do_not_count(tmp_path: Path) -> None:
     write_arrays(tmp_path / "some.npz")
     sets = read_labelled(tmp_path)
-    result = series(sets, 1, False, 120, watch=silent)
+    result = series(sets, 1, False, 120, progress_of=silent)
     assert {one.n_reference for one in result.measurements} == {120}
     scores = own_method(1).score(sets[0].values, 30, 120)[120:]
-    assert result.measurements[0].others["VUS-PR"] == vus_pr(scores, sets[0].anomalous[120:])
+    assert result.measurements[0].figures["VUS-PR"] == vus_pr(scores, sets[0].anomalous[120:])
     assert "compared with its first 120 points, which do not count" in to_markdown(result)
     with pytest.raises(InputError, match="a/one: after its first 200 points, whose windows are the reference"):
-        series(sets, 1, False, 200, watch=silent)
+        series(sets, 1, False, 200, progress_of=silent)
     with pytest.raises(InputError, match="a/one: after its first 5 points"):
-        series(sets, 1, False, 5, watch=silent)
+        series(sets, 1, False, 5, progress_of=silent)
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dn2.bench import text as protocol
 from dn2.bench.table import to_csv, to_markdown
-from dn2.bench.text import NearestTexts, NearestTfIdf, check_rivals, text
-from dn2.bench.text_data import TextSet, read_text_sets
-from dn2.embed.texts import TextEmbedder
 from dn2.errors import InputError, MissingExtra
+from dn2.kinds.text.bench import protocol
+from dn2.kinds.text.bench.data import TextSet, read_text_sets
+from dn2.kinds.text.bench.protocol import NearestTfIdf, check_rivals, text
 from made_messages import STRANGE, messages, write_labelled
 from small_bench import silent
 
@@ -80,12 +79,10 @@ def test_a_folder_without_messages_is_told_so(tmp_path: Path) -> None:
         read_text_sets(tmp_path, 2)
 
 
-def test_every_method_finds_what_does_not_belong(labelled: Path) -> None:
+def test_a_rival_finds_what_does_not_belong(labelled: Path) -> None:
     (found,) = read_text_sets(labelled, 2)
     split = found.split(0)
-    vectors = TextEmbedder("characters").transform(found.texts)
     for method in (
-        NearestTexts("dn2", vectors, 2),
         NearestTfIdf("characters", found.texts, "char_wb", (2, 5)),
         NearestTfIdf("words", found.texts, "word", (1, 1)),
     ):
@@ -97,7 +94,7 @@ def test_every_method_finds_what_does_not_belong(labelled: Path) -> None:
 def test_the_protocol_makes_a_table(labelled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_split(labelled / "scope.jsonl")
     monkeypatch.setattr(protocol, "choose_text_backbone", lambda: ("characters", "no language model: install one"))
-    result = text(read_text_sets(labelled, 2), 2, False, seeds=2, cache=None, watch=silent)
+    result = text(read_text_sets(labelled, 2), 2, False, seeds=2, cache=None, progress_of=silent)
     assert result.methods == ["dn2 characters, k = 2"]
     assert [(one.setting, one.seed) for one in result.measurements] == [("desk", 0), ("desk", 1), ("scope", None)]
     assert all(one.roc_auc > 0.9 for one in result.measurements)

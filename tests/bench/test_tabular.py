@@ -15,16 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import dn2
 import naive
-from dn2.bench import tabular_methods
-from dn2.bench.result import Measurement, Result
+from dn2.bench.result import FurtherRow, Measurement, Result
 from dn2.bench.scoring import average_precision, f1_of_as_many
 from dn2.bench.table import to_csv, to_markdown
-from dn2.bench.tabular import find_methods, tabular
-from dn2.bench.tabular_data import TabularSet, read_sets
-from dn2.bench.tabular_methods import TabularMethod, find_rival_methods, own_methods, z_scores
 from dn2.errors import InputError, MissingExtra
+from dn2.kinds.table.bench import methods as tabular_methods
+from dn2.kinds.table.bench.data import TabularSet, read_sets
+from dn2.kinds.table.bench.methods import TabularMethod, find_rival_methods, own_methods, z_scores
+from dn2.kinds.table.bench.protocol import find_methods, tabular
 from small_bench import silent, write_set
 
 DATA = Path(os.environ.get("DN2_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tabular_adbench"
@@ -87,15 +86,6 @@ def test_a_split_depends_on_the_seed_alone(one: TabularSet) -> None:
 # Methods
 
 
-def test_dn2_is_what_a_user_gets(one: TabularSet) -> None:
-    split = one.split(0)
-    reference, queries = one.rows[split.reference], one.rows[split.queries]
-    known, asked = ({f"column {place}": column for place, column in enumerate(rows.T)} for rows in (reference, queries))
-    (method, _) = own_methods(2)
-    expected = [row.anomaly_score for row in dn2.fit(known).score(asked)]
-    assert method.fit(reference, queries, 0).tolist() == expected
-
-
 def test_z_scores_rest_on_the_reference_and_leave_a_constant_column_at_zero(one: TabularSet) -> None:
     split = one.split(0)
     reference, queries = one.rows[split.reference], one.rows[split.queries]
@@ -142,8 +132,8 @@ def test_what_is_quadratic_gets_a_random_part_of_a_large_reference_set(
     assert set(drawn[0]) <= set(reference)
     assert drawn[0].tolist() == drawn[1].tolist() != drawn[2].tolist()
     assert TabularMethod("all", small.fit).restrict(reference, 0) is reference
-    monkeypatch.setattr("dn2.bench.tabular.MOST_REFERENCE", 7)
-    result = tabular([one], [small], [], seeds=1, watch=silent)
+    monkeypatch.setattr("dn2.kinds.table.bench.protocol.MOST_REFERENCE", 7)
+    result = tabular([one], [small], [], seeds=1, progress_of=silent)
     assert [one.n_reference for one in result.measurements] == [7]
     assert "small get a random 7 of the reference rows of one." in result.notes
 
@@ -166,7 +156,7 @@ def test_without_torch_deep_svdd_is_left_out_with_a_word(monkeypatch: pytest.Mon
 
 def test_every_measurement_is_that_of_its_method_on_its_split(one: TabularSet) -> None:
     methods = own_methods(2)
-    result = tabular([one], methods, ["A note."], seeds=2, watch=silent)
+    result = tabular([one], methods, ["A note."], seeds=2, progress_of=silent)
     runs = [(found.method, found.seed) for found in result.measurements]
     assert runs == [(method.name, seed) for seed in (0, 1) for method in methods]
     for found, method in zip(result.measurements, methods * 2, strict=True):
@@ -174,14 +164,14 @@ def test_every_measurement_is_that_of_its_method_on_its_split(one: TabularSet) -
         scores = method.fit(one.rows[split.reference], one.rows[split.queries], 0).tolist()
         truth = split.truth.tolist()
         assert found.roc_auc == pytest.approx(naive.roc_auc(scores, truth))
-        assert found.others["average precision"] == pytest.approx(naive.average_precision(scores, truth))
-        assert found.others["F1"] == pytest.approx(naive.f1_of_as_many(scores, truth))
+        assert found.figures["average precision"] == pytest.approx(naive.average_precision(scores, truth))
+        assert found.figures["F1"] == pytest.approx(naive.f1_of_as_many(scores, truth))
     assert result.notes[0].startswith("1 set, 51 rows, 10 of them anomalies; for each seed a random half")
     assert result.notes[1] == "A note."
 
 
 def test_figures_below_the_table_are_averages_over_its_rows() -> None:
-    result = Result("Title", "set", others_below=True)
+    result = Result("Title", "set", further_rows=[FurtherRow("F1")])
     for place, method in enumerate("AB"):
         for row, setting in enumerate("xy"):
             result.measurements.append(
@@ -202,7 +192,7 @@ def test_the_methods_do_as_well_as_was_measured_before() -> None:
     if not DATA.exists():
         pytest.skip(f"{DATA} is absent; set DN2_DATA to the folder with the data")
     sets = [read_sets(DATA / f"{name}.npz", 2)[0] for name in ("14_glass", "38_thyroid", "44_Wilt")]
-    result = tabular(sets, own_methods(2), [], seeds=3, watch=silent)
+    result = tabular(sets, own_methods(2), [], seeds=3, progress_of=silent)
     own, plain = (result.mean(method) for method in result.methods)
     assert own is not None
     assert plain is not None
@@ -232,7 +222,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "other classes": ({"y": np.arange(20)}, "of shape .* with 2 in it"),
     "signs": ({"y": np.where(np.arange(20) < 4, -1, 1)}, "with -1 in it"),
     "names in y": ({"y": np.full(20, "1")}, "got <U1"),
-    "no anomaly": ({"y": np.zeros(20, int)}, "y has no anomaly, that is no 1; leave the file out"),
+    "no anomaly": ({"y": np.zeros(20, int)}, "y must be 1 for at least one row, an anomaly; leave the file out"),
     "all anomalous": ({"y": np.ones(20, int)}, "a half of 0 normal rows has 0"),
     "few normal rows": ({"y": np.arange(20) >= 5}, "2 neighbours need at least 3 reference rows, a half of 5 .* has 2"),
     "NaN": ({"X": np.where(np.arange(40).reshape(20, 2) == 7, np.nan, 1)}, "got nan in row 3, column 1"),

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dn2.bench.run import PROTOCOLS
-from dn2.cli.bench import Protocol
-from dn2.embed.network import Network
+from dn2.kinds.image.bench import PROTOCOLS
+from dn2.networks.openvino import Network
 from small_bench import digits, write_set
 
 __all__ = ["digits"]
@@ -27,11 +26,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_command_knows_the_protocols() -> None:
-    assert set(Protocol) == {*PROTOCOLS, "backbones", "tabular", "text", "series"}
-
-
-@pytest.mark.parametrize("protocol", [*PROTOCOLS, "backbones"])
+@pytest.mark.parametrize("protocol", [protocol.name for protocol in PROTOCOLS])
 def test_every_protocol_gives_a_table_and_a_figure(
     dn2_command, arguments: list[object], tmp_path: Path, protocol: str
 ) -> None:
@@ -115,25 +110,28 @@ def test_pictures_that_cannot_be_read_are_left_out_with_status_3(
 REFUSED = {
     "bench": "Missing argument 'PROTOCOL'",
     "bench one-class": "Missing argument 'DATA'",
-    "bench nothing {digits}": "'nothing' is not one of 'one-class'",
+    "bench nothing {digits}": "PROTOCOL must be one of one-class, multimodal",
     "bench one-class {tmp}/nothing": "is no folder",
     "bench one-class {tmp}": "holds no folders of classes",
     "bench one-class {digits} --classes 0": "gives one class only, '0'",
-    "bench one-class {digits} --classes 7": "--classes 7: ",
+    "bench one-class {digits} --classes 7": "classes 7: ",
     "bench one-class {digits} --normal 7": "choose from 0, 1, 4",
-    "bench one-class {digits} --backbone a --backbone b": "one-class takes one backbone, got 2",
+    "bench one-class {digits} --backbone a --backbone b": "backbone, got 2; use the protocol backbones for several",
     "bench one-class {digits} --backbone resnet": "the backbone must be",
-    "bench one-class {digits} --backbone {digits}/tiny.onnx --neighbors 81": "need at least 81 reference items",
+    "bench one-class {digits} --backbone {digits}/tiny.onnx --neighbors 80": "need at least 81 reference items",
     "bench one-class {digits} --seeds 0": "'--seeds'",
-    "bench one-class {digits} --figure pdf": "'--figure'",
-    "bench groups {digits} --rivals": "--rivals goes with one-class, multimodal, few-shot, tabular",
+    "bench one-class {digits} --figure pdf": "figure must be one of png, svg, got 'pdf'",
+    "bench groups {digits} --rivals": "rivals does not belong to groups, but to one-class, multimodal, few-shot, text",
+    "bench neighbors {digits} --neighbors 3": "neighbors does not belong to neighbors, but to one-class",
     "bench multimodal {digits} --normal 0": "use one-class",
     "bench tabular {tmp}": "holds no .npz files; each is to hold X, (n, d), and y, (n,), where 1 is an anomaly",
     "bench tabular {tmp}/nothing.npz": "nothing.npz cannot be read: No such file or directory",
     "bench tabular {file}": "file.txt is no .npz file; give one that holds X and y, or a folder of such files",
-    "bench tabular {tmp} --classes a --preset fast --no-cache": "--classes, --preset, --cache can only be given for",
-    "bench tabular {tmp} --normal a --backbone lite0": "tabular works on tables: --normal, --backbone can only be",
-    "bench tabular {tmp} --normalize unit --precision f32": "--normalize, --precision can only be given for pictures",
+    "bench tabular {tmp} --classes a": "classes does not belong to tabular, but to one-class, multimodal, few-shot",
+    "bench tabular {tmp} --no-cache": "cache does not belong to tabular",
+    "bench tabular {tmp} --reference 3": "reference does not belong to tabular, but to series: leave it out",
+    "bench series {tmp} --seeds 3": "seeds does not belong to series",
+    "bench text {tmp} --precision f32": "precision does not belong to text",
     "bench tabular {tmp} -o {file}": "is no folder that takes files; give another with -o",
     "bench one-class {digits} -o {file}/below": "is no folder that takes files",
     "bench one-class {digits} -o {file}": "is no folder that takes files; give another with -o",
@@ -198,7 +196,7 @@ def test_without_matplotlib_nothing_is_embedded(
     dn2_command, arguments: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    monkeypatch.setattr("dn2.bench.run.embed", None)
+    monkeypatch.setattr("dn2.kinds.image.bench.run.embed", None)
     done = dn2_command("bench", "one-class", *arguments)
     assert (done.status, done.out) == (2, "")
     assert done.err == "dn2: drawing a figure needs matplotlib; run: pip install 'dn2[bench]'\n"
@@ -210,7 +208,7 @@ def test_a_class_of_one_picture_is_refused_before_anything_is_embedded(
     for name in ("a/1.png", "a/2.png", "b/1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    monkeypatch.setattr("dn2.bench.run.embed", None)
+    monkeypatch.setattr("dn2.kinds.image.bench.run.embed", None)
     done = dn2_command("bench", "one-class", tmp_path, "-o", tmp_path / "out")
     assert (done.status, done.out) == (2, "")
     assert "with b normal there is no reference picture; add pictures, or choose classes" in done.err

@@ -20,6 +20,7 @@ from PIL import Image
 
 import dn2
 from dn2.cli.app import app
+from dn2.cli.help import PURPOSES
 from small_models import reseal
 
 NO_PICTURE = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
@@ -28,16 +29,16 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
-    "--id --drop-column --time --value --window --force --cache --no-cache",
-    "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self --id "
-    "--time --value --window --backbone --cache --no-cache",
+    "--id-column --drop-columns --time --values --window --force --cache --no-cache",
+    "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self "
+    "--neighbors --index --recall --storage --id-column --time --values --window --backbone --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --backbone --cache --no-cache",
     "add": "--backbone --cache --no-cache",
     "remove": "--backbone",
     "readmit": "--backbone",
     "inspect": "--items --aside --plot --json --backbone",
     "verify": "--backbone",
-    "embed": "--output -o --kind --backbone --precision --column --id --cache --no-cache",
+    "embed": "--output -o --kind --backbone --precision --column --id-column --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --figure --report --cache --no-cache",
@@ -92,7 +93,10 @@ def rows(text: str) -> list[dict[str, Any]]:
 def test_the_help_names_every_command(dn2_command) -> None:
     done = dn2_command("--help")
     assert (done.status, done.err) == (0, "")
-    assert re.findall(r"^  (\w+)  ", done.out.partition("Commands:")[2], re.MULTILINE) == list(OPTIONS)
+    listed = done.out.partition("Make a model:")[2].partition("Options:")[0]
+    assert sorted(re.findall(r"^  (\w+)  ", listed, re.MULTILINE)) == sorted(OPTIONS)
+    headings = re.findall(r"^(\S.*):$", done.out, re.MULTILINE)
+    assert headings == [*list(PURPOSES), "Options", "Examples"]
 
 
 @pytest.mark.parametrize("command", OPTIONS)
@@ -124,8 +128,8 @@ def test_the_version_is_printed(dn2_command) -> None:
 def test_no_command_gets_the_help_and_a_refusal(dn2_command) -> None:
     done = dn2_command()
     assert done.status == 2
-    assert "Commands:" in done.out
-    assert lines(done.err) == ["dn2: no command given; each has its own --help"]
+    assert "Make a model:" in done.out
+    assert lines(done.err) == ["dn2: no command given; each has its own --help, such as: dn2 fit --help"]
 
 
 # fit
@@ -135,32 +139,29 @@ def test_fit_makes_a_model_and_says_what_it_holds(dn2_command, world: Path, tiny
     done = dn2_command("fit", world / "normal", "-o", tmp_path / "m.dn2", "--backbone", tiny)
     assert (done.status, done.out) == (0, "")
     words = "40 reference items, false-alarm rate 1 in 41, the smallest that they support"
-    assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: {words}"]
+    next_step = f"next: dn2 score {tmp_path / 'm.dn2'} INPUT"
+    assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: {words}", next_step]
     model = dn2.load(tmp_path / "m.dn2")
     assert model.score(world / "other").rows == dn2.fit(world / "normal", backbone=tiny).score(world / "other").rows
 
 
 def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_path: Path) -> None:
     options = ["--neighbors", 3, "--false-alarm-rate", 0.1, "--normalize", "unit", "--precision", "f32"]
-    options += ["--index", "exact", "--kind", "image", "--recall", 0.99, "--storage", "float16", "--memory", "4GB"]
+    options += ["--index", "auto", "--kind", "image", "--recall", 0.99, "--storage", "float16", "--memory", "4GB"]
     done = dn2_command("fit", world / "normal", "--output", tmp_path / "m.dn2", "--backbone", tiny, *options)
     assert done.status == 0
-    assert lines(done.err) == [f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"]
+    assert lines(done.err)[0] == f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 10"
     about = dn2.load(tmp_path / "m.dn2").describe()
-    learnt = {
-        "index": "exact",
-        "recall": 0.99,
-        "storage": "float16",
-        "memory_limit": "4GB",
-        "scale_columns": False,
-        "categorical_columns": None,
-        "window": None,
+    assert about["detector"] == {
+        "n_neighbors": 3,
+        "false_alarm_rate": 0.1,
+        "normalize": "unit",
+        "scale": None,
         "whiten": False,
-        "contaminated": False,
-        "drop": None,
-        "first_neighbors": None,
+        "clean": None,
+        "windows": None,
+        "search": {"index": "auto", "recall": 0.99, "storage": "float16", "memory": "4GB"},
     }
-    assert about["detector"] == {"n_neighbors": 3, "false_alarm_rate": 0.1, "normalize": "unit", **learnt}
     assert about["embedder"]["precision"] == "f32"
     assert about["embedder"]["backbone"] == "tiny.onnx"
 
@@ -191,7 +192,7 @@ def test_fit_leaves_out_what_cannot_be_read_and_says_so_with_status_3(
 ) -> None:
     done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
     assert (done.status, done.out) == (3, "")
-    assert lines(done.err)[1:] == [
+    assert lines(done.err)[1:-1] == [
         "dn2: not read: broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
     ]
     assert len(dn2.load(tmp_path / "m.dn2").items) == 7
@@ -203,7 +204,7 @@ def test_fit_names_at_most_ten_unreadable_items(dn2_command, mixed: Path, tiny: 
     done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
     assert done.status == 3
     assert done.err.count("not read:") == 10
-    assert lines(done.err)[-1] == "dn2: ... and 3 more that could not be read"
+    assert lines(done.err)[-2] == "dn2: ... and 3 more that could not be read"
 
 
 def test_fit_warns_of_near_copies(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
@@ -215,7 +216,7 @@ def test_fit_warns_of_near_copies(dn2_command, mixed: Path, tiny: str, tmp_path:
 def test_fit_refuses_a_folder_that_is_no_model_before_the_work(
     dn2_command, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dn2.fitting.fit", None)
+    monkeypatch.setattr("dn2.model.fitting.fit", None)
     before = sorted(path.name for path in (world / "more").iterdir())
     done = dn2_command("fit", world / "normal", "-o", world / "more")
     assert (done.status, done.out) == (2, "")
@@ -248,7 +249,12 @@ def test_score_prints_the_most_anomalous_items_with_their_evidence(dn2_command, 
     assert {line.split()[3] for line in table[:7]} == {"yes", "no"}
     assert table[7].startswith("not read: broken.png: not a picture")
     assert len(table) == 8
-    assert lines(done.err) == ["7 items scored, 3 anomalous at a false-alarm rate of 1 in 41; 1 could not be read"]
+    summary, next_step = lines(done.err)
+    assert summary == "7 images, 3 anomalous at 1 false alarm in 41; 1 could not be read"
+    assert next_step == (
+        f"next: --report report.html shows the evidence; dn2 inspect {saved} says what a decision is worth; "
+        f"dn2 add {saved} INPUT takes in normal items"
+    )
 
 
 def test_score_prints_twenty_items_and_how_many_more_there_are(dn2_command, saved: Path, world: Path) -> None:
@@ -299,7 +305,7 @@ def test_score_decides_at_the_rate_asked_for(dn2_command, saved: Path, mixed: Pa
     got = [row for row in rows(done.out) if row["error"] is None]
     assert [row["is_anomaly"] for row in got] == [row["p_value"] <= 0.6 for row in got]
     assert sum(row["is_anomaly"] for row in got) > 3
-    assert "anomalous at a false-alarm rate of 60.00%" in done.err
+    assert "anomalous at 60 false alarms in 100" in done.err
 
 
 def test_score_decides_by_the_false_discovery_rate_and_says_what_that_is_worth(
@@ -308,7 +314,7 @@ def test_score_decides_by_the_false_discovery_rate_and_says_what_that_is_worth(
     done = dn2_command("score", saved, mixed, "--json", "--fdr", 0.2)
     expected = dn2.load(saved).score(mixed, fdr=0.2)
     assert [row["is_anomaly"] for row in rows(done.out)] == [row.is_anomaly for row in expected]
-    assert lines(done.err)[0] == "7 items scored, 3 anomalous; 1 could not be read"
+    assert lines(done.err)[0] == "7 images, 3 anomalous at a false-discovery rate of 20 %; 1 could not be read"
     assert "at a false-discovery rate of 0.2" in done.err
     assert "only measured for leave-one-out" in done.err
 
@@ -357,9 +363,9 @@ def test_fit_of_a_contaminated_set_says_what_it_set_aside(
     assert (done.status, done.out) == (0, "")
     model = dn2.load(tmp_path / "m.dn2")
     about = model.describe()
-    for name, value in {"contaminated": True, "drop": 0.3, "first_neighbors": 2, "n_neighbors": 4}.items():
-        assert about["detector"][name] == value
-    first, second = lines(done.err)
+    assert about["detector"]["n_neighbors"] == 4
+    assert about["detector"]["clean"] == {"drop": 0.3, "first_neighbors": 2}
+    first, second, _ = lines(done.err)
     assert f"{72 - len(model.set_aside)} reference items, false-alarm rate" in first
     share = about["contamination"]
     words = f"an estimated {share['estimate']:.1%} of the items are anomalies themselves ({share['low']:.1%} to"
@@ -429,9 +435,8 @@ def test_fit_with_centroids_compares_with_them_and_inspect_says_so(
 ) -> None:
     done = dn2_command("fit", world / "normal", "-o", tmp_path / "m.dn2", "--backbone", tiny, "--index", "kmeans:3")
     assert done.status == 0
-    assert lines(done.err) == [
-        f"{tmp_path / 'm.dn2'}: 40 reference items, false-alarm rate 1 in 21, the smallest that they support"
-    ]
+    words = "40 reference items, false-alarm rate 1 in 21, the smallest that they support"
+    assert lines(done.err)[0] == f"{tmp_path / 'm.dn2'}: {words}"
     words = dn2_command("inspect", tmp_path / "m.dn2").out
     assert re.search(
         r"^index +3 centroids; an item's neighbour is the one nearest to its centroid", words, re.MULTILINE
@@ -505,11 +510,11 @@ def test_a_group_without_a_readable_picture_is_reported_with_status_3(
     (tmp_path / "in" / "empty").mkdir()
     done = dn2_command("fit", tmp_path / "in", "-o", tmp_path / "m.dn2", "--backbone", tiny, "--groups")
     assert done.status == 3
-    assert lines(done.err)[-1] == "dn2: not read: empty: a group without pictures"
+    assert lines(done.err)[-2] == "dn2: not read: empty: a group without pictures"
     done = dn2_command("score", saved_lots, tmp_path / "in")
     assert done.status == 3
     assert "not read: empty: a group without pictures" in done.out
-    assert lines(done.err)[-1].endswith("; 1 could not be read")
+    assert lines(done.err)[-2].endswith("; 1 could not be read")
 
 
 def test_groups_are_added_removed_and_measured(
@@ -553,14 +558,14 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
     anomalous = ["--anomalous", world / "other", "--anomalous", mixed]
     done = dn2_command("evaluate", saved, *normal, *anomalous, "--json", "--no-cache")
     assert done.status == 3
+    assert not own_cache.exists()
     got = json.loads(done.out)
-    expected, _ = dn2.load(saved).evaluate([world / "more", world / "normal"], [world / "other", mixed])
+    expected, _ = dn2.load(saved, cache=None).evaluate([world / "more", world / "normal"], [world / "other", mixed])
     assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
     assert got == vars(expected)
     assert lines(done.err)[1:] == [
         "dn2: not read: mixed/broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
     ]
-    assert not own_cache.exists()
     assert dn2_command("evaluate", saved, *normal, *anomalous, "--cache").status == 3
     assert entries(own_cache) == 8 + 40 + 12  # those in `mixed` are copies
 
@@ -583,7 +588,7 @@ def test_the_commands_say_it_in_one_line_and_mark_every_figure(dn2_command, save
     assert (got["normal_reference"], got["anomalous_reference"]) == (40, 0)
     done = dn2_command("score", saved, world / "normal", "--json")
     assert "dn2: 40 of 40 items are reference items, or copies of them: such an item has itself" in done.err
-    assert len(done.err.splitlines()) == 2
+    assert len(done.err.splitlines()) == 3
 
 
 def test_add_and_remove_change_the_model_on_disk(
@@ -780,10 +785,20 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --memory lots": "must be a size such as 4GB or 512MiB, got 'lots'",
     "fit {normal} -o {tmp}/m --backbone {tiny} --memory 1MB": "of memory, 0.001 GB are allowed; allow more",
     "fit {normal} -o {tmp}/m --index tree": "L leaves visited, got 'tree'",
-    "fit {normal} -o {tmp}/m --index kmeans:3 --neighbors 2": "n_neighbors must be 1, got 2",
+    "fit {normal} -o {tmp}/m --index kmeans:3 --neighbors 2": "--neighbors must be 1 where items are compared with cen",
+    "fit {normal} -o {tmp}/m --index exact --recall 0.9": "leave it out, or ask for --index approximate",
+    "fit {normal} -o {tmp}/m --preset fast --backbone {tiny} --neighbors 3": "--preset decides nothing where --b",
+    "fit {normal} -o {tmp}/m --window 9": "no item found in",
+    "fit {normal} -o {tmp}/m --drop-columns a": "--drop-columns belongs to the kind table, and the items here",
+    "fit {normal} -o {tmp}/m --kind table --no-cache --preset default": "--preset belongs to the kind image, and",
+    "embed {normal} -o {tmp}/v.npz --id-column a": "--id-column belongs to the kinds text, table and series, and the",
+    "score {saved} {normal} --window 9 --values a": "--values and --window can be given with --self alone",
+    "score {saved} {normal} --points {tmp}/p.csv": "only series have points, and items here are of the kind image",
+    "fit {normal} - - -o {tmp}/m": "- stands for stdin, which can be read once",
+    "evaluate {saved} --normal - --anomalous -": "- stands for stdin, which can be read once",
     "fit {normal} -o {tmp}/m --backbone {tiny} --index kmeans:21": "21 centroids need at least 21 reference items",
-    "fit {normal} -o {tmp}/m --drop 0.5": "need a set that is contaminated",
-    "fit {normal} -o {tmp}/m --first-neighbors 2": "need a set that is contaminated",
+    "fit {normal} -o {tmp}/m --drop 0.5": "--drop is for a set that is contaminated; say so with --contaminated",
+    "fit {normal} -o {tmp}/m --first-neighbors 2": "--first-neighbors is for a set that is contaminated; say so",
     "fit {normal} -o {tmp}/m --contaminated --drop 1": "at least 0 and less than 1, got 1",
     "fit {normal} -o {tmp}/m --contaminated --drop -0.1": "at least 0 and less than 1, got -0.1",
     "fit {normal} -o {tmp}/m --contaminated --drop nan": "at least 0 and less than 1, got nan",
@@ -792,15 +807,15 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --contaminated --false-alarm-rate 0.04": "24 items that calibrate, got 20 of 40; add 8",
     "fit {normal} -o {tmp}/m --contaminated --drop 0.99 --backbone {tiny}": "10 neighbours need at least 11 reference",
     "fit {normal} -o {tmp}/m --groups": "no group found in",
-    "fit {readme} -o {tmp}/m --groups": "groups are the subfolders of a folder, and",
-    "fit {normal}/*.png -o {tmp}/m --groups": "groups are the subfolders of a folder, and",
-    "fit @{readme} -o {tmp}/m --groups": "groups are the subfolders of a folder, and",
+    "fit {readme} -o {tmp}/m --groups": "groups are the subfolders of a folder, got",
+    "fit {normal}/*.png -o {tmp}/m --groups": "groups are the subfolders of a folder, got",
+    "fit @{readme} -o {tmp}/m --groups": "groups are the subfolders of a folder, got",
     "score {saved_lots} {normal}": "no group found in",
-    "score {saved_lots} {readme}": "groups are the subfolders of a folder, and",
+    "score {saved_lots} {readme}": "groups are the subfolders of a folder, got",
     "add {saved_lots} {lots}/good": "already (24 such names in all)",
     "readmit {saved}": "Missing argument 'ITEM'",
     "readmit {saved} nobody.png": "the model has no item 'nobody.png'",
-    "readmit {saved} 0000.png": "'0000.png' is not set aside; `dn2 inspect MODEL --aside` lists what is",
+    "readmit {saved} 0000.png": "'0000.png' is not set aside; dn2 inspect MODEL --aside lists what is",
     "inspect {saved} --items --aside": "--items and --aside are two lists",
     "fit {normal} -o {tmp}/m --backbone lite0@16": "the side of a picture must have 32 to 1024 pixels",
     "fit {normal} -o {tmp}/m --backbone lite0+resnet": "or several of these joined by +, got 'resnet'",
@@ -819,7 +834,7 @@ REFUSED = {
     "score {tmp}/nothing {normal}": "is no dn2 model",
     "score {normal} {normal}": "is no dn2 model",
     "score {saved} {normal} -o {tmp}/r.xlsx": "must end in .csv or .jsonl or .parquet",
-    "score {saved} {normal} -o {tmp}/no/r.csv": "there is no folder",
+    "score {saved} {normal} -o {readme}/r.csv": "readme.md is no folder",
     "score {saved} {normal} --false-alarm-rate 0.01": "needs at least 99 reference items, got 40",
     "score {saved} {normal} --false-alarm-rate 2": "must lie between 0 and 1, got 2",
     "score {saved} {normal} --fdr 1": "must lie between 0 and 1, got 1",
@@ -834,10 +849,10 @@ REFUSED = {
     "inspect {saved} extra": "unexpected extra argument",
     "verify {readme}": "is no dn2 model",
     "embed {normal} -o {tmp}/v.csv": "must end in .npz or .parquet",
-    "embed {normal} -o {tmp}/no/v.npz": "there is no folder",
+    "embed {normal} -o {readme}/no/v.npz": "readme.md is no folder",
     "embed {readme} -o {tmp}/v.npz --backbone {tiny}": "none of the 1 items can be read",
     "export lite0 -o {tmp}/net.onnx": "only a backbone timm/NAME can be exported, got 'lite0'",
-    "export timm/resnet18 -o {tmp}/no/net.onnx": "a file .onnx in a folder that exists",
+    "export timm/resnet18 -o {tmp}/net.pt": "a file that ends in .onnx, got",
     "demo -o {readme}": "Not a directory",
     "nonsense": "No such command 'nonsense'",
     "--nonsense": "No such option: --nonsense",
@@ -892,7 +907,7 @@ def test_a_model_of_a_later_release_is_refused_in_one_line(dn2_command, folder: 
         (MemoryError(), 2, "dn2: out of memory; give fewer items at a time\n"),
         (OSError(28, "No space left on device"), 2, "dn2: [Errno 28] No space left on device\n"),
         (dn2.InputError("one\nand\nmore"), 2, "dn2: one and more\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "dn2: stopped; nothing was written\n"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -902,7 +917,7 @@ def test_every_error_has_its_status_and_at_most_one_line(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("dn2.model.load", fail)
+    monkeypatch.setattr("dn2.model.loading.load", fail)
     assert dn2_command("inspect", saved) == (status, "", words)
 
 
@@ -917,7 +932,8 @@ def test_progress_is_a_line_now_and_then_where_stderr_is_no_terminal(
     assert len(rows(done.out)) == 12
     shown = [line for line in lines(done.err) if line.startswith("scoring: ")]
     assert len(shown) == 12
-    assert re.fullmatch(r"scoring: 12 of 12, \d+/s, 0 s left", shown[-1])
+    assert shown[0] == "scoring: 1 of 12"
+    assert re.fullmatch(r"scoring: 12 of 12, [\d,]+/s, 0 s left", shown[-1])
 
 
 def test_progress_is_a_bar_on_a_terminal_and_stdout_stays_clean(
@@ -931,7 +947,7 @@ def test_progress_is_a_bar_on_a_terminal_and_stdout_stays_clean(
     done = dn2_command("score", saved, world / "other", "--json")
     assert len(rows(done.out)) == 12
     assert "scoring" in done.err
-    assert "12 items scored" in lines(done.err)[-1]
+    assert "12 images, " in lines(done.err)[-2]
 
 
 def test_the_csv_that_score_writes_has_the_columns_of_the_contract(

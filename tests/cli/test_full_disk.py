@@ -14,9 +14,9 @@ import pytest
 
 import dn2
 from dn2.errors import InputError
+from dn2.results.results import Results
 from dn2.store.bundle import Bundle
 from dn2.store.cache import Cache
-from dn2.store.results import Results
 
 SIZE = 2 << 20  # bytes
 RNG = np.random.default_rng(0)
@@ -151,7 +151,7 @@ def test_a_cache_without_space_is_gone_without(
 ) -> None:
     monkeypatch.setenv("DN2_CACHE", str(disk / "cache"))
     fill(disk, free=free)
-    expected = dn2.fit(world / "normal", backbone=str(world / "tiny.onnx")).score(world / "other")
+    expected = dn2.fit(world / "normal", backbone=str(world / "tiny.onnx"), cache=None).score(world / "other")
     with caplog.at_level(logging.WARNING, "dn2"):
         cache = Cache()
         found = dn2.fit(world / "normal", backbone=str(world / "tiny.onnx"), cache=cache).score(world / "other")

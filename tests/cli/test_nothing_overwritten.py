@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import dn2
-from dn2.embed.export import export_onnx
 from dn2.errors import InputError
+from dn2.networks.export import export_onnx
 from small_models import write_digits
 
 N_NORMAL = 24
@@ -108,7 +108,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(
     dn2_command, place: Path, monkeypatch: pytest.MonkeyPatch, name: str, why: str
 ) -> None:
     Path("folder.csv").mkdir()
-    monkeypatch.setattr("dn2.model.load", None)
+    monkeypatch.setattr("dn2.model.loading.load", None)
     done = dn2_command("score", "rows.dn2", "data", "-o", name)
     assert (done.status, len(done.err.splitlines())) == (2, 1)
     assert why in done.err
@@ -131,7 +131,7 @@ def test_fit_replaces_a_model_only_with_force_and_says_so_before_the_work(
 ) -> None:
     before = state(place)
     with monkeypatch.context() as patch:
-        patch.setattr("dn2.fitting.fit", None)
+        patch.setattr("dn2.model.fitting.fit", None)
         for folder in ("zeros.dn2", "./zeros.dn2/"):
             done = dn2_command("fit", "data/rows.csv", "-o", folder)
             assert (done.status, len(done.err.splitlines())) == (2, 1)

@@ -62,13 +62,13 @@ for name in ("nms", "qnms"):
 """
 
 EXTRAS = {
-    "matplotlib": "from dn2.drawing import import_figure; import_figure()",
+    "matplotlib": "from dn2.results.drawing import import_figure; import_figure()",
     "pyarrow": "from dn2.extras import import_pyarrow; import_pyarrow()",
     "sentence_transformers": f"{OPERATORS}\nimport dn2; dn2.TextEmbedder('minilm').transform(['a message'])",
-    "timm": f"{OPERATORS}\nfrom dn2.embed.timm_backbone import import_timm; import_timm()",
-    "pyod": "from dn2.bench.tabular import find_methods; import pyod.models.knn; find_methods(2, True)",
-    "stumpy": "import dn2.bench.series_methods as methods; import stumpy",
-    "cleanlab": "import dn2.bench.text; from cleanlab.outlier import OutOfDistribution",
+    "timm": f"{OPERATORS}\nfrom dn2.networks.timm import import_timm; import_timm()",
+    "pyod": "from dn2.kinds.table.bench.protocol import find_methods; import pyod.models.knn; find_methods(2, True)",
+    "stumpy": "import dn2.kinds.series.bench.methods as methods; import stumpy",
+    "cleanlab": "import dn2.kinds.text.bench.protocol; from cleanlab.outlier import OutOfDistribution",
 }
 
 
@@ -171,7 +171,7 @@ def test_commands_on_rows_messages_and_vectors_send_and_leave_nothing(folder: Pa
     small_tables.write(short_pump(), folder / "pump.csv")
     audit = audited(
         folder,
-        ["fit", "rows.csv", "--id", "part", "-o", "rows.dn2"],
+        ["fit", "rows.csv", "--id-column", "part", "-o", "rows.dn2"],
         ["score", "rows.dn2", "new.parquet", "-o", "r.jsonl", "--report", "r.html"],
         ["fit", "messages.csv", "--column", "body", "-o", "text.dn2", "--backbone", "characters"],
         ["score", "text.dn2", "messages.csv", "--report", "t.html"],

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import dn2
-from dn2.embed.pipeline import WINDOW
+from dn2.kinds.image.pipeline import WINDOW
 from small_models import start_python, write_digits
 
 DN2 = Path(sys.executable).parent / "dn2"
@@ -29,7 +29,7 @@ SMALL = "lite0@128"  # a third of the time of lite0
 # Runs `dn2`, noting in a file, which outlives a kill, each picture that the network is given.
 COUNTING = """
 import functools, os, sys
-from dn2.embed.network import Network
+from dn2.networks.openvino import Network
 log = os.open(sys.argv.pop(1), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 start = Network.start
 def counted(self, pixels, receive):
@@ -101,7 +101,7 @@ def test_a_reader_that_stops_early_sees_no_traceback(saved: Path, world: Path) -
     os.close(reader)
     os.close(writer)
     words = process.communicate(timeout=60)[1]
-    assert words == "" or words.endswith("\n40 items scored, 0 anomalous at a false-alarm rate of 1 in 41\n")
+    assert words == "" or words.endswith("\n40 images, 0 anomalous at 1 false alarm in 41\n")
     assert process.returncode == -signal.SIGPIPE
     shell = f"{DN2} score {saved} {world / 'normal'} | head -1"
     done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True)
@@ -128,7 +128,7 @@ def test_an_interrupt_ends_a_run_with_status_130_and_no_traceback(
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (130, "", "dn2: stopped; the same command goes on\n")
     assert not (tmp_path / "r.csv").exists()
 
 
@@ -161,7 +161,9 @@ main()
 def test_an_interrupt_at_whatever_moment_ends_a_run_without_a_traceback(moment: str, saved: Path) -> None:
     process = start_python(INTERRUPTING, moment, "inspect", saved, "--items")
     out, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0 if moment == "end" else 130, "")
+    assert process.returncode == (0 if moment == "end" else 130)
+    said = "dn2: stopped; nothing was written\n"
+    assert err in ([""] if moment in ("logging", "end") else ["", said] if moment == "typer" else [said])
     assert out.count("\n") == (40 if moment == "end" else 0)
 
 
@@ -235,7 +237,7 @@ def test_a_score_killed_again_and_again_finishes_as_if_nothing_had_happened(
     model, target = tmp_path / "zeros.dn2", tmp_path / "killed.csv"
     dn2.fit(world / "normal", backbone=SMALL).save(model)
     err = killed_and_repeated(["score", model, many / "incoming", "-o", target], 300, tmp_path)
-    assert "300 items scored" in err
+    assert "300 images, " in err
     dn2.load(model).score(many / "incoming").to_csv(tmp_path / "undisturbed.csv")
     assert target.read_bytes() == (tmp_path / "undisturbed.csv").read_bytes()
 
@@ -246,7 +248,7 @@ def test_the_demo_tells_the_whole_story(demo_run: tuple[Path, subprocess.Complet
     assert (done.returncode, re.sub(r"(embedding|scoring): .*\n", "", done.stderr)) == (0, "")
     assert "1. Normal is the digit 3: 137 pictures in dn2-demo/normal" in done.stdout
     assert "2. Scoring 1,660 pictures of all ten digits in dn2-demo/incoming" in done.stdout
-    assert re.search(r"1,660 items scored, [\d,]+ anomalous at a false-alarm rate of 1 in 20; all", done.stdout)
+    assert re.search(r"1,660 images, [\d,]+ anomalous at 1 false alarm in 20; all", done.stdout)
     figures = dict(re.findall(r"^(\S.*?) {2,}(\S+)", done.stdout, re.MULTILINE))
     assert (figures["normal items"], figures["anomalous items"]) == ("46", "1,614")
     assert float(figures["ROC AUC"]) > 0.95

@@ -58,7 +58,19 @@ def test_a_series_is_scored_against_itself(plant: Path, dn2_command) -> None:
 
 def test_one_of_several_series_is_named(plant: Path, dn2_command) -> None:
     done = dn2_command(
-        *("score", "--self", "pumps.csv", "--time", "time", "--id", "pump", "--value", "flow", "--window", "60"),
+        *(
+            "score",
+            "--self",
+            "pumps.csv",
+            "--time",
+            "time",
+            "--id-column",
+            "pump",
+            "--values",
+            "flow",
+            "--window",
+            "60",
+        ),
         *("-o", "r.csv", "--report", "r.html"),
     )
     assert done.status == 0
@@ -81,30 +93,37 @@ def test_a_page_is_made_of_a_results_file_later(plant: Path, dn2_command) -> Non
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("score", "pump.dn2"), "nothing to score: give INPUT after MODEL; or --self, for series that have no model"),
+        (
+            ("score", "pump.dn2"),
+            "nothing to score: give INPUT after MODEL, dn2 score pump.dn2 INPUT; or --self, for series",
+        ),
         (
             ("score", "pump.dn2", "new_pump.csv", "--time", "time"),
-            "a model knows its columns and window: --id, --time, --value and --window go with --self",
+            "--time can be given with --self alone: a model knows what it was fitted with",
         ),
         (
             ("score", "--self", "new_pump.csv", "--fdr", "0.1"),
-            "series scored against themselves have no false-discovery",
+            "items scored against themselves have no false-discovery rate; ask for --false-alarm-rate",
         ),
         (("score", "--self", "new_pump.csv", "-o", "new_pump.csv"), "new_pump.csv is among the inputs"),
         (("score", "--self", "new_pump.csv", "-o", "a.csv", "--points", "./a.csv"), "would both be written to a.csv"),
-        (("score", "pump.dn2", "new_pump.csv", "--time", ""), "a model knows its columns and window"),
+        (("score", "pump.dn2", "new_pump.csv", "--time", ""), "--time can be given with --self alone"),
         (("score", "--self", "new_pump.csv", "--points", "p.txt"), "a file of points must end in .csv or .parquet"),
         (("score", "--self", "new_pump.csv", "--time", "when"), "there is no column 'when'; there is "),
         (
             ("fit", "pump.csv", "--time", "time", "--window", "9000", "-o", "m.dn2"),
             "a window of 9,000 points is longer",
         ),
-        (("fit", "pump.csv", "--kind", "table", "--window", "9", "-o", "m.dn2"), "a window has no meaning where items"),
-        (("embed", "pump.csv", "--kind", "series", "-o", "v.npz"), "embed takes pictures and messages"),
-        (("bench", "series", ".", "--backbone", "lite0"), "series works on series: --backbone can only be given for"),
+        (
+            ("fit", "pump.csv", "--kind", "table", "--window", "9", "-o", "m.dn2"),
+            "--window belongs to the kind series, ",
+        ),
+        (("embed", "pump.csv", "--time", "t", "-o", "v.npz"), "No such option: --time"),
+        (("fit", "pump.csv", "--time", "time", "--contaminated", "-o", "m.dn2"), "by dn2 score --self"),
+        (("bench", "series", ".", "--backbone", "lite0"), "--backbone does not belong to series, but to one-class,"),
         (
             ("bench", "tabular", ".", "--reference", "4"),
-            "tabular works on tables: --reference can only be given for series",
+            "--reference does not belong to tabular, but to series: leave it out",
         ),
     ],
 )
@@ -118,4 +137,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(plant: Path, dn2_command, ar
 def test_points_of_what_is_no_series_are_refused(plant: Path, dn2_command) -> None:
     dn2_command("fit", "pump.csv", "--kind", "table", "-o", "table.dn2")
     done = dn2_command("score", "table.dn2", "new_pump.csv", "--points", "p.csv")
-    assert (done.status, done.err) == (2, "dn2: only series have points, and table.dn2 is a model of the kind table\n")
+    assert (done.status, done.err) == (
+        2,
+        "dn2: only series have points, and items here are of the kind table: leave p.csv out\n",
+    )

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import dn2
-from dn2.store.reading import read_rows
+from dn2.kinds.table.evidence import RowEvidence
+from dn2.results.files import read_rows
 from small_tables import frame, write
 
 LEFT_OUT = (
@@ -67,11 +68,12 @@ def broken(tables: Path, folder: Path) -> Path:
 
 def test_fit_of_a_table_says_which_columns_it_leaves_out(dn2_command, tables: Path, tmp_path: Path) -> None:
     output = tmp_path / "m.dn2"
-    done = dn2_command("fit", tables / "rows.csv", "--id", "part", "--drop-column", "note", "-o", output)
+    done = dn2_command("fit", tables / "rows.csv", "--id-column", "part", "--drop-columns", "note", "-o", output)
     assert (done.status, done.out) == (0, "")
     assert lines(done.err) == [
         f"{output}: 120 reference items, false-alarm rate 1 in 61, the smallest that they support",
         f"columns left out: {LEFT_OUT}",
+        f"next: dn2 score {output} INPUT",
     ]
     again = dn2.fit(tables / "rows.csv", id_column="part", drop_columns=["note"])
     assert dn2.load(output).score(tables / "new.csv").rows == again.score(tables / "new.csv").rows
@@ -79,8 +81,10 @@ def test_fit_of_a_table_says_which_columns_it_leaves_out(dn2_command, tables: Pa
 
 def test_fit_passes_every_option_of_tables_on(dn2_command, tables: Path, tmp_path: Path) -> None:
     options = ["--kind", "table", "--neighbors", 3, "--false-alarm-rate", 0.1, "--contaminated", "--drop", 0.05]
-    dropped = [part for name in ("note", "line", "count") for part in ("--drop-column", name)]
-    done = dn2_command("fit", tables / "rows.csv", "-o", tmp_path / "m.dn2", *options, *dropped, "--id", "serial")
+    dropped = [part for name in ("note", "line", "count") for part in ("--drop-columns", name)]
+    done = dn2_command(
+        "fit", tables / "rows.csv", "-o", tmp_path / "m.dn2", *options, *dropped, "--id-column", "serial"
+    )
     assert done.status == 0
     about = dn2.load(tmp_path / "m.dn2").describe()
     assert about["id_column"] == "serial"
@@ -89,17 +93,11 @@ def test_fit_passes_every_option_of_tables_on(dn2_command, tables: Path, tmp_pat
         "n_neighbors": 3,
         "false_alarm_rate": 0.1,
         "normalize": "none",
-        "index": "auto",
-        "scale_columns": True,
-        "categorical_columns": [0, 4, 6],
-        "recall": 0.999,
-        "storage": "auto",
-        "memory_limit": None,
-        "window": None,
+        "scale": {"categorical": [0, 4, 6]},
         "whiten": False,
-        "contaminated": True,
-        "drop": 0.05,
-        "first_neighbors": None,
+        "clean": {"drop": 0.05, "first_neighbors": None},
+        "windows": None,
+        "search": {"index": "auto", "recall": 0.999, "storage": "auto", "memory": None},
     }
 
 
@@ -118,9 +116,9 @@ def test_a_folder_of_tables_is_fitted_whether_or_not_its_kind_is_said(
 
 def test_fit_reports_rows_that_cannot_be_read_with_status_3(dn2_command, tables: Path, tmp_path: Path) -> None:
     path = broken(tables, tmp_path)
-    done = dn2_command("fit", tables / "rows.csv", path, "--id", "part", "-o", tmp_path / "m.dn2")
+    done = dn2_command("fit", tables / "rows.csv", path, "--id-column", "part", "-o", tmp_path / "m.dn2")
     assert done.status == 3
-    assert lines(done.err)[-2:] == [
+    assert lines(done.err)[-3:-1] == [
         "dn2: not read: p1-2: load holds numbers, got 'much'",
         f"dn2: not read: {path}:11: it has 2 cells, the header has 12 columns",
     ]
@@ -155,7 +153,7 @@ def test_score_prints_the_reasons(dn2_command, saved_rows: Path, tables: Path) -
         beside = ", ".join(f"{value:.6g}" for value in first.neighbors)
         assert f"temperature {first.value:.6g} beside {beside} ({first.share:.0%})" in line
         assert line.rstrip().endswith(", ".join(f"{one.item} ({one.distance:.3g})" for one in row.neighbors))
-    assert "10 items scored, 10 anomalous at a false-alarm rate of 1 in 61" in done.err
+    assert "10 rows, 10 anomalous at 1 false alarm in 61" in done.err
     assert "columns that the model does not have are passed over: 'note'" in done.err
 
 
@@ -171,7 +169,7 @@ def test_score_writes_reasons_to_a_file(
     done = dn2_command("score", saved_rows, path, "-o", output)
     assert (done.status, done.out) == (3, "")
     assert "2 could not be read" in done.err
-    rows = read_rows(output)
+    rows = read_rows(output, RowEvidence)
     assert rows == dn2.load(saved_rows).score(path).rows
     assert [row.item for row in rows] == [*(f"p1-{row}" for row in range(10)), f"{path}:11"]
     assert [row.error for row in rows if row.error] == [
@@ -215,7 +213,9 @@ def test_a_table_that_cannot_be_scored_is_refused_in_one_line(
         assert words in done.err
     done = dn2_command("fit", tables / "rows.csv", "--backbone", "lite0", "-o", tmp_path / "m.dn2")
     assert done.status == 2
-    assert lines(done.err) == ["dn2: backbone has no meaning where items are of the kind table: leave it out"]
+    assert lines(done.err) == [
+        "dn2: --backbone belongs to the kinds image and text, and the items here are of the kind table: leave it out"
+    ]
 
 
 def test_rows_are_added_removed_and_verified(dn2_command, model: Path, tables: Path) -> None:
@@ -258,7 +258,7 @@ def test_vectors_are_fitted_scored_and_inspected(dn2_command, embeddings: np.nda
     model = tmp_path / "v.dn2"
     done = dn2_command("fit", tmp_path / "known.npy", "--normalize", "unit", "-o", model)
     assert done.status == 0
-    assert lines(done.err) == [f"{model}: 120 reference items, false-alarm rate 1 in 100"]
+    assert lines(done.err)[0] == f"{model}: 120 reference items, false-alarm rate 1 in 100"
     done = dn2_command("inspect", model)
     assert "vectors of 16 numbers" in done.out
     assert "unit" in done.out
@@ -266,6 +266,6 @@ def test_vectors_are_fitted_scored_and_inspected(dn2_command, embeddings: np.nda
     rows = [json.loads(line) for line in lines(done.out)]
     assert [row["item"] for row in rows] == [f"{tmp_path / 'new.npy'}:{number}" for number in (1, 2, 3)]
     assert "columns" not in rows[0]
-    done = dn2_command("fit", tmp_path / "known.npy", "--id", "part", "-o", tmp_path / "w.dn2")
+    done = dn2_command("fit", tmp_path / "known.npy", "--id-column", "part", "-o", tmp_path / "w.dn2")
     assert (done.status, len(lines(done.err))) == (2, 1)
-    assert "an id column has no meaning where items are of the kind vector" in done.err
+    assert "--id-column belongs to the kinds text, table and series, and the items here are of the kind" in done.err

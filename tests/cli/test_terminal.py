@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import dn2
-from dn2.printing import line_of, printable, printable_json
+from dn2.system.printing import line_of, printable, printable_json
 from small_models import places_of, reseal, write_digits
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u2028\r"
@@ -81,13 +81,13 @@ def test_tables_do_not_steer_the_terminal(here: Path, dn2_command) -> None:
     rows.to_parquet("rows.parquet")
     strange.to_parquet("new.parquet")
     for command in (
-        ["fit", "rows.parquet", "--id", f"{HOSTILE}id", "-o", "rows.dn2"],
+        ["fit", "rows.parquet", "--id-column", f"{HOSTILE}id", "-o", "rows.dn2"],
         ["inspect", "rows.dn2"],
         ["inspect", "rows.dn2", "--items"],
         ["score", "rows.dn2", "new.parquet"],
         ["score", "rows.dn2", "new.parquet", "--json"],
-        ["fit", "rows.parquet", "--id", f"{HOSTILE}ids", "-o", "rows.dn2"],
-        ["fit", "rows.parquet", "--drop-column", HOSTILE, "-o", "rows.dn2"],
+        ["fit", "rows.parquet", "--id-column", f"{HOSTILE}ids", "-o", "rows.dn2"],
+        ["fit", "rows.parquet", "--drop-columns", HOSTILE, "-o", "rows.dn2"],
     ):
         assert_quiet(dn2_command(*command))
     assert r"\x1b]0;owned" in dn2_command("score", "rows.dn2", "new.parquet").out

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
-from dn2.inputs.files import Item, find_groups, find_items
+from dn2.inputs.files import find_groups, find_items
+from dn2.inputs.items import Item
 from dn2.kinds.guess import guess_kind
+from dn2.networks.pixels import SUFFIXES
 
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 
@@ -70,7 +71,7 @@ def test_other_files_of_a_folder_are_passed_over_and_counted(folder, caplog):
 def test_where_no_item_is_found_it_is_said_what_there_is(folder):
     touch(*[f"good/{number}.HEIC" for number in range(3)], "good/x.avif")
     with pytest.raises(
-        InputError, match=r"no item found in 'good': there is 3 \.heic, 1 \.avif; files ending in \.bmp "
+        InputError, match=r"no item found in 'good'; it holds 3 \.heic, 1 \.avif; files ending in \.bmp "
     ):
         names("good")
 
@@ -563,9 +564,9 @@ def test_links_to_groups_and_back_up_are_followed_once(folder):
 @pytest.mark.parametrize("given", ["lots/a/1.png", "nothing", "lots/*", "@list.txt", ""])
 def test_groups_that_are_no_subfolders_of_a_folder_are_refused(folder, given):
     touch("lots/a/1.png", "list.txt")
-    with pytest.raises(InputError, match=r"groups are the subfolders of a folder, and .* is none"):
+    with pytest.raises(InputError, match=r"groups are the subfolders of a folder, got .* not a folder"):
         find_groups(given, SUFFIXES)
-    with pytest.raises(InputError, match=r"groups are the subfolders of a folder, and .* is none"):
+    with pytest.raises(InputError, match=r"groups are the subfolders of a folder, got .* not a folder"):
         find_groups(["lots", given], SUFFIXES)
 
 

@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dn2
-from dn2 import bounds
 from dn2.errors import InputError
 from dn2.inputs import csv_files, csv_lines
 from dn2.inputs.tables import is_frame, read_table
+from dn2.system import bounds
 
 NAN = float("nan")
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -493,7 +493,7 @@ def test_a_row_of_parquet_is_named_by_its_file_and_number_or_by_its_id():
 
 def test_a_nested_column_is_refused_with_the_way_out():
     columns = {"a": [1, 2], "b": [[1], [2]], "c": [{"x": 1}, {"x": 2}]}
-    with pytest.raises(InputError, match=r"rows\.parquet: the column 'b' holds list<.*--drop-column 'b'"):
+    with pytest.raises(InputError, match=r"rows\.parquet: the column 'b' holds list<.*drop_columns='b'"):
         parquet(columns)
     assert parquet(columns, drop=["b", "c"]) == {"a": ("f", [1, 2])}
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from test_exact import DATA
 
 from dn2.errors import InputError
 from dn2.neighbors import blocks as blocks_module
@@ -22,7 +21,8 @@ from dn2.neighbors.blocks import (
     to_blocks,
     without,
 )
-from dn2.neighbors.exact import ExactIndex
+from dn2.neighbors.search.exact import ExactIndex
+from made_rows import FEW as DATA
 
 STORAGES = ["float32", "float16", "uint8"]
 FIT_FLOAT16 = ["random", "duplicated", "grid", "offset 1000", "tiny"]
@@ -232,8 +232,8 @@ def test_a_set_is_cut_into_blocks_and_grows_at_the_end(monkeypatch):
 )
 def test_searching_compact_and_thinned_blocks_equals_searching_their_rows(storage, kind, few, monkeypatch):
     monkeypatch.setattr(blocks_module, "DECODED_AT_ONCE", 500)
-    monkeypatch.setattr("dn2.neighbors.exact.ONE_BY_ONE", 10**9 if few else 0)
-    monkeypatch.setattr("dn2.neighbors.exact.GATHERED_AT_ONCE", 700)
+    monkeypatch.setattr("dn2.neighbors.search.exact.ONE_BY_ONE", 10**9 if few else 0)
+    monkeypatch.setattr("dn2.neighbors.search.exact.GATHERED_AT_ONCE", 700)
     rows, queries = DATA[kind](310, 20), DATA[kind](315, 20)[-5:]
     parts = [Block(encode(part, storage)) for part in np.split(rows, [1, 90, 100, 101, 250])]
     parts[1], parts[4] = parts[1].without(np.arange(0, 80, 3)), parts[4].without(np.array([148]))

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 import naive
-from dn2 import KNNDetector
-from dn2.neighbors import cells as cells_module
 from dn2.neighbors import choice, reference
 from dn2.neighbors.blocks import Block, rows_at, to_blocks
-from dn2.neighbors.cells import CellIndex, Cells, find_cells
-from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.selected import SelectedIndex
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.search import cells as cells_module
+from dn2.neighbors.search.cells import CellIndex, CellSearch, find_cells
+from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.selected import SelectedIndex
+from dn2.neighbors.steps import Scale, Search, Steps
 
 RECALL = 0.999
 
@@ -24,8 +25,7 @@ def clustered(n, seed=0, d=6):
 
 def around(centres, n_searched):
     """Return cells of rows that are compared as they are."""
-    nothing = np.empty((0, centres.shape[1]), np.float32)
-    return Cells(centres, nothing, np.empty((0, 16), np.float32), n_searched, 1, cells_module.NOT_MEASURED)
+    return CellSearch(centres, None, n_searched, 1, cells_module.NOT_MEASURED)
 
 
 def found_in(rows, k=2, recall=RECALL):
@@ -147,9 +147,10 @@ def test_every_cell_has_more_rows_that_were_learnt_from_than_neighbours_are_aske
 @pytest.mark.usefixtures("either_way")
 def test_the_same_rows_give_the_same_cells_bit_for_bit():
     one, other = (found_in(clustered(1_500), recall=0.9) for _ in range(2))
-    for name in ("centres", "reduction", "levels"):
-        assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
-    assert (one.n_searched, one.n_candidates, one.accuracy) == (other.n_searched, other.n_candidates, other.accuracy)
+    expected = other.as_arrays()
+    assert {name: array.tobytes() for name, array in one.as_arrays().items()} == {
+        name: array.tobytes() for name, array in expected.items()
+    }
 
 
 @pytest.mark.usefixtures("either_way")
@@ -158,7 +159,7 @@ def test_blocks_and_codes_that_are_known_find_the_same_as_one_block():
     cells = found_in(rows, recall=0.9)
     whole = CellIndex([Block(rows)], cells)
     parts = [Block(rows[:700]), Block(rows[700:])]
-    codes = cells.encode(parts) if len(cells.reduction) else None
+    codes = cells.encode(parts) if cells.reduction is not None else None
     for index in (CellIndex(parts, cells), CellIndex(parts, cells, codes)):
         for one, other in zip(index.search(queries, 2), whole.search(queries, 2), strict=True):
             np.testing.assert_array_equal(one, other)
@@ -202,20 +203,20 @@ def test_copies_in_cells_are_found_one_by_one():
 @pytest.mark.usefixtures("either_way")
 def test_leave_one_out_goes_through_the_same_search():
     rows = clustered(1_500)
-    detector = KNNDetector(2, index="approximate", recall=0.9).fit(rows)
-    assert detector.calibration_.method == "split"
-    index = CellIndex([Block(rows)], detector.learnt_.found_cells)
-    members = detector.leave_one_out_.members
+    detector = Detector.fit(Steps(2, search=Search("approximate", 0.9)), rows)
+    assert detector.calibration.method == "split"
+    index = CellIndex([Block(rows)], detector.learnt.search)
+    members = detector.leave_one_out.members
     distances, _ = index.search(rows[members], 2, members)
-    np.testing.assert_array_equal(detector.leave_one_out_.distances, distances)
-    assert any("cells of the search were learnt" in words for words in detector.calibration_.assumptions())
+    np.testing.assert_array_equal(detector.leave_one_out.distances, distances)
+    assert detector.calibration.learnt == (("cells", len(detector.learnt.search.centres)),)
 
 
 @pytest.mark.parametrize("storage", ["float16", "uint8"])
 @pytest.mark.usefixtures("either_way")
 def test_compact_rows_are_found_at_the_distance_of_what_is_stored(storage):
     rows, queries = clustered(1_000), clustered(30, seed=2)
-    detector = KNNDetector(2, index="approximate", recall=0.99, storage=storage).fit(rows)
+    detector = Detector.fit(Steps(2, search=Search("approximate", 0.99, storage)), rows)
     stored = rows_at(to_blocks(rows, storage), np.arange(len(rows)))
     rounded = rows_at(to_blocks(queries, storage), np.arange(len(queries)))
     expected, _ = naive.search(rounded, stored, 2)
@@ -230,8 +231,8 @@ def test_false_alarms_are_as_asked_though_the_search_is_approximate(either_way):
     flagged = []
     for _ in range(40):
         rows = rng.normal(size=(1_200, 6)).astype(np.float32)
-        detector = KNNDetector(2, false_alarm_rate=0.1, index="approximate", recall=0.9).fit(rows[:600])
-        flagged.append((detector.predict(rows[600:]) < 0).mean())
+        detector = Detector.fit(Steps(2, 0.1, search=Search("approximate", 0.9)), rows[:600])
+        flagged.append((detector.p_value(rows[600:]) <= 0.1).mean())
     assert 0.08 <= np.mean(flagged) <= 0.11
 
 
@@ -239,25 +240,28 @@ def test_false_alarms_are_as_asked_though_the_search_is_approximate(either_way):
 def test_large_tables_are_searched_approximately_unless_asked_otherwise(monkeypatch, index, method):
     rows = clustered(2_000)
     monkeypatch.setattr(choice, "APPROXIMATE_TABLES_FROM", 2_000)
-    assert KNNDetector(scale_columns=True, index=index).fit(rows).search_["method"] == method
-    assert KNNDetector(scale_columns=True, index=index).fit(rows[:1_999]).search_["method"] == "exact"
+    steps = Steps(scale=Scale(), search=Search(index))
+    assert Detector.fit(steps, rows).describe_search()["method"] == method
+    assert Detector.fit(steps, rows[:1_999]).describe_search()["method"] == "exact"
 
 
 def test_where_no_cells_find_enough_the_search_is_exact_and_says_so():
     rows = np.random.default_rng(0).normal(size=(600, 200)).astype(np.float32)
-    detector = KNNDetector(2, index="approximate").fit(rows)
-    assert detector.search_["method"] == "exact"
-    assert "finds 0.999 of the neighbours" in detector.search_["why"]
+    detector = Detector.fit(Steps(search=Search("approximate")), rows)
+    search = detector.describe_search()
+    assert search["method"] == "exact"
+    assert "finds 0.999 of the neighbours" in search["why"]
+    assert (detector.calibration.method, detector.calibration.learnt) == ("split", ())
     for one, other in zip(detector.search(rows[:9]), ExactIndex([rows]).search(rows[:9], 2), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_adding_and_removing_gives_the_same_approximate_search():
     rows = clustered(1_500)
-    detector = KNNDetector(2, index="approximate").fit(rows[:1_400])
+    detector = Detector.fit(Steps(search=Search("approximate")), rows[:1_400])
     queries = clustered(100, seed=5)
     before = detector.anomaly_score(queries)
-    detector.add(rows[1_400:]).remove(np.arange(1_400, 1_500))
+    detector = detector.add(rows[1_400:]).remove(np.arange(1_400, 1_500))
     assert detector.anomaly_score(queries).tobytes() == before.tobytes()
 
 
@@ -266,16 +270,16 @@ def test_a_large_set_keeps_what_was_learnt_and_says_how_stale_it_is(monkeypatch)
     monkeypatch.setattr(reference, "LEARNT_ANEW_UP_TO", 1_000)
     monkeypatch.setattr(reference, "SAMPLE_SIZE", 200)
     rows, queries = clustered(1_500), clustered(100, seed=5)
-    detector = KNNDetector(2, index="approximate", recall=0.9).fit(rows[:1_400])
-    learnt, before, p_values = detector.learnt_, detector.anomaly_score(queries), detector.p_value(queries)
-    detector.add(rows[1_400:])
-    assert detector.learnt_.cells is learnt.cells
-    assert detector.search_["learnt_from"] == 1_400
+    detector = Detector.fit(Steps(2, search=Search("approximate", 0.9)), rows[:1_400])
+    learnt, before, p_values = detector.learnt, detector.anomaly_score(queries), detector.p_value(queries)
+    detector = detector.add(rows[1_400:])
+    assert detector.learnt.search is learnt.search
+    assert detector.describe_search()["learnt_from"] == 1_400
     assert (detector.search(rows[1_400:], 1)[0] == 0).mean() >= 0.8
-    assert len(detector.leave_one_out_.members) > 700
-    detector.remove(np.arange(1_400, 1_500))
+    assert len(detector.leave_one_out.members) > 700
+    detector = detector.remove(np.arange(1_400, 1_500))
     assert detector.anomaly_score(queries).tobytes() == before.tobytes()
     assert detector.p_value(queries).tobytes() == p_values.tobytes()
-    detector.remove(np.arange(600))
-    assert detector.learnt_.cells is not learnt.cells
-    assert detector.search_["learnt_from"] == 800
+    detector = detector.remove(np.arange(600))
+    assert detector.learnt.search is not learnt.search
+    assert detector.describe_search()["learnt_from"] == 800

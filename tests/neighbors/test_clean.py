@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 import naive
 from dn2.errors import InputError
 from dn2.neighbors import clean
-from dn2.neighbors.clean import Judges, Share, check_share, estimate_share
+from dn2.neighbors.clean import ContaminationFilter, Share, check_share, estimate_share
 
 SHARES = [0, 0.01, 0.1, 0.29, 0.5, 0.9, 0.999]
 
@@ -43,7 +43,7 @@ def planted():
 def test_with_its_number_of_neighbors_the_cleaning_is_the_papers(share, k):
     rows = rows_of(k)
     expected, _ = naive.papers_cleaning(rows.astype(float), math.floor(share * 60), k)
-    assert Judges(rows, share, k).aside.tolist() == expected
+    assert ContaminationFilter(rows, share, k).aside.tolist() == expected
 
 
 @pytest.mark.parametrize("share", SHARES)
@@ -52,42 +52,42 @@ def test_other_items_are_excluded_that_lie_farther_than_every_row_that_stays(sha
     rows, others = rows_of(k), rows_of(100 + k, 80)
     _, limit = naive.papers_cleaning(rows.astype(float), math.floor(share * 60), k)
     expected = [share * 60 >= 1 and naive.mean_squared_distance(other, rows, k) > limit for other in others]
-    assert Judges(rows, share, k).exclude(others).tolist() == expected
+    assert ContaminationFilter(rows, share, k).exclude(others).tolist() == expected
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.29, 0.5, 0.9])
 @pytest.mark.parametrize("weighings", [0, 3])
-def test_by_default_many_judge_again_and_again(share, weighings):
+def test_by_default_rows_are_compared_with_many_again_and_again(share, weighings):
     rows = rows_of(7)
     expected = naive.many_judges(rows.astype(float), math.floor(share * 60), 5, 4, weighings, 8)  # 8 % of 60 judge
-    assert Judges(rows, share, weighings=weighings).aside.tolist() == expected
+    assert ContaminationFilter(rows, share, weighings=weighings).aside.tolist() == expected
 
 
 @pytest.mark.parametrize(("n", "share", "count"), [(100, 0.29, 29), (100, 0.57, 57), (10, 0.1, 1), (7, 0.5, 3)])
 def test_as_many_rows_are_set_aside_as_the_share_says(n, share, count):
     """0.29 * 100 is 28.999... in floating-point numbers."""
     for k in (None, 2):
-        assert Judges(rows_of(0, n), share, k).aside.sum() == count
+        assert ContaminationFilter(rows_of(0, n), share, k).aside.sum() == count
 
 
 @pytest.mark.parametrize("k", [None, 10])
 def test_planted_anomalies_are_set_aside_and_their_like_excluded(planted, k):
     rows, anomalous = planted
-    judges = Judges(rows, 0.1, k)
-    assert judges.aside.tolist() == anomalous.tolist()
+    contamination = ContaminationFilter(rows, 0.1, k)
+    assert contamination.aside.tolist() == anomalous.tolist()
     others = np.random.default_rng(2).normal(size=(50, 8)).astype(np.float32)
-    assert judges.exclude(others + np.float32(12)).all()
-    assert not judges.exclude(others * np.float32(0.5)).any()
+    assert contamination.exclude(others + np.float32(12)).all()
+    assert not contamination.exclude(others * np.float32(0.5)).any()
 
 
 def test_no_share_sets_nothing_aside_and_excludes_nothing(planted):
-    judges = Judges(planted[0], 0.0)
-    assert not judges.aside.any()
-    assert not judges.exclude(planted[0] + 100).any()
+    contamination = ContaminationFilter(planted[0], 0.0)
+    assert not contamination.aside.any()
+    assert not contamination.exclude(planted[0] + 100).any()
 
 
 def test_of_no_items_none_are_excluded(planted):
-    assert Judges(planted[0], 0.3).exclude(np.empty((0, 8), np.float32)).shape == (0,)
+    assert ContaminationFilter(planted[0], 0.3).exclude(np.empty((0, 8), np.float32)).shape == (0,)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 10])
@@ -101,15 +101,15 @@ def test_of_few_rows_or_rows_alike_the_share_is_set_aside_and_at_least_one_stays
         "zero": np.zeros((n, 3)),
     }[made].astype(np.float32)
     for share in SHARES:
-        assert Judges(rows, share, k).aside.sum() == math.floor(share * n)
-    assert Judges(rows, 1.0, k).aside.sum() == n - 1
+        assert ContaminationFilter(rows, share, k).aside.sum() == math.floor(share * n)
+    assert ContaminationFilter(rows, 1.0, k).aside.sum() == n - 1
 
 
 def test_one_row_unlike_all_others_is_the_first_to_go():
     rows = np.full((20, 3), 0.1, np.float32)
     rows[13] += 1
     for k in (None, 2):
-        assert np.flatnonzero(Judges(rows, 0.05, k).aside).tolist() == [13]
+        assert np.flatnonzero(ContaminationFilter(rows, 0.05, k).aside).tolist() == [13]
 
 
 @given(seed=st.integers(0, 10_000), share=st.sampled_from(SHARES))
@@ -118,13 +118,16 @@ def test_the_order_of_the_rows_does_not_matter(seed, share):
     rows = rng.normal(size=(30, 4)).astype(np.float32)
     order = rng.permutation(30)
     for k in (None, 2):
-        assert Judges(rows[order], share, k).aside.tolist() == Judges(rows, share, k).aside[order].tolist()
+        assert (
+            ContaminationFilter(rows[order], share, k).aside.tolist()
+            == ContaminationFilter(rows, share, k).aside[order].tolist()
+        )
 
 
 @pytest.mark.parametrize("scale", [1e-18, 1e-6, 1e16])
 def test_the_scale_does_not_matter(planted, scale):
     rows, anomalous = planted
-    assert Judges(rows * np.float32(scale), 0.1).aside.tolist() == anomalous.tolist()
+    assert ContaminationFilter(rows * np.float32(scale), 0.1).aside.tolist() == anomalous.tolist()
     assert estimate_share(rows * np.float32(scale)) == estimate_share(rows)
 
 
@@ -204,11 +207,11 @@ def test_a_share_from_0_to_below_1_is_taken(share):
     check_share(share)
 
 
-def test_no_search_is_for_more_than_the_judges(monkeypatch):
+def test_no_search_is_for_more_neighbors_than_are_compared_with(monkeypatch):
     asked = []
     knn = clean.faiss.knn
     monkeypatch.setattr(clean.faiss, "knn", lambda q, rows, k: asked.append(k) or knn(q, rows, k))
     rows = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)
-    Judges(rows, 0.2).exclude(rows + np.float32(0.1))
+    ContaminationFilter(rows, 0.2).exclude(rows + np.float32(0.1))
     assert max(asked) == 32 + 1  # 8 % of 400, and the row itself
     assert asked[-2:] == [8, 8]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2 import InputError, KNNDetector
-from dn2.neighbors import columns
-from dn2.neighbors.columns import Scaling
+from dn2 import InputError
+from dn2.neighbors.detector import Detector
 from dn2.neighbors.plan import split
+from dn2.neighbors.prepare import scaling as columns
+from dn2.neighbors.prepare.scaling import Scaling
+from dn2.neighbors.steps import Normalize, Scale, Search, Steps, Whiten
 
 
 def table(n, seed=0):
@@ -126,7 +129,7 @@ def test_a_value_that_leaves_a_constant_column_stands_out():
     rows = table(200)
     odd = rows[:1].copy()
     odd[0, 5] = 8.5
-    detector = KNNDetector(1, scale_columns=True).fit(rows)
+    detector = Detector.fit(Steps(1, scale=Scale()), rows)
     assert detector.contributions(odd)[0].argmax() == 5
 
 
@@ -134,7 +137,7 @@ def test_a_category_never_seen_stands_out():
     rows = messy(300)[:, [0, 3, 4]]
     odd = rows[:1].copy()
     odd[0, 1] = 9
-    detector = KNNDetector(1, scale_columns=True, categorical_columns=(1, 2)).fit(rows)
+    detector = Detector.fit(Steps(1, scale=Scale((1, 2))), rows)
     assert detector.contributions(odd)[0].argmax() == 1
     assert detector.p_value(odd)[0] < 0.01
 
@@ -144,7 +147,7 @@ def test_a_category_never_seen_stands_out_among_very_many():
     rows = np.stack([rng.normal(size=1_000), rng.integers(0, 120, 1_000)], axis=1).astype(np.float32)
     odd = rows[:50].copy()
     odd[:, 1] = np.arange(5_000, 5_050)
-    detector = KNNDetector(2, scale_columns=True, categorical_columns=[1]).fit(rows)
+    detector = Detector.fit(Steps(2, scale=Scale((1,))), rows)
     assert (detector.contributions(odd).argmax(axis=1) == 1).mean() >= 0.9
     assert np.median(detector.p_value(odd)) < 0.2
 
@@ -174,11 +177,11 @@ def test_many_rows_are_scaled_in_parts(monkeypatch):
     assert scaling.apply(rows).tobytes() == whole.tobytes()
 
 
-@pytest.mark.parametrize("options", [{}, {"n_neighbors": 5}, {"n_neighbors": 1, "index": "kmeans:4"}])
+@pytest.mark.parametrize("steps", [Steps(), Steps(5), Steps(1, search=Search("kmeans:4"))])
 @pytest.mark.parametrize("scaled", [True, False])
-def test_the_parts_of_a_score_add_up_to_it(options, scaled):
+def test_the_parts_of_a_score_add_up_to_it(steps, scaled):
     rows, queries = table(150), table(30, seed=2)
-    detector = KNNDetector(**options, scale_columns=scaled).fit(rows)
+    detector = Detector.fit(replace(steps, scale=Scale() if scaled else None), rows)
     parts = detector.contributions(queries)
     assert parts.shape == (30, 7)
     assert (parts >= 0).all()
@@ -191,7 +194,7 @@ def test_parts_add_up_for_any_rows_with_missing_values_and_categories(data):
     rows = data.draw(arrays(np.float32, (12, 3), elements=numbers))
     queries = data.draw(arrays(np.float32, (4, 3), elements=numbers))
     categorical = data.draw(st.sets(st.integers(0, 2)))
-    detector = KNNDetector(2, scale_columns=True, categorical_columns=sorted(categorical)).fit(rows)
+    detector = Detector.fit(Steps(2, scale=Scale(tuple(sorted(categorical)))), rows)
     parts = detector.contributions(queries)
     np.testing.assert_allclose(parts.sum(axis=1), detector.anomaly_score(queries), rtol=1e-6)
     np.testing.assert_allclose(detector.contributions(rows).sum(axis=1), detector.anomaly_score(rows), rtol=1e-6)
@@ -199,8 +202,8 @@ def test_parts_add_up_for_any_rows_with_missing_values_and_categories(data):
 
 def test_the_parts_are_those_of_the_mean_over_the_neighbors():
     rows, queries = messy(60), messy(8, seed=3)
-    detector = KNNDetector(3, scale_columns=True, categorical_columns=(3, 4)).fit(rows)
-    learning, _ = split(detector.blocks_, 0)
+    detector = Detector.fit(Steps(3, scale=Scale((3, 4))), rows)
+    learning, _ = split(detector.blocks, 0)
     near = detector.kneighbors(queries)[1]
     expected = [
         by_hand(q[None], rows[learning], (3, 4), others=rows[places])[0].mean(axis=0)
@@ -216,13 +219,13 @@ def test_a_planted_wrong_column_contributes_most():
     queries, planted = rows[1_000:].copy(), rng.integers(12, size=300)
     places = np.arange(300)
     queries[places, planted] += 6 * rng.choice([-1, 1], 300) * rows[:, planted].std(axis=0)
-    found = KNNDetector(5, scale_columns=True).fit(rows[:1_000]).contributions(queries).argmax(axis=1)
+    found = Detector.fit(Steps(5, scale=Scale()), rows[:1_000]).contributions(queries).argmax(axis=1)
     assert (found == planted).mean() >= 0.95
 
 
-@pytest.mark.parametrize("options", [{"normalize": "unit"}, {"whiten": True}])
-def test_scores_that_do_not_split_over_columns_are_refused(options):
-    detector = KNNDetector(**options).fit(table(50)[:, :4])
+@pytest.mark.parametrize("steps", [Steps(normalize=Normalize("unit")), Steps(whiten=Whiten())])
+def test_scores_that_do_not_split_over_columns_are_refused(steps):
+    detector = Detector.fit(steps, table(50)[:, :4])
     with pytest.raises(InputError, match="split over columns only with"):
         detector.contributions(table(5)[:, :4])
 
@@ -236,28 +239,33 @@ def test_the_scale_of_a_column_does_not_matter():
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("steps", "words"),
     [
-        ({"categorical_columns": (0,)}, "say so with scale_columns=True"),
-        ({"categorical_columns": (7,), "scale_columns": True}, "must lie in 0 ... 6, got 7"),
-        ({"categorical_columns": (-1,), "scale_columns": True}, "must lie in 0 ... 6, got -1"),
-        ({"categorical_columns": ("x",), "scale_columns": True}, "must lie in 0 ... 6, got 'x'"),
-        ({"normalize": "unit", "scale_columns": True}, "normalize must be 'none', got 'unit'"),
+        (Steps(scale=Scale((7,))), "must lie in 0 ... 6, got 7"),
+        (Steps(scale=Scale((-1,))), "must lie in 0 ..., got -1"),
+        (Steps(scale=Scale(("x",))), "must lie in 0 ..., got 'x'"),
+        (Steps(scale=Scale(5)), "must be a tuple of their numbers, got 5"),
+        (Steps(normalize=Normalize("unit"), scale=Scale()), "normalize must be 'none', got 'unit'"),
+        (Steps(scale=Scale(), search=Search(storage="uint8")), "storage must be auto or float32, got 'uint8'"),
     ],
 )
-def test_columns_that_cannot_be_scaled_so_are_refused(options, words):
+def test_columns_that_cannot_be_scaled_so_are_refused(steps, words):
     with pytest.raises(InputError, match=words):
-        KNNDetector(**options).fit(table(50))
+        Detector.fit(steps, table(50))
 
 
 def test_infinity_is_refused_and_a_missing_value_only_where_columns_are_not_scaled():
     rows = table(50)
     with_nan, with_inf = rows.copy(), rows.copy()
     with_nan[3, 0], with_inf[3, 0] = np.nan, np.inf
-    assert KNNDetector(scale_columns=True).fit(with_nan).anomaly_score(with_nan).max() < np.inf
-    for detector, wrong in ((KNNDetector(scale_columns=True), with_inf), (KNNDetector(), with_nan)):
-        with pytest.raises(ValueError, match=r"infinity|NaN"):
-            detector.fit(wrong)
+    assert Detector.fit(Steps(scale=Scale()), with_nan).anomaly_score(with_nan).max() < np.inf
+    for steps, wrong, words in (
+        (Steps(scale=Scale()), with_inf, "values must lie within .* got inf"),
+        (Steps(), with_nan, "rows must be finite, got NaN"),
+        (Steps(), with_inf, "values must lie within .* got inf"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Detector.fit(steps, wrong)
 
 
 def test_time_is_linear_in_columns_of_categories():

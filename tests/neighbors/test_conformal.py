@@ -10,16 +10,19 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors import conformal, leave_one_out
-from dn2.neighbors.conformal import (
+from dn2.kinds.guarantee import assumptions, learnt_in_words
+from dn2.neighbors import calibration as conformal
+from dn2.neighbors import leave_one_out
+from dn2.neighbors.calibration import (
     Calibration,
+    LearntStep,
     attainable_rate,
     false_discoveries,
     mean_squared_distance,
     near_duplicates,
     required_sample,
 )
-from dn2.neighbors.detector import KNNDetector
+from dn2.neighbors.estimator import KNNDetector
 
 
 def calibration(scores, n_reference=None, n_near_duplicates=0):
@@ -210,7 +213,7 @@ def test_near_duplicates_equal_naive(embeddings):
     expected = naive.near_duplicates(rows, conformal.DUPLICATE_SHARE)
     assert sum(expected) == 4
     assert detector.calibration_.n_near_duplicates == 4
-    assert detector.near_duplicates() == [(7, 8), (8, 7), (50, 51), (51, 50)]
+    assert detector.detector_.near_duplicates() == [(7, 8), (8, 7), (50, 51), (51, 50)]
 
 
 def test_a_near_duplicate_lies_within_a_tenth_of_the_median_distance():
@@ -226,7 +229,7 @@ def test_copies_are_near_duplicates_even_where_most_items_are_copies():
 
 
 def test_the_words_say_what_the_rate_rests_on():
-    words = " ".join(calibration(np.arange(99)).assumptions())
+    words = " ".join(assumptions(calibration(np.arange(99))))
     assert "exchangeable" in words
     assert "average over reference sets" in words
     assert "because of their score" in words
@@ -237,19 +240,17 @@ def test_the_words_say_what_the_rate_rests_on():
 def test_the_words_mention_a_sample_where_one_calibrates():
     sampled = calibration(np.arange(10_000), n_reference=1_234_567)
     assert sampled.method == "sampled"
-    assert "random 10,000 of the 1,234,567 reference items" in " ".join(sampled.assumptions())
+    assert "random 10,000 of the 1,234,567 reference items" in " ".join(assumptions(sampled))
     assert calibration(np.arange(10_000)).method == "leave-one-out"
 
 
 def test_the_words_count_near_copies():
-    assert "1,500 of 2,000 items have a near copy" in " ".join(
-        calibration(np.arange(2000), n_near_duplicates=1500).assumptions()
-    )
+    made = calibration(np.arange(2000), n_near_duplicates=1500)
+    assert "1,500 of 2,000 items have a near copy" in " ".join(assumptions(made))
 
 
 def test_the_record_holds_what_the_model_file_needs():
     record = calibration([3, 1, 2], n_near_duplicates=1).as_dict(0.5)
-    words = record.pop("assumptions")
     assert record == {
         "method": "leave-one-out",
         "sample_size": 3,
@@ -260,7 +261,6 @@ def test_the_record_holds_what_the_model_file_needs():
         "near_duplicates": 1,
         "trimmed": 0,
     }
-    assert any("1 of 3 items have a near copy" in sentence for sentence in words)
 
 
 # Batches.
@@ -293,21 +293,46 @@ def test_a_p_value_on_the_line_exactly_is_an_alarm():
 
 
 @pytest.mark.parametrize(
-    ("sample", "n", "learnt", "method"),
-    [(40, 40, "", "leave-one-out"), (20, 40, "", "sampled"), (20, 40, "the 3 centroids were", "split")],
+    ("sample", "n", "is_split", "window", "method"),
+    [
+        (40, 40, False, 0, "leave-one-out"),
+        (20, 40, False, 0, "sampled"),
+        (20, 40, True, 0, "split"),
+        (20, 40, False, 9, "blocks"),
+    ],
 )
-def test_the_method_is_named_by_who_calibrates_and_what_was_learnt(sample, n, learnt, method):
-    assert Calibration(np.arange(sample, dtype=float), n, 0, learnt).as_dict(0.5)["method"] == method
+def test_the_method_is_named_by_which_items_calibrate(sample, n, is_split, window, method):
+    made = Calibration(np.arange(sample, dtype=float), n, is_split=is_split, window=window)
+    assert made.as_dict(0.5)["method"] == method
+
+
+@pytest.mark.parametrize(
+    ("learnt", "words"),
+    [
+        ([("cleaning", 1)], "what stands aside was"),
+        ([("centroids", 2)], "the 2 centroids were"),
+        ([("cells", 1500)], "the 1,500 cells of the search were"),
+        ([("tree", 7)], "the 7 means of the tree were"),
+        ([("whitening", 2)], "the whitening was"),
+        ([("scaling", 3)], "the scaling of columns was"),
+        ([("cleaning", 9), ("scaling", 3)], "what stands aside and the scaling of columns were"),
+        ([("whitening", 2), ("centroids", 2)], "the whitening and the 2 centroids were"),
+        ([], "nothing was"),
+    ],
+)
+def test_what_was_learnt_is_the_subject_of_a_sentence(learnt, words):
+    assert learnt_in_words([LearntStep(*one) for one in learnt]) == words
 
 
 def test_split_calibration_says_what_was_learnt_and_what_was_left_out():
-    made = Calibration(np.arange(38, dtype=float), 80, 0, "what stands aside was", 2)
-    words = " ".join(made.assumptions())
+    learnt = (LearntStep("cleaning", 5),)
+    made = Calibration(np.arange(38, dtype=float), 80, is_split=True, learnt=learnt, n_trimmed=2)
+    words = " ".join(assumptions(made))
     assert "A random 40 of the 80 items calibrate; what stands aside was learnt from the others." in words
     assert "The 2 calibrating items that score highest are taken for anomalies" in words
     assert "up to 0.053 above the rate" in words  # 2 / 38
     assert made.as_dict(0.5)["trimmed"] == 2
-    assert "taken for anomalies" not in " ".join(calibration(range(40)).assumptions())
+    assert "taken for anomalies" not in " ".join(assumptions(calibration(range(40))))
 
 
 @given(scores=scores_with_ties, trimmed=st.integers(0, 5))
@@ -315,7 +340,7 @@ def test_scores_left_out_change_a_p_value_by_no_more_than_is_said(scores, trimme
     """Of new normal items, no larger a share may be flagged beyond the rate than `trimmed` of those that are left."""
     trimmed = min(trimmed, len(scores) - 1)
     left = sorted(scores)[: len(scores) - trimmed]
-    made = Calibration(np.array(left), len(scores), 0, "what stands aside was", trimmed)
+    made = Calibration(np.array(left), len(scores), is_split=True, n_trimmed=trimmed)
     for score in scores:
         honest = naive.p_value(score, scores)
         assert float(honest) <= made.p_value(np.array([score]))[0] + trimmed / len(left) + 1e-12
@@ -327,7 +352,10 @@ def test_scores_left_out_change_a_p_value_by_no_more_than_is_said(scores, trimme
 )
 def test_an_unattainable_rate_counts_also_those_that_do_not_calibrate(rate, m, n, need, more):
     words = rf"{rate:g} needs at least {need} items that calibrate, got {m} of {n}; add {more} more or ask for"
-    for refused in (lambda: attainable_rate(rate, m, n), lambda: Calibration(np.arange(m), n, 0, "x was").rate(rate)):
+    for refused in (
+        lambda: attainable_rate(rate, m, n),
+        lambda: Calibration(np.arange(m), n, is_split=True).rate(rate),
+    ):
         with pytest.raises(ReferenceTooSmall, match=words):
             refused()
     assert attainable_rate(rate, math.floor(m * (n + more) / n), n + more) == rate

@@ -16,8 +16,10 @@ from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors import blocks as blocks_module
 from dn2.neighbors import leave_one_out
 from dn2.neighbors.blocks import Block
-from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import ExactIndex
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.estimator import KNNDetector
+from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.steps import Normalize, Steps
 
 # On a line: 0, 1, 3, 7, 15.
 LINE = np.array([[0], [1], [3], [7], [15]], np.float32)
@@ -35,16 +37,22 @@ def test_scikit_learns_checks(estimator, check):
 
 def assert_same(one, other, queries):
     """Bit for bit: all that a user can see."""
+    for name in ("predict", "decision_function"):
+        np.testing.assert_array_equal(getattr(one, name)(queries), getattr(other, name)(queries))
+    assert_same_detector(one.detector_, other.detector_, queries)
+
+
+def assert_same_detector(one, other, queries):
     for found, expected in zip(one.search(queries), other.search(queries), strict=True):
         np.testing.assert_array_equal(found, expected)
-    for name in ("anomaly_score", "p_value", "predict", "decision_function"):
+    for name in ("anomaly_score", "p_value"):
         np.testing.assert_array_equal(getattr(one, name)(queries), getattr(other, name)(queries))
-    np.testing.assert_array_equal(np.concatenate(one.blocks_), np.concatenate(other.blocks_))
+    np.testing.assert_array_equal(np.concatenate(one.blocks), np.concatenate(other.blocks))
     for name in ("members", "distances", "neighbors"):
-        np.testing.assert_array_equal(getattr(one.leave_one_out_, name), getattr(other.leave_one_out_, name))
-    assert one.calibration_.as_dict(0.5) == other.calibration_.as_dict(0.5)
-    np.testing.assert_array_equal(one.calibration_.scores, other.calibration_.scores)
-    assert (one.false_alarm_rate_, one.offset_) == (other.false_alarm_rate_, other.offset_)
+        np.testing.assert_array_equal(getattr(one.leave_one_out, name), getattr(other.leave_one_out, name))
+    assert one.calibration.as_dict(0.5) == other.calibration.as_dict(0.5)
+    np.testing.assert_array_equal(one.calibration.scores, other.calibration.scores)
+    assert (one.false_alarm_rate, one.offset) == (other.false_alarm_rate, other.offset)
     assert one.near_duplicates() == other.near_duplicates()
 
 
@@ -118,7 +126,7 @@ def test_kneighbors_equals_scikit_learns(embeddings, k):
 def test_kneighbors_is_l2_and_search_is_l2_squared():
     detector = KNNDetector(1).fit([[0, 0], [30, 40], [100, 0]])
     assert detector.kneighbors([[3, 4]], 2)[0].tolist() == [[5, 45]]
-    assert detector.search([[3, 4]], 2)[0].tolist() == [[25, 2025]]
+    assert detector.detector_.search([[3, 4]], 2)[0].tolist() == [[25, 2025]]
 
 
 def test_a_copy_of_a_reference_item_has_a_neighbor_at_distance_exactly_zero(embeddings):
@@ -147,13 +155,13 @@ def test_arrays_in_fortran_order_and_lists_score_as_any_other(embeddings):
 
 @pytest.mark.parametrize("k", [0, -1, True, 2.0, "2", None, math.nan])
 def test_a_bad_number_of_neighbors_is_refused_at_fit(embeddings, k):
-    with pytest.raises(InputError, match=r"n_neighbors must be a whole number of at least 1, got"):
+    with pytest.raises(InputError, match=r"n_neighbors must be an integer of at least 1, got"):
         KNNDetector(k).fit(embeddings)
 
 
 @pytest.mark.parametrize("k", [0, -1, True, 2.0, "2", math.nan])
 def test_a_bad_number_of_neighbors_is_refused_at_search(embeddings, k):
-    with pytest.raises(InputError, match=r"n_neighbors must be a whole number of at least 1, got"):
+    with pytest.raises(InputError, match=r"n_neighbors must be an integer of at least 1, got"):
         KNNDetector(2).fit(embeddings).kneighbors(embeddings, k)
 
 
@@ -236,7 +244,9 @@ def test_the_largest_values_accepted_have_finite_scores(d):
     # Half of the longest row's length, and 1 + 1/2 of it, apart.
     near, far = 0.25 * 0.999e18**2, 2.25 * 0.999e18**2
     np.testing.assert_allclose(detector.calibration_.scores, [0, 0, near, near], rtol=1e-3)
-    np.testing.assert_allclose(detector.search(-rows[3:], 4)[0][0], [near, near, 1e36 * 0.998, far], rtol=1e-3)
+    np.testing.assert_allclose(
+        detector.detector_.search(-rows[3:], 4)[0][0], [near, near, 1e36 * 0.998, far], rtol=1e-3
+    )
 
 
 @pytest.mark.parametrize("width", [15, 17])
@@ -259,7 +269,7 @@ def test_no_items_and_one_dimension_and_words_are_refused(embeddings):
 
 
 def test_a_detector_without_a_reference_set_says_so(embeddings):
-    for use in ("add", "remove", "search", "p_value", "predict"):
+    for use in ("add", "remove", "readmit", "kneighbors", "p_value", "predict", "contributions"):
         with pytest.raises(NotFittedError):
             getattr(KNNDetector(), use)(embeddings)
 
@@ -285,7 +295,7 @@ def test_adding_equals_having_had_the_items_from_the_start(embeddings, sizes):
     for size in sizes:
         detector.add(embeddings[first : first + size])
         first += size
-    assert max(map(len, detector.blocks_)) <= 16
+    assert max(map(len, detector.detector_.blocks)) <= 16
     assert_same(detector, KNNDetector(2).fit(embeddings), embeddings[::7] + np.float32(0.1))
 
 
@@ -366,16 +376,18 @@ def test_removing_too_many_is_refused(embeddings, left):
 
 @pytest.mark.usefixtures("small_blocks")
 def test_a_restored_detector_is_the_one_that_was_saved(embeddings, tmp_path):
-    saved = KNNDetector(3, false_alarm_rate=0.05, normalize="unit").fit(embeddings[:100])
+    steps = Steps(3, 0.05, Normalize("unit"))
+    saved = Detector.fit(steps, embeddings[:100])
     blocks = []
-    for number, block in enumerate(saved.blocks_):
+    for number, block in enumerate(saved.blocks):
         np.save(tmp_path / f"{number}.npy", block)
         blocks.append(Block(np.load(tmp_path / f"{number}.npy", mmap_mode="r")))
-    restored = KNNDetector(**saved.get_params()).from_saved(blocks, saved.leave_one_out_, None)
-    assert_same(restored, saved, embeddings)
-    restored.add(embeddings[100:]).remove([0, 99, 111])
+    restored = Detector.from_saved(steps, blocks, saved.leave_one_out)
+    assert_same_detector(restored, saved, embeddings)
     rows = np.delete(embeddings, [0, 99, 111], axis=0)
-    assert_same(restored, KNNDetector(3, false_alarm_rate=0.05, normalize="unit").fit(rows), embeddings)
+    changed = restored.add(embeddings[100:]).remove([0, 99, 111])
+    assert_same_detector(changed, Detector.fit(steps, rows), embeddings)
+    assert_same_detector(restored, saved, embeddings)
 
 
 def test_a_pickled_detector_scores_the_same(embeddings):

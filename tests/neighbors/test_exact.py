@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors import exact
-from dn2.neighbors.exact import ExactIndex
+from dn2.neighbors.search import exact
+from dn2.neighbors.search.exact import ExactIndex
+from made_rows import FEW as DATA
+from made_rows import grid, random
 
 
 @pytest.fixture(autouse=True)
@@ -24,29 +26,6 @@ def either_way(request, monkeypatch):
     if request.param == "directly":
         monkeypatch.setattr(exact, "ONE_BY_ONE", 10**9)
 
-
-def random(n, d, seed=0):
-    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
-
-
-def grid(n, d, seed=0, values=3):
-    """Whole numbers: distances are exact in float32 and in float64, and full of ties."""
-    return np.random.default_rng(seed).integers(0, values, size=(n, d)).astype(np.float32)
-
-
-def duplicated(n, d):
-    return np.repeat(random(-(-n // 20), d), 20, axis=0)[np.random.default_rng(1).permutation(n)]
-
-
-DATA = {
-    "random": random,
-    "duplicated": duplicated,
-    "grid": grid,
-    "offset 1000": lambda n, d: random(n, d) + np.float32(1000),
-    "offset of one feature": lambda n, d: random(n, d) + np.eye(1, d, dtype=np.float32) * np.float32(1e5),
-    "tiny": lambda n, d: random(n, d) * np.float32(1e-20),  # squares underflow
-    "large": lambda n, d: random(n, d) * np.float32(1e16),
-}
 
 small_grids = st.integers(1, 3).flatmap(
     lambda d: st.integers(1, 40).flatmap(lambda n: arrays(np.float32, (n, d), elements=st.integers(0, 3)))
@@ -177,12 +156,6 @@ def test_an_excluded_row_is_no_neighbor(kind, n, k):
     found = ExactIndex([reference[:11], reference[11:]]).search(reference, k, exclude=exclude)
     assert not (found[1] == exclude[:, None]).any()
     assert_nearest(found, reference, reference, k, exclude.tolist())
-
-
-def test_excluding_on_a_grid_equals_naive_ties_and_all():
-    reference = grid(200, 3)
-    found = ExactIndex([reference[:90], reference[90:]]).search(reference, 4, exclude=np.arange(200))
-    assert_same(found, naive.search(reference, reference, 4, range(200)))
 
 
 def test_more_queries_than_are_searched_at_once():

@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.choice import parse_index
-from dn2.neighbors.kmeans import find_centroids
+from dn2.neighbors.search.centroids import find_centroids
+from dn2.neighbors.search.method import parse_index
 
 # On a line: two groups, around 1 and around 21.
 LINE = np.array([[0], [20], [1], [22], [2], [21]], np.float32)
@@ -145,7 +145,7 @@ def test_an_index_is_named_with_its_count(index, expected):
         b"kmeans:5",
     ],
 )
-def test_an_index_that_is_none_is_refused(index):
+def test_an_unknown_index_is_refused(index):
     with pytest.raises(
         InputError, match=r"the index must be auto, exact, kdtree, kmeans-tree, approximate, kmeans:C .* got"
     ):

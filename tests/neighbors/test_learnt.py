@@ -10,38 +10,20 @@ import naive
 from dn2.neighbors import plan as plan_module
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.clean import Share
-from dn2.neighbors.kmeans import find_centroids
-from dn2.neighbors.learnt import Learnt
+from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Learnt
 from dn2.neighbors.plan import Plan, split
-
-NOTHING = np.empty(0, np.int64)
+from dn2.neighbors.search.centroids import find_centroids
+from dn2.neighbors.steps import Clean, Scale, Search, Steps, Whiten
 
 
 def in_blocks(rows, size=7):
     return [Block(rows[start : start + size]) for start in range(0, len(rows), size)]
 
 
-def made(aside=(), centroids=0, share=(), directions=0, scaled=False):
-    return Learnt(
-        aside=np.array(aside, np.int64),
-        readmitted=NOTHING,
-        scaling=np.zeros((5 * scaled, 2), np.float32),
-        categories=np.empty((0, 3), np.float32),
-        directions=np.eye(2, dtype=np.float32)[:directions],
-        factors=np.ones(directions, np.float32),
-        centroids=np.arange(2 * centroids, dtype=np.float32).reshape(-1, 2),
-        representatives=np.arange(centroids, dtype=np.int64),
-        cells=np.empty((0, 2), np.float32),
-        reduction=np.empty((0, 2), np.float32),
-        levels=np.empty((0, 16), np.float32),
-        probing=np.empty(0),
-        tree_means=np.empty((0, 2), np.float32),
-        tree_children=np.empty((0, 2), np.int64),
-        visited=np.empty(0),
-        drawn=np.empty(0, np.uint64),
-        size=NOTHING,
-        share=np.array(share, np.float64),
-    )
+def learn(rows, steps, readmitted=NO_POSITIONS, size=7):
+    """Learn from a random half of rows; the others calibrate."""
+    blocks = in_blocks(rows, size)
+    return Plan.of(steps, *rows.shape).learn(blocks, *split(blocks, 0), readmitted)
 
 
 # The split
@@ -86,9 +68,9 @@ def test_every_item_calibrates_in_about_half_of_all_sets():
 
 @pytest.mark.parametrize("drop", [0.0, 0.2, 0.5])
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_the_papers_cleaning_learns_from_one_part_and_judges_the_other(embeddings, drop, k):
+def test_the_papers_cleaning_learns_from_one_part_and_filters_the_other(embeddings, drop, k):
     learning, members = split([Block(embeddings)], 0)
-    aside = Plan(True, drop, k, None).learn(in_blocks(embeddings), learning, members, NOTHING).aside
+    aside = learn(embeddings, Steps(clean=Clean(drop, k))).aside
     part = embeddings[learning]
     gone, limit = naive.papers_cleaning(part, int(drop * 60), k)
     expected = [int(place) for place, out in zip(learning, gone, strict=True) if out]
@@ -97,10 +79,10 @@ def test_the_papers_cleaning_learns_from_one_part_and_judges_the_other(embedding
     assert aside.tolist() == sorted(expected)
 
 
-def test_a_large_set_is_judged_by_a_sample(embeddings, monkeypatch):
-    monkeypatch.setattr(plan_module, "MOST_JUDGES", 20)
+def test_a_large_set_is_filtered_by_a_sample(embeddings, monkeypatch):
+    monkeypatch.setattr(plan_module, "MOST_FILTERING", 20)
     learning, members = split([Block(embeddings)], 0)
-    aside = Plan(True, 0.5, 2, None).learn([Block(embeddings)], learning, members, NOTHING).aside
+    aside = learn(embeddings, Steps(clean=Clean(0.5, 2))).aside
     part = embeddings[learning[:20]]
     gone, limit = naive.papers_cleaning(part, 10, 2)
     others = [place for place in range(120) if place not in learning[:20]]
@@ -111,29 +93,82 @@ def test_a_large_set_is_judged_by_a_sample(embeddings, monkeypatch):
 
 
 def test_centroids_are_those_of_the_part_to_learn_from_without_what_stands_aside(embeddings):
-    learning, members = split([Block(embeddings)], 0)
-    found = Plan(True, 0.3, 2, 4).learn(in_blocks(embeddings), learning, members, NOTHING)
-    kept = [place for place in learning if place not in found.aside]
+    learning, _ = split([Block(embeddings)], 0)
+    learnt = learn(embeddings, Steps(1, clean=Clean(0.3, 2), search=Search("kmeans:4")))
+    kept = [place for place in learning if place not in learnt.aside]
     assert 0 < len(kept) < 60
-    centroids, _ = find_centroids(embeddings[kept], 4)
-    np.testing.assert_array_equal(found.centroids, centroids)
-    assert found.representatives.tolist() == [
-        kept[naive.nearest(centroid, embeddings[kept], 1)[0][1]] for centroid in centroids
+    means, _ = find_centroids(embeddings[kept], 4)
+    np.testing.assert_array_equal(learnt.search.means, means)
+    assert learnt.search.representatives.tolist() == [
+        kept[naive.nearest(mean, embeddings[kept], 1)[0][1]] for mean in means
     ]
 
 
 def test_what_a_person_took_back_does_not_stand_aside(embeddings):
-    learning, members = split([Block(embeddings)], 0)
-    plan = Plan(True, 0.3, 2, None)
-    aside = plan.learn([Block(embeddings)], learning, members, NOTHING).aside
-    back = plan.learn([Block(embeddings)], learning, members, aside[[1, 3]])
+    steps = Steps(clean=Clean(0.3, 2))
+    aside = learn(embeddings, steps).aside
+    back = learn(embeddings, steps, aside[[1, 3]])
     assert back.aside.tolist() == np.delete(aside, [1, 3]).tolist()
     assert back.readmitted.tolist() == aside[[1, 3]].tolist()
 
 
-def test_without_cleaning_nothing_stands_aside_and_no_share_is_known(embeddings):
-    found = Plan(False, None, None, 3).learn([Block(embeddings)], *split([Block(embeddings)], 0), NOTHING)
-    assert (len(found.aside), len(found.centroids), found.contamination) == (0, 3, None)
+def test_what_is_not_asked_for_is_not_learnt(embeddings):
+    learnt = learn(embeddings, Steps(1, search=Search("kmeans:3")))
+    assert (learnt.scaling, learnt.whitening, learnt.cleaning) == (None, None, None)
+    assert learnt.steps == (("centroids", 3),)
+
+
+# To arrays and back
+
+SEARCHES = [Search(), Search("kmeans:4"), Search("kmeans-tree:2"), Search("approximate", 0.5)]
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda search: search.index)
+@pytest.mark.parametrize("prepared", [{}, {"scale": Scale((2,))}, {"whiten": Whiten()}, {"clean": Clean(0.2)}])
+def test_arrays_hold_what_was_learnt_and_nothing_else(embeddings, search, prepared):
+    steps = Steps(1, **prepared, search=search)
+    if search.index == "kmeans-tree:2" and prepared:
+        return  # the tree takes rows as they are
+    learnt = learn(embeddings, steps)
+    arrays = learnt.as_arrays()
+    parts = {name.partition(".")[0] for name in arrays}
+    searches = {"auto": set(), "kmeans:4": {"centroids"}, "kmeans-tree:2": {"tree"}, "approximate": {"cells"}}
+    names = {"scale": "scaling", "whiten": "whitening", "clean": "cleaning"}
+    expected = {"draw"} | {names[name] for name in prepared}
+    assert parts in (expected | searches[search.index], expected)
+    again = Learnt.from_arrays(arrays)
+    again.check(120, 16, 1)
+    for name, array in again.as_arrays().items():
+        assert (array.dtype, array.tobytes()) == (arrays[name].dtype, arrays[name].tobytes())
+    assert again.steps == learnt.steps
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"more": np.zeros(1)},
+        {"more.arrays": np.zeros(1)},
+        {"scaling.more": np.zeros(1)},
+        {"centroids.means": np.zeros((2, 3), np.float32)},
+        {"cells.centres": np.zeros((2, 3), np.float32)},
+        {
+            "centroids.means": np.zeros((2, 3), np.float32),
+            "centroids.representatives": np.arange(2),
+            "cells.centres": np.zeros((2, 3), np.float32),
+            "cells.probing": np.ones(5),
+        },
+        {"cells.centres": np.zeros((2, 3), np.float32), "cells.probing": np.array([1, 1, np.nan, 0, 0])},
+        {"cells.centres": np.zeros((2, 3), np.float32), "cells.probing": np.ones(4)},
+        {
+            "tree.means": np.zeros((1, 3), np.float32),
+            "tree.children": np.zeros(2, np.int64),
+            "tree.visited": np.ones(4),
+        },
+    ],
+)
+def test_arrays_of_another_form_are_refused(arrays):
+    with pytest.raises((ValueError, TypeError)):
+        Learnt.from_arrays(arrays)
 
 
 # The index
@@ -141,8 +176,8 @@ def test_without_cleaning_nothing_stands_aside_and_no_share_is_known(embeddings)
 
 @given(data=st.data(), rows=arrays(np.float32, (12, 2), elements=st.integers(-3, 3)))
 def test_items_that_stand_aside_are_never_found_and_all_others_are(data, rows):
-    aside = sorted(data.draw(st.sets(st.integers(0, 11), max_size=11)))
-    index = made(aside).index(in_blocks(rows, 5))
+    aside = np.array(sorted(data.draw(st.sets(st.integers(0, 11), max_size=11))), np.int64)
+    index = Learnt(cleaning=Cleaning(aside, NO_POSITIONS, Share(0, 0, 0))).index(in_blocks(rows, 5))
     assert len(index) == 12 - len(aside)
     _, positions = index.search(rows, len(index))
     for found in positions:
@@ -150,31 +185,20 @@ def test_items_that_stand_aside_are_never_found_and_all_others_are(data, rows):
 
 
 def test_centroids_are_found_in_place_of_items_under_the_names_of_what_represents_them(embeddings):
-    found = Plan(False, None, None, 5).learn([Block(embeddings)], *split([Block(embeddings)], 0), NOTHING)
-    distances, positions = found.index([Block(embeddings)]).search(embeddings, 1)
-    expected, places = naive.search(embeddings, found.centroids, 1)
+    learnt = learn(embeddings, Steps(1, search=Search("kmeans:5")))
+    distances, positions = learnt.index([Block(embeddings)]).search(embeddings, 1)
+    expected, places = naive.search(embeddings, learnt.search.means, 1)
     np.testing.assert_allclose(distances, expected, rtol=1e-5)
-    assert positions[:, 0].tolist() == found.representatives[places[:, 0]].tolist()
+    assert positions[:, 0].tolist() == learnt.search.representatives[places[:, 0]].tolist()
 
 
-# In words
-
-
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        (made([1], 0, [0.1, 0, 0.2]), "what stands aside was"),
-        (made([], 2), "the 2 centroids were"),
-        (made(directions=2), "the whitening was"),
-        (made(scaled=True), "the scaling of columns was"),
-        (made(scaled=True, share=(0.1, 0.0, 0.2)), "what stands aside and the scaling of columns were"),
-        (made(directions=2, centroids=2), "the whitening and the 2 centroids were"),
-        (made([1], 1500, [0.1, 0, 0.2]), "what stands aside and the 1,500 centroids were"),
-    ],
-)
-def test_what_was_learnt_is_the_subject_of_a_sentence(found, words):
-    assert found.in_words() == words
-
-
-def test_the_share_has_names():
-    assert made(share=[0.25, 0.1, 0.5]).contamination == Share(0.25, 0.1, 0.5)
+@pytest.mark.parametrize("removed", [[0], [7, 40], list(range(60))])
+def test_a_centroid_whose_representative_goes_is_represented_by_the_nearest_item_left(embeddings, removed):
+    learnt = learn(embeddings, Steps(1, search=Search("kmeans:5")))
+    left = np.delete(embeddings, removed, axis=0)
+    after = learnt.after_removing(np.array(removed), in_blocks(left)).search
+    for mean, before, now in zip(after.means, learnt.search.representatives, after.representatives, strict=True):
+        if before in removed:
+            assert now == naive.nearest(mean, left, 1)[0][1]
+        else:
+            assert left[now].tolist() == embeddings[before].tolist()

@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from test_exact import DATA
 
 import naive
-from dn2.neighbors import leave_one_out, symmetric
+from dn2.neighbors import leave_one_out
 from dn2.neighbors.blocks import Block, encode, rows_at
-from dn2.neighbors.conformal import mean_squared_distance
-from dn2.neighbors.exact import ExactIndex
+from dn2.neighbors.calibration import mean_squared_distance
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.search import symmetric
+from dn2.neighbors.search.exact import ExactIndex
+from made_rows import FEW as DATA
 
 
 def sample_positions(parts, at_least=0):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dn2.errors import InputError
-from dn2.neighbors.normalize import NORMALIZATIONS, normalize
+from dn2.neighbors.prepare.normalize import NORMALIZATIONS, normalize
 
 
 def vectors(rows):

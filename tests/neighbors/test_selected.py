@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors import selected
-from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.selected import SelectedIndex, group_copies
+from dn2.neighbors.search import selected
+from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.selected import SelectedIndex, group_copies
 
 
 @given(data=st.data())
@@ -44,6 +44,13 @@ def test_two_rows_may_stand_for_one_item():
     distances, positions = index.search(np.array([[9], [1]], np.float32), 3)
     assert distances.tolist() == [[1, 25, 81], [1, 9, 81]]
     assert positions.tolist() == [[7, 3, 7], [7, 3, 7]]
+
+
+def test_all_rows_that_stand_for_an_excluded_item_are_excluded():
+    index = SelectedIndex(np.array([[0], [10], [4], [5]], np.float32), np.array([7, 7, 3, 8]))
+    queries = np.array([[9], [1]], np.float32)
+    assert index.search(queries, 2, np.array([7, 3]))[1].tolist() == [[8, 3], [7, 8]]
+    assert index.search(queries, 1, np.array([[7, 9], [0, 8]]))[1].tolist() == [[3], [8]]
 
 
 @given(data=st.data())

@@ -1,157 +1,16 @@
-"""Every exact index finds what `ExactIndex` does, bit for bit; add one to `INDEXES` to hold it to that."""
+"""Trees of means, and searches of some of their leaves; see `test_indexes.py` for what all indexes do."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors import kmeans_tree
-from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.kdtree import KDTreeIndex
-from dn2.neighbors.kmeans_tree import KMeansTree
-from dn2.neighbors.selected import SelectedIndex
-from dn2.neighbors.tree import LEAF_ROWS, Tree, learn_tree
-
-INDEXES = {
-    "exact": lambda rows: ExactIndex([rows]),
-    "k-means tree": KMeansTree.of,
-    "kd-tree": KDTreeIndex,
-    "copies as one": lambda rows: SelectedIndex(rows, np.arange(len(rows))),
-}
-
-
-def random(n, d, seed=0):
-    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
-
-
-def grid(n, d, seed=0):
-    return np.random.default_rng(seed).integers(0, 4, size=(n, d)).astype(np.float32)
-
-
-def duplicated(n, d, seed=0):
-    return random(7, d)[np.random.default_rng(seed).integers(7, size=n)]
-
-
-def exponential(n, d, seed=0):
-    return (random(n, d, seed) * 2.0 ** np.random.default_rng(seed).uniform(-60, 50, size=(n, 1))).astype(np.float32)
-
-
-DATA = {
-    "random": random,
-    "duplicated": duplicated,
-    "constant": lambda n, d, seed=0: np.full((n, d), 3.7, np.float32),
-    "mostly constant": lambda n, d, seed=0: random(n, d, seed) * (np.arange(n) % 20 == 0)[:, None].astype(np.float32),
-    "grid": grid,
-    "offset 1000": lambda n, d, seed=0: random(n, d, seed) + np.float32(1000),
-    "large": lambda n, d, seed=0: random(n, d, seed) * np.float32(1e16),
-    "tiny": lambda n, d, seed=0: random(n, d, seed) * np.float32(1e-20),  # squares underflow
-    "small": lambda n, d, seed=0: random(n, d, seed) * np.float32(3e-19),  # some do
-    "exponential": exponential,
-    "collinear": lambda n, d, seed=0: random(n, 1, seed) * np.arange(1, d + 1, dtype=np.float32),
-    "far out": lambda n, d, seed=0: np.concatenate([random(n - 2, d, seed), random(2, d, seed) * np.float32(1e12)]),
-    "clusters": lambda n, d, seed=0: random(n, d, seed) * np.float32(1e-3) + 100 * grid(n, d, seed),
-}
-indexes = pytest.mark.parametrize("index", INDEXES)
-kinds = pytest.mark.parametrize("kind", DATA)
-
-
-def assert_same(found, expected):
-    """Bit for bit."""
-    for one, other in zip(found, expected, strict=True):
-        assert one.dtype == other.dtype
-        np.testing.assert_array_equal(one, other)
-
-
-def assert_nearest(found, queries, reference, k, exclude=None):
-    """Distances equal the naive ones up to rounding, and those of the positions."""
-    expected, _ = naive.search(queries, reference, k, exclude)
-    np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-37)
-    at = [[naive.squared_distance(q, reference[p]) for p in row] for q, row in zip(queries, found[1], strict=True)]
-    np.testing.assert_allclose(np.reshape(at, expected.shape), expected, rtol=1e-5, atol=1e-37)
-    assert all(len(set(row)) == k for row in found[1].tolist())
-
-
-@indexes
-@kinds
-@pytest.mark.parametrize(("n", "d", "k"), [(300, 2, 2), (120, 5, 1), (20, 3, 20), (1, 4, 1), (90, 30, 7)])
-def test_search_equals_comparing_with_every_row(index, kind, n, d, k):
-    reference = DATA[kind](max(n, 2), d)[:n]
-    queries = np.concatenate([DATA[kind](6, d, seed=1), reference[:2]])
-    assert_nearest(INDEXES[index](reference).search(queries, k), queries, reference, k)
-
-
-@indexes
-@kinds
-@pytest.mark.parametrize("d", [1, 3, 40])
-def test_search_equals_the_exact_index_bit_for_bit(index, kind, d):
-    reference = DATA[kind](700, d)
-    queries = np.concatenate([DATA[kind](50, d, seed=1), reference[:10]])
-    for k in (1, 3, 20):
-        assert_same(INDEXES[index](reference).search(queries, k), ExactIndex([reference]).search(queries, k))
-
-
-@indexes
-@kinds
-@pytest.mark.parametrize(("n", "k"), [(200, 2), (30, 29)])
-def test_an_excluded_row_is_no_neighbor(index, kind, n, k):
-    reference, exclude = DATA[kind](n, 3), np.arange(n)
-    found = INDEXES[index](reference).search(reference, k, exclude)
-    assert not (found[1] == exclude[:, None]).any()
-    assert_same(found, ExactIndex([reference]).search(reference, k, exclude))
-    assert_nearest((found[0][:9], found[1][:9]), reference[:9], reference, k, range(9))
-
-
-@indexes
-@given(data=st.data())
-def test_on_any_small_grid_search_equals_naive_ties_and_all(index, data):
-    n, d = data.draw(st.integers(1, 60)), data.draw(st.integers(1, 3))
-    reference = data.draw(arrays(np.float32, (n, d), elements=st.integers(0, 3)))
-    queries = data.draw(arrays(np.float32, (3, d), elements=st.integers(-1, 4)))
-    k = data.draw(st.integers(1, n))
-    assert_same(INDEXES[index](reference).search(queries, k), _in_float32(naive.search(queries, reference, k)))
-    if n > k:
-        exclude = np.array(data.draw(st.lists(st.integers(0, n - 1), min_size=3, max_size=3)))
-        found = INDEXES[index](reference).search(queries, k, exclude)
-        assert_same(found, _in_float32(naive.search(queries, reference, k, exclude)))
-
-
-def _in_float32(found):
-    return found[0].astype(np.float32), found[1]
-
-
-@indexes
-@given(data=st.data())
-def test_on_any_floats_search_equals_the_exact_index(index, data):
-    n, d = data.draw(st.integers(2, 60)), data.draw(st.integers(1, 2))
-    floats = st.floats(-(2.0**55), 2.0**55, width=32)
-    reference = data.draw(arrays(np.float32, (n, d), elements=floats))
-    queries = data.draw(arrays(np.float32, (3, d), elements=floats))
-    k = data.draw(st.integers(1, n - 1))
-    exclude = np.array([0, n - 1, n // 2])
-    built, exact = INDEXES[index](reference), ExactIndex([reference])
-    assert_same(built.search(queries, k, exclude), exact.search(queries, k, exclude))
-    assert_same(built.search(reference, 1), exact.search(reference, 1))
-
-
-@indexes
-@kinds
-def test_what_is_found_does_not_depend_on_the_other_queries(index, kind):
-    reference, queries = DATA[kind](300, 4), DATA[kind](20, 4, seed=1)
-    built = INDEXES[index](reference)
-    distances, positions = built.search(queries, 3)
-    for size in (1, 7):
-        for start in range(0, 20, size):
-            part = slice(start, start + size)
-            assert_same(built.search(queries[part], 3), (distances[part], positions[part]))
-    assert_same(built.search(queries[::-1].copy(), 3), (distances[::-1], positions[::-1]))
-
-
-@indexes
-def test_no_queries_find_nothing(index):
-    distances, positions = INDEXES[index](random(100, 3)).search(random(0, 3), 2)
-    assert distances.shape == positions.shape == (0, 2)
+from dn2.neighbors.search import kmeans_tree
+from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.kmeans_tree import KMeansTree
+from dn2.neighbors.search.tree import LEAF_ROWS, Tree, learn_tree
+from made_rows import DATA, assert_same, grid, random
 
 
 @pytest.mark.parametrize("pairs", [1, 10**6])
@@ -167,7 +26,7 @@ def arguments(tree):
     return tree.means, tree.first_child, tree.n_children
 
 
-@kinds
+@pytest.mark.parametrize("kind", DATA)
 @pytest.mark.parametrize("d", [1, 3])
 def test_a_tree_holds_every_row_in_a_leaf_that_is_small_or_of_rows_alike(kind, d):
     rows = DATA[kind](600, d)
@@ -251,7 +110,7 @@ def test_an_approximate_search_of_all_leaves_is_exact():
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), max_leaves=st.integers(1, 8), k=st.integers(1, 4))
 def test_another_row_can_only_bring_neighbors_closer(seed, max_leaves, k):
-    rows, queries = grid(120, 3, seed) + random(120, 3, seed) / 10, random(30, 3, seed + 1)
+    rows, queries = grid(120, 3, seed, 4) + random(120, 3, seed) / 10, random(30, 3, seed + 1)
     tree = learn_tree(rows[:60])
     before = KMeansTree(np.ascontiguousarray(rows[:-20]), tree, max_leaves).search(queries, k)[0]
     assert (KMeansTree(rows, tree, max_leaves).search(queries, k)[0] <= before).all()

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors import whitening as whitening_module
-from dn2.neighbors.whitening import POWER, find_whitening, whiten
+from dn2.neighbors.prepare import whitening as whitening_module
+from dn2.neighbors.prepare.whitening import POWER, find_whitening
 
 
 def stretched(n=200, seed=0):
@@ -20,18 +20,19 @@ def stretched(n=200, seed=0):
 
 def test_directions_in_which_neighbors_differ_more_than_on_average_are_weakened_by_the_power():
     rows = stretched()
-    directions, factors = find_whitening(rows)
+    whitening = find_whitening(rows)
+    directions, factors = whitening.directions, whitening.factors
     assert len(factors) in (1, 2)
     np.testing.assert_allclose(directions @ directions.T, np.eye(len(factors)), atol=1e-5)
     assert (factors > 0).all()
     assert (factors <= 1).all()
-    np.testing.assert_allclose(whiten(rows, directions, factors), naive.whitened(rows, rows, 50, POWER), atol=1e-4)
+    np.testing.assert_allclose(whitening.apply(rows), naive.whitened(rows, rows, 50, POWER), atol=1e-4)
 
 
 def test_of_many_directions_the_strongest_are_weakened(monkeypatch):
     monkeypatch.setattr(whitening_module, "MOST_DIRECTIONS", 1)
     rows = stretched()
-    directions, factors = find_whitening(rows)
+    directions, factors = vars(find_whitening(rows)).values()
     assert directions.shape == (1, 6)
     expected = naive.whitened(directions, rows, 50, POWER) @ directions.T
     assert factors[0] == pytest.approx(expected[0, 0], rel=1e-4)
@@ -39,24 +40,22 @@ def test_of_many_directions_the_strongest_are_weakened(monkeypatch):
 
 def test_other_directions_stay_as_they_are():
     rows = stretched()
-    directions, factors = find_whitening(rows)
-    change = whiten(rows, directions, factors) - rows
-    along = change @ directions.T @ directions
+    whitening = find_whitening(rows)
+    change = whitening.apply(rows) - rows
+    along = change @ whitening.directions.T @ whitening.directions
     np.testing.assert_allclose(change, along, atol=1e-4)
 
 
 @pytest.mark.parametrize("scale", [1e-18, 1e-6, 1.0, 1e17])
 def test_the_scale_of_rows_does_not_matter(scale):
     rows = stretched()
-    _, factors = find_whitening(rows)
-    np.testing.assert_allclose(find_whitening(rows * np.float32(scale))[1], factors, rtol=1e-3)
+    factors = find_whitening(rows).factors
+    np.testing.assert_allclose(find_whitening(rows * np.float32(scale)).factors, factors, rtol=1e-3)
 
 
 @pytest.mark.parametrize("rows", [np.zeros((5, 3)), np.ones((5, 3)), np.ones((1, 3)), np.full((40, 3), 1e17)])
 def test_rows_that_are_all_alike_are_not_whitened(rows):
-    directions, factors = find_whitening(rows.astype(np.float32))
-    assert (directions.shape, factors.shape) == ((0, 3), (0,))
-    assert whiten(rows, directions, factors) is rows
+    assert find_whitening(rows.astype(np.float32)) is None
 
 
 @given(
@@ -64,10 +63,12 @@ def test_rows_that_are_all_alike_are_not_whitened(rows):
     queries=st.integers(1, 9),
 )
 def test_any_rows_give_a_whitening_that_shortens_distances_and_rounds_a_row_alike_in_any_company(rows, queries):
-    directions, factors = find_whitening(rows)
-    whitened = whiten(rows, directions, factors)
+    whitening = find_whitening(rows)
+    if whitening is None:
+        return
+    whitened = whitening.apply(rows)
     assert np.isfinite(whitened).all()
     for place in range(len(rows)):
-        np.testing.assert_array_equal(whiten(rows[place : place + queries], directions, factors)[0], whitened[place])
+        np.testing.assert_array_equal(whitening.apply(rows[place : place + queries])[0], whitened[place])
         shorter, longer = (naive.squared_distance(one[0], one[place]) for one in (whitened, rows))
         assert shorter <= longer * (1 + 1e-5) + 1e-9

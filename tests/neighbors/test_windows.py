@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,13 +11,17 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import naive
-from dn2 import InputError, KNNDetector, ReferenceTooSmall
+from dn2 import InputError, ReferenceTooSmall
+from dn2.kinds.series.words import assumptions
 from dn2.neighbors import leave_one_out
-from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.symmetric import search_all
-from dn2.neighbors.windows import Line, cut, overlapping, point_scores
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.symmetric import search_all
+from dn2.neighbors.steps import Clean, Search, Steps, Whiten, Windows
+from dn2.neighbors.windows import WindowPlaces, cut, overlapping, point_scores
 
 WINDOW = 20
+STEPS = Steps(1, windows=Windows(WINDOW))
 
 
 def windows(n, seed=0, window=WINDOW):
@@ -87,7 +93,7 @@ def test_a_longer_anomaly_is_a_longer_interval():
 @pytest.mark.parametrize("n", [300, 2 * leave_one_out.WORTH_SYMMETRY // 2 + 50])
 def test_leave_one_out_leaves_out_all_that_overlap(n):
     rows = windows(n)
-    loo = KNNDetector(2, window=WINDOW).fit(rows).leave_one_out_
+    loo = Detector.fit(replace(STEPS, n_neighbors=2), rows).leave_one_out
     expected = np.sort(apart(rows, np.arange(n), WINDOW), axis=1)[:, :2]
     np.testing.assert_allclose(loo.distances, expected, rtol=1e-4, atol=1e-5)
     assert (np.abs(loo.neighbors - np.arange(n)[:, None]) >= WINDOW).all()
@@ -96,9 +102,9 @@ def test_leave_one_out_leaves_out_all_that_overlap(n):
 def test_windows_of_several_series_do_not_overlap():
     one, other = windows(80), windows(70, seed=1)
     places = np.r_[np.arange(80), 99 + np.arange(70)]
-    detector = KNNDetector(1, window=WINDOW).fit(np.concatenate([one, other]), places=places)
+    detector = Detector.fit(STEPS, np.concatenate([one, other]), places=places)
     expected = apart(np.concatenate([one, other]), places, WINDOW).min(axis=1)
-    np.testing.assert_allclose(detector.leave_one_out_.distances[:, 0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(detector.leave_one_out.distances[:, 0], expected, rtol=1e-4, atol=1e-5)
     assert not (overlapping(places, WINDOW)[:80, 1] > 80).any()
 
 
@@ -115,87 +121,87 @@ def test_each_pair_compared_once_gives_what_a_search_gives():
 @pytest.mark.parametrize("reduced", [False, True])
 def test_an_approximate_search_finds_its_share_of_those_that_do_not_overlap(reduced, monkeypatch):
     if reduced:
-        monkeypatch.setattr("dn2.neighbors.cells.REDUCED_FROM", 4)
-        monkeypatch.setattr("dn2.neighbors.cells.REDUCED_TO", 12)
+        monkeypatch.setattr("dn2.neighbors.search.cells.REDUCED_FROM", 4)
+        monkeypatch.setattr("dn2.neighbors.search.cells.REDUCED_TO", 12)
     rows = windows(3_000)
-    detector = KNNDetector(1, window=WINDOW, index="approximate", recall=0.95).fit(rows)
-    assert "cells" in detector.search_
-    exact = KNNDetector(1, window=WINDOW, index="exact").fit(rows)
-    found, best = detector.leave_one_out_, exact.leave_one_out_
-    assert abs((found.distances == best.distances).mean() - detector.search_["recall"]) < 0.04
+    detector = Detector.fit(replace(STEPS, search=Search("approximate", 0.95)), rows)
+    search = detector.describe_search()
+    assert "cells" in search
+    exact = Detector.fit(replace(STEPS, search=Search("exact")), rows)
+    found, best = detector.leave_one_out, exact.leave_one_out
+    assert abs((found.distances == best.distances).mean() - search["recall"]) < 0.04
     assert (found.distances >= best.distances).all()
     assert (np.abs(found.neighbors[:, 0] - np.arange(3_000)) >= WINDOW).all()
 
 
 def test_blocks_calibrate_and_normal_series_seldom_alarm():
     """40 series of 10 windows each against 6,000 points: at 0.1 asked, no more than 0.2 are flagged."""
-    detector = KNNDetector(1, window=WINDOW).fit(windows(6_000))
-    calibration = detector.calibration_
+    detector = Detector.fit(STEPS, windows(6_000))
+    calibration = detector.calibration
     assert calibration.method == "blocks"
     assert calibration.sample_size == len(calibration.scores) < 6_000 / WINDOW
     peaks = []
     for seed in range(1, 21):
         rows = windows(400, seed=seed)
-        points, intervals = Line(WINDOW, np.arange(400)).scored(detector.search(rows)[0])
+        points, intervals = WindowPlaces(WINDOW, np.arange(400)).scored(detector.search(rows)[0])
         peaks += points[intervals.peaks].tolist()
     assert (calibration.p_value(np.array(peaks)) <= 0.1).mean() < 0.2
 
 
 def test_what_the_first_half_makes_of_the_second_is_measured():
     rows = windows(3_000)
-    detector = KNNDetector(1, window=WINDOW).fit(rows)
-    later = detector.calibration_.later
-    first = KNNDetector(1, window=WINDOW).fit(rows[:1_500])
+    detector = Detector.fit(STEPS, rows)
+    measured = detector.calibration.measured
+    first = Detector.fit(STEPS, rows[:1_500])
     places = np.arange(1_500 + WINDOW, 3_000)
-    points, intervals = Line(WINDOW, places).scored(first.search(rows[places])[0])
-    rate = max(0.01, first.calibration_.smallest_rate)
-    flagged = int((first.calibration_.p_value(points[intervals.peaks]) <= rate).sum())
-    assert tuple(later) == (len(intervals.peaks), flagged, rate, 3_000)
-    assert f"{flagged} of {len(intervals.peaks)} intervals of the second half" in " ".join(
-        detector.calibration_.assumptions()
-    )
+    points, intervals = WindowPlaces(WINDOW, places).scored(first.search(rows[places])[0])
+    rate = max(0.01, first.calibration.smallest_rate)
+    flagged = int((first.calibration.p_value(points[intervals.peaks]) <= rate).sum())
+    assert tuple(measured) == (len(intervals.peaks), flagged, rate, 3_000)
+    said = assumptions(detector.calibration)[-1]
+    assert f"{flagged} of {len(intervals.peaks)} intervals of the second half" in said
 
 
 def test_a_series_too_short_to_be_halved_is_not_measured():
-    calibration = KNNDetector(1, window=WINDOW).fit(windows(60)).calibration_
-    assert calibration.later is None
-    assert "too short to measure" in calibration.assumptions()[-1]
+    calibration = Detector.fit(STEPS, windows(60)).calibration
+    assert calibration.measured is None
+    assert "too short to measure" in assumptions(calibration)[-1]
 
 
 def test_after_adding_and_removing_windows_all_is_as_after_a_fresh_fit():
     one, other = windows(200), windows(120, seed=1)
-    grown = KNNDetector(1, window=WINDOW).fit(one).add(other)
+    grown = Detector.fit(STEPS, one).add(other)
     places = np.r_[np.arange(200), 199 + WINDOW + np.arange(120)]
-    fresh = KNNDetector(1, window=WINDOW).fit(np.concatenate([one, other]), places=places)
-    assert (grown.calibration_.scores == fresh.calibration_.scores).all()
+    fresh = Detector.fit(STEPS, np.concatenate([one, other]), places=places)
+    assert (grown.calibration.scores == fresh.calibration.scores).all()
     shrunk = grown.remove(np.arange(200, 320))
-    assert (shrunk.calibration_.scores == KNNDetector(1, window=WINDOW).fit(one).calibration_.scores).all()
-    gap = KNNDetector(1, window=WINDOW).fit(one).remove(np.arange(50, 90))
+    assert (shrunk.calibration.scores == Detector.fit(STEPS, one).calibration.scores).all()
+    gap = Detector.fit(STEPS, one).remove(np.arange(50, 90))
     kept = np.delete(np.arange(200), np.arange(50, 90))
     expected = apart(one[kept], kept, WINDOW).min(axis=1)
-    np.testing.assert_allclose(gap.leave_one_out_.distances[:, 0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gap.leave_one_out.distances[:, 0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_near_copies_of_windows_are_nothing_to_warn_of():
-    detector = KNNDetector(1, window=WINDOW).fit(np.tile(windows(100), (3, 1)))
+    detector = Detector.fit(STEPS, np.tile(windows(100), (3, 1)))
     assert detector.near_duplicates() == []
-    assert detector.calibration_.n_near_duplicates == 0
+    assert detector.calibration.n_near_duplicates == 0
 
 
 @pytest.mark.parametrize(
-    ("parameters", "why"),
+    ("steps", "why"),
     [
-        ({"window": 1}, "a window must have a whole number of points, at least 2, got 1"),
-        ({"window": 2.5}, "a window must have a whole number of points, at least 2, got 2.5"),
-        ({"window": True}, "a window must have a whole number of points"),
-        ({"window": 5, "whiten": True}, "windows of series are compared as they are: leave out whiten"),
-        ({"window": 5, "contaminated": True}, "leave out contaminated"),
-        ({"window": 5, "index": "kdtree"}, "windows of series take the index exact, approximate or auto, got kdtree"),
+        (Steps(windows=Windows(1)), "window must be an integer of at least 2, got 1"),
+        (Steps(windows=Windows(2.5)), "window must be an integer of at least 2, got 2.5"),
+        (Steps(windows=Windows(True)), "window must be an integer of at least 2, got True"),
+        (replace(STEPS, whiten=Whiten()), "windows of series are compared as they are: leave out whiten"),
+        (replace(STEPS, clean=Clean()), "leave out contaminated"),
+        (replace(STEPS, search=Search("kdtree")), "take the index exact, approximate or auto, got kdtree"),
     ],
 )
-def test_parameters_that_do_not_go_with_windows_are_refused(parameters, why):
+def test_steps_that_do_not_go_with_windows_are_refused(steps, why):
     with pytest.raises(InputError, match=why):
-        KNNDetector(1, **parameters).fit(windows(100))
+        Detector.fit(steps, windows(100))
 
 
 @pytest.mark.parametrize(
@@ -204,33 +210,33 @@ def test_parameters_that_do_not_go_with_windows_are_refused(parameters, why):
 )
 def test_places_that_are_none_are_refused(places):
     with pytest.raises(InputError, match="the places of 3 windows must be 3 ascending whole numbers"):
-        KNNDetector(1, window=2).fit(windows(3), places=places)
+        Detector.fit(Steps(1, windows=Windows(2)), windows(3), places=places)
 
 
 def test_a_longer_gap_than_a_window_is_as_one():
     """Else places as far apart as moments would take memory for all points between."""
     rows = windows(200)
     near, far = ([*range(100), *range(first, first + 100)] for first in (99 + WINDOW, 10**15))
-    one, other = (KNNDetector(1, window=WINDOW).fit(rows, places=places) for places in (near, far))
-    assert (one.calibration_.scores == other.calibration_.scores).all()
+    one, other = (Detector.fit(STEPS, rows, places=places) for places in (near, far))
+    assert (one.calibration.scores == other.calibration.scores).all()
 
 
 def test_as_many_points_as_are_asked_for_suffice():
-    KNNDetector(1, window=WINDOW).fit(windows(59 - WINDOW + 1))
+    Detector.fit(STEPS, windows(59 - WINDOW + 1))
     with pytest.raises(ReferenceTooSmall):
-        KNNDetector(1, window=WINDOW).fit(windows(58 - WINDOW + 1))
+        Detector.fit(STEPS, windows(58 - WINDOW + 1))
 
 
 def test_places_without_windows_are_refused():
-    with pytest.raises(InputError, match="say how long they are with window="):
-        KNNDetector(1).fit(windows(30), places=np.arange(30))
+    with pytest.raises(InputError, match="give the step windows, too"):
+        Detector.fit(Steps(1), windows(30), places=np.arange(30))
 
 
 def test_windows_that_nearly_all_overlap_are_too_few():
     with pytest.raises(ReferenceTooSmall, match=r"that takes a series of at least 59 points, got 50; give more, or a"):
-        KNNDetector(1, window=WINDOW).fit(windows(31))
+        Detector.fit(STEPS, windows(31))
 
 
 def test_a_rate_that_blocks_do_not_support_is_refused():
     with pytest.raises(ReferenceTooSmall, match="needs at least 999 intervals of reference series, got"):
-        KNNDetector(1, window=WINDOW, false_alarm_rate=0.001).fit(windows(2_000))
+        Detector.fit(replace(STEPS, false_alarm_rate=0.001), windows(2_000))

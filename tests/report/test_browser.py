@@ -16,12 +16,13 @@ import pandas
 import pytest
 
 import dn2
-from dn2.report.results_page import decided
-from dn2.store.results import Results
-from dn2.store.rows import Contribution, Row
+from dn2.kinds.table.evidence import Contribution
+from dn2.report.section import Section
+from dn2.results.results import Results
+from dn2.results.rows import Row
 from made_messages import STRANGE, messages, with_strangers
 from made_series import SHIFT, pump, with_anomalies
-from small_report import ROWS, explained, many_rows, row, written
+from small_report import explained, many_rows, row, written, written_images, written_table
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: `make test-browser`")
@@ -178,7 +179,10 @@ def test_the_slider_decides_everything_as_the_results_file_says(demo: Path, open
         rate = ranks[place] / (size + 1)
         flagged = {one["item"] for one in found if float(one["p_value"]) <= rate}
         assert page.locator("#found").text_content() == f"{len(flagged):,}"
-        assert f"{len(flagged):,} anomalous{decided(Results([], rate, size))}" in page.locator("h1").text_content()
+        assert (
+            f"{len(flagged):,} {Results([], rate, size).summary().removeprefix('0 items, 0 ')}"
+            in page.locator("h1").text_content()
+        )
         choose(page, "#filter", "anomalous")
         shown = page.locator("#count").text_content()
         assert shown == f"{len(flagged):,} of {len(found):,} match"
@@ -287,7 +291,7 @@ def test_a_model_without_anomalies_nothing_readable_and_equal_scores_have_a_page
         "one": [row("item", 5.0, 0.01)],
     }
     for name, rows in cases.items():
-        written(tmp_path / f"{name}.html", rows)
+        written_images(tmp_path / f"{name}.html", rows)
         page = open_page(tmp_path / f"{name}.html")
         assert page.locator("html[data-ready]").count() == 1
         assert violations(page) == []
@@ -426,7 +430,7 @@ def test_values_are_shown_as_text_and_rows_beyond_those_explained_by_their_neigh
         explained("a", 9, Contribution(HOSTILE, 1.0, f"1{HOSTILE}", (f"2{HOSTILE}", None))),
         explained("copy", 0),
     ]
-    written(tmp_path / "page.html", rows, **ROWS)
+    written_table(tmp_path / "page.html", rows)
     page = open_page(tmp_path / "page.html", 390, 844)
     near = page.locator(".card").last.locator(".near").all_text_contents()
     assert [one.strip() for one in near] == ["near 1 (1)", "near 2 (2)"]
@@ -452,3 +456,56 @@ def test_vectors_show_their_nearest_by_name_and_distance(tmp_path: Path, open_pa
     assert page.locator("#large-body tbody td.text").all_text_contents() == [one.item for one in worst.neighbors]
     assert not re.search("image|picture|column", page.locator("body").inner_text())
     assert page.locator("#map [data-item]").count() == 20
+
+
+TOY = """
+mount(({ data, neighbors, listOfNearest, isAnomalous, openItem }) => {
+  const lamp = make("button", { type: "button", onclick: () => openItem(1) }, "open the second");
+  return {
+    card: (item) => (item ? null : make("span", { class: "toy" }, `${data.lengths[item]} letters`)),
+    detail: (item) => [make("p", { class: "toy" }, `${neighbors(item).length} near`), ...listOfNearest(item)],
+    text: (item) => `letters${data.lengths[item]}`,
+    panels: () => [{ id: "toys", title: "Toys", content: [lamp] }],
+    decided() { lamp.title = [0, 1].filter(isAnomalous).join(); },
+    expected: "toys to expect",
+  };
+});
+"""
+
+
+class Toy(Section):
+    """A section of a kind that dn2 does not have."""
+
+    def data(self, reference: Any) -> dict[str, Any]:
+        return {"lengths": [len(one.item) for one in self.rows]}
+
+    @classmethod
+    def script(cls) -> str:
+        return TOY
+
+
+def test_a_kind_shows_what_it_alone_has_through_its_script(tmp_path: Path, open_page: Open) -> None:
+    written(tmp_path / "page.html", [row("abc", 2, 0.01, "near"), row("d", 1, 0.5, "far")], section=Toy)
+    page = open_page(tmp_path / "page.html")
+    assert page.locator(".card").first.locator(".toy").text_content() == "3 letters"
+    assert (
+        page.locator(".card").last.locator(".near").text_content().strip() == "far (1)"
+    )  # by name where it shows none
+    assert page.locator("main > section, #panels > section").locator("h2").all_text_contents()[:3] == [
+        "How strict",
+        "Toys",
+        "Items",
+    ]
+    assert page.locator("#expected-words").text_content() == "toys to expect"
+    assert page.locator("#toys-section button").get_attribute("title") == "0"
+    move_slider(page, page.evaluate("ranks.length - 1"))
+    assert page.locator("#toys-section button").get_attribute("title") == "0,1"
+    page.locator("#search").fill("letters1")
+    settle(page)
+    assert names_shown(page) == ["d"]
+    page.locator("#search").fill("")
+    settle(page)
+    page.locator("#toys-section button").click()
+    assert page.locator("#large-name").text_content() == "d"
+    assert page.locator("#large-body .toy").text_content() == "1 near"
+    assert page.locator("#large-body tbody td.text").all_text_contents() == ["far"]

@@ -201,6 +201,32 @@ def test_a_large_reference_is_left_to_verify(folder: Path, monkeypatch: pytest.M
     assert_refused(folder, f"{path.name} is missing")
 
 
+def test_a_large_file_of_any_kind_that_lies_beside_each_shard_is_left_to_verify(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert json.loads((folder / "model.json").read_text())["mapped"] == ["thumbnails", "reference"]
+    monkeypatch.setattr(bundle, "CHECKED_AT_LOAD", 1000)
+    reseal(folder, lambda manifest: manifest.update(mapped=["reference"]))
+    path = file_of(folder, "thumbnails")
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert_refused(folder, f"{path.name} does not match its digest")
+    reseal(folder, lambda manifest: manifest.update(mapped=["reference", "thumbnails"]))
+    assert len(dn2.load(folder).items) == 40
+
+
+def test_what_is_read_whole_cannot_be_left_to_verify(folder: Path) -> None:
+    reseal(folder, lambda manifest: manifest["mapped"].append("golden"))
+    with pytest.raises(ModelError, match=r"model\.json says that its golden are mapped"):
+        dn2.load(folder)
+
+
+@pytest.mark.parametrize("mapped", [["none"], "reference", {"reference": 1}, [["reference"]], None])
+def test_a_list_of_mapped_files_that_dn2_would_not_write_is_refused(folder: Path, mapped: Any) -> None:
+    reseal(folder, lambda manifest: manifest.update(mapped=mapped))
+    assert_refused(folder, "does not list the model's files")
+
+
 # Other releases
 
 
@@ -324,7 +350,7 @@ def test_a_malformed_array_file_is_refused(folder: Path, kind: str, what: str) -
         dn2.load(folder)
 
 
-NOT_THOSE = "leave-one-out distances that are not those of the reference set"
+NOT_THOSE = "leave-one-out distances must be those of the reference set"
 
 
 def scores(**changes: Any) -> bytes:
@@ -656,7 +682,7 @@ def test_a_model_whose_folder_is_gone_can_be_saved_there_again(folder: Path) -> 
 
 def test_the_model_of_another_fit_is_replaced_only_when_asked_to(folder: Path, saved: Path, world: Path) -> None:
     other = dn2.fit(world / "more", backbone=str(world / "tiny.onnx"))
-    message = r"is a model already \(40 reference items of the kind image, written 20\d\d-.*\).*--force.*overwrite=True"
+    message = r"is a model already \(40 reference items of the kind image, written 20\d\d-.*\).*overwrite=True"
     for _ in range(2):  # a refusal does not make it the one that was saved here
         with pytest.raises(InputError, match=message):
             other.save(folder)
@@ -686,14 +712,14 @@ def test_a_damaged_model_is_replaced_only_when_asked_to(folder: Path, saved: Pat
 def test_of_two_first_saves_at_one_place_the_later_is_refused(
     saved: Path, changed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, place, locked = dn2.load(saved), tmp_path / "new.dn2", bundle.locked
+    model, place, locked = dn2.load(saved), tmp_path / "new.dn2", bundle.lock_folder
 
     def someone_was_faster(folder: Path) -> Any:
-        monkeypatch.setattr(bundle, "locked", locked)
+        monkeypatch.setattr(bundle, "lock_folder", locked)
         shutil.copytree(changed, place, dirs_exist_ok=True)
         return locked(folder)
 
-    monkeypatch.setattr(bundle, "locked", someone_was_faster)
+    monkeypatch.setattr(bundle, "lock_folder", someone_was_faster)
     with pytest.raises(InputError, match="is a model already"):
         model.save(place)
     assert {path.name for path in place.iterdir()} == {path.name for path in changed.iterdir()}
@@ -746,5 +772,5 @@ def test_loading_what_is_no_model_says_how_to_make_one(tmp_path: Path, made: str
         place.mkdir()
         if made == "a folder with files":
             (place / "beach.jpg").write_bytes(b"sea")
-    with pytest.raises(ModelError, match=r"is no dn2 model.*make one with: dn2 fit INPUT -o MODEL"):
+    with pytest.raises(ModelError, match=r"is no dn2 model.*make one with dn2.fit"):
         dn2.load(place)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from dn2.neighbors.blocks import Block
-from dn2.store.bundle import Existing
-from dn2.store.shards import Kept, Shard, removed_rows, shards_of
+from dn2.store.bundle import StoredFile
+from dn2.store.shards import Shard, StoredRows, removed_rows, shards_of
 
-FILES = {"reference": Existing("reference-0123456789abcdef.safetensors", "0123456789abcdef")}
+FILES = {"reference": StoredFile("reference-0123456789abcdef.safetensors", "0123456789abcdef")}
 ROWS = np.arange(12, dtype=np.float32).reshape(6, 2)
 
 
@@ -45,7 +45,7 @@ def test_removed_rows_count_through_all_files() -> None:
 
 
 def test_what_is_kept_is_told_by_file_and_through_all() -> None:
-    kept = Kept([3, 2, 4], positions(1, 5, 8))
+    kept = StoredRows([3, 2, 4], positions(1, 5, 8))
     assert [None if rows is None else rows.tolist() for rows in kept.by_shard] == [[0, 2], None, [1, 2]]
     assert (len(kept), kept.stored) == (6, 9)
     assert np.arange(9)[kept.places].tolist() == [0, 2, 3, 4, 6, 7]
@@ -53,7 +53,7 @@ def test_what_is_kept_is_told_by_file_and_through_all() -> None:
 
 
 def test_without_a_list_everything_is_kept() -> None:
-    kept = Kept([3, 2])
+    kept = StoredRows([3, 2])
     assert (kept.by_shard, len(kept), np.arange(5)[kept.places].tolist()) == ([None, None], 5, [0, 1, 2, 3, 4])
 
 
@@ -74,4 +74,4 @@ DAMAGED = {
 @pytest.mark.parametrize("what", DAMAGED)
 def test_a_list_that_cannot_be_is_refused(what: str) -> None:
     with pytest.raises(ValueError, match="removed"):
-        Kept([3, 2], DAMAGED[what])
+        StoredRows([3, 2], DAMAGED[what])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dn2.bench.result import Result
 from dn2.bench.table import AVERAGE
-from dn2.drawing import COLORS, DASHES, MARKERS, WIDTH, import_figure, save_figure
+from dn2.results.drawing import COLORS, DASHES, MARKERS, WIDTH, import_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def _dots(result: Result, axes: Axes) -> None:
 
 
 def _series(result: Result) -> list[tuple[str, dict[str, tuple[float, float]]]]:
-    """List what is drawn: names and, by setting, means and standard errors in per cent."""
+    """List the drawn series: names and, by setting, means and standard errors in per cent."""
     series: list[tuple[str, dict[str, tuple[float, float]]]] = []
     settings: list[tuple[str, str | None]] = [(setting, setting) for setting in result.settings]
     settings += [(AVERAGE, None)] if result.has_average else []
@@ -76,16 +76,16 @@ def _series(result: Result) -> list[tuple[str, dict[str, tuple[float, float]]]]:
         means = {name: result.mean(method, setting) for name, setting in settings}
         values = {name: (100 * mean.value, 100 * (mean.error or 0)) for name, mean in means.items() if mean}
         series.append((method, values))
-    for known in result.reported:
-        values = {name: (100 * known.values[name], 0.0) for name, _ in settings if name in known.values}
-        label = f"{known.method} ({known.source}{', unconfirmed' if known.unconfirmed else ''})"
+    for reported in result.reported:
+        values = {name: (100 * reported.values[name], 0.0) for name, _ in settings if name in reported.values}
+        label = f"{reported.method} ({reported.source}{', unconfirmed' if reported.unconfirmed else ''})"
         series += [(label, values)] if values else []
     return series
 
 
 def _style(name: str, number: int, dashed: bool) -> dict[str, Any]:
     place = number % len(COLORS)
-    turn = number // len(COLORS)  # colours come again, with other markers
+    turn = number // len(COLORS)  # colours repeat with other markers
     return {
         "label": name,
         "color": COLORS[place],

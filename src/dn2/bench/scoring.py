@@ -1,35 +1,44 @@
-"""Scores and how well they tell anomalies apart, without the p-values that a bench does not need."""
+"""Figures of merit of scores, and plain searches for rivals."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from dn2.bench.data import Flags, Positions
-from dn2.embedding import Vectors
-from dn2.errors import ReferenceTooSmall
-from dn2.neighbors.blocks import Block
-from dn2.neighbors.conformal import Scores
-from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.plan import Plan, split
+from dn2.arrays import Distances, Flags, Positions, Scores, Vectors
+from dn2.neighbors.search.exact import ExactIndex
 
 
-def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
-    """Search exactly for each query's k nearest, or all if there are fewer.
+def nearest_distances(reference: Vectors, queries: Vectors, k: int) -> Distances:
+    """Search exactly for the k nearest rows of each query, or for all rows if there are fewer.
 
-    Returns squared L2 distances, (n_queries, k), ascending."""
+    Parameters
+    ----------
+    reference : ndarray of shape (n, d), float32
+    queries : ndarray of shape (n_queries, d), float32
+    k : int
+        Number of neighbours.
+
+    Returns
+    -------
+    ndarray of shape (n_queries, min(k, n))
+        Squared L2 distances, ascending; each depends only on its pair."""
     return ExactIndex([reference]).search(queries, min(k, len(reference)))[0]
 
 
-def whitened_distances(reference: Vectors, queries: Vectors, k: int) -> Vectors:
-    """Search as `nearest_distances` does, in the whitening that a random half of the reference rows teaches."""
-    blocks = [Block(reference)]
-    nothing = np.empty(0, np.int64)
-    learnt = Plan(False, None, None, None, whiten=True).learn(blocks, *split(blocks, 0), nothing)
-    return learnt.index(blocks).search(learnt.compared(queries), min(k, len(reference)))[0]
+def merge_nearest(parts: list[Distances], k: int) -> Distances:
+    """Merge the nearest distances to parts of a reference set into the nearest to all of it.
 
+    Parameters
+    ----------
+    parts : list of ndarray of shape (n_queries, k_i)
+        Each ascending.
+    k : int
+        Number of neighbours.
 
-def merged(parts: list[Vectors], k: int) -> Vectors:
-    """Merge the nearest distances to parts of a reference set into those to all of it, (n_queries, k)."""
+    Returns
+    -------
+    ndarray of shape (n_queries, k)
+        Ascending; with fewer columns where the parts have fewer together."""
     if len(parts) == 1:
         return parts[0][:, :k]
     return np.sort(np.concatenate(parts, axis=1), axis=1)[:, :k]
@@ -50,9 +59,9 @@ def average_precision(scores: Scores, truth: Flags) -> float:
 
 
 def f1_of_as_many(scores: Scores, truth: Flags) -> float:
-    """Return the F1, in [0, 1], where as many are flagged as there are anomalies, the highest scores first.
+    """Return the F1, in [0, 1], of flagging as many items as there are anomalies, the highest scores first.
 
-    Of equal scores the normal ones are flagged first: scores that tell nothing apart earn nothing.
+    Of equal scores normal items are flagged first, so that constant scores earn nothing.
     truth : (n,) bool, anomalous."""
     from sklearn.metrics import f1_score
 
@@ -61,15 +70,6 @@ def f1_of_as_many(scores: Scores, truth: Flags) -> float:
     return float(f1_score(truth, flagged))
 
 
-def check_neighbors(k: int, n: int, what: str) -> None:
-    """Raise ReferenceTooSmall if a reference set of n items has no k neighbours; what : the set, in words."""
-    if k > n:
-        raise ReferenceTooSmall(
-            f"{k} neighbours need at least {k} reference items, {what} has {n}; add more, choose other classes with "
-            "--classes and --normal, or ask for fewer with --neighbors"
-        )
-
-
 def rows_of(vectors: Vectors, places: Positions) -> Vectors:
-    """Gather rows, contiguous as the search wants them."""
+    """Gather rows into a contiguous array, which the search needs."""
     return np.ascontiguousarray(vectors[places])

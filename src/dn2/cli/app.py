@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from dn2.cli import stopping
 from dn2.cli.backbones import embed, export
 from dn2.cli.bench import bench
 from dn2.cli.common import (
@@ -18,6 +20,7 @@ from dn2.cli.common import (
     ModelArgument,
     NamedBackboneOption,
     PlotOption,
+    check_model_first,
     check_outputs,
     check_plot,
     console,
@@ -26,19 +29,26 @@ from dn2.cli.common import (
     note,
     warn_unreadable,
 )
+from dn2.cli.help import Command, Group
+from dn2.cli.options import flags_of, with_options
 from dn2.cli.reference import add, fit, readmit, remove
 from dn2.cli.report import report
-from dn2.cli.score import score
+from dn2.cli.score import score, self_flags
+from dn2.cli.stdin import STDIN, with_stdin
 from dn2.errors import InputError
-from dn2.printing import line_of
+from dn2.kinds import registry
+from dn2.system.printing import line_of
 
 logger = logging.getLogger("dn2")
 
+WIDEST_HELP = 120  # characters
+
 app = typer.Typer(
+    cls=Group,
     help="Show it what normal looks like; it finds the rest.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST_HELP},
 )
 
 
@@ -53,42 +63,50 @@ def _common(
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())
-        raise InputError("no command given; each has its own --help")
+        raise InputError("no command given; each has its own --help, such as: dn2 fit --help")
 
 
 def evaluate(
     model: ModelArgument,
-    normal: Annotated[list[str], typer.Option(metavar="INPUT", help="Items known to be normal; repeat for several.")],
+    normal: Annotated[
+        list[str], typer.Option(metavar="INPUT", help="Items known to be normal. Repeat it for several.")
+    ],
     anomalous: Annotated[
-        list[str], typer.Option(metavar="INPUT", help="Items known to be anomalous; repeat for several.")
+        list[str], typer.Option(metavar="INPUT", help="Items known to be anomalous. Repeat it for several.")
     ],
     plot: PlotOption = None,
     as_json: JsonOption = False,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
 ) -> None:
-    """Measure a model on items whose truth is known."""
+    """Measure a model on items of which it is known whether they are anomalous."""
     from dn2.cli.progress import progress
     from dn2.cli.show import evaluation_table
 
+    check_model_first("evaluate", model, [*normal, *anomalous], "--normal INPUT --anomalous INPUT")
     check_plot(plot)
+    if STDIN in normal and STDIN in anomalous:
+        raise InputError("- stands for stdin, which can be read once; give it once")
     loaded = load(model, cache=cache, backbone=backbone)
-    check_outputs((plot,), (*normal, *anomalous), loaded.kind.name)
-    with progress("scoring") as show:
-        known = loaded.score_known(normal, anomalous, progress=show)
+    kind = loaded.kind.name
+    with with_stdin(normal, kind) as good, with_stdin(anomalous, kind) as bad:
+        check_outputs((plot,), (*good, *bad), kind)
+        with progress("scoring") as show:
+            scores = loaded.score_known(good, bad, progress=show)
     rate = loaded.false_alarm_rate
-    evaluation = known.evaluate(rate)
+    evaluation = scores.evaluate(rate)
     if plot is not None:
         from dn2.report.plots import plot_evaluation
 
-        plot_evaluation(known.scores, known.is_anomalous, loaded.calibration.threshold(rate), rate, plot)
+        plot_evaluation(scores.scores, scores.is_anomalous, loaded.calibration.threshold(rate), rate, plot)
+        stopping.wrote(plot)
         note(f"written: {plot}")
     if as_json:
         print(json.dumps(asdict(evaluation)))
     else:
         evaluation_table(evaluation, console())
-    warn_unreadable(known.unreadable)
-    finish(known.unreadable)
+    warn_unreadable(scores.unreadable)
+    finish(scores.unreadable)
 
 
 def inspect(
@@ -101,9 +119,9 @@ def inspect(
     as_json: JsonOption = False,
     backbone: NamedBackboneOption = None,
 ) -> None:
-    """Say what a model is and what its decisions are worth."""
+    """Say what a model is made of and what its decisions are worth."""
     from dn2.cli.show import description
-    from dn2.printing import printable
+    from dn2.system.printing import printable
 
     if items and aside:
         raise InputError("--items and --aside are two lists; ask for one of them")
@@ -113,6 +131,7 @@ def inspect(
         from dn2.report.plots import plot_model
 
         plot_model(loaded.calibration, loaded.false_alarm_rate, plot)
+        stopping.wrote(plot)
         note(f"written: {plot}")
     if items or aside:
         names = loaded.set_aside if aside else [item.name for item in loaded.items]
@@ -125,14 +144,14 @@ def inspect(
 
 
 def verify(model: ModelArgument, backbone: NamedBackboneOption = None) -> None:
-    """Check a model whole: every byte against its digests, every number, and that it embeds here as it did."""
-    from dn2.loading import verify
+    """Check that a model is whole: each file against its digest, each number, and that it embeds here as it did."""
+    from dn2.model.loading import verify
 
     print(line_of(f"{model}: whole, {verify(model, backbone)} files checked"))
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")] = Path(
+    folder: Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="The folder to write to.")] = Path(
         "dn2-demo"
     ),
 ) -> None:
@@ -142,5 +161,15 @@ def demo(
     run(folder, console())
 
 
-for _command in (fit, score, evaluate, add, remove, readmit, inspect, verify, embed, export, bench, report, demo):
-    app.command()(_command)
+def _add_kind_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the flags of the kinds that it works on."""
+    if command is fit:
+        return with_options(fit, flags_of(registry.KINDS), registry.KINDS)
+    if command is embed:
+        kinds = registry.kinds_that_embed()
+        return with_options(embed, flags_of(kinds, lambda option: option.embeds), kinds)
+    return with_options(score, self_flags()) if command is score else command
+
+
+for _command in (fit, score, evaluate, add, remove, readmit, inspect, verify, report, embed, export, bench, demo):
+    app.command(cls=Command)(_add_kind_flags(_command))

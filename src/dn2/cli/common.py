@@ -1,158 +1,77 @@
-"""What the commands share: arguments and options, and what all of them print at the end."""
+"""Arguments, options and closing messages that the commands share."""
 
 from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dn2.cli import stopping
 from dn2.errors import InputError
-from dn2.printing import line_of
+from dn2.system.printing import line_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dn2.model import Model
+    from dn2.model.model import Model
+    from dn2.results.rows import Row
     from dn2.store.cache import Cache
-    from dn2.store.rows import Row
 
 logger = logging.getLogger("dn2")
 
 
-class Precision(StrEnum):
-    """Arithmetic of the network."""
-
-    auto = "auto"
-    f32 = "f32"
-    bf16 = "bf16"
-
-
-class KindName(StrEnum):
-    """Kinds of items."""
-
-    image = "image"
-    series = "series"
-    table = "table"
-    text = "text"
-    vector = "vector"
-
-
-class PresetName(StrEnum):
-    """Named choices of backbone and number of neighbours."""
-
-    fast = "fast"
-    default = "default"
-    accurate = "accurate"
-
-
-class Normalize(StrEnum):
-    """Feature normalisation."""
-
-    none = "none"
-    unit = "unit"
-    root_unit = "root-unit"
-
-
-class Storage(StrEnum):
-    """How embeddings are kept."""
-
-    auto = "auto"
-    float32 = "float32"
-    float16 = "float16"
-    uint8 = "uint8"
-
-
 INPUTS = (
-    "A folder (searched recursively), files, a glob, or @list.txt; several are allowed. Pictures; messages in "
-    ".txt, one a line, and .jsonl; the rows of .csv, .tsv and .parquet, or series in them; or vectors in .npy, .npz "
-    "and .safetensors."
+    "A folder (searched recursively), a file, a glob, @list.txt (a list of paths) or - (such a list on stdin); several "
+    "are allowed. Pictures; messages in .txt, one a line, and .jsonl; the rows of .csv, .tsv and .parquet, or series "
+    "in them; or vectors in .npy, .npz and .safetensors. Through - come also messages themselves, one a line, and "
+    "tables and series as CSV."
 )
 InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)]
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model's folder, made by fit.", show_default=False)
-]
-BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or several joined by +."
-AnyBackboneOption = Annotated[
-    str | None,
-    typer.Option(
-        "--backbone",
-        help=f"{BACKBONES} Default: the preset's. For messages minilm, characters, the name or folder of a language "
-        "model, or one joined with characters: minilm+characters, the default.",
-        show_default=False,
-    ),
+    Path, typer.Argument(metavar="MODEL", help="The folder of a model, made by dn2 fit.", show_default=False)
 ]
 NamedBackboneOption = Annotated[
     str | None,
     typer.Option(
         "--backbone",
         metavar="NAME",
-        help="The model's network, where the model does not hold it: named here, it may be opened and downloaded.",
+        help="The network of a model that does not hold it. It is opened, and downloaded if need be, because you name "
+        "it here.",
         show_default=False,
     ),
 ]
-KindOption = Annotated[
-    KindName | None, typer.Option(help="What the items are. Default: guessed from the inputs.", show_default=False)
-]
-ColumnOption = Annotated[
-    str | None,
+CacheOption = Annotated[
+    bool,
     typer.Option(
-        metavar="COLUMN", help="The column that holds messages. Default: the only one of text.", show_default=False
-    ),
-]
-IdOption = Annotated[
-    str | None,
-    typer.Option(
-        "--id", metavar="COLUMN", help="The column that names rows, messages or their series.", show_default=False
-    ),
-]
-TimeOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Of series, the column of stamps: numbers or moments. Default: one step from row to row.",
+        "--cache/--no-cache",
+        help="Keep the embeddings of pictures and messages by content, and use those that are kept. Default: --cache.",
         show_default=False,
     ),
 ]
-ValueOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Of series, a column of values; repeat for several. Default: all of numbers.",
-        show_default=False,
-    ),
-]
-WindowOption = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=2,
-        help="Of series, points of a window. Default: 200, or a quarter of the longest series.",
-        show_default=False,
-    ),
-]
-PrecisionOption = Annotated[Precision, typer.Option(help="Arithmetic; f32 makes a model that moves between machines.")]
-CacheOption = Annotated[bool, typer.Option("--cache/--no-cache", help="Keep embeddings by content, and use kept ones.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 PlotOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Draw it, too: a .png or .svg.", show_default=False)
+    Path | None, typer.Option(metavar="FILE", help="Draw a figure, too: a .png or .svg.", show_default=False)
 ]
 MemoryOption = Annotated[
     str | None,
     typer.Option(
-        metavar="SIZE", help="Memory to hold at most, such as 4GB, page cache not counted.", show_default=False
+        metavar="SIZE",
+        help="Most memory to use, such as 4GB; the system's page cache is not counted. Default: no limit.",
+        show_default=False,
     ),
 ]
 RateOption = Annotated[
     float | None,
     typer.Option(
         "--false-alarm-rate",
-        help="Share of normal items that may be flagged. Default: 0.01, or the smallest that the items support.",
+        metavar="RATE",
+        help="Share of normal items that may be flagged. Default: the model's.",
         show_default=False,
     ),
 ]
@@ -165,12 +84,14 @@ def open_cache(use: bool) -> Cache | None:
     return Cache() if use else None
 
 
-def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[str], kind: str | None = None) -> None:
-    """Refuse before the work to write over what is read, or two files at one place.
+def check_outputs(
+    outputs: Sequence[Path | None], inputs: Sequence[str | os.PathLike[str]], kind: str | None = None
+) -> None:
+    """Raise InputError, before the work, unless all outputs differ from each other and from the inputs.
 
-    kind : of the items that are read, None for any.  Raises InputError."""
+    kind : of the items that are read, None for any."""
     from dn2.inputs.files import is_among
-    from dn2.kinds.guess import suffixes_of
+    from dn2.kinds.registry import suffixes_of
 
     places: set[str] = set()
     for output in outputs:
@@ -184,9 +105,9 @@ def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[str], kind: s
 
 
 def check_plot(plot: Path | None) -> None:
-    """Refuse early a figure that could not be written.  Raises InputError, MissingExtra."""
+    """Raise InputError or MissingExtra, before the work, unless the figure can be written."""
     if plot is not None:
-        from dn2.drawing import check_figure
+        from dn2.results.drawing import check_figure
 
         check_figure(plot)
 
@@ -195,34 +116,70 @@ def load(path: Path, *, cache: bool, backbone: str | None) -> Model:
     """Load a model, with or without the user's cache.  Raises ModelError, BackboneError."""
     import dn2
 
-    return dn2.load(path, cache=open_cache(cache), backbone=backbone)
+    model = dn2.load(path, cache=open_cache(cache), backbone=backbone)
+    note_cache(cache, model.kind.name)
+    return model
+
+
+def note_cache(cache: bool, kind: str) -> None:
+    """Note, for an interrupt, whether embeddings are kept from now on."""
+    from dn2.kinds.registry import kinds_that_embed
+
+    stopping.keeps(cache and kind in kinds_that_embed())
+
+
+def quote_words(*words: object) -> str:
+    """Quote words for a shell."""
+    return shlex.join(map(str, words))
+
+
+def check_model_first(command: str, model: Path, arguments: Iterable[object], rest: str | None = None) -> None:
+    """Raise InputError, with the right order, where a model stands among the later arguments instead of first.
+
+    rest : of the right command, after the model; by default the other arguments."""
+    from dn2.store.manifest import MANIFEST
+
+    if (model / MANIFEST).is_file():
+        return
+    names = list(map(str, arguments))
+    model_given = next((name for name in names if (Path(name) / MANIFEST).is_file()), None)
+    if model_given is None:
+        return
+    after = quote_words(model, *(name for name in names if name != model_given)) if rest is None else rest
+    raise InputError(
+        f"{model} is no model, and {model_given} is one: the model comes first; dn2 {command} "
+        f"{quote_words(model_given)} {after}"
+    )
+
+
+def say_next(words: str) -> None:
+    """Say the next step in one line."""
+    note(f"next: {words}")
 
 
 def console() -> Console:
-    """Return what prints tables for a person on stdout."""
+    """Return the console that prints tables on stdout."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def note(words: str) -> None:
-    """Tell a person on stderr what was done."""
+    """Print a line for a person on stderr."""
     print(line_of(words), file=sys.stderr)
 
 
 def report_reference(model: Model, path: Path) -> None:
-    """Say what the reference set now is, what rate it holds, and what speaks against trusting it."""
-    from dn2.report.words import list_left_out, one_in
+    """Say the size of the reference set, its false-alarm rate, and what weakens it."""
+    from dn2.results.words import rate_in_words
 
     calibration = model.calibration
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
     kept = len(model.items) - len(model.set_aside)
-    note(f"{path}: {kept:,} reference items, false-alarm rate {one_in(model.false_alarm_rate)}{smallest}")
-    if calibration.window:
-        note(calibration.assumptions()[-1])
+    note(f"{path}: {kept:,} reference items, false-alarm rate {rate_in_words(model.false_alarm_rate)}{smallest}")
     report_aside(model)
-    if left_out := (model.describe()["embedder"] or {}).get("left_out"):
-        note(f"columns left out: {list_left_out(left_out)}")
+    for remark in model.kind.remarks(model.state):
+        note(remark)
     if calibration.n_near_duplicates:
         logger.warning(
             "%d of %d reference items have a near copy in the set; copies cause more false alarms than asked for: "
@@ -235,7 +192,7 @@ def report_reference(model: Model, path: Path) -> None:
 
 def report_aside(model: Model) -> None:
     """Say which share of a contaminated reference set is estimated to be anomalous, and what was set aside."""
-    share = model.detector.contamination_
+    share = model.detector.contamination
     if share is None:
         return
     note(
@@ -246,16 +203,16 @@ def report_aside(model: Model) -> None:
 
 
 def warn_unreadable(rows: Sequence[Row]) -> None:
-    """Name items that could not be read, the first ten of them with the reason."""
+    """Warn of items that could not be read, of the first ten with the reason."""
     for row in rows[:10]:
         logger.warning("not read: %s: %s", row.item, row.error)
     if len(rows) > 10:
         logger.warning("... and %d more that could not be read", len(rows) - 10)
 
 
-def finish(unreadable: Sequence[Row], found: bool = False) -> None:
-    """End with status 1 if an anomaly was found that should fail the run, else 3 if an item could not be read."""
-    if found:
+def finish(unreadable: Sequence[Row], anomaly_found: bool = False) -> None:
+    """Exit with status 1 if a found anomaly fails the run, else with 3 if an item could not be read."""
+    if anomaly_found:
         raise typer.Exit(1)
     if unreadable:
         raise typer.Exit(3)

@@ -11,10 +11,10 @@ from rich.console import Console
 
 import dn2
 from dn2.cli.progress import progress
-from dn2.cli.show import evaluation_table, results_table, summary
+from dn2.cli.show import evaluation_table, results_table
 from dn2.errors import InputError
-from dn2.neighbors.metrics import evaluate
-from dn2.report.words import one_in
+from dn2.results.evaluation import evaluate
+from dn2.results.words import rate_in_words
 from dn2.store.cache import Cache
 
 DIGIT = 3
@@ -25,14 +25,14 @@ WRITTEN = {"normal", "incoming", "digits.dn2", "results.csv", "report.html"}
 
 
 def run(folder: Path, console: Console) -> None:
-    """Write handwritten digits as PNG files, fit on one of them, score all ten, show what came out.
+    """Write handwritten digits as PNG files, fit on one of them, score all ten, show the results.
 
-    folder : where the pictures, the model and the results go; those of an earlier run are replaced.
-    Raises InputError for a folder that holds something else."""
-    there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-    if others := {name for name in there - WRITTEN if not name.startswith(".")}:
+    folder : for the pictures, the model and the results; files of an earlier run are replaced.
+    Raises InputError for a folder that holds other files."""
+    existing = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    if strangers := {name for name in existing - WRITTEN if not name.startswith(".")}:
         raise InputError(
-            f"{folder} holds {min(others)!r}, and the demo would write among it; give another folder with -o"
+            f"{folder} holds {min(strangers)!r}, and the demo would write among it; give another folder with -o"
         )
     normal, incoming = write_digits(folder)
     console.print(f"[bold]1.[/] Normal is the digit {DIGIT}: {_count(normal)} pictures in {normal}")
@@ -47,14 +47,15 @@ def run(folder: Path, console: Console) -> None:
     results.to_html(folder / "report.html")
     results_table(results, console)
     console.print(
-        f"\n{summary(results)}; all rows are in {folder / 'results.csv'}, and to look at in {folder / 'report.html'}\n"
+        f"\n{results.summary()}; all rows are in {folder / 'results.csv'}, and to look at in {folder / 'report.html'}\n"
     )
     truth = np.array([not row.item.startswith(f"{DIGIT}/") for row in results])
     scores, p_values = (np.array([getattr(row, name) for row in results]) for name in ("anomaly_score", "p_value"))
     console.print(f"[bold]3.[/] The truth is known here: {DIGIT} is normal, any other digit is not")
     evaluation_table(evaluate(scores, p_values, truth, model.false_alarm_rate), console)
     console.print(
-        f"\nThe rate asked for, {one_in(FALSE_ALARM_RATE)}, holds on average over reference sets; no threshold was set."
+        f"\nThe rate asked for, {rate_in_words(FALSE_ALARM_RATE)}, holds on average over reference sets; "
+        "no threshold was set."
         f"\nNext: [bold]dn2 inspect {folder / 'digits.dn2'}[/], or your own: "
         "[bold]dn2 fit good_parts/ -o parts.dn2[/] and [bold]dn2 score parts.dn2 incoming/[/]"
     )

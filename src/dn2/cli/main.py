@@ -17,14 +17,14 @@ def main() -> None:
     """Run the command line and exit with the status of the contract.
 
     0 done; 1 an anomaly was found and --fail-on-anomaly given; 2 bad usage or nothing usable; 3 done, but some items
-    could not be read; 130 interrupted, at whatever moment.  When what reads its output stops, it ends as any program
-    does there."""
+    could not be read; 130 interrupted, at any moment.  When the reader of its output stops, it ends as other programs
+    do."""
     interrupts: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
-        """Interrupt the work once, so that it tidies up: who asks again does not want to wait for that."""
+        """Interrupt the work once, so that it tidies up; a second interrupt leaves at once."""
         _at_interrupt(_leave)
-        sys.unraisablehook = _leave  # where Python would drop the interrupt, and go on
+        sys.unraisablehook = _say_and_leave  # Python would drop an interrupt there and go on
         interrupts.append(number)
         raise KeyboardInterrupt
 
@@ -35,19 +35,29 @@ def main() -> None:
         status = _run()
         _at_interrupt(_leave)
     except BaseException:
-        if not interrupts:  # else whatever a library made of it
+        if not interrupts:  # after an interrupt a library may raise anything
             raise
     if interrupts or status == INTERRUPTED:
-        _leave()  # at once: the threads of a network at work would abort the interpreter as it ends in good order
-    atexit.register(_at_interrupt, signal.SIG_IGN)  # when there is nothing left to interrupt
+        _say_and_leave()  # at once: the threads of a network at work would abort an interpreter that ends in good order
+    atexit.register(_at_interrupt, signal.SIG_IGN)  # at exit there is nothing left to interrupt
     sys.exit(status)
 
 
 def _at_interrupt(handler: Callable[..., object] | signal.Handlers) -> None:
-    """Provide for an interrupt, unless it is to be ignored, as by what a shell runs in the background."""
-    of_main = threading.current_thread() is threading.main_thread()
-    if of_main and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+    """Set the handler of interrupts, unless they are ignored, as for a command in the background of a shell."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, handler)
+
+
+def _say_and_leave(*_: object) -> None:
+    import contextlib
+
+    from dn2.cli.stopping import work
+
+    with contextlib.suppress(OSError):  # nobody may read it
+        print("dn2:", work.words(), file=sys.stderr, flush=True)
+    _leave()
 
 
 def _leave(*_: object) -> None:
@@ -60,10 +70,10 @@ def _prepare() -> None:
     import logging
     import warnings
 
-    from dn2.printing import line_of
+    from dn2.system.printing import line_of
 
     class OneLine(logging.Formatter):
-        """One line for each message, with nothing in it that steers a terminal."""
+        """One line for each message, without control characters of a terminal."""
 
         def format(self, record: logging.LogRecord) -> str:
             return f"dn2: {line_of(record.getMessage())}"
@@ -73,7 +83,7 @@ def _prepare() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("dn2").setLevel(logging.INFO)
     logging.captureWarnings(True)
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # which speaks of damaged metadata, without the file's name
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # it warns of damaged metadata without the file's name
     warnings.filterwarnings("ignore", module="PIL")
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -82,28 +92,36 @@ def _prepare() -> None:
 
 
 def _run() -> int:
+    from dn2.cli import stopping
+    from dn2.system.interface import use_command_line
+
+    stopping.begin()
+    with use_command_line():
+        return _run_command()
+
+
+def _run_command() -> int:
     import traceback
 
     import typer
 
     from dn2.cli.app import app
     from dn2.errors import Dn2Error
-    from dn2.printing import printable
+    from dn2.system.printing import printable
 
     # Click's error, which typer does not name: from click itself or from a copy inside typer, by its version.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
-        return app(standalone_mode=False) or 0
+        return app(prog_name="dn2", standalone_mode=False) or 0
     except usage_error as error:
-        context = getattr(error, "ctx", None)
-        where = context.command_path if context else "dn2"
-        words = error.format_message().rstrip(".")  # type: ignore[attr-defined]
-        return _fail(f"{words}; see: {where} --help")
+        from dn2.cli.usage import words_of
+
+        return _fail(words_of(error))
     except (Dn2Error, OSError) as error:
         return _fail(str(error))
     except MemoryError:
         return _fail("out of memory; give fewer items at a time")
-    except typer.Abort:  # what typer made of an interrupt before its release 0.16
+    except typer.Abort:  # an interrupt in typer before 0.16
         return INTERRUPTED
     except Exception:  # a fault of dn2's: status 1 would say that an anomaly was found
         for line in traceback.format_exc().splitlines():
@@ -112,7 +130,7 @@ def _run() -> int:
 
 
 def _fail(words: str) -> int:
-    from dn2.printing import line_of
+    from dn2.system.printing import line_of
 
     print("dn2:", line_of(words), file=sys.stderr)
     return FAILED

@@ -4,207 +4,131 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dn2.cli import stopping
 from dn2.cli.common import (
-    AnyBackboneOption,
     CacheOption,
-    ColumnOption,
-    IdOption,
     InputsArgument,
-    KindOption,
-    MemoryOption,
     ModelArgument,
     NamedBackboneOption,
-    Normalize,
-    Precision,
-    PrecisionOption,
-    PresetName,
-    RateOption,
-    Storage,
-    TimeOption,
-    ValueOption,
-    WindowOption,
+    check_model_first,
     finish,
     load,
     note,
-    open_cache,
+    note_cache,
+    quote_words,
     report_reference,
+    say_next,
 )
+from dn2.cli.stdin import with_stdin
 from dn2.errors import InputError
-from dn2.naming import identity
+from dn2.kinds.registry import find_kind_by_options
+from dn2.system.naming import identity
 
 if TYPE_CHECKING:
-    from dn2.model import Model
+    from dn2.model.model import Model
 
 
 def fit(
     inputs: InputsArgument,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MODEL", help="The model's folder.", show_default=False)
+        Path,
+        typer.Option("--output", "-o", metavar="MODEL", help="The folder to write the model to.", show_default=False),
     ],
-    kind: KindOption = None,
-    preset: Annotated[
-        PresetName, typer.Option(help="Backbone and number of neighbours, where they are not given.")
-    ] = PresetName.default,
-    backbone: AnyBackboneOption = None,
-    neighbors: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Number of nearest items that a score averages over. Default: the preset's, fewer for few items; "
-            "10 for groups, or if contaminated; 1 for series.",
-            show_default=False,
-        ),
-    ] = None,
-    false_alarm_rate: RateOption = None,
-    normalize: Annotated[
-        Normalize | None, typer.Option(help="Feature normalisation. Default: the backbone's best.", show_default=False)
-    ] = None,
-    precision: PrecisionOption = Precision.auto,
-    index: Annotated[
-        str,
-        typer.Option(
-            help="How the nearest are found: exact; kdtree or kmeans-tree, exact, too; approximate; kmeans:C, C "
-            "centroids in place of the items; auto: by the size of the set."
-        ),
-    ] = "auto",
-    recall: Annotated[float, typer.Option(help="Share of the nearest that an approximate search is to find.")] = 0.999,
-    storage: Annotated[
-        Storage, typer.Option(help="How embeddings are kept. Default: float32, or what the memory allows.")
-    ] = Storage.auto,
-    memory: MemoryOption = None,
-    whiten: Annotated[
-        bool | None,
-        typer.Option(
-            help="Let directions in which near items differ much count for less. Default: with the preset accurate, "
-            "from 10,000 items on.",
-            show_default=False,
-        ),
-    ] = None,
-    contaminated: Annotated[
-        bool, typer.Option("--contaminated", help="Anomalies are among the items: set them aside.")
-    ] = False,
-    drop: Annotated[
-        float | None, typer.Option(help="Share to set aside. Default: estimated.", show_default=False)
-    ] = None,
-    first_neighbors: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Neighbours of the stage that sets aside. Default: many. 2 is the paper's.", show_default=False
-        ),
-    ] = None,
-    groups: Annotated[bool, typer.Option("--groups", help="Each subfolder is one item: a group of pictures.")] = False,
-    column: ColumnOption = None,
-    id_column: IdOption = None,
-    drop_column: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column not to compare; repeat for several.", show_default=False),
-    ] = None,
-    time: TimeOption = None,
-    value: ValueOption = None,
-    window: WindowOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there already.")] = False,
     cache: CacheOption = True,
+    **options: Any,
 ) -> None:
-    """Learn what normal looks like from normal items."""
+    """Learn from normal items what normal looks like, and write it as a model."""
     import dn2
     from dn2.cli.progress import progress
+    from dn2.model.fitting import choose_kind
     from dn2.store.bundle import check_target
 
     check_target(output, force)
-    with progress("fitting") as show:
-        model = dn2.fit(
-            inputs,
-            kind=kind,
-            preset=preset,
-            backbone=backbone,
-            n_neighbors=neighbors,
-            false_alarm_rate=false_alarm_rate,
-            normalize=normalize,
-            precision=precision,
-            index=index,
-            recall=recall,
-            storage=storage,
-            memory_limit=memory,
-            whiten=whiten,
-            contaminated=contaminated,
-            drop=drop,
-            first_neighbors=first_neighbors,
-            groups=groups,
-            column=column,
-            id_column=id_column,
-            drop_columns=drop_column or (),
-            time=time,
-            values=value or (),
-            window=window,
-            cache=open_cache(cache),
-            progress=show,
-        )
+    kind_asked = options.pop("kind", None) or find_kind_by_options(options)
+    with with_stdin(inputs, kind_asked) as sources:
+        kind = choose_kind(sources, kind_asked, options)
+        note_cache(cache, kind)
+        with progress("fitting") as show:
+            model = dn2.fit(sources, kind=kind, cache=cache, progress=show, **options)
     model.save(output, overwrite=force)
+    stopping.wrote(output)
     report_reference(model, output)
+    say_next(f"dn2 score {quote_words(output)} INPUT")
     finish(model.unreadable)
 
 
 def add(
     model: ModelArgument, inputs: InputsArgument, backbone: NamedBackboneOption = None, cache: CacheOption = True
 ) -> None:
-    """Add normal items to a model."""
+    """Add normal items to the reference set of a model."""
     from dn2.cli.progress import progress
 
+    check_model_first("add", model, inputs)
     loaded = load(model, cache=cache, backbone=backbone)
     before = len(loaded.items)
-    with progress("adding") as show:
-        loaded.add(inputs, progress=show)
-    loaded.save(model)
-    note(f"{len(loaded.items) - before:,} items added")
-    report_reference(loaded, model)
+    with with_stdin(inputs, loaded.kind.name) as sources, progress("adding") as show:
+        loaded.add(sources, progress=show)
+    _save(loaded, model, f"{len(loaded.items) - before:,} items added")
     finish(loaded.unreadable)
 
 
 def remove(
     model: ModelArgument,
-    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --items lists them.")],
+    items: Annotated[
+        list[str], typer.Argument(metavar="ITEM", help="Names of items, as dn2 inspect --items lists them.")
+    ],
     backbone: NamedBackboneOption = None,
 ) -> None:
-    """Take items out of a model, as if it never had them."""
+    """Take items out of a model, which is then as if it never had them."""
+    check_model_first("remove", model, items)
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.items)
-    loaded.remove(_as_named(loaded, items))
-    loaded.save(model)
-    note(f"{before - len(loaded.items):,} items removed")
-    report_reference(loaded, model)
+    loaded.remove(_resolve_names(loaded, items))
+    _save(loaded, model, f"{before - len(loaded.items):,} items removed")
 
 
 def readmit(
     model: ModelArgument,
-    items: Annotated[list[str], typer.Argument(metavar="ITEM", help="Names as inspect --aside lists them.")],
+    items: Annotated[
+        list[str], typer.Argument(metavar="ITEM", help="Names of items, as dn2 inspect --aside lists them.")
+    ],
     backbone: NamedBackboneOption = None,
 ) -> None:
-    """Take items back that fit --contaminated set aside."""
+    """Take back items that fit --contaminated set aside as probable anomalies."""
+    check_model_first("readmit", model, items)
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.set_aside)
-    loaded.readmit(_as_named(loaded, items))
-    loaded.save(model)
-    note(f"{before - len(loaded.set_aside):,} items taken back")
-    report_reference(loaded, model)
+    loaded.readmit(_resolve_names(loaded, items))
+    _save(loaded, model, f"{before - len(loaded.set_aside):,} items taken back")
 
 
-def _as_named(model: Model, shown: Sequence[str]) -> list[str]:
-    """Return the names of items that are given as commands show them; one that is shown as no item is left as it is.
+def _save(loaded: Model, path: Path, change: str) -> None:
+    """Save a changed model, and say what has changed and how its reference set is now."""
+    loaded.save(path)
+    stopping.wrote(path)
+    note(change)
+    report_reference(loaded, path)
+
+
+def _resolve_names(model: Model, shown: Sequence[str]) -> list[str]:
+    """Return the names of items, given as commands show them; any other name is returned unchanged.
 
     Raises InputError where several items are shown alike."""
-    from dn2.printing import printable
+    from dn2.system.printing import printable
 
     names: dict[str, list[str]] = {}
     for item in model.items:
         for way in {identity(item.name), identity(printable(item.name))}:
             names.setdefault(way, []).append(item.name)
-    found = [names.get(identity(one), [one]) for one in shown]
-    if alike := next((several for several in found if len(several) > 1), None):
+    candidates = [names.get(identity(shown_name), [shown_name]) for shown_name in shown]
+    if same_shown := next((several for several in candidates if len(several) > 1), None):
         raise InputError(
-            f"{len(alike)} items are shown alike, {alike[0]!r} and {alike[1]!r}; in Python their names tell them apart"
+            f"{len(same_shown)} items are shown alike, {same_shown[0]!r} and {same_shown[1]!r}; in Python their names "
+            "tell them apart"
         )
-    return [name for (name,) in found]
+    return [item_name for (item_name,) in candidates]

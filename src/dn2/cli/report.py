@@ -2,39 +2,115 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dn2.cli.common import CacheOption, NamedBackboneOption, RateOption, check_outputs, load, note
+from dn2.cli import stopping
+from dn2.cli.common import (
+    CacheOption,
+    NamedBackboneOption,
+    RateOption,
+    check_outputs,
+    load,
+    note,
+    quote_words,
+)
+from dn2.errors import InputError
+
+if TYPE_CHECKING:
+    from dn2.results.results import Results
+
+logger = logging.getLogger("dn2")
+
+FOLDERS_TRIED = 1_000
 
 
 def report(
     results: Annotated[
-        Path, typer.Argument(metavar="RESULTS", help="A .csv, .jsonl or .parquet that score wrote.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="RESULTS", help="A .csv, .jsonl or .parquet that dn2 score -o wrote.", show_default=False
+        ),
     ],
     model: Annotated[Path, typer.Option(metavar="MODEL", help="The model that scored them.", show_default=False)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The page, .html.", show_default=False)
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The .html to write.", show_default=False)
     ],
-    root: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder that the items' names start from.")] = Path(
-        "."
-    ),
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the pictures are: the folder that dn2 score was given as INPUT. Default: the working folder.",
+            show_default=False,
+        ),
+    ] = None,
     false_alarm_rate: RateOption = None,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
 ) -> None:
     """Show results as one page that needs no network: what was found, and why."""
     from dn2.cli.progress import progress
-    from dn2.evidence import read_scored
+    from dn2.model.scoring import read_scored
     from dn2.report.page import check_page
 
+    _check_order(results, model)
     check_page(output)
     check_outputs((output,), [str(results)])
     loaded = load(model, cache=cache, backbone=backbone)
     with progress("embedding") as show:
-        found = read_scored(loaded, results, root, false_alarm_rate, show)
+        scored = read_scored(loaded, results, root or Path("."), false_alarm_rate, show)
+    files = None if scored.context is None else scored.context.files
+    if files is None and root is not None:
+        raise InputError(f"{loaded.kind.many} have no pictures that lie in a folder: leave out --root")
+    _warn_of_missing(scored, root)
     with progress("reading pictures") as show:
-        found.to_html(output, progress=show)
+        scored.to_html(output, progress=show)
+    stopping.wrote(output)
     note(f"written: {output}")
+
+
+def _check_order(results: Path, model: Path) -> None:
+    from dn2.store.manifest import MANIFEST
+
+    if (results / MANIFEST).is_file():
+        shown = quote_words(model, "--model", results)
+        raise InputError(f"{results} is a model, and the results come first: dn2 report {shown} -o report.html")
+
+
+def _warn_of_missing(scored: Results, root: Path | None) -> None:
+    """Warn of items whose files were not found again, and say where they may be."""
+    files = scored.context.files if scored.context is not None else None
+    if files is None:
+        return
+    readable = [(row.item, file) for row, file in zip(scored, files, strict=True) if row.error is None]
+    missing = [item for item, file in readable if file is None]
+    if not missing:
+        return
+    where = root or Path(".")
+    place = _folder_with(where, missing[0])
+    way_out = f"give --root {quote_words(place)}" if place is not None else "give --root FOLDER, the INPUT of dn2 score"
+    logger.warning(
+        "%s of %s items, such as %s, %s not found in %s as they were scored, and the page shows no picture of them: %s",
+        f"{len(missing):,}",
+        f"{len(readable):,}",
+        missing[0],
+        "is" if len(missing) == 1 else "are",
+        "the working folder" if root is None else root,
+        way_out,
+    )
+
+
+def _folder_with(where: Path, item: str) -> Path | None:
+    """Find a folder that an item's name leads to a file from: among the subfolders, or the parent."""
+    try:
+        with os.scandir(where) as entries:
+            inside = sorted(entry.name for entry in islice(entries, FOLDERS_TRIED) if entry.is_dir())
+        candidates = [*(where / name for name in inside), where.resolve().parent]
+        return next((folder for folder in candidates if (folder / item).exists()), None)
+    except (OSError, ValueError):
+        return None

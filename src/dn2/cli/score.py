@@ -3,121 +3,199 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dn2.cli import stopping
 from dn2.cli.common import (
     INPUTS,
     CacheOption,
-    IdOption,
-    KindName,
     MemoryOption,
     NamedBackboneOption,
     RateOption,
-    TimeOption,
-    ValueOption,
-    WindowOption,
+    check_model_first,
     check_outputs,
     console,
     finish,
     load,
     note,
+    quote_words,
+    say_next,
 )
+from dn2.cli.options import Flag, flags_of
+from dn2.cli.progress import progress
+from dn2.cli.stdin import with_stdin
 from dn2.errors import InputError
-from dn2.printing import printable_json
+from dn2.kinds.registry import choose_itself, heading_of, kind_of, kinds_that_compare_themselves
+from dn2.system.interface import option
+from dn2.system.printing import printable_json
 
 if TYPE_CHECKING:
-    from dn2.store.results import Results
+    from dn2.results.results import Results
 
 logger = logging.getLogger("dn2")
+
+
+SELF = "--self"
 
 
 def score(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="A model's folder, made by fit; or INPUT, with --self.", show_default=False
+            metavar="MODEL",
+            help="The folder of a model, made by dn2 fit. With --self there is none: INPUT comes first.",
+            show_default=False,
         ),
     ],
     inputs: Annotated[list[str] | None, typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Write all rows to this .csv, .jsonl or .parquet.", show_default=False),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write all rows to this .csv, .jsonl or .parquet, and print no table.",
+            show_default=False,
+        ),
     ] = None,
     page: Annotated[
-        Path | None, typer.Option("--report", help="Write a page to look at, this .html.", show_default=False)
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write a page to look at, this .html.", show_default=False),
+    ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of series, write the scores of all points, too, to this .csv or .parquet.",
+            show_default=False,
+        ),
     ] = None,
     false_alarm_rate: RateOption = None,
     fdr: Annotated[
         float | None,
         typer.Option(
-            help="Decide the batch so that this share of its alarms is false (Benjamini-Hochberg).", show_default=False
+            metavar="SHARE",
+            help="Decide all items together, so that about this share of the alarms is false (Benjamini-Hochberg), "
+            "instead of at a false-alarm rate.",
+            show_default=False,
         ),
     ] = None,
     memory: MemoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines instead of a table.")] = False,
     fail_on_anomaly: Annotated[
-        bool, typer.Option("--fail-on-anomaly", help="Exit with 1 if an item is anomalous.")
+        bool, typer.Option("--fail-on-anomaly", help="Exit with status 1 if an item is anomalous.")
     ] = False,
-    points: Annotated[
-        Path | None,
-        typer.Option(help="Of series, write the scores of all points to this .csv or .parquet.", show_default=False),
-    ] = None,
     itself: Annotated[
-        bool, typer.Option("--self", help="Score series against themselves: no model is needed.")
+        bool,
+        typer.Option(SELF, help="Score series against themselves, without a model, to find what is unlike the rest."),
     ] = False,
-    id_column: IdOption = None,
-    time: TimeOption = None,
-    value: ValueOption = None,
-    window: WindowOption = None,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
+    **options: Any,
 ) -> None:
-    """Score items, with p-values and the nearest normal items."""
-    from dn2.cli.progress import progress
-    from dn2.cli.show import results_table, summary
+    """Score items: how anomalous each is, its p-value, and the normal items that are nearest to it."""
     from dn2.report.page import check_page
-    from dn2.store.points import points_writer_for
-    from dn2.store.results import writer_for
+    from dn2.results.results import writer_for
 
-    scored = [str(model), *(inputs or ())] if itself else inputs
+    scored = [str(model), *(inputs or ())] if itself else list(inputs or ())
+    if not itself:
+        check_model_first("score", model, scored)
     if not scored:
-        raise InputError("nothing to score: give INPUT after MODEL; or --self, for series that have no model")
-    for path, check in ((output, writer_for), (page, check_page), (points, points_writer_for)):
+        raise InputError(
+            f"nothing to score: give INPUT after MODEL, dn2 score {quote_words(model)} INPUT; or {SELF}, for series "
+            "that have no model"
+        )
+    for path, check in ((output, writer_for), (page, check_page)):
         if path is not None:
             check(path)
-    of_series = {"id_column": id_column, "time": time, "values": value, "window": window}
+    outputs = (output, page, points)
     if itself:
-        if backbone is not None:
-            raise InputError("series scored against themselves have no backbone: leave out --backbone")
-        check_outputs((output, page, points), scored, KindName.series)
-        results = _score_self(scored, of_series | {"values": value or ()}, false_alarm_rate, fdr, memory)
+        _check_self(backbone, fdr)
+        kind = choose_itself(None)
+        _check_points(kind_of(kind), points)
+        with with_stdin(scored, kind) as sources:
+            check_outputs(outputs, sources, kind)
+            results = _score_self(sources, kind, options | {"false_alarm_rate": false_alarm_rate, "memory": memory})
+            _write(results, output, page, points)
     else:
-        if any(one is not None for one in of_series.values()):
-            raise InputError("a model knows its columns and window: --id, --time, --value and --window go with --self")
+        if options:
+            names = " and ".join(option(name) for name in options)
+            raise InputError(f"{names} can be given with {SELF} alone: a model knows what it was fitted with")
         loaded = load(model, cache=cache, backbone=backbone)
-        check_outputs((output, page, points), scored, loaded.kind.name)
-        if points is not None and loaded.kind.name != KindName.series:
-            raise InputError(f"only series have points, and {model} is a model of the kind {loaded.kind.name}")
-        with progress("scoring") as show:
-            results = loaded.score(
-                scored, false_alarm_rate=false_alarm_rate, fdr=fdr, memory_limit=memory, progress=show
-            )
+        _check_points(loaded.kind, points)
+        with with_stdin(scored, loaded.kind.name) as sources:
+            check_outputs(outputs, sources, loaded.kind.name)
+            with progress("scoring") as show:
+                results = loaded.score(
+                    sources, false_alarm_rate=false_alarm_rate, fdr=fdr, memory=memory, progress=show
+                )
+            _write(results, output, page, points)
+    _print(results, as_json, output)
+    _say(results, None if itself else model, outputs, fdr)
+    finish(results.unreadable, anomaly_found=fail_on_anomaly and bool(results.anomalies))
+
+
+def self_flags() -> list[Flag]:
+    """Return the flags of scoring without a model, besides those that `score` always has."""
+    kinds = kinds_that_compare_themselves()
+    flags = flags_of(kinds, lambda option: option.name not in ("false_alarm_rate", "memory"))
+    return [flag._replace(heading=f"{heading_of(flag.kinds)}, with {SELF}") for flag in flags]
+
+
+def _check_self(backbone: str | None, fdr: float | None) -> None:
+    if backbone is not None:
+        raise InputError(
+            f"items scored against themselves have no model with a backbone: leave out {option('backbone')}"
+        )
+    if fdr is not None:
+        raise InputError(
+            f"items scored against themselves have no false-discovery rate; ask for {option('false_alarm_rate')}"
+        )
+
+
+def _check_points(kind: Any, points: Path | None) -> None:
+    if points is not None:
+        kind.check_points(points)
+
+
+def _score_self(inputs: Sequence[Any], kind: str, options: dict[str, Any]) -> Results:
+    import dn2
+
+    with progress("scoring") as show:
+        results = dn2.score_self(inputs, kind=kind, progress=show, **options)
+    logger.info("scored against themselves: a rate flags that share of the intervals, whatever they are")
+    return results
+
+
+def _write(results: Results, output: Path | None, page: Path | None, points: Path | None) -> None:
     if output is not None:
         results.save(output)
+        stopping.wrote(output)
     if page is not None:
         with progress("reading pictures") as show:
             results.to_html(page, progress=show)
+        stopping.wrote(page)
     if points is not None and results.points is not None:
         results.points.save(points)
+        stopping.wrote(points)
+
+
+def _print(results: Results, as_json: bool, output: Path | None) -> None:
+    from dn2.cli.show import results_table
+
     if as_json:
         for line in results.json_lines():
             print(printable_json(line))
     elif output is None:
         results_table(results, console())
+
+
+def _say(results: Results, model: Path | None, outputs: Sequence[Path | None], fdr: float | None) -> None:
+
     if results.reference_items:
         logger.info(
             "%d of %d items are reference items, or copies of them: such an item has itself as a neighbour, and is "
@@ -125,26 +203,21 @@ def score(
             results.reference_items,
             len(results) - len(results.errors),
         )
-    written = " and ".join(str(path) for path in (output, page, points) if path is not None)
-    note(summary(results) + (f"; written to {written}" if written else ""))
+    written = " and ".join(str(path) for path in outputs if path is not None)
+    note(results.summary() + (f"; written to {written}" if written else ""))
     if fdr is not None:
         logger.info(
             "decided at a false-discovery rate of %g, which is proven for independent p-values and only measured for "
             "leave-one-out ones",
             fdr,
         )
-    finish(results.unreadable, found=fail_on_anomaly and bool(results.anomalies))
+    say_next(_next_step(model, outputs[1]))
 
 
-def _score_self(
-    inputs: list[str], of_series: Mapping[str, Any], rate: float | None, fdr: float | None, memory: str | None
-) -> Results:
-    import dn2
-    from dn2.cli.progress import progress
-
-    if fdr is not None:
-        raise InputError("series scored against themselves have no false-discovery rate; ask for --false-alarm-rate")
-    with progress("scoring") as show:
-        results = dn2.score_self(inputs, false_alarm_rate=rate, memory_limit=memory, progress=show, **of_series)
-    logger.info("scored against themselves: a rate flags that share of the intervals, whatever they are")
-    return results
+def _next_step(model: Path | None, page: Path | None) -> str:
+    """Say what to do with the results."""
+    look = f"open {page}" if page is not None else "--report report.html shows the evidence"
+    if model is None:
+        return f"{look}; dn2 fit INPUT -o MODEL, of series that are normal, scores new ones"
+    shown = quote_words(model)
+    return f"{look}; dn2 inspect {shown} says what a decision is worth; dn2 add {shown} INPUT takes in normal items"

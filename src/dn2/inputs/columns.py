@@ -1,4 +1,4 @@
-"""Columns of a table: numbers, moments or texts, made of whatever values came."""
+"""Columns of a table: numbers, moments or texts, made of values of any type."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from dn2.errors import InputError
+from dn2.system.interface import option
 
 # (n,): float64 with NaN where missing; datetime64[us] with NaT; or object of str and None.
 Column = np.ndarray[Any, np.dtype[Any]]
 
-# Beyond it float64 merges integers, which are identifiers then.
+# Beyond it float64 merges integers; such integers are identifiers, and become texts.
 LARGEST_INTEGER = 2**53
-MOST_DIGITS = 10**4000  # of which Python writes no more in decimal
-LAST_YEAR = 290_000  # that microseconds reach to, before and after
+MOST_DIGITS = 10**4000  # Python refuses to write many more digits in decimal
+LAST_YEAR = 290_000  # in int64 microseconds, before and after 1970
 NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
 NO_VALUE = {"NoneType", "NAType", "NaTType"}
 
@@ -29,15 +30,15 @@ def to_column(values: Any, name: str) -> Column:
 
     Truth values become the texts true and false, durations seconds; a moment with a time zone is put in UTC.  A column
     whose values are of several kinds becomes text.
-    Raises InputError, naming the column, for what is nested, complex or not 1-d."""
+    Raises InputError, naming the column, unless the values are 1-d, and each is a number, a text or a moment."""
     array = _as_array(values, name)
     if array.ndim != 1:
         raise InputError(f"the column {name!r} must hold one value a row, got an array of shape {array.shape}")
     kind = array.dtype.kind
     if kind == "b":
-        return texts(array.tolist())
+        return write_texts(array.tolist())
     if kind in "iu":
-        return texts(array.tolist()) if _too_large(array.tolist()) else array.astype(np.float64)
+        return write_texts(array.tolist()) if _too_large(array.tolist()) else array.astype(np.float64)
     if kind == "f":
         with np.errstate(over="ignore"):  # infinity is an error of its row
             return array.astype(np.float64)
@@ -50,11 +51,11 @@ def to_column(values: Any, name: str) -> Column:
     raise InputError(f"the column {name!r} holds {array.dtype}, which is neither number, text nor moment; leave it out")
 
 
-def texts(values: Iterable[Any]) -> Column:
+def write_texts(values: Iterable[Any]) -> Column:
     """Write each value as text, None where it is missing; equal texts share one object."""
-    known: dict[str, str] = {}
+    shared: dict[str, str] = {}
     written = (text_of(value) for value in values)
-    return np.array([None if text is None else known.setdefault(text, text) for text in written], dtype=object)
+    return np.array([None if text is None else shared.setdefault(text, text) for text in written], dtype=object)
 
 
 def text_of(value: Any) -> str | None:
@@ -72,15 +73,15 @@ def text_of(value: Any) -> str | None:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
-def as_texts(column: Column) -> Column:
+def write_column(column: Column) -> Column:
     """Write a column as texts; moments in ISO 8601, without a time of day where it is midnight."""
     if column.dtype.kind == "M":
         written = (None if text == "NaT" else text for text in np.datetime_as_string(column, unit="us").tolist())
-        return texts(text and text.removesuffix(".000000").removesuffix("T00:00:00") for text in written)
-    return column if column.dtype == object else texts(column.tolist())
+        return write_texts(text and text.removesuffix(".000000").removesuffix("T00:00:00") for text in written)
+    return column if column.dtype == object else write_texts(column.tolist())
 
 
-def joined(parts: Sequence[Column]) -> Column:
+def stack(parts: Sequence[Column]) -> Column:
     """Put columns of one kind below each other; a single one is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -97,7 +98,7 @@ def _as_array(values: Any, name: str) -> Column:
     dtype = getattr(values, "dtype", None)
     if dtype is not None and not isinstance(dtype, np.dtype) and hasattr(values, "to_numpy"):
         objects = np.asarray(values.to_numpy(dtype=object))  # pandas' own types
-        return texts(objects.tolist()) if str(dtype) == "category" else objects
+        return write_texts(objects.tolist()) if str(dtype) == "category" else objects
     return np.asarray(values)
 
 
@@ -116,11 +117,11 @@ def _of_objects(values: list[Any], name: str) -> Column:
         return np.concatenate([_seconds(np.array([value], getattr(value, "dtype", "m8[us]"))) for value in values])
     if all(issubclass(kind, (Real, Decimal)) and not issubclass(kind, bool) for kind in kinds):
         if _too_large(value for value in values if isinstance(value, Integral)):
-            return texts(values)
+            return write_texts(values)
         return np.array([np.nan if value is None else _float(value) for value in values])
     if all(issubclass(kind, (date, np.datetime64)) for kind in kinds):
         return _of_moments(values)
-    return texts(values)
+    return write_texts(values)
 
 
 def _float(value: Any) -> float:
@@ -131,37 +132,37 @@ def _float(value: Any) -> float:
 
 
 def _seconds(array: Column) -> Column:
-    """Return durations, (n,), in seconds, NaN for NaT; in units of any length, in which numpy would overflow."""
+    """Return durations of any unit, (n,), in seconds, NaN for NaT; numpy's own conversion could overflow."""
     second = np.timedelta64(1, "s")
-    one = np.array(1, np.int64).view(array.dtype)[()]
+    unit = np.array(1, np.int64).view(array.dtype)[()]
     counts = np.where(np.isnat(array), np.nan, array.astype(np.int64))
-    return counts / (second / one) if one <= second else counts * (one / second)
+    return counts / (second / unit) if unit <= second else counts * (unit / second)
 
 
 def _moments(array: Column) -> Column:
-    """Return moments, (n,), in microseconds; as texts where that does not reach to the year of one of them."""
+    """Return moments, (n,), in microseconds, or all as texts if the year of one is beyond what microseconds hold."""
     years = array.astype("datetime64[Y]").astype(np.int64) + 1970
     beyond = ~np.isnat(array) & (np.abs(years) > LAST_YEAR)
     if not beyond.any():
         return array.astype("datetime64[us]")
-    within = as_texts(np.where(beyond, np.datetime64("NaT"), array).astype("datetime64[us]"))
+    within = write_column(np.where(beyond, np.datetime64("NaT"), array).astype("datetime64[us]"))
     return np.where(beyond, np.array([f"the year {year:,}" for year in years.tolist()], object), within)
 
 
 def _of_moments(values: list[Any]) -> Column:
-    """Put moments of any kinds in UTC; they become texts where one of them is beyond what its kind holds then."""
+    """Convert moments of any types to UTC; all become texts if one of them is then beyond what its type holds."""
     try:
         naive = [
             value.astimezone(UTC).replace(tzinfo=None) if getattr(value, "tzinfo", None) is not None else value
             for value in values
         ]
     except OverflowError:
-        return texts(values)
+        return write_texts(values)
     if not any(isinstance(value, np.datetime64) for value in naive):
         return np.array(naive, dtype="datetime64[us]")
     parts = [_moments(np.array([value], getattr(value, "dtype", "M8[us]"))) for value in naive]
     alike = len({part.dtype for part in parts}) == 1
-    return np.concatenate(parts if alike else [as_texts(part) for part in parts])
+    return np.concatenate(parts if alike else [write_column(part) for part in parts])
 
 
 def _is_missing(value: Any) -> bool:
@@ -181,5 +182,5 @@ def _too_large(integers: Iterable[Any]) -> bool:
 def _nested(name: str, kind: Any) -> InputError:
     return InputError(
         f"the column {name!r} holds {kind}, which is neither number, text nor moment; "
-        f"leave it out with --drop-column {name!r} (in Python drop_columns=)"
+        f"leave it out with {option('drop_columns', name)}"
     )

@@ -1,11 +1,11 @@
-"""CSV files, read in pieces: columns of numbers where every cell is one, of texts elsewhere."""
+"""CSV files, read in pieces: a column of numbers if every cell is a number, else of texts."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,30 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from dn2.bounds import check_fits, reading
+from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.inputs.columns import Column, joined
-from dn2.inputs.csv_lines import Record, first_line, opened, records
-from dn2.inputs.names import check_names
+from dn2.inputs.columns import Column, stack
+from dn2.inputs.csv_lines import Record, first_line, open_lines, records
+from dn2.inputs.names import check_column_names
+from dn2.system.bounds import check_fits, reading
 
 DELIMITERS = ",;\t|"
-DECIMAL_COMMA = ";\t"  # between cells, where numbers may have a comma in them
+DECIMAL_COMMA = ";\t"  # delimiters beside which a number may have a decimal comma
 WITH_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-MOST_UNREADABLE = 100_000  # rows from the first on, of a file that has others
-MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of one piece; longer ones leave the processor's cache
+MOST_UNREADABLE = 100_000  # rows at the start of a file, before reading is given up
+MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of a piece, which is to fit into the processor's cache
 
-# Of longer ones float64 would merge some.
+# In digits; float64 would merge some longer integers.
 LONGEST_INTEGER = 15
 LONGER_INTEGER = re.compile(r"^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)
 
 Errors = dict[int, str]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV file whose header has been read: the names of its columns in order, and how to read on."""
+    """A CSV file whose header has been read: the names of its columns in order, and how to read its rows."""
 
     path: Path
     names: list[str]
@@ -50,28 +50,28 @@ class CsvFile:
         progress: Progress | None = None,
         verbatim: Collection[str] = (),
     ) -> tuple[dict[str, Column | None], int, Errors]:
-        """Read the columns asked for; those in `text` as text, those in `verbatim` exactly as they are written.
+        """Read the columns `names`; those in `text` as text, those in `verbatim` exactly as they are written.
 
-        progress : called with the rows read and how many there will be, by the bytes read so far.
-        Returns the columns, None for one that turned out to be text after it had been read as numbers, the number of
-        rows, and by row why it cannot be read; its cells are missing then.
-        Raises InputError if the file cannot be read, has no rows, or none that fits its header."""
-        wanted, comma = set(names), self.delimiter in DECIMAL_COMMA
+        progress : called with the number of rows read so far, and an estimate of all, by the bytes read.
+        Returns the columns, None for a column whose later cells turned out to be text; the number of rows; and by row
+        the reason why it cannot be read, whose cells are missing.
+        Raises InputError if the file cannot be read, has no rows, or has only rows that do not fit its header."""
+        chosen, comma = set(names), self.delimiter in DECIMAL_COMMA
         marks = frozenset(".,") if comma else frozenset(".")
         growing = {
-            name: _Growing(frozenset() if name in text else marks, comma, name in verbatim)
+            name: _GrowingColumn(frozenset() if name in text else marks, comma, name in verbatim)
             for name in self.names
-            if name in wanted
+            if name in chosen
         }
         places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
         n_rows, errors, size = 0, {}, self.path.stat().st_size
         for piece, position in self._pieces():
-            failed = {row: reason for row, one in enumerate(piece) if (reason := _reason(one, len(self.names)))}
+            failed = {row: reason for row, record in enumerate(piece) if (reason := _reason(record, len(self.names)))}
             errors.update({n_rows + row: reason for row, reason in failed.items()})
             n_rows += len(piece)
             if len(failed) < len(piece):
                 check_fits(8 * MOST_CELLS, f"{self.path}, read as far as row {n_rows:,},")
-                rows = [one for row, one in enumerate(piece) if row not in failed]
+                rows = [record for row, record in enumerate(piece) if row not in failed]
                 cells = list(zip(*rows, strict=True))
                 for place, column in places:
                     column.add(cells[place])
@@ -89,26 +89,26 @@ class CsvFile:
         return {name: growing.pop(name).column(n_rows, read) for name in list(growing)}, n_rows, errors
 
     def _pieces(self) -> Iterator[tuple[list[Record], int]]:
-        """Give the records below the header, so many at a time, and the bytes of the file that are read so far."""
-        most = min(MOST_ROWS, MOST_CELLS // len(self.names))
-        with opened(self.path, self.encoding) as file:
-            found = records(self.path, file, self.delimiter)
-            next(found)
-            while piece := list(islice(found, most)):
+        """Give the records below the header in pieces, each with the number of bytes of the file read so far."""
+        rows_a_piece = min(MOST_ROWS, MOST_CELLS // len(self.names))
+        with open_lines(self.path, self.encoding) as file:
+            lines = records(self.path, file, self.delimiter)
+            next(lines)
+            while piece := list(islice(lines, rows_a_piece)):
                 yield piece, max(1, os.lseek(file.fileno(), 0, os.SEEK_CUR))
 
 
 def open_csv(path: Path) -> CsvFile:
     """Read the header of a CSV file: UTF-8, or UTF-16 by its byte order mark.
 
-    The delimiter is the one that the header has most of; a tab in a .tsv file.  A column without a name is called
-    by its place, `column 1` for the first.
+    The delimiter is the one most frequent in the header; in a .tsv file it is a tab.  A column without a name is named
+    by its place, from `column 1` on.
     Raises InputError if the file cannot be read, is empty, or its first line names no columns."""
     with reading(path), open(path, "rb") as binary:
         encoding = "utf-16" if binary.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    with opened(path, encoding) as file:
+    with open_lines(path, encoding) as file:
         delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(first_line(file))
-    with opened(path, encoding) as file:
+    with open_lines(path, encoding) as file:
         header = next(records(path, file, delimiter), None)
     if header is None:
         raise InputError(f"{path} is empty; its first line must name the columns, rows come below")
@@ -118,17 +118,18 @@ def open_csv(path: Path) -> CsvFile:
         shown = ", ".join(header[:3]) + (", ..." if len(header) > 3 else "")
         raise InputError(f"{path}: the first line must name the columns, got numbers ({shown}); add a header line")
     names = [name.strip() or f"column {place}" for place, name in enumerate(header, 1)]
-    check_names(names, f"the header of {path}")
+    check_column_names(names, f"the header of {path}")
     return CsvFile(path, names, encoding, delimiter)
 
 
 @dataclass
-class _Growing:
+class _GrowingColumn:
     """One column, piece by piece.
 
-    marks : the decimal marks with which all cells so far are numbers; without any left, the column is text.
-    comma : whether numbers among texts may have a decimal comma, which is written as a point then.
-    verbatim : whether cells are kept as they are written, whatever they say."""
+    marks : the decimal marks with which all cells so far are numbers; if no mark is left, the column is text.
+    comma : whether numbers in a column of text may have a decimal comma, which becomes a point.
+    verbatim : whether cells are kept exactly as written.
+    lost : whether text came after numbers, whose wording is gone; the column must be read again as text."""
 
     marks: frozenset[str]
     comma: bool
@@ -140,19 +141,21 @@ class _Growing:
         if self.verbatim:
             self.pieces.append(np.array(cells, dtype=object))
             return
-        read = {mark: numbers for mark in self.marks if (numbers := _numbers(cells, mark)) is not None}
+        read = {mark: numbers for mark in self.marks if (numbers := _parse_numbers(cells, mark)) is not None}
         if self.marks and not read and self.pieces:
             self.lost = True
             self.pieces.clear()
         self.marks = frozenset(read)
         if not self.lost:
-            self.pieces.append(next(iter(read.values())) if read else _texts(cells, self.comma))
+            self.pieces.append(next(iter(read.values())) if read else _parse_texts(cells, self.comma))
 
     def column(self, n_rows: int, read: np.ndarray[Any, np.dtype[np.int64]] | None) -> Column | None:
-        """Return the column of so many rows: cells are missing but at those that were read, None for all of them."""
+        """Return the column of `n_rows` rows; read : the rows with cells, None for all; the other cells are missing.
+
+        Returns None for a column that must be read again as text."""
         if self.lost:
             return None
-        cells = joined(self.pieces)
+        cells = stack(self.pieces)
         if read is None:
             return cells
         column = np.full(n_rows, np.nan if cells.dtype.kind == "f" else None, cells.dtype)
@@ -160,8 +163,8 @@ class _Growing:
         return column
 
 
-def _numbers(cells: Sequence[str], mark: str) -> Column | None:
-    """Read cells as float64, NaN where missing; None if one is neither."""
+def _parse_numbers(cells: Sequence[str], mark: str) -> Column | None:
+    """Read cells as float64, NaN where missing; None if a cell is neither missing nor a number."""
     if mark != ".":
         if any("." in cell for cell in cells):
             return None
@@ -169,24 +172,24 @@ def _numbers(cells: Sequence[str], mark: str) -> Column | None:
     try:
         numbers = np.fromiter(map(float, cells), np.float64, len(cells))
     except ValueError:
-        filled = ["nan" if cell.strip().lower() in MISSING else cell for cell in cells]
+        with_nan = ["nan" if cell.strip().lower() in MISSING else cell for cell in cells]
         try:
-            numbers = np.fromiter(map(float, filled), np.float64, len(filled))
+            numbers = np.fromiter(map(float, with_nan), np.float64, len(with_nan))
         except ValueError:
             return None
-    together = "\n".join(cells)
-    if "_" in together:  # float() takes 1_000
+    joined_cells = "\n".join(cells)
+    if "_" in joined_cells:  # float() takes 1_000
         return None
-    longer = len(max(cells, key=len)) > LONGEST_INTEGER and LONGER_INTEGER.search(together)
+    longer = len(max(cells, key=len)) > LONGEST_INTEGER and LONGER_INTEGER.search(joined_cells)
     return None if longer else numbers
 
 
-def _texts(cells: Sequence[str], comma: bool) -> Column:
+def _parse_texts(cells: Sequence[str], comma: bool) -> Column:
     if comma:
         cells = [cell.replace(",", ".") if WITH_COMMA.fullmatch(cell) else cell for cell in cells]
-    known: dict[str, str] = {}  # categories repeat: one object for each
-    kept = [None if cell.strip().lower() in MISSING else known.setdefault(cell, cell) for cell in cells]
-    return np.array(kept, dtype=object)
+    shared: dict[str, str] = {}  # categories repeat: one object for each
+    values = [None if cell.strip().lower() in MISSING else shared.setdefault(cell, cell) for cell in cells]
+    return np.array(values, dtype=object)
 
 
 def _reason(record: Record, width: int) -> str | None:
@@ -203,8 +206,8 @@ def _delimiter(header: str) -> str:
 
 
 def _only_numbers(header: Sequence[str]) -> bool:
-    given = [cell for cell in header if cell.strip()]
-    return bool(given) and all(map(_is_number, given))
+    named_cells = [cell for cell in header if cell.strip()]
+    return bool(named_cells) and all(map(_is_number, named_cells))
 
 
 def _is_number(cell: str) -> bool:

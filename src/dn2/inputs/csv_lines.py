@@ -1,4 +1,4 @@
-"""Lines of CSV files: cut into cells, or the reason why they cannot be."""
+"""Lines of CSV files, cut into cells, or with the reason why a line cannot be cut."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from dn2.bounds import read_lines, reading
 from dn2.errors import InputError
+from dn2.system.bounds import read_lines, reading
 
 LONGEST_CELL = 1 << 20
 LONGEST_LINE = 1 << 24
@@ -22,8 +22,8 @@ Record = list[str] | str
 
 
 @contextlib.contextmanager
-def opened(path: Path, encoding: str) -> Iterator[TextIO]:
-    """Open a CSV file; what cannot be read becomes InputError, and long cells can be."""
+def open_lines(path: Path, encoding: str) -> Iterator[TextIO]:
+    """Open a CSV file for Python's csv module, with long cells allowed inside.  Raises InputError."""
     before = csv.field_size_limit(LONGEST_CELL)
     try:
         with reading(path), open(path, encoding=encoding, newline="") as file:
@@ -35,9 +35,9 @@ def opened(path: Path, encoding: str) -> Iterator[TextIO]:
 
 
 def _bad_byte(path: Path) -> str:
-    """Say where a file is no UTF-8, reading it anew: the decoder knows only the place in its buffer."""
+    """Say where a file is not UTF-8, reading it anew: the decoder of a text file knows only the place in its buffer."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    number, start, position = 1, 0, 0  # of the line, and in the file those of its first byte and of the part
+    number, start, position = 1, 0, 0  # line number, and the offsets in the file of the line and of the part
     with open(path, "rb") as file:
         for part in iter(partial(file.read, PART), None):
             if not position and part[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -60,7 +60,7 @@ def _bad_byte(path: Path) -> str:
 
 
 def first_line(file: TextIO) -> str:
-    """Read the first line that is not empty; the end of a line within quotes is not its end."""
+    """Read the first line that is not empty, up to the first line break outside of quotes."""
     parts: list[str] = []
     quotes = length = 0
     for line in iter(partial(file.readline, LONGEST_CELL), ""):
@@ -73,7 +73,7 @@ def first_line(file: TextIO) -> str:
 
 
 def records(path: Path, file: TextIO, delimiter: str) -> Iterator[Record]:
-    """Give the cells of each line that is not empty, the header's first, or the reason why a line has none."""
+    """Give the cells of each line that is not empty, the header first, or the reason why a line cannot be cut."""
     lines = _Lines(file)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
@@ -82,7 +82,7 @@ def records(path: Path, file: TextIO, delimiter: str) -> Iterator[Record]:
             record: Record | None = next(reader, None)
         except csv.Error as error:
             record = f"line {lines.first:,}: {error}"
-            if lines.number > lines.first:  # rows may have gone into one long cell
+            if lines.number > lines.first:  # an open quote may have taken many rows into one cell
                 raise InputError(f"{path}, from {record}; is a quote opened there and never closed?") from error
         if lines.broken is not None:
             record, lines.broken = lines.broken, None
@@ -93,10 +93,11 @@ def records(path: Path, file: TextIO, delimiter: str) -> Iterator[Record]:
 
 
 class _Lines:
-    """The lines of a CSV file; empty ones between records, of which there may be very many, are passed over.
+    """The lines of a CSV file; empty lines between records, which may be very many, are passed over.
 
-    number : of the last line; first : of the first one of a record.  between : whether no record has begun.
-    broken : why the record cannot be read, if a line tells."""
+    number : of the last line given; first : of the line where its record begins.
+    between : whether the next line begins a record; the reader sets it before each.
+    broken : the reason why the record cannot be read; None as long as its lines are sound."""
 
     def __init__(self, file: TextIO) -> None:
         self.number = self.first = 0

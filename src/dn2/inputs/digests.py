@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from dn2.bounds import reading
+from dn2.system.bounds import reading
 
 
 def sha256_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Walks of folders that end, however deep they are and wherever their links lead."""
+"""Walks through folders, which end however deep the folders are and wherever their links lead."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ logger = logging.getLogger("dn2")
 ANY_DEPTH = "**"
 LONGEST_SHOWN = 200
 
-Folder = tuple[int, int | str]  # the numbers of its device and its inode, or its path where there is no such number
+Folder = tuple[int, int | str]  # what identifies it: device and inode, or its path where a system has no inodes
 
 
-def files_below(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """Give the files below a folder: each level in the order of names, files before folders.
 
-    Hidden ones are left out, links followed, and each real folder is visited once.  A folder that cannot be read is
-    said and passed over."""
+    Hidden files and folders are left out, links followed, and each real folder is visited once.  A folder that cannot
+    be read is passed over with a warning."""
     visited: set[Folder] = set()
     waiting = [folder]
     while waiting:
@@ -41,10 +41,10 @@ def files_below(folder: Path) -> Iterator[Path]:
         waiting += [parent / entry.name for entry in reversed(folders)]
 
 
-def subfolders(folder: Path) -> tuple[list[str], int]:
-    """Return the names of the visible folders in a folder, in order, and how many visible files are beside them.
+def list_subfolders(folder: Path) -> tuple[list[str], int]:
+    """Return the names of the visible folders in a folder, in order, and the number of visible files beside them.
 
-    Raises InputError if it cannot be read."""
+    Raises InputError if the folder cannot be read."""
     opened = _open(folder)
     if opened is None:
         raise InputError(f"the folder {folder} cannot be read")
@@ -53,30 +53,30 @@ def subfolders(folder: Path) -> tuple[list[str], int]:
     return names, len(visible) - len(names)
 
 
-def matches(pattern: str) -> list[Path]:
+def match_glob(pattern: str) -> list[Path]:
     """List the files that a glob matches, in the order of names; `**` stands for folders to any depth.
 
-    Links are followed, also back up, and so each file is taken by the shortest of its paths that match.
+    Links are followed, also back up; a file that several matching paths lead to is listed by the shortest.
     Raises InputError for a glob of very many parts."""
     try:
         paths = _any_depth(pattern) if ANY_DEPTH in PurePath(pattern).parts else map(Path, glob.iglob(pattern))
-        real = cache(os.path.realpath)  # of few folders with many files
-        found: dict[tuple[str, str], Path] = {}
+        real = cache(os.path.realpath)  # few folders hold many files
+        files: dict[tuple[str, str], Path] = {}
         for match in sorted(paths, key=lambda path: (len(str(path)), path)):
             if not os.path.isdir(match):
-                found.setdefault((real(str(match.parent)), match.name), match)
+                files.setdefault((real(str(match.parent)), match.name), match)
     except RecursionError:
         raise InputError(
             f"the glob {_shortened(pattern)} has too many parts; name a folder nearer to the files"
         ) from None
-    return sorted(found.values())
+    return sorted(files.values())
 
 
 def _any_depth(pattern: str) -> Iterator[Path]:
-    """Give what a glob with `**` in it matches.
+    """Give the files and folders that a glob with `**` in it matches.
 
-    A folder is visited once for each set of places in the pattern that the path to it may have come to: links that lead
-    back add nothing, while a name that is asked for is found by whatever other way its folder was reached."""
+    The search state of a folder is the set of places in the pattern that the path to it has reached.  A folder is
+    visited once for each such set: links back add nothing, and a match is found by whichever path leads to it."""
     parts = PurePath(pattern).parts
     first = parts.index(ANY_DEPTH)
     before, after = PurePath(*parts[:first]), parts[first:]
@@ -90,26 +90,26 @@ def _any_depth(pattern: str) -> Iterator[Path]:
             continue
         visited.add((opened[0], places))
         for entry in opened[1]:
-            come_to = _reached(_step(entry.name, places, after), after)
-            if come_to and _is_folder(entry):
-                waiting.append((folder / entry.name, come_to))
-            elif len(after) in come_to:
+            reached = _reached(_step(entry.name, places, after), after)
+            if reached and _is_folder(entry):
+                waiting.append((folder / entry.name, reached))
+            elif len(after) in reached:
                 yield folder / entry.name
 
 
 def _step(name: str, places: frozenset[int], parts: tuple[str, ...]) -> set[int]:
-    """Return the places in a pattern after one more name: `**` takes any visible one, and stays."""
-    come_to = set()
+    """Return the places in a pattern reached after one more name; `**` matches any visible name, and stays."""
+    reached = set()
     for place in places - {len(parts)}:
         part = parts[place]
         visible = not name.startswith(".") or (part.startswith(".") and part != ANY_DEPTH)
         if visible and (part == ANY_DEPTH or fnmatch(name, part)):
-            come_to.add(place if part == ANY_DEPTH else place + 1)
-    return come_to
+            reached.add(place if part == ANY_DEPTH else place + 1)
+    return reached
 
 
 def _reached(places: set[int], parts: tuple[str, ...]) -> frozenset[int]:
-    """Return places in a pattern with those that `**`, which also stands for nothing, leads on to."""
+    """Return places in a pattern with the places behind each `**` among them, which also matches no name at all."""
     reached = set(places)
     for place in range(len(parts)):
         if place in reached and parts[place] == ANY_DEPTH:
@@ -118,7 +118,7 @@ def _reached(places: set[int], parts: tuple[str, ...]) -> frozenset[int]:
 
 
 def _open(folder: Path) -> tuple[Folder, list[os.DirEntry[str]]] | None:
-    """Return which folder it is, and what is in it in the order of names; None, and say so, if it cannot be read."""
+    """Return the folder's identity, and its entries ordered by name; None, with a warning, if it cannot be read."""
     try:
         status = os.stat(folder)
         with os.scandir(folder) as entries:
@@ -132,7 +132,7 @@ def _open(folder: Path) -> tuple[Folder, list[os.DirEntry[str]]] | None:
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads round in a circle
+    except OSError:  # a circle of links
         return False
 
 

@@ -1,4 +1,4 @@
-"""Frames: tables that are in memory, known by how they behave, so that no library is imported for them."""
+"""Frames: tables in memory, recognised by their methods, so that no library is imported for them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from dn2.errors import Dn2Error, InputError
-from dn2.inputs.columns import Column, as_texts, to_column
-from dn2.inputs.names import check_names, choose_names
+from dn2.inputs.columns import Column, to_column, write_column
+from dn2.inputs.names import check_column_names, choose_names
 from dn2.inputs.parquet_files import from_arrow
-from dn2.naming import identity, writable
+from dn2.system.naming import identity, writable
 
 
 def is_frame(value: object) -> bool:
@@ -26,17 +26,17 @@ def is_frame(value: object) -> bool:
 def read_frame(
     frame: Any, id_column: str | None, text: Collection[str], drop: Collection[str], only: Collection[str] | None
 ) -> tuple[dict[str, Column], list[str], list[str]]:
-    """Turn a frame into its columns, those in `text` as text, the default names of its n rows, and the names of the
-    columns that are not read.
+    """Read the columns of a frame, those in `text` as text; `id_column`, `drop` and `only` as in `choose_names`.
 
-    Raises InputError for a column that is none, a name given twice, or a frame without rows."""
-    given = _columns(frame)
-    names = [writable(str(label)) for label, _ in given]
-    check_names(names, "the table")
+    Returns the columns, the default names of its n rows, and the names of the columns passed over.
+    Raises InputError unless names are unique, all columns have the same number of rows, and there is a row."""
+    labelled = _columns(frame)
+    names = [writable(str(label)) for label, _ in labelled]
+    check_column_names(names, "the table")
     chosen = set(choose_names(names, id_column, drop, only))
     columns = {
         name: _column(values, name, name in text)
-        for name, (_, values) in zip(names, given, strict=True)
+        for name, (_, values) in zip(names, labelled, strict=True)
         if name in chosen
     }
     lengths = {name: len(column) for name, column in columns.items()}
@@ -50,37 +50,37 @@ def read_frame(
 
 
 def _is_lazy(value: object) -> bool:
-    """Tell whether a frame is a plan of one, as a LazyFrame of polars is; to ask for its columns may take long."""
+    """Tell whether a value plans a frame, as a LazyFrame of polars does, whose columns may take long to ask for."""
     return hasattr(type(value), "collect") and hasattr(type(value), "columns")
 
 
 def _columns(frame: Any) -> list[tuple[Any, Any]]:
-    """List the labels of a frame's columns, each with a way to its values."""
+    """List the labels of a frame's columns, each with a function that returns its values."""
     if _is_lazy(frame):
         raise InputError(f"a {type(frame).__name__} holds no rows yet; give what its method collect returns")
     if isinstance(frame, Mapping):
         return [(label, lambda label=label: frame[label]) for label in frame]
-    if hasattr(frame, "column_names"):  # pyarrow, where a name may stand for two columns
+    if hasattr(frame, "column_names"):  # pyarrow, where two columns may have one name
         return [(name, lambda place=place: frame.column(place)) for place, name in enumerate(frame.column_names)]
     return [(label, lambda label=label: frame[label]) for label in frame.columns]
 
 
 def _column(values: Callable[[], Any], name: str, as_text: bool) -> Column:
     try:
-        found = values()
-        column = from_arrow(found, name) if hasattr(found, "to_pylist") else to_column(found, name)
+        content = values()
+        column = from_arrow(content, name) if hasattr(content, "to_pylist") else to_column(content, name)
     except (Dn2Error, MemoryError):
         raise
-    except Exception as error:  # whatever a library's own values raise
+    except Exception as error:  # a library's own values may raise anything
         words = " ".join(str(error).split())
         raise InputError(
             f"the column {name!r} cannot be read: {words:.300}; leave it out, or make it numbers"
         ) from error
-    return as_texts(column) if as_text else column
+    return write_column(column) if as_text else column
 
 
 def row_names(frame: Any, n_rows: int) -> list[str]:
-    """Name the rows of a frame or a column by the labels of pandas where they tell rows apart, else by their number."""
+    """Name the rows of a frame or a column by the labels of pandas where these are unique, else by their number."""
     index = getattr(frame, "index", None)
     by_number = [f"row {row}" for row in range(1, n_rows + 1)]
     if isinstance(frame, Mapping) or index is None or _is_default(index):

@@ -6,13 +6,13 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from dn2.errors import InputError
-from dn2.naming import identity, writable
+from dn2.system.naming import identity, writable
 
 MOST_COLUMNS = 100_000
 
 
-def check_names(names: Sequence[str], where: str) -> None:
-    """Raise InputError if there are too many columns, none, or two of one name."""
+def check_column_names(names: Sequence[str], where: str) -> None:
+    """Raise InputError unless there is a column, at most 100,000 of them, and each has a name of its own."""
     if not names:
         raise InputError(f"{where} has no columns")
     if len(names) > MOST_COLUMNS:
@@ -27,36 +27,37 @@ def check_names(names: Sequence[str], where: str) -> None:
 def choose_names(
     names: Collection[str], id_column: str | None, drop: Collection[str], only: Collection[str] | None
 ) -> list[str]:
-    """List the columns to read: all but the dropped ones, or only some, of which not all need be there.
+    """List the columns to read.
 
-    Raises InputError, with the nearest names, if one to drop or the one of the ids is not there, or if none is left
+    drop : columns to leave out; only : the columns to choose from, some of which may be missing, None for all.
+    Raises InputError, with the nearest names, if a column to drop or the id column is missing, or if no column is left
     beside the ids."""
-    there, dropped = set(names), set(drop)
-    for asked in dropped - there:
-        check_known(asked, names)
-    kept = [name for name in names if name not in dropped]
+    available, dropped = set(names), set(drop)
+    for to_drop in dropped - available:
+        check_column_exists(to_drop, names)
+    remaining = [name for name in names if name not in dropped]
     if id_column is not None:
-        check_known(id_column, kept)
+        check_column_exists(id_column, remaining)
     if only is not None:
-        wanted = {*only, id_column}
-        kept = [name for name in kept if name in wanted]
-        if set(kept) <= {id_column}:
-            raise InputError(f"there is none of the columns {few(only)}; there is {few(names)}")
-    if set(kept) <= {id_column}:
+        chosen = {*only, id_column}
+        remaining = [name for name in remaining if name in chosen]
+        if set(remaining) <= {id_column}:
+            raise InputError(f"there is none of the columns {list_few(only)}; there is {list_few(names)}")
+    if set(remaining) <= {id_column}:
         raise InputError("no column is left to compare rows by; drop fewer")
-    return kept
+    return remaining
 
 
 def name_rows(ids: Iterable[str | None], defaults: Sequence[str]) -> tuple[list[str], dict[int, str]]:
-    """Name n rows by their ids; a row whose id is missing or was there before keeps its default name.
+    """Name n rows by their ids; a row without an id, or with the id of an earlier row, keeps its default name.
 
-    Returns the names, and by position why a row has no name of its own."""
+    Returns the names, and by position the reason why a row keeps its default name."""
     names: list[str] = []
     errors: dict[int, str] = {}
     first: dict[str, int] = {}
-    for row, (one, default) in enumerate(zip(ids, defaults, strict=True)):
-        name = default if one is None else writable(one)
-        if one is None:
+    for row, (row_id, default) in enumerate(zip(ids, defaults, strict=True)):
+        name = default if row_id is None else writable(row_id)
+        if row_id is None:
             errors[row] = "its id is missing"
         elif (before := first.setdefault(identity(name), row)) != row:
             errors[row] = f"the id {name!r} is taken by {defaults[before]}"
@@ -65,13 +66,13 @@ def name_rows(ids: Iterable[str | None], defaults: Sequence[str]) -> tuple[list[
     return names, errors
 
 
-def few(names: Collection[str]) -> str:
-    """Name the first five."""
+def list_few(names: Collection[str]) -> str:
+    """Write the first five names, and how many more there are."""
     return ", ".join(map(repr, list(names)[:5])) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
-def check_known(asked: str, names: Collection[str]) -> None:
-    """Raise InputError, with the nearest names, for a column that is not there."""
-    if asked not in names:
-        near = difflib.get_close_matches(asked, names, cutoff=0.5) or list(names)[:5]
-        raise InputError(f"there is no column {asked!r}; there is {', '.join(map(repr, near))}")
+def check_column_exists(name: str, names: Collection[str]) -> None:
+    """Raise InputError, with the nearest names, unless a column is among the names."""
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, cutoff=0.5) or list(names)[:5]
+        raise InputError(f"there is no column {name!r}; there is {', '.join(map(repr, nearest))}")

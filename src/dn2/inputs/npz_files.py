@@ -1,4 +1,4 @@
-"""Arrays of numbers as numpy writes them: what they are is learnt from their headers, before any is read."""
+"""Arrays in numpy's files, whose headers are checked before any numbers are read."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from typing import IO, Any
 
 import numpy as np
 
-from dn2.bounds import check_fits
-from dn2.inputs.names import few
+from dn2.arrays import Array
+from dn2.inputs.names import list_few
+from dn2.system.bounds import check_fits
 
 logger = logging.getLogger("dn2")
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
 ENDING = ".npy"
 LONGEST_HEADER = 10_000  # as numpy reads them
 AT_ONCE = 1 << 20
-EXPANSION = 1_100  # bytes that deflate makes of one, at most
+EXPANSION = 1_100  # the largest ratio of unpacked to packed bytes that deflate reaches
 
 
 @dataclass(frozen=True)
 class Header:
-    """What an array is: its shape and type, how it lies in memory, and where its numbers begin."""
+    """The header of an array.
+
+    by_columns : whether its numbers are in Fortran's order; offset : where they begin, in bytes."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -43,9 +45,9 @@ class Header:
 
 
 def read_header(file: IO[bytes], size: int) -> Header:
-    """Read the header of an array in a file of so many bytes.
+    """Read the header of an array in a file of `size` bytes.
 
-    Raises ValueError for what is none, holds objects, or says that it is larger."""
+    Raises ValueError unless it is the header of plain numbers or texts, all of which the file can hold."""
     start = io.BytesIO(file.read(LONGEST_HEADER + 100))
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
@@ -55,26 +57,28 @@ def read_header(file: IO[bytes], size: int) -> Header:
         raise ValueError(f"its header cannot be read: {error}") from error
     header = Header(shape, dtype, by_columns, start.tell())
     if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None or not dtype.itemsize:
-        raise ValueError(f"it is to hold numbers or texts, and holds {dtype!s:.80}")
+        raise ValueError(f"it must hold numbers or texts, got {dtype!s:.80}")
     if not all(0 <= length < 2**63 for length in shape) or header.offset + header.n_bytes > size:
         raise ValueError(f"it has {size - header.offset:,} bytes for numbers, and its header says {shape} of {dtype}")
     return header
 
 
 class NpzFile:
-    """An .npz file, whose members are read one by one; what is no array is passed over."""
+    """An .npz file, whose arrays are read one by one; other members are passed over with a warning."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
-        """Read the list of members.  Raises ValueError for what is no such file."""
+        """Read the list of members.  Raises ValueError for a damaged file."""
         self._path, self._size = path, os.fstat(file.fileno()).st_size
         self._archive = zipfile.ZipFile(file)
         members = self._archive.infolist()
-        self._members = {one.filename.removesuffix(ENDING): one for one in members if one.filename.endswith(ENDING)}
-        others = [one.filename for one in members if not one.filename.endswith(ENDING)]
-        if len(self._members) + len(others) < len(members):
+        self._members = {
+            member.filename.removesuffix(ENDING): member for member in members if member.filename.endswith(ENDING)
+        }
+        other_names = [member.filename for member in members if not member.filename.endswith(ENDING)]
+        if len(self._members) + len(other_names) < len(members):
             raise ValueError("two of its arrays have one name")
-        if others:
-            logger.warning("%s: passed over, as their names do not end in %s: %s", path, ENDING, few(others))
+        if other_names:
+            logger.warning("%s: passed over, as their names do not end in %s: %s", path, ENDING, list_few(other_names))
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
@@ -83,12 +87,12 @@ class NpzFile:
         return iter(self._members)
 
     def header(self, name: str) -> Header:
-        """Read what an array is.  Raises ValueError."""
+        """Read the header of an array.  Raises ValueError."""
         with self._open(name) as file:
             return read_header(file, self._members[name].file_size)
 
     def read(self, names: Iterable[str]) -> dict[str, Array]:
-        """Read arrays by name.  Raises ValueError, and InputError where they take more memory than is free."""
+        """Read arrays by name.  Raises ValueError, and InputError if they take more memory than is free."""
         headers = {name: self.header(name) for name in names}
         check_fits(sum(header.n_bytes for header in headers.values()), f"{self._path}, unpacked,")
         return {name: self._read(name, header) for name, header in headers.items()}
@@ -101,7 +105,7 @@ class NpzFile:
             while done < len(data) and (part := file.read(AT_ONCE)):
                 view[done : done + len(part)] = part[: len(data) - done]
                 done += len(part)
-            if done != len(data) or file.read(1):  # which also checks the sum of the bytes
+            if done != len(data) or file.read(1):  # reading to the end also checks the checksum
                 raise ValueError(f"{name!r} is not as long as it says")
         array = np.frombuffer(data, header.dtype) if data else np.empty(0, header.dtype)
         return array.reshape(header.shape, order="F" if header.by_columns else "C")

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from dn2 import extras
-from dn2.bounds import check_fits, parsing
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
-from dn2.inputs.columns import LARGEST_INTEGER, Column, as_texts, texts, to_column
-from dn2.inputs.names import check_names
-from dn2.naming import writable
+from dn2.inputs.columns import LARGEST_INTEGER, Column, to_column, write_column, write_texts
+from dn2.inputs.names import check_column_names
+from dn2.system.bounds import check_fits, parsing
+from dn2.system.interface import option
+from dn2.system.naming import writable
 
 MOST_AT_ONCE = 64  # columns
-BYTES_A_ROW = 160  # for its name, and where it is from
+BYTES_A_ROW = 160  # for the row's name, path and digest
 
 
 @dataclass(frozen=True)
@@ -32,31 +33,33 @@ class ParquetFile:
     def read(
         self, names: Collection[str], text: Collection[str], progress: object = None, verbatim: Collection[str] = ()
     ) -> tuple[dict[str, Column | None], int, dict[int, str]]:
-        """Read the columns asked for; those in `text` or `verbatim` as text.
+        """Read the columns `names`; those in `text` or `verbatim` as text.
 
-        Returns the columns, the number of rows, and no errors: a row of Parquet is whole.  It takes no time worth a
-        progress.
+        progress : unused, since reading takes little time.
+        Returns the columns, the number of rows, and no errors: every row of Parquet can be read.
         Raises InputError if the file is damaged, has no rows or more than memory holds, or if a column is nested."""
         columns: dict[str, Column | None] = {}
-        wanted = set(names)
-        places = [place for place, name in enumerate(self.names) if name in wanted]
-        with open_parquet(self.path) as file:
-            schema = file.schema_arrow  # made anew each time that it is asked for
+        chosen = set(names)
+        places = [place for place, name in enumerate(self.names) if name in chosen]
+        with open_parquet_table(self.path) as file:
+            schema = file.schema_arrow  # a property that builds the schema anew at each access
             n_rows = self._check_size(file.metadata.num_rows, schema, places)
-            given = schema.names
+            stored_names = schema.names
             for start in range(0, len(places), MOST_AT_ONCE):
-                some = places[start : start + MOST_AT_ONCE]
-                table = file.read(columns=[given[place] for place in some])
-                for name, values in zip([self.names[place] for place in some], table.columns, strict=True):
+                batch = places[start : start + MOST_AT_ONCE]
+                table = file.read(columns=[stored_names[place] for place in batch])
+                for name, values in zip([self.names[place] for place in batch], table.columns, strict=True):
                     if len(values) != n_rows:
                         raise ValueError(f"the column {name!r} has {len(values):,} rows, and the file {n_rows:,}")
                     column = self._column(values, name)
-                    columns[name] = as_texts(column) if name in text or name in verbatim else column
+                    columns[name] = write_column(column) if name in text or name in verbatim else column
         return columns, n_rows, {}
 
     def _check_size(self, n_rows: int, schema: Any, places: Sequence[int]) -> int:
-        """Return the number of rows of some columns.  Raises InputError if a column is nested, if there is no row, or
-        if there is not memory enough: many equal values take few bytes in a file."""
+        """Return the number of rows.
+
+        Raises InputError if there is no row, if a column is nested, or if the columns at `places` take more memory than
+        is free: many equal values take few bytes in a file."""
         if n_rows <= 0:
             raise InputError(f"{self.path} has no rows")
         width, types = BYTES_A_ROW, schema.types
@@ -75,24 +78,22 @@ class ParquetFile:
 
 
 def open_table(path: Path) -> ParquetFile:
-    """Read the names of a Parquet file's columns.  Raises InputError if it is none, MissingExtra without pyarrow."""
-    with open_parquet(path) as file:
+    """Read the names of a Parquet file's columns.  Raises InputError for a file that is not Parquet, MissingExtra."""
+    with open_parquet_table(path) as file:
         names = [writable(name) for name in file.schema_arrow.names]
-    check_names(names, str(path))
+    check_column_names(names, str(path))
     return ParquetFile(path, names)
 
 
 @contextlib.contextmanager
-def open_parquet(path: Path) -> Iterator[Any]:
-    """Open a file as pyarrow.parquet.ParquetFile that reads texts as dictionaries, in which each is held once.
-
-    What is raised inside becomes InputError."""
+def open_parquet_table(path: Path) -> Iterator[Any]:
+    """Open a file as `dn2.extras.open_parquet` does; errors inside become InputError."""
     with parsing(path, "cannot be read as Parquet"), extras.open_parquet(path) as file:
         yield file
 
 
 def _width_of(kind: Any) -> int:
-    """Return how many bytes a value of a type of pyarrow takes, of a text its place among the texts."""
+    """Return the bytes that a value of a pyarrow type takes; a text counts as its place in the dictionary."""
     try:
         return -(-int(kind.bit_width) // 8)
     except ValueError:  # of no fixed width
@@ -108,10 +109,10 @@ def from_arrow(values: Any, name: str) -> Column:
     if types.is_dictionary(kind):
         return _of_dictionary(values)
     if types.is_boolean(kind):
-        return texts(values.to_pylist())
+        return write_texts(values.to_pylist())
     _check_flat(kind, name)
     if types.is_integer(kind) and _too_large(values):
-        return texts(values.to_pylist())
+        return write_texts(values.to_pylist())
     if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_null(kind):
         return np.asarray(values.cast(pyarrow.float64(), safe=False)).copy()  # pyarrow's is read-only
     if types.is_timestamp(kind) or types.is_date(kind):
@@ -120,7 +121,7 @@ def from_arrow(values: Any, name: str) -> Column:
 
 
 def _cells(values: Any) -> list[Any]:
-    """List values; texts that are no UTF-8, as some programs write them, as bytes."""
+    """List values; if some texts are not UTF-8, as some programs write them, all as bytes."""
     try:
         return list(values.to_pylist())
     except UnicodeDecodeError:
@@ -128,20 +129,17 @@ def _cells(values: Any) -> list[Any]:
 
 
 def _of_dictionary(values: Any) -> Column:
-    """Look up the texts of each chunk, so that equal ones share one object."""
-    parts = [np.empty(0, object)]
+    """Look up the texts of each chunk, so that equal texts share one object."""
+    chunks = [np.empty(0, object)]
     for chunk in getattr(values, "chunks", [values]):
-        known = np.concatenate([texts(_cells(chunk.dictionary)), np.array([None], object)])
-        parts.append(known[chunk.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)])
-    return np.concatenate(parts)
+        entries = np.concatenate([write_texts(_cells(chunk.dictionary)), np.array([None], object)])
+        chunks.append(entries[chunk.indices.fill_null(len(entries) - 1).to_numpy(zero_copy_only=False)])
+    return np.concatenate(chunks)
 
 
 def _check_flat(kind: Any, name: str, where: str = "") -> None:
     if import_pyarrow().types.is_nested(kind):
-        raise InputError(
-            f"{where}the column {name!r} holds {kind}; "
-            f"leave it out with --drop-column {name!r} (in Python drop_columns=)"
-        )
+        raise InputError(f"{where}the column {name!r} holds {kind}; leave it out with {option('drop_columns', name)}")
 
 
 def _too_large(values: Any) -> bool:

@@ -6,17 +6,19 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.inputs.columns import Column, as_texts, joined
-from dn2.inputs.csv_files import CsvFile, Progress, open_csv
+from dn2.inputs.columns import Column, stack, write_column
+from dn2.inputs.csv_files import CsvFile, open_csv
 from dn2.inputs.digests import sha256_of
-from dn2.inputs.files import Inputs, Item, find_items
+from dn2.inputs.files import Inputs, find_items
 from dn2.inputs.frames import is_frame, read_frame
-from dn2.inputs.names import choose_names, few, name_rows
+from dn2.inputs.items import Item
+from dn2.inputs.names import choose_names, list_few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
 
 Files = Sequence[CsvFile | ParquetFile]
@@ -36,7 +38,7 @@ class Table:
     names : the item name of each of n rows.
     columns : by name, (n,) each: float64 with NaN where missing, datetime64[us] with NaT, or object of str and None.
     errors : by row position, why a row cannot be read; its cells are missing everywhere.
-    paths, digests : of each row the file it came from and the SHA-256 of that file's bytes; empty for a frame.
+    paths, digests : by row, its file and the SHA-256 of that file's bytes; empty texts for a frame.
     passed_over : the names of the columns that were not read."""
 
     names: list[str]
@@ -45,6 +47,10 @@ class Table:
     paths: list[str]
     digests: list[str]
     passed_over: list[str] = field(default_factory=list)
+
+    def named(self, names: list[str]) -> Self:
+        """Return the same rows under other names."""
+        return replace(self, names=names)
 
 
 def read_table(
@@ -59,29 +65,29 @@ def read_table(
 ) -> Table:
     """Read a table from files, as `find_items` finds them, or from one frame of pandas, polars, pyarrow or a mapping.
 
-    id_column : names the rows, and is no column then.  Without it, rows are named by their file and number, or by the
-        labels of a frame of pandas where they tell rows apart.
-    text : columns to keep as text, whatever they hold; names of no column are passed over.
-    verbatim : columns of which every cell is kept as it is written, `NA` and `?`, too, which elsewhere are missing.
-    drop : columns to leave out; only : columns to read where they are there, and no others.
-    progress : called with the rows of a CSV file that are read, and how many there are, about.
+    id_column : the column whose cells name the rows, which is not compared.  Without it, rows are named by their file
+        and number, or by the labels of a pandas frame where these are unique.
+    text : columns to keep as text, whatever they hold; unknown names are passed over.
+    verbatim : columns whose cells are kept exactly as written; `NA` and `?`, which elsewhere mean missing, too.
+    drop : columns to leave out; only : the columns to read, as far as the table has them; None for all.
+    progress : called with the number of rows of a CSV file read so far, and about how many there are.
 
     Files must have the same columns, in any order; a column that is text in one of them is text in all.
-    Raises InputError for files that are no tables or do not fit each other, and for a column that is not there."""
+    Raises InputError unless all files are tables with the same columns, and every column named is there."""
     as_text = {*text, *verbatim, *([] if id_column is None else [id_column])}
     if is_frame(inputs):
-        columns, defaults, others = read_frame(inputs, id_column, as_text, drop, only)
+        columns, defaults, passed_over = read_frame(inputs, id_column, as_text, drop, only)
         nowhere = [""] * len(defaults)
-        table = Table(defaults, columns, {}, nowhere, nowhere, others)
+        table = Table(defaults, columns, {}, nowhere, nowhere, passed_over)
     else:
         items = find_items(inputs, TABLE_SUFFIXES)
         files = [_open(item) for item in items]
-        known = list(dict.fromkeys(name for file in files for name in file.names))
-        chosen = choose_names(known, id_column, drop, only)
+        available = list(dict.fromkeys(name for file in files for name in file.names))
+        chosen = choose_names(available, id_column, drop, only)
         read = set(chosen)
-        others = [name for name in known if name not in read]
-        table = replace(_read_files(items, files, chosen, as_text, set(verbatim), progress), passed_over=others)
-    return table if id_column is None else _named_by(table, id_column)
+        passed_over = [name for name in available if name not in read]
+        table = replace(_read_files(items, files, chosen, as_text, set(verbatim), progress), passed_over=passed_over)
+    return table if id_column is None else _name_rows_by(table, id_column)
 
 
 def _read_files(
@@ -105,13 +111,13 @@ def _read_files(
         names += [f"{item.name}:{row}" for row in range(1, n_rows + 1)]
         parts.append(columns)
         counts.append(n_rows)
-    _settle(files, parts, counts, text)
+    _read_mixed_again(files, parts, counts, text)
     return Table(
         names,
-        _merged(parts, chosen),
+        _stack_files(parts, chosen),
         errors,
-        [path for file, n in zip(files, counts, strict=True) for path in [str(file.path)] * n],
-        [digest for one, n in zip(digests, counts, strict=True) for digest in [one] * n],
+        [path for item, n in zip(items, counts, strict=True) for path in [item.origin] * n],
+        [digest for file_digest, n in zip(digests, counts, strict=True) for digest in [file_digest] * n],
     )
 
 
@@ -124,43 +130,45 @@ def _open(item: Item) -> CsvFile | ParquetFile:
 
 def _check_same_columns(files: Files, chosen: set[str]) -> None:
     first = files[0]
-    wanted = chosen & set(first.names)
-    unwanted = chosen - wanted
+    shared = chosen & set(first.names)
+    excluded = chosen - shared
     for file in files[1:]:
-        there = set(file.names)
-        missing = [name for name in first.names if name in wanted and name not in there]
-        extra = [name for name in file.names if name in unwanted]
-        told = [f"it lacks {few(missing)}"] * bool(missing) + [f"it also has {few(extra)}"] * bool(extra)
-        if told:
-            raise InputError(f"{file.path} must have the columns of {first.path}: {' and '.join(told)}")
+        present = set(file.names)
+        missing = [name for name in first.names if name in shared and name not in present]
+        extra = [name for name in file.names if name in excluded]
+        differences = [f"it lacks {list_few(missing)}"] * bool(missing) + [f"it also has {list_few(extra)}"] * bool(
+            extra
+        )
+        if differences:
+            raise InputError(f"{file.path} must have the columns of {first.path}: {' and '.join(differences)}")
 
 
-def _settle(files: Files, parts: list[dict[str, Column | None]], counts: list[int], text: set[str]) -> None:
-    """Read those columns again, as text, that were numbers in one place and are text in another."""
+def _read_mixed_again(files: Files, parts: list[dict[str, Column | None]], counts: list[int], text: set[str]) -> None:
+    """Read columns that are numbers in one file and text in another again, all as text."""
     kinds: dict[str, set[str]] = {}
     for part in parts:
         for name, column in part.items():
             kinds.setdefault(name, set()).add("O" if column is None else column.dtype.kind)
-    mixed = text | {name for name, found in kinds.items() if len(found) > 1}
+    mixed = text | {name for name, kinds_found in kinds.items() if len(kinds_found) > 1}
     for file, part, n_rows in zip(files, parts, counts, strict=True):
-        again = {name for name in mixed & part.keys() if (column := part[name]) is None or column.dtype != object}
-        if not again:
+        reread = {name for name in mixed & part.keys() if (column := part[name]) is None or column.dtype != object}
+        if not reread:
             continue
-        columns, n_again, _ = file.read(again, again)
+        columns, n_again, _ = file.read(reread, reread)
         if n_again != n_rows:
             raise InputError(f"{file.path} was changed while it was read; read it again")
         part.update(columns)
 
 
-def _merged(parts: list[dict[str, Column | None]], names: list[str]) -> dict[str, Column]:
-    """Put the rows of all files below each other, taking each column out of the parts, so that none is held twice."""
-    found = ((name, [part.pop(name) for part in parts]) for name in names)
-    return {name: joined([column for column in columns if column is not None]) for name, columns in found}
+def _stack_files(parts: list[dict[str, Column | None]], names: list[str]) -> dict[str, Column]:
+    """Put the rows of all files below each other; each column leaves its file's part, so that it is held once."""
+    columns_by_name = ((name, [part.pop(name) for part in parts]) for name in names)
+    return {name: stack([column for column in columns if column is not None]) for name, columns in columns_by_name}
 
 
-def _named_by(table: Table, id_column: str) -> Table:
+def _name_rows_by(table: Table, id_column: str) -> Table:
     columns = dict(table.columns)
-    ids = as_texts(columns.pop(id_column)).tolist()
+    ids = write_column(columns.pop(id_column)).tolist()
     names, unnamed = name_rows(ids, table.names)
     errors = {**unnamed, **table.errors}  # a row that cannot be read has no id either
     _blank(columns.values(), np.array(sorted(errors), dtype=int))

@@ -1,4 +1,4 @@
-"""What kind of items inputs name."""
+"""The kind of the items that inputs name, guessed."""
 
 from __future__ import annotations
 
@@ -10,105 +10,87 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dn2.embed.images import SUFFIXES
 from dn2.errors import InputError
 from dn2.inputs.files import expand, is_list
 from dn2.inputs.frames import is_frame
-from dn2.inputs.tables import TABLE_SUFFIXES
-from dn2.inputs.texts import PLAIN_SUFFIXES, TEXT_SUFFIXES, TEXTS_LOOKED_AT, is_column_of_texts
-from dn2.inputs.vectors import VECTOR_SUFFIXES, has_vectors
-from dn2.kinds.images import Images
-from dn2.kinds.kind import Kind
-from dn2.kinds.series import Series
-from dn2.kinds.tables import Tables
-from dn2.kinds.texts import Texts
-from dn2.kinds.vectors import Vectors
+from dn2.inputs.items import Piped
+from dn2.kinds.registry import KINDS, kind_of, suffixes_of
+from dn2.system.interface import option
 
 logger = logging.getLogger("dn2")
 
-KNOWN_SUFFIXES = SUFFIXES | TABLE_SUFFIXES | VECTOR_SUFFIXES | PLAIN_SUFFIXES
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Images, Series, Tables, Texts, Vectors)}
-SUFFIXES_BY_KIND = {
-    Images.name: SUFFIXES,
-    Series.name: TABLE_SUFFIXES,
-    Tables.name: TABLE_SUFFIXES,
-    Texts.name: TEXT_SUFFIXES,
-    Vectors.name: VECTOR_SUFFIXES | {".parquet"},
-}
-
-
-def suffixes_of(kind: str | None) -> frozenset[str]:
-    """Return the endings of the files that hold items of a kind, or of any kind."""
-    return frozenset().union(*SUFFIXES_BY_KIND.values()) if kind is None else SUFFIXES_BY_KIND[kind]
+TEXTS_LOOKED_AT = 1_000
 
 
 def guess_kind(inputs: Any) -> str:
     """Guess the kind of items: by what holds them in memory, or by the endings of the files that inputs name.
 
-    Where files lie together, pictures are meant if they are at least as many as the others that could be items, of
-    which those named as a picture is are not counted; and texts are notes if they are no more than half.
-    Raises InputError where that does not tell, and for a Parquet file that cannot be read."""
-    if is_column_of_texts(inputs) and not _names_files(inputs):
-        return Texts.name
-    if isinstance(inputs, np.ndarray):
-        return Vectors.name
-    if is_frame(inputs):
-        return Tables.name
+    Among files in one folder, a kind whose files have companions wins if it has at least as many files as all other
+    kinds together; files of other kinds that share a name with one of its files do not count.  A kind whose files are
+    often notes counts only if it has more than half of the files.
+    Raises InputError where several kinds remain, and for a Parquet file that cannot be read."""
+    suffixes = suffixes_of(None)
+    if not isinstance(inputs, (str, os.PathLike)) and not _names_files(inputs, suffixes):
+        for kind in KINDS:
+            if kind_of(kind).claims(inputs, suffixes):
+                return kind
     several = [inputs] if isinstance(inputs, (str, os.PathLike)) or not isinstance(inputs, Iterable) else list(inputs)
-    guesses = [kind for one in several if isinstance(one, (str, os.PathLike)) for kind in _of_input(os.fspath(one))]
+    guesses = [kind for item in several if isinstance(item, (str, os.PathLike)) for kind in _kinds_of_input(item)]
     kinds = sorted({kind for kind in guesses if kind is not None})
     if len(kinds) > 1:
         raise InputError(
             f"the inputs look like items of several kinds, {' and '.join(kinds)}; give those of one kind, or say which "
-            "are meant: --kind, or kind="
+            f"are meant with {option('kind')}"
         )
-    return kinds[0] if kinds else Images.name
+    return kinds[0] if kinds else KINDS[0]
 
 
-def _of_input(given: str) -> list[str | None]:
+def _kinds_of_input(path: str | os.PathLike[str]) -> list[str | None]:
     try:
-        named = expand(given)
-    except InputError:  # which the finding will say in the words of its kind
-        return [None if is_list(given) else _of_file(Path(given))]
-    return [_of_files(one.folder or given, one.files) for one in named]
+        folders = expand(path)
+    except InputError:  # finding the items raises it again, in the words of their kind
+        lists = isinstance(path, Piped) or is_list(os.fspath(path))
+        return [None if lists else _kind_of_file(Path(path))]
+    return [_kind_of_files(found.folder or os.fspath(path), found.files) for found in folders]
 
 
-def _of_files(where: str | Path, files: Iterable[Path]) -> str | None:
-    """Guess the kind of files that lie together; None if no ending tells it."""
-    known = [file for file in files if _ending(file) in KNOWN_SUFFIXES]
-    pictures = {file.stem for file in known if _ending(file) in SUFFIXES}
-    others = [file for file in known if _ending(file) not in SUFFIXES and file.stem not in pictures]
-    n_pictures = sum(_ending(file) in SUFFIXES for file in known)
-    counts = Counter({Images.name: n_pictures} if n_pictures else {})
-    if n_pictures < len(others):
-        counts.update(map(_of_file, others))
-        if 2 * counts[Texts.name] <= counts.total():
-            del counts[Texts.name]
+def _kind_of_files(where: str | Path, files: Iterable[Path]) -> str | None:
+    """Guess the kind of files in one folder; None if no ending is known."""
+    suffixes = suffixes_of(None)
+    recognised = [file for file in files if _ending_of(file) in suffixes]
+    main = next((kind for kind in KINDS if kind_of(kind).has_companions), None)
+    main_suffixes = kind_of(main).suffixes if main else frozenset()
+    main_files = [file for file in recognised if _ending_of(file) in main_suffixes]
+    stems = {file.stem for file in main_files}
+    other_files = [file for file in recognised if _ending_of(file) not in main_suffixes and file.stem not in stems]
+    counts = Counter({main: len(main_files)} if main_files else {})
+    if len(main_files) < len(other_files):
+        counts.update(map(_kind_of_file, other_files))
+        for kind in [kind for kind in counts if kind is not None and kind_of(kind).is_often_a_note]:
+            if 2 * counts[kind] <= counts.total():
+                del counts[kind]
     if len(counts) > 1:
-        told = ", ".join(f"{count:,} of the kind {kind}" for kind, count in sorted(counts.items()))
-        raise InputError(f"{where} holds files of several kinds, {told}; say which are meant: --kind, or kind=")
-    kind = next(iter(counts), None)
-    if counts.total() < n_pictures + len(others):
-        logger.info("%s: items are taken to be of the kind %s; --kind, or kind=, says otherwise", where, kind)
-    return kind
+        listed = ", ".join(f"{count:,} of the kind {kind}" for kind, count in sorted(counts.items()))
+        raise InputError(f"{where} holds files of several kinds, {listed}; say which are meant with {option('kind')}")
+    kind_found = next(iter(counts), None)
+    if counts.total() < len(main_files) + len(other_files):
+        logger.info("%s: items are taken to be of the kind %s; %s says otherwise", where, kind_found, option("kind"))
+    return kind_found
 
 
-def _of_file(file: Path) -> str:
-    suffix = _ending(file)
-    if suffix in VECTOR_SUFFIXES or (suffix == ".parquet" and os.path.isfile(file) and has_vectors(file)):
-        return Vectors.name
-    if suffix in PLAIN_SUFFIXES:
-        return Texts.name
-    return Tables.name if suffix in TABLE_SUFFIXES else Images.name
+def _kind_of_file(file: Path) -> str:
+    return next((kind for kind in KINDS if kind_of(kind).claims_file(file)), KINDS[0])
 
 
-def _ending(file: Path) -> str:
+def _ending_of(file: Path) -> str:
     return os.path.splitext(file)[1].lower()
 
 
-def _names_files(column: Any) -> bool:
-    """Tell whether the first texts of a column in memory end as names of files do."""
-    first = [one for one in islice(column, TEXTS_LOOKED_AT) if isinstance(one, str)]
-    return all(os.path.splitext(one)[1].lower() in KNOWN_SUFFIXES for one in first)
+def _names_files(inputs: Any, suffixes: frozenset[str]) -> bool:
+    """Tell whether the first items in memory are all paths with the ending of a known file."""
+    if is_frame(inputs) or not isinstance(inputs, Iterable):
+        return False
+    first = list(islice(inputs, TEXTS_LOOKED_AT))
+    return bool(first) and all(
+        isinstance(name, (str, os.PathLike)) and _ending_of(Path(name)) in suffixes for name in first
+    )

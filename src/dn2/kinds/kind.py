@@ -1,142 +1,282 @@
-"""What a model asks of a kind of items, and what it is given."""
+"""The interface of a kind of data, with defaults for what most kinds lack."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
-from dn2.embedding import Progress, Vectors
-from dn2.inputs.files import Item
-from dn2.neighbors.blocks import Positions
-from dn2.neighbors.detector import KNNDetector
-from dn2.neighbors.exact import Distances
+import numpy as np
+
+from dn2.arrays import Distances, Positions, Progress, Vector, Vectors
+from dn2.errors import InputError
+from dn2.kinds.exchange import Batch, FoundT, Judge, Pictures, Reference, ReferenceItem, ScoredItems
+from dn2.kinds.guarantee import assumptions
+from dn2.kinds.options import Options
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.search.method import parse_index
+from dn2.neighbors.steps import Clean, Search, Steps
+from dn2.neighbors.threads import one_thread
+from dn2.results.context import places_on_map
+from dn2.results.rows import Evidence, Neighbor, Row
 from dn2.store.bundle import Bundle, Part
 from dn2.store.cache import Cache
-from dn2.store.rows import Row
-from dn2.store.shards import Kept
+from dn2.store.shards import StoredRows
+
+USUAL_NEIGHBORS = 2  # the paper's
+
+COMPARED_BY_ONE = 1 << 22  # numbers that one thread compares with a single query in a millisecond or two
+
+# Where the reference items may include anomalies, the few that cleaning misses must not decide.
+NEIGHBORS_IF_CONTAMINATED = 10
 
 
-class ReferenceItem(NamedTuple):
-    """A normal item: its name, the file that it was read from, and the SHA-256 of that file's bytes; both are empty for
-    what came from memory."""
+class Kind(Generic[FoundT]):
+    """A kind of data, and what it keeps of the reference items, in their order, to show them as evidence.
 
-    name: str
-    path: str
-    sha256: str
-
-
-class Found(Protocol):
-    """The items that inputs name."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """The names of all, in order."""
-
-    @property
-    def paths(self) -> Sequence[str | PurePath]:
-        """The files that they are read from, some of them more than once; empty for what came from memory."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Items embedded together.
-
-    names : of all of them; errors : by place, why the others could not be read.
-    places : (m,) of those that can be read, and vectors : (m, d) of these.
-    source : what the kind explains them by.
-    digests : (m,) the SHA-256 of the file of each that can be read, empty for what came from memory; none where the
-        kind does not tell."""
-
-    names: Sequence[str]
-    errors: Mapping[int, str]
-    places: Positions
-    vectors: Vectors
-    source: Any
-    digests: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Items to be reference items: those that can be read, their vectors, (n, d), rows with the errors of the others,
-    and the kind once it keeps what it wants to remember of them.
-
-    places : where windows of series lie, (n,): see `dn2.neighbors.windows`; None for anything else."""
-
-    items: list[ReferenceItem]
-    vectors: Vectors
-    unreadable: list[Row]
-    kind: Kind
-    places: Positions | None = None
-
-
-class Kind(Protocol):
-    """A kind of items, with what it keeps of the reference items, in their order, to show them as evidence.
-
-    name : as in `model.json`."""
+    name : as in `model.json`; one, many : nouns for its items; options : the class of its options.
+    suffixes : the endings of the files that hold its items.
+    evidence : the class of what its rows show beside their neighbours; None if they show nothing else.
+    nearest : a noun for neighbours; None where they are called as the items.
+    has_false_discoveries : whether its p-values decide a batch at a false-discovery rate.
+    has_companions : whether files of other kinds, such as labels, often lie beside its own.
+    is_often_a_note : whether its files are often mere notes beside the files of another kind.
+    piped : the file ending as which a stream of its items is read; None where a stream is a list of paths."""
 
     name: ClassVar[str]
+    options: ClassVar[type[Options]]
+    suffixes: ClassVar[frozenset[str]]
+    evidence: ClassVar[type[Evidence] | None] = None
+    nearest: ClassVar[str | None] = None
+    has_false_discoveries: ClassVar[bool] = True
+    has_companions: ClassVar[bool] = False
+    is_often_a_note: ClassVar[bool] = False
+    piped: ClassVar[str | None] = None
+    if TYPE_CHECKING:  # class variables of some kinds, fields or properties of others
 
-    @property
-    def one(self) -> str:
-        """What an item is called."""
+        @property
+        def one(self) -> str: ...
 
-    @property
-    def many(self) -> str:
-        """What items are called."""
+        @property
+        def many(self) -> str: ...
 
-    @property
-    def embedder(self) -> Any:
-        """What turns items into vectors, None where they are vectors."""
+        @property
+        def embedder(self) -> Any: ...
 
-    @property
-    def dimension(self) -> int:
-        """The length d of the vectors."""
+        @property
+        def dimension(self) -> int: ...
 
-    def find(self, inputs: Any, progress: Progress | None = None) -> Found:
-        """Find the items that inputs name; progress : of reading a large file.  Raises InputError if there are none."""
+    # find
 
-    def embed(self, found: Any, progress: Progress | None) -> Iterator[Batch]:
+    @classmethod
+    def claims(cls, inputs: Any, suffixes: frozenset[str]) -> bool:
+        """Tell whether inputs from memory are most likely items of this kind.
+
+        suffixes : the endings of the files that hold items of any kind."""
+        return False
+
+    @classmethod
+    def claims_file(cls, path: Path) -> bool:
+        """Tell whether a file holds items of this kind, unless another is asked for."""
+        return path.suffix.lower() in cls.suffixes
+
+    @classmethod
+    def learn(cls, inputs: Any, options: Any, cache: Cache | None, progress: Progress | None) -> tuple[Self, FoundT]:
+        """Find items, and learn what embedding them takes.
+
+        Raises InputError unless at least one item is found."""
+        raise NotImplementedError
+
+    def find(self, inputs: Any, progress: Progress | None = None) -> FoundT:
+        """Find the items that inputs name; progress : of reading a large file.
+
+        Raises InputError unless at least one item is found."""
+        raise NotImplementedError
+
+    # embed
+
+    def embed(self, found_items: FoundT, progress: Progress | None) -> Iterator[Batch]:
         """Embed items in order."""
+        raise NotImplementedError
 
-    def reference(self, found: Any, progress: Progress | None) -> Reference:
-        """Embed items that are to join the reference set.  Raises InputError if none of them can be read."""
+    def embed_one(self, item: Any) -> Batch:
+        """Embed one item from memory in the calling thread, and keep nothing of it.
+
+        Raises UnreadableItem for an item that cannot be read, InputError unless it is exactly one item."""
+        raise NotImplementedError
+
+    def reference(self, found_items: FoundT, progress: Progress | None) -> Reference:
+        """Embed items that are to join the reference set.  Raises InputError unless at least one can be read."""
+        raise NotImplementedError
+
+    def embedded(self, found_items: FoundT, progress: Progress | None) -> Reference:
+        """Embed items for their vectors alone.  Raises InputError unless at least one can be read."""
+        return self.reference(found_items, progress)
+
+    # score
+
+    def steps(self, options: Any, n: int) -> Steps:
+        """Return the steps of the detector of n items.  Raises InputError for options that do not go together."""
+        return Steps(
+            self.neighbors(options, n),
+            options.false_alarm_rate,
+            clean=Clean.of(options.contaminated, options.drop, options.first_neighbors),
+            search=Search(options.index, options.recall, options.storage, options.memory),
+        )
+
+    def neighbors(self, options: Any, n: int) -> int:
+        """Return the number of neighbours among n items: as asked for, or what measures best."""
+        if options.neighbors is not None:
+            return int(options.neighbors)
+        if parse_index(options.index).name == "kmeans":
+            return 1
+        return NEIGHBORS_IF_CONTAMINATED if options.contaminated else self.usual_neighbors(options, n)
+
+    def usual_neighbors(self, options: Any, n: int) -> int:
+        """Return the default number of neighbours among n items."""
+        return USUAL_NEIGHBORS
+
+    def check_rate(self, rate: float | None, found_items: FoundT) -> None:
+        """Raise ReferenceTooSmall, before the work, for a rate that so many items cannot support."""
+
+    def score(self, judge: Judge, found_items: FoundT, progress: Progress | None) -> ScoredItems:
+        """Score items among the reference set."""
+        scored = ScoredItems()
+        on_map = set(places_on_map(len(found_items.names)).tolist())
+        for batch in self.embed(found_items, progress):
+            for place, vector in zip((len(scored.rows) + batch.places).tolist(), batch.vectors, strict=True):
+                if place in on_map:
+                    scored.vectors[place] = vector.copy()  # a view would keep the whole batch in memory
+            scored.digests += batch.digests
+            if batch.files is not None:
+                scored.files = scored.files or []
+                scored.files += batch.files
+            scored.rows += self._rows(judge, batch)
+        return scored
+
+    def score_one(self, judge: Judge, item: Any) -> Row:
+        """Score one item from memory; raises as `embed_one` does."""
+        batch = self.embed_one(item)
+        with one_thread(len(judge.items) * self.dimension <= COMPARED_BY_ONE):
+            (row,) = self._rows(judge, batch)
+        return row
+
+    def _rows(self, judge: Judge, batch: Batch) -> Iterator[Row]:
+        detector = judge.detector
+        if len(batch.vectors):
+            distances, positions = detector.search(batch.vectors)
+        else:
+            k = int(detector.steps.n_neighbors)
+            distances, positions = np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+        scores = mean_squared_distance(distances)
+        lengths = np.sqrt(distances.astype(np.float64))
+        verdicts = zip(scores, judge.calibration.p_value(scores), lengths, positions, strict=True)
+        explained = self.explain(detector, batch, distances, positions)
+        for place, (name, evidence) in enumerate(zip(batch.names, explained, strict=True)):
+            if place in batch.errors:
+                yield Row(name, error=batch.errors[place], evidence=evidence)
+                continue
+            score, p_value, apart, near = next(verdicts)
+            nearest = zip(apart, near, strict=True)
+            neighbors = tuple(Neighbor(judge.items[position].name, float(far)) for far, position in nearest)
+            yield Row(name, float(score), float(p_value), None, neighbors, evidence=evidence)
+
+    @classmethod
+    def check_points(cls, path: Path) -> None:
+        """Raise InputError, before the work, unless scores of points can be written to this file."""
+        raise InputError(f"only series have points, and items here are of the kind {cls.name}: leave {path} out")
+
+    def score_itself(self, judge: Judge, found_items: FoundT) -> ScoredItems:
+        """Score the items that a model was fitted on, each among all others."""
+        raise NotImplementedError
+
+    # explain, say, show
 
     def explain(
-        self, detector: KNNDetector, batch: Batch, distances: Distances, positions: Positions
-    ) -> Iterator[Mapping[str, Any]]:
-        """Give what the row of each item of a batch has beside its neighbours, by field of `Row`.
+        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
+    ) -> Iterator[Evidence | None]:
+        """Give the evidence of each item of a batch, in order.
 
-        distances, positions : (m, k), what `KNNDetector.search` found for those that can be read."""
+        distances, positions : (m, k), what `Detector.search` found for the readable items."""
+        return (None for _ in batch.names)
 
-    def files(self, found: Any) -> Sequence[Item | None] | None:
-        """Return the files that pictures of found items are read from; None where there are no pictures."""
+    @classmethod
+    def say(cls, about: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Say in words what a model of this kind is made of: names and values.
 
-    def files_again(self, root: Any, rows: Sequence[Row]) -> Sequence[Item | None] | None:
-        """Return as `files` does what rows were scored from, None for each that is not found below a folder."""
+        about : what `Model.describe` returns."""
+        raise NotImplementedError
+
+    @property
+    def brief(self) -> str:
+        """What compares the items, in a word or two, such as the backbone."""
+        return f"{self.dimension:,} numbers"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.many} ({self.brief})>"
+
+    def remarks(self, judge: Judge) -> list[str]:
+        """Say what a person should know once items were fitted."""
+        return []
+
+    def assumptions(self, calibration: Calibration) -> list[str]:
+        """Say what p-values rest on, and what they do not say."""
+        return assumptions(calibration)
+
+    def found_again(
+        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None
+    ) -> tuple[Sequence[Any] | None, dict[int, Vector]]:
+        """Find the files of scored items again, below a folder.
+
+        Returns what their pictures are read from, as in `Batch.files`, with None for a file that is missing or has
+        changed; and, by place, the embeddings of the items on the map."""
+        return None, {}
+
+    def pictures(
+        self, files: Sequence[Any] | None, reference: Sequence[ReferenceItem], progress: Progress | None
+    ) -> Pictures | None:
+        """Return the pictures of scored items and of reference items; None for a kind without pictures.
+
+        files : what pictures of scored items are read from, see `found_again`."""
+        return None
+
+    # save, restore
 
     def only(self, places: Positions) -> Self:
         """Keep only the reference items at some places."""
+        return self
 
     def embed_kept(self, places: Positions) -> tuple[Positions, Vectors] | None:
-        """Embed reference items again from what is kept of them: which of some places are kept whole, (m,), and their
-        vectors, (m, d).  None where what is kept does not tell."""
+        """Embed reference items again from what is kept of them.
+
+        Returns the places of the items that are kept whole, (m,), and their vectors, (m, d); None where the kept part
+        does not determine an embedding."""
+        return None
 
     def describe(self) -> dict[str, Any]:
         """Say what the kind is, for `Model.describe`."""
+        raise NotImplementedError
 
     def parts(self) -> dict[str, Sequence[Part]]:
-        """Return what a saved model keeps for all items together, by kind of file."""
+        """Return the contents of files that a saved model has once, by kind of file."""
+        return {}
 
     def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
-        """Return what a saved model keeps of reference items, by kind of file: given their places."""
+        """Return, by kind of file, what makes the content of a file for the reference items at some places."""
+        return {}
 
     @classmethod
-    def restore(cls, files: Bundle, kept: Kept, cache: Cache | None, backbone: str | None) -> Self:
+    def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
         """Restore what `parts` and `parts_of_items` gave.
 
         kept : the rows of the files that are reference items; backbone : what the user names in place of the name in
         the model, where the kind has one: it may be opened and downloaded.
 
         Raises ModelError, or ValueError and the like for files that do not fit together."""
+        raise NotImplementedError
+
+    def check_steps(self, steps: Steps) -> None:
+        """Raise ValueError unless a saved detector has the steps of this kind."""
+        if steps.windows is not None or steps.scale is not None:
+            raise ValueError("items of another kind were compared")

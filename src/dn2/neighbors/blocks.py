@@ -1,4 +1,4 @@
-"""Rows of a reference set as they are stored: in full, in half precision, or in 8 bits; and without those removed."""
+"""Rows of a reference set as they are stored: in full, in half precision, or in 8 bits; rows that are removed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from dn2.arrays import Positions, Vectors
 from dn2.errors import InputError
 from dn2.neighbors.threads import spread
-from dn2.processes import cached_property
+from dn2.system.processes import cached_property
 
-Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Stored = np.ndarray[Any, np.dtype[Any]]
-Positions = np.ndarray[Any, np.dtype[np.int64]]
 Draws = np.ndarray[Any, np.dtype[np.uint64]]
 Codes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -28,7 +27,7 @@ ON_ONE_THREAD = 1 << 20  # numbers: fewer are decoded before other threads have 
 
 # Rows a block: small enough to rewrite when one of its items goes, large enough to search at full speed.
 BLOCK_ROWS = 16_384
-# Blocks that lose rows are rewritten without them while that is quick; beyond, only those that have lost many.
+# Blocks that lose rows are rewritten without them while that is quick; beyond, only blocks that have lost many.
 REWRITTEN_AT_ONCE = 256 << 20  # bytes
 LOST_AT_MOST = 0.25
 
@@ -122,17 +121,23 @@ class Block:
 
     def joined(self, other: Block) -> Block:
         """Append another block of the same storage."""
-        one = self.compact()
-        draws = np.concatenate([one.draws, other.draws])
-        has_codes = one.codes is not None and other.codes is not None
-        codes = np.concatenate([one.codes, other.codes]) if has_codes else None
-        return Block(np.concatenate([one.stored, other.compact().stored]), None, draws, codes)
+        own = self.compact()
+        draws = np.concatenate([own.draws, other.draws])
+        has_codes = own.codes is not None and other.codes is not None
+        codes = np.concatenate([own.codes, other.codes]) if has_codes else None
+        return Block(np.concatenate([own.stored, other.compact().stored]), None, draws, codes)
 
     def compact(self) -> Block:
         """Copy what is kept, so that nothing of the other rows remains."""
         if self.kept is None:
             return self
         return Block(np.ascontiguousarray(self.stored[self.kept]), None, self.draws, self.codes)
+
+
+def check_storage(storage: Any) -> None:
+    """Raise InputError unless a storage is known, or `auto`."""
+    if not isinstance(storage, str) or (storage != "auto" and storage not in STORAGES):
+        raise InputError(f"storage must be auto, {', '.join(STORAGES)}, got {storage!r}")
 
 
 def to_blocks(rows: Vectors, storage: str = "float32") -> list[Block]:
@@ -262,3 +267,8 @@ def rows_at(blocks: Sequence[Block], positions: Positions) -> Vectors:
         inside = slice(cuts[number], cuts[number + 1])
         blocks[number].take(positions[inside] - starts[number], rows[inside])
     return rows
+
+
+def renumbered(positions: Positions, removed: Positions) -> Positions:
+    """Return the positions that items have once items at other positions, (m,), are removed."""
+    return positions - np.searchsorted(np.sort(removed), positions)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import faiss
 import numpy as np
 
+from dn2.arrays import Flags, Positions, Scores, Vectors
 from dn2.errors import InputError
-from dn2.neighbors.blocks import Positions, Vectors
-from dn2.neighbors.conformal import Scores, mean_squared_distance
+from dn2.neighbors.calibration import mean_squared_distance
 
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
-
-# How many neighbours judge in the first stage, as a share of the set.  Few would be poor judges: anomalies of one
-# kind are each other's nearest.
-JUDGES_SHARE = 0.08
+# How many neighbours a row is compared with in the first stage, as a share of the set.  A few would not do: anomalies
+# of one kind are each other's nearest.
+NEIGHBORS_SHARE = 0.08
 PASSES = 4
 
 # Then every item is weighed: its distance to this many items left in against that to as many left out.
@@ -46,13 +43,14 @@ class Share:
     high: float
 
 
-class Judges:
-    """A contaminated set that decides which of its rows, and which other items, do not belong to it.
+class ContaminationFilter:
+    """The rows of a contaminated set, which decide which of them, and which other items, are probably anomalies.
 
     rows : (n, d) float32.  share : the share of rows to set aside, in [0, 1).
     n_neighbors : with it, this is the paper's cleaning: the rows farthest from that many neighbours are set aside.
-        By default many neighbours judge, repeatedly, and those that look most anomalous judge no more; then every
-        item is weighed between those left in and those left out, so many times.
+        By default rows are compared with many neighbours, repeatedly, and the rows that look most anomalous are no
+        longer compared with; then, `weighings` times, every row is weighed between the rows that are left and the rows
+        that are not.
     aside : (n,) bool, the rows set aside; scores : (n,), higher for the more anomalous.
 
     Source: DN2's two stages; repeated passes over a trimmed set as in least trimmed squares, Rousseeuw, 1984."""
@@ -61,7 +59,7 @@ class Judges:
         self._rows = rows
         self._count = min(math.floor(share * len(rows) + 1e-9), len(rows) - 1)  # 0.29 * 100 is 28.999...
         self._suspect = np.zeros(len(rows), bool)
-        self._k = n_neighbors or math.ceil(JUDGES_SHARE * len(rows))
+        self._k = n_neighbors or math.ceil(NEIGHBORS_SHARE * len(rows))
         self._score = self._distance
         own = np.arange(len(rows), dtype=np.int64)
         scores = self._score(rows, own)
@@ -78,7 +76,7 @@ class Judges:
         self._limit = scores[~self.aside].max()
 
     def exclude(self, queries: Vectors) -> Flags:
-        """Tell which items, (n, d) and none of them among the rows, do not belong: (n,) bool."""
+        """Tell which other items, (n, d), are probably anomalies: (n,) bool."""
         if not self._count or not len(queries):
             return np.zeros(len(queries), bool)
         flags: Flags = self._score(queries) > self._limit
@@ -123,12 +121,12 @@ def estimate_share(rows: Vectors) -> Share:
 
 def _outvoted(rows: Vectors) -> tuple[float, Scores]:
     """Return the share of rows, (n, d), that stay suspect among their neighbours, and all rows' distances, (n,)."""
-    judges = Judges(rows, SUSPECT_SHARE, weighings=0)
-    suspect = judges.aside
+    halved = ContaminationFilter(rows, SUSPECT_SHARE, weighings=0)
+    suspect = halved.aside
     _, neighbors = _nearest(rows, rows, min(VOTERS, len(rows) - 1), np.arange(len(rows), dtype=np.int64))
     for _ in range(ROUNDS):
         suspect = np.all(suspect[neighbors], axis=1)
-    return float(suspect.mean()), np.sqrt(judges.scores)
+    return float(suspect.mean()), np.sqrt(halved.scores)
 
 
 def _cloud(rows: Vectors) -> Vectors:
@@ -140,7 +138,7 @@ def _cloud(rows: Vectors) -> Vectors:
 
 
 def check_share(share: float | None) -> None:
-    """Raise InputError for a share to set aside that is not in [0, 1)."""
+    """Raise InputError unless a share to set aside is None or lies in [0, 1)."""
     if share is not None and not (isinstance(share, Real) and 0 <= share < 1):
         raise InputError(f"the share to drop must be at least 0 and less than 1, got {share!r}; 0.5 is the paper's")
 
@@ -159,7 +157,7 @@ def _mean_distance(queries: Vectors, rows: Vectors, chosen: Flags, k: int, own: 
 
 
 def _nearest(queries: Vectors, rows: Vectors, k: int, own: Positions | None) -> tuple[Vectors, Positions]:
-    """Search without proof of exactness, which a judgement by many does not need."""
+    """Search without proof of exactness, which means over many neighbours do not need."""
     distances, positions = faiss.knn(queries, rows, min(len(rows), k + (own is not None)))
     if own is not None:
         distances[positions == own[:, None]] = np.inf

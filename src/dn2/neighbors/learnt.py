@@ -2,238 +2,247 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from dn2.neighbors.accuracy import Accuracy
-from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at, size_of
-from dn2.neighbors.cells import CellIndex, Cells
+from dn2.arrays import Array, Positions, Progress, Scores, Vectors
+from dn2.neighbors.blocks import Block, Draws, rows_at, size_of
+from dn2.neighbors.calibration import Calibration, LearntStep
+from dn2.neighbors.checks import check_stored_positions
 from dn2.neighbors.clean import Share
-from dn2.neighbors.columns import Scaling
-from dn2.neighbors.conformal import Calibration, Scores
-from dn2.neighbors.exact import ExactIndex
-from dn2.neighbors.index import Index, Progress
-from dn2.neighbors.kmeans_tree import KMeansTree
-from dn2.neighbors.leave_one_out import LeaveOneOut, renumbered, search_in_parts
-from dn2.neighbors.selected import SelectedIndex
-from dn2.neighbors.tree import Tree
-from dn2.neighbors.whitening import whiten
+from dn2.neighbors.leave_one_out import LeaveOneOut, search_in_parts
+from dn2.neighbors.prepare.scaling import Scaling
+from dn2.neighbors.prepare.whitening import Whitening
+from dn2.neighbors.search.cells import CellIndex, CellSearch
+from dn2.neighbors.search.centroids import Centroids
+from dn2.neighbors.search.index import Index
+from dn2.neighbors.search.selected import SelectedIndex
+from dn2.neighbors.search.tree_search import TreeSearch
+
+NO_POSITIONS: Positions = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which items calibrate: all that have drawn a number up to a limit, see `leave_one_out.draw`.
+
+    limit : (1,) uint64; size : (1,) int64, the items of the set when they were drawn."""
+
+    limit: Draws
+    size: Positions
+
+    def as_arrays(self) -> dict[str, Array]:
+        """Return what a saved model keeps."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_arrays(cls, limit: Draws, size: Positions) -> Self:
+        """Restore what `as_arrays` gave."""
+        return cls(limit, size)
+
+    def check(self) -> None:
+        """Raise ValueError unless both are one number."""
+        typed = self.limit.dtype == np.uint64 and self.size.dtype == np.int64
+        if not typed or not self.limit.shape == self.size.shape == (1,):
+            raise ValueError(f"a draw must be of one number each, got {self.limit} and {self.size}")
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """Which items stand aside.
+
+    aside : positions of the items set aside, ascending; readmitted : of the items that a person took back.
+    share : the estimated share of anomalies in the set."""
+
+    aside: Positions
+    readmitted: Positions
+    share: Share
+
+    def as_arrays(self) -> dict[str, Array]:
+        """Return what a saved model keeps."""
+        share = np.array(astuple(self.share), np.float64)
+        return {"aside": self.aside, "readmitted": self.readmitted, "share": share}
+
+    @classmethod
+    def from_arrays(cls, aside: Positions, readmitted: Positions, share: Scores) -> Self:
+        """Restore what `as_arrays` gave.  Raises ValueError for a share of another form."""
+        if share.shape != (3,) or not ((share >= 0) & (share <= 1)).all():
+            raise ValueError(f"a share of anomalies, its low and its high end must lie in 0 ... 1, got {share}")
+        return cls(aside, readmitted, Share(*share.tolist()))
+
+    def check(self, n: int) -> None:
+        """Raise ValueError for positions outside of n items."""
+        check_stored_positions(self.aside, n)
+        check_stored_positions(self.readmitted, n)
+
+
+PARTS: dict[str, Any] = {"draw": Draw, "scaling": Scaling, "whitening": Whitening, "cleaning": Cleaning}
+SEARCHES: dict[str, Any] = {"centroids": Centroids, "cells": CellSearch, "tree": TreeSearch}
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """Which items stand aside, how rows are seen, and what stands in place of items.
+    """What a reference set has taught; a part that was not to be learnt, or was not found, is None.
 
-    aside : positions of the items set aside, ascending.  readmitted : those that a person took back.
-    scaling, categories : (5 + q, d) and (m, 3) float32, see `Scaling`; empty where columns are taken as they are.
-    directions, factors : (r, v) and (r,) float32, see `find_whitening`, of scaled rows; empty without whitening.
-    centroids, representatives : (C, v) float32, as rows are compared, and the positions that stand for them; empty
-        without k-means.
-    cells, reduction, levels, probing : (C, r), (r, v), (r, 16) float32, and (5,), see `Cells`: how many cells are
-        searched, how many candidates are compared, and the accuracy; empty where the search is exact.
-    tree_means, tree_children, visited : (m, d) float32, (m, 2) of each node the first child and their number, see
-        `Tree`, and (4,): how many leaves are visited, and the accuracy; empty where no tree is searched approximately.
-    drawn, size : (1,) uint64, items drawn a number up to it (see `draw`) calibrate; (1,) items the set had then.
-    share : (3,) estimated share of anomalies, its low and its high end; empty if the set is not contaminated."""
+    draw : which items calibrate; None for windows of series, all of which do.
+    scaling, whitening : how rows are seen; cleaning : which items stand aside.
+    search : what stands in place of items, or leads to the near ones; None where the search is exact."""
 
-    aside: Positions
-    readmitted: Positions
-    scaling: Vectors
-    categories: Vectors
-    directions: Vectors
-    factors: Vectors
-    centroids: Vectors
-    representatives: Positions
-    cells: Vectors
-    reduction: Vectors
-    levels: Vectors
-    probing: Scores
-    tree_means: Vectors
-    tree_children: Positions
-    visited: Scores
-    drawn: Draws
-    size: Positions
-    share: Scores
+    draw: Draw | None = None
+    scaling: Scaling | None = None
+    whitening: Whitening | None = None
+    cleaning: Cleaning | None = None
+    search: Centroids | CellSearch | TreeSearch | None = None
+
+    def as_arrays(self) -> dict[str, Array]:
+        """Return what a saved model keeps: the arrays of each part, by `part.array`."""
+        searches = {name: self.search for name, form in SEARCHES.items() if isinstance(self.search, form)}
+        parts = {name: getattr(self, name) for name in PARTS} | searches
+        arrays = {name: part.as_arrays() for name, part in parts.items() if part is not None}
+        return {f"{part}.{name}": array for part, of_part in arrays.items() for name, array in of_part.items()}
 
     @classmethod
-    def nothing(cls, dimension: int, readmitted: Positions | None = None) -> Self:
-        """Start with nothing learnt."""
-        rows, numbers, positions = np.empty((0, dimension), np.float32), np.empty(0), np.empty(0, np.int64)
-        plain = Scaling.none(dimension)
-        return cls(
-            aside=positions,
-            readmitted=positions if readmitted is None else readmitted,
-            scaling=plain.numbers,
-            categories=plain.categories,
-            directions=rows,
-            factors=numbers.astype(np.float32),
-            centroids=rows,
-            representatives=positions,
-            cells=rows,
-            reduction=rows,
-            levels=rows,
-            probing=numbers,
-            tree_means=rows,
-            tree_children=np.empty((0, 2), np.int64),
-            visited=numbers,
-            drawn=positions.astype(np.uint64),
-            size=positions,
-            share=numbers,
-        )
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+        """Restore what `as_arrays` gave.  Raises ValueError, or TypeError, for arrays of other names or forms."""
+        parts: dict[str, dict[str, Array]] = {}
+        for name, array in arrays.items():
+            part, _, field = name.partition(".")
+            parts.setdefault(part, {})[field] = array
+        if unknown := sorted(parts.keys() - PARTS.keys() - SEARCHES.keys()):
+            raise ValueError(f"a set teaches {', '.join([*PARTS, *SEARCHES])}, got {unknown[0]}")
+        restored = {name: (PARTS | SEARCHES)[name].from_arrays(**of_part) for name, of_part in parts.items()}
+        searches = [restored.pop(name) for name in SEARCHES if name in restored]
+        if len(searches) > 1:
+            raise ValueError(f"a set has one search, got {len(searches)}")
+        return cls(**restored, search=searches[0] if searches else None)
 
-    def searching(self, cells: Cells | None) -> Self:
-        """Search approximately, if cells were found."""
-        if cells is None:
-            return self
-        probing = np.array([cells.n_searched, cells.n_candidates, *astuple(cells.accuracy)])
-        return replace(self, cells=cells.centres, reduction=cells.reduction, levels=cells.levels, probing=probing)
+    def check(self, n: int, dimension: int, k: int) -> None:
+        """Raise ValueError unless n items of a dimension, compared with k neighbours, can teach this."""
+        width = dimension
+        if self.draw is not None:
+            self.draw.check()
+        if self.scaling is not None:
+            self.scaling.check(dimension)
+            width = len(self.scaling.owners)
+        if self.whitening is not None:
+            self.whitening.check(width)
+        if self.cleaning is not None:
+            self.cleaning.check(n)
+        if isinstance(self.search, Centroids):
+            self.search.check(n, width)
+        elif self.search is not None:
+            self.search.check(width)
+        if n - len(self.aside) <= (0 if self.has_centroids else k):
+            raise ValueError(f"{len(self.aside)} of {n} items set aside")
 
     @property
-    def columns(self) -> Scaling:
-        """How the columns of a table are made alike."""
-        return Scaling(self.scaling, self.categories)
+    def aside(self) -> Positions:
+        """The positions of the items set aside, ascending."""
+        return NO_POSITIONS if self.cleaning is None else self.cleaning.aside
+
+    @property
+    def readmitted(self) -> Positions:
+        """The positions of the items that a person took back."""
+        return NO_POSITIONS if self.cleaning is None else self.cleaning.readmitted
+
+    @property
+    def has_centroids(self) -> bool:
+        """Whether centroids take the place of the items."""
+        return isinstance(self.search, Centroids)
+
+    @property
+    def is_approximate(self) -> bool:
+        """Whether the search is approximate, by cells or by leaves."""
+        return isinstance(self.search, (CellSearch, TreeSearch))
+
+    @property
+    def sees_otherwise(self) -> bool:
+        """Whether rows are compared in another form than they are stored in, or only some of them."""
+        return self.scaling is not None or self.whitening is not None or len(self.aside) > 0
+
+    @property
+    def steps(self) -> tuple[LearntStep, ...]:
+        """What was learnt by step, with a count: items aside, columns, directions, centroids, cells or means."""
+        steps: list[LearntStep] = []
+        if self.cleaning is not None:
+            steps.append(LearntStep("cleaning", len(self.aside)))
+        if self.scaling is not None:
+            steps.append(LearntStep("scaling", self.scaling.numbers.shape[1]))
+        if self.whitening is not None:
+            steps.append(LearntStep("whitening", len(self.whitening.factors)))
+        match self.search:
+            case Centroids(means):
+                steps.append(LearntStep("centroids", len(means)))
+            case CellSearch(centres):
+                steps.append(LearntStep("cells", len(centres)))
+            case TreeSearch(tree):
+                steps.append(LearntStep("tree", len(tree.means)))
+        return tuple(steps)
 
     def index(self, blocks: Sequence[Block]) -> Index:
         """Return the index that queries are compared with; blocks : the whole reference set.
 
         Blocks keep what is computed of them for it."""
-        if len(self.representatives):
-            return SelectedIndex(self.centroids, self.representatives)
-        if len(self.visited):
-            whole = rows_at(blocks, np.arange(size_of(blocks)))
-            return KMeansTree(whole, self.tree, int(self.visited[0]))
-        if len(self.cells) and not self.sees_otherwise:
-            if not len(self.reduction):
-                return CellIndex(blocks, self.found_cells)
-            for block in blocks:
-                if block.all_codes is None:
-                    (block.all_codes,) = self.found_cells.encode([Block(block.stored)])
-            return CellIndex(blocks, self.found_cells, [block.codes for block in blocks if block.codes is not None])
         n = size_of(blocks)
-        kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
-        rows = self.compared(rows_at(blocks, kept))
-        return SelectedIndex(rows, kept, self.found_cells if len(self.cells) else None)
-
-    @property
-    def tree(self) -> Tree:
-        """The tree of an approximate search."""
-        return Tree(self.tree_means, *np.ascontiguousarray(self.tree_children.T))
-
-    @property
-    def sees_otherwise(self) -> bool:
-        """Whether rows are not compared as they are stored, or not all of them."""
-        return bool(len(self.scaling) or len(self.factors) or len(self.aside))
-
-    @property
-    def found_cells(self) -> Cells:
-        """The cells of an approximate search."""
-        searched, candidates, *accuracy = self.probing.tolist()
-        return Cells(self.cells, self.reduction, self.levels, int(searched), int(candidates), Accuracy(*accuracy))
+        if isinstance(self.search, Centroids):
+            return self.search.index()
+        if isinstance(self.search, TreeSearch):
+            return self.search.index(rows_at(blocks, np.arange(n)))
+        if self.search is None or self.sees_otherwise:
+            kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
+            return SelectedIndex(self.compared(rows_at(blocks, kept)), kept, self.search)
+        if self.search.reduction is None:
+            return CellIndex(blocks, self.search)
+        for block in blocks:
+            if block.all_codes is None:
+                (block.all_codes,) = self.search.encode([Block(block.stored)])
+        return CellIndex(blocks, self.search, [block.codes for block in blocks if block.codes is not None])
 
     def compared(self, rows: Vectors) -> Vectors:
         """Return normalised rows, (n, d), as the index compares them."""
-        return whiten(self.columns.apply(rows), self.directions, self.factors)
+        rows = rows if self.scaling is None else self.scaling.apply(rows)
+        return rows if self.whitening is None else self.whitening.apply(rows)
+
+    def compared_at(self, blocks: Sequence[Block], positions: Positions) -> Vectors:
+        """Return the rows of a set at some positions, (m,), as the index compares them."""
+        return self.compared(rows_at(blocks, positions))
 
     def leave_one_out(
         self, blocks: Sequence[Block], index: Index, members: Positions, k: int, progress: Progress | None = None
     ) -> LeaveOneOut:
         """Search for the neighbours of some items of the whole reference set."""
-
-        def rows(some: Positions) -> Vectors:
-            return self.compared(rows_at(blocks, some))
-
+        rows = partial(self.compared_at, blocks)
         return LeaveOneOut(members, *search_in_parts(index, rows, members, k, members, progress))
 
     def calibrate(self, n: int, loo: LeaveOneOut) -> Calibration:
         """Calibrate with the leave-one-out scores of the items that were not learnt from; n : size of the set."""
         calibration = Calibration.of(n, loo.distances)
         m = calibration.sample_size
-        trimmed = min(int(self.contamination.low * m), m - 1) if self.contamination else 0
+        trimmed = 0 if self.cleaning is None else min(int(self.cleaning.share.low * m), m - 1)
         return replace(
             calibration,
             scores=calibration.scores[: m - trimmed],
-            n_near_duplicates=calibration.n_near_duplicates if self.tells_copies else 0,
-            learnt=self.in_words(),
+            n_near_duplicates=calibration.n_near_duplicates if self.suspects_copies else 0,
+            is_split=True,
+            learnt=self.steps,
             n_trimmed=trimmed,
         )
 
-    @property
-    def search(self) -> dict[str, Any]:
-        """How an approximate search goes, as `model.json` has it; empty if there is none."""
-        if len(self.visited):
-            leaves, *measured = self.visited.tolist()
-            return {"visited": int(leaves), "leaves": self.tree.n_leaves, **asdict(Accuracy(*measured))}
-        if not len(self.cells):
-            return {}
-        cells = self.found_cells
-        reduced = {"dimensions": len(cells.reduction), "candidates": cells.n_candidates} if len(self.reduction) else {}
-        return {"cells": len(cells.centres), "searched": cells.n_searched, **reduced, **asdict(cells.accuracy)}
+    def describe_search(self) -> dict[str, Any]:
+        """Return how an approximate search goes, as `model.json` has it; empty where the search is exact."""
+        return self.search.describe() if isinstance(self.search, (CellSearch, TreeSearch)) else {}
 
     def after_removing(self, removed: Positions, blocks: Sequence[Block]) -> Self:
-        """Renumber positions once items at others, ascending, are gone; blocks : the set that is left.
-
-        A centroid whose representative is gone is represented by the item that lies nearest to it now."""
-        gone = np.isin(self.representatives, removed)
-        representatives = renumbered(self.representatives, removed)
-        if gone.any():
-            left = ExactIndex([Block(self.compared(np.asarray(block))) for block in blocks])
-            representatives[gone] = left.search(self.centroids[gone], 1)[1][:, 0]
-        readmitted = renumbered(np.setdiff1d(self.readmitted, removed), removed)
-        return replace(self, readmitted=readmitted, representatives=representatives)
+        """Renumber positions once items at others, ascending, are gone; blocks : the set that is left."""
+        if not isinstance(self.search, Centroids):
+            return self
+        return replace(self, search=self.search.after_removing(removed, blocks, self.compared))
 
     @property
-    def tells_copies(self) -> bool:
+    def suspects_copies(self) -> bool:
         """Whether a near copy is suspicious: centroids have none, and rows of a table may be alike by nature."""
-        return not (len(self.representatives) or self.columns)
-
-    def in_words(self) -> str:
-        """Name what was learnt, as the subject of a sentence with its verb."""
-        words = ["what stands aside"] if len(self.share) else []
-        words += ["the scaling of columns"] if len(self.scaling) else []
-        words += ["the whitening"] if len(self.factors) else []
-        words += [f"the {len(self.centroids):,} centroids"] if len(self.centroids) else []
-        words += [f"the {len(self.cells):,} cells of the search"] if len(self.cells) else []
-        words += [f"the {len(self.tree_means):,} means of the tree"] if len(self.tree_means) else []
-        several = len(words) > 1 or len(self.centroids) or len(self.cells) or len(self.tree_means)
-        return " and ".join(words) + (" were" if several else " was")
-
-    def check(self, n: int, dimension: int, k: int) -> None:
-        """Raise ValueError for what no set of n items of some dimension, compared with k neighbours, teaches."""
-        self.columns.check(dimension)
-        wide = len(self.columns.owners)
-        centroids, factors, directions = self.centroids, self.factors, self.directions
-        if len(centroids) != len(self.representatives) or (len(centroids) and centroids.shape[1:] != (wide,)):
-            raise ValueError(f"centroids of {centroids.shape} for dimension {wide}")
-        if centroids.dtype != np.float32 or not np.isfinite(centroids).all():
-            raise ValueError("centroids that are no numbers")
-        if len(self.cells):
-            self.found_cells.check(wide)
-        if len(self.visited):
-            self.tree.check(wide)
-            if self.visited.shape != (4,) or not self.visited[0] >= 1:
-                raise ValueError(f"{self.visited} leaves visited")
-        if self.drawn.dtype != np.uint64 or self.size.dtype != np.int64 or not len(self.drawn) == len(self.size) <= 1:
-            raise ValueError("a draw of the items that calibrate that is no number")
-        if factors.ndim != 1 or len(directions) != len(factors) or (len(factors) and directions.shape[1:] != (wide,)):
-            raise ValueError(f"directions of {directions.shape} and {factors.shape} factors for dimension {wide}")
-        if not {factors.dtype, directions.dtype} == {np.dtype(np.float32)} or not np.isfinite(directions).all():
-            raise ValueError("directions that are no numbers")
-        if not ((factors > 0) & (factors <= 1)).all():
-            raise ValueError("factors outside of 0 ... 1")
-        if self.share.shape not in ((0,), (3,)) or not ((self.share >= 0) & (self.share <= 1)).all():
-            raise ValueError(f"a share of anomalies of {self.share}")
-        for positions in (self.aside, self.readmitted, self.representatives):
-            if positions.dtype != np.int64 or positions.ndim != 1:
-                raise ValueError("positions that are no whole numbers")
-            if len(positions) and not (positions.min() >= 0 and positions.max() < n):
-                raise ValueError(f"positions outside of 0 ... {n - 1}")
-        if n - len(self.aside) <= (0 if len(centroids) else k):
-            raise ValueError(f"{len(self.aside)} of {n} items set aside")
-
-    @property
-    def contamination(self) -> Share | None:
-        """The estimated share of anomalies in the set."""
-        return Share(*self.share.tolist()) if len(self.share) else None
+        return not self.has_centroids and self.scaling is None

@@ -8,10 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at, size_of
-from dn2.neighbors.exact import Distances, ExactIndex
-from dn2.neighbors.index import Index, Progress
-from dn2.neighbors.symmetric import TILE, search_all
+from dn2.arrays import Distances, Positions, Progress, Vectors
+from dn2.neighbors.blocks import Block, Draws, renumbered, rows_at, size_of
+from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.index import Index
+from dn2.neighbors.search.symmetric import TILE, search_all
 
 ALL_UP_TO = 20_000
 SAMPLE_SIZE = 10_000
@@ -44,8 +45,8 @@ class LeaveOneOut:
     ) -> LeaveOneOut:
         """Search for the neighbours of some items of a set given in blocks of (n_i, d).
 
-        exclude : (m, 2) of each of them the first, and the one past the last, of the items that are none of its
-            neighbours; by default only itself.
+        exclude : (m, 2) of each of them the first position, and the one past the last, that is excluded from its
+            neighbours; by default only its own.
         progress : called with the items searched for, and how many there are."""
         excluded = members if exclude is None else exclude
         if isinstance(index, ExactIndex) and len(members) == len(index) >= WORTH_SYMMETRY:
@@ -107,8 +108,8 @@ def search_in_parts(
     m = len(members)
     distances, positions = np.empty((m, k), np.float32), np.empty((m, k), np.int64)
     for start in range(0, m, SEARCHED_AT_ONCE):
-        some = slice(start, start + SEARCHED_AT_ONCE)
-        distances[some], positions[some] = index.search(rows(members[some]), k, exclude[some])
+        part = slice(start, start + SEARCHED_AT_ONCE)
+        distances[part], positions[part] = index.search(rows(members[part]), k, exclude[part])
         if progress is not None:
             progress(min(start + SEARCHED_AT_ONCE, m), m)
     return distances, positions
@@ -151,8 +152,3 @@ def _mixed(draws: Draws) -> Draws:
     draws = (draws ^ draws >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
     draws = (draws ^ draws >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
     return draws ^ draws >> np.uint64(31)
-
-
-def renumbered(positions: Positions, removed: Positions) -> Positions:
-    """Return the positions that items have once others, at the positions `removed`, are gone."""
-    return positions - np.searchsorted(np.sort(removed), positions)

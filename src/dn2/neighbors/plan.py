@@ -1,4 +1,4 @@
-"""Learning from a random part of a reference set, so that the other part can calibrate it.
+"""What is decided for a reference set by its size, and learning from a random part of it, so that the rest calibrates.
 
 Given the learnt part, the items of the other part and a new normal item are exchangeable, and the proof for
 leave-one-out holds for them as it stands; both parts stay in the reference set.
@@ -6,28 +6,29 @@ leave-one-out holds for them as it stands; both parts stay in the reference set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
-from dn2.neighbors.accuracy import Accuracy, choose_tried
-from dn2.neighbors.blocks import Block, Draws, Positions, Vectors, rows_at, size_of
-from dn2.neighbors.cells import Cells, find_cells
-from dn2.neighbors.choice import choose_method
-from dn2.neighbors.clean import Judges, estimate_share
-from dn2.neighbors.columns import Scaling
-from dn2.neighbors.conformal import Scores
-from dn2.neighbors.kmeans import find_centroids
-from dn2.neighbors.kmeans_tree import KMeansTree
-from dn2.neighbors.learnt import Learnt
+from dn2.arrays import Positions
+from dn2.errors import InputError
+from dn2.neighbors.blocks import Block, Draws, rows_at, size_of
+from dn2.neighbors.choice import choose_method, choose_storage
+from dn2.neighbors.clean import ContaminationFilter, estimate_share
+from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Draw, Learnt
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, draw, random_order
-from dn2.neighbors.tree import learn_tree
-from dn2.neighbors.whitening import MOST_ROWS, find_whitening
+from dn2.neighbors.prepare.scaling import Scaling
+from dn2.neighbors.prepare.whitening import MOST_ROWS, find_whitening
+from dn2.neighbors.search.cells import CellSearch, find_cells
+from dn2.neighbors.search.centroids import Centroids, find_centroids
+from dn2.neighbors.search.method import Method
+from dn2.neighbors.search.tree_search import TreeSearch, find_tree_search
+from dn2.neighbors.steps import Clean, Scale, Steps
 
-# Rows that judge which items belong to a contaminated set: more would cost and not judge better.
-MOST_JUDGES = 10_000
+# Rows by which a contaminated set is filtered: more would cost and not filter better.
+MOST_FILTERING = 10_000
 
 # Rows that tell how columns are distributed, and values in them: more would cost and not tell it better.
 MOST_SCALED = 100_000
@@ -39,107 +40,109 @@ MOST_CLUSTERED = 100_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What to learn.
+    """What is done with a reference set of some size: decided once, and handed down.
 
-    clean : whether to set anomalies aside; drop : their share, None to estimate it; first_neighbors : see
-    `Judges`.  centroids : how many centroids take the place of the items, None for none.
-    scale, whiten : whether to scale columns, and to whiten; categorical : the columns of categories.
-    approximate : whether the search may be, for n_neighbors, if it finds the share `recall` of them; leaves : how
-    many leaves of a tree are visited at least, None for no tree or all of its leaves."""
+    steps : asked for; method : how the set is searched; storage : how its rows are stored, see `blocks.STORAGES`."""
 
-    clean: bool
-    drop: float | None
-    first_neighbors: int | None
-    centroids: int | None
-    scale: bool = False
-    whiten: bool = False
-    categorical: Sequence[int] = ()
-    n_neighbors: int = 1
-    approximate: bool = False
-    recall: float = 0.999
-    leaves: int | None = None
+    steps: Steps
+    method: Method
+    storage: str
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Any], n: int, dimension: int) -> Self:
-        """Plan what a `KNNDetector` of these parameters, by name, learns from n rows."""
-        same = {name: parameters[name] for name in ("drop", "first_neighbors", "whiten", "n_neighbors", "recall")}
-        method = choose_method(parameters, n, dimension)
-        return cls(
-            clean=parameters["contaminated"],
-            centroids=method.count if method.name == "kmeans" else None,
-            scale=parameters["scale_columns"],
-            categorical=parameters["categorical_columns"] or (),
-            approximate=method.name == "approximate",
-            leaves=method.count if method.name == "kmeans-tree" else None,
-            **same,
-        )
+    def of(cls, steps: Steps, n: int, dimension: int, *, stored: str | None = None, beside: int = 0) -> Self:
+        """Plan for n rows.
+
+        stored : how they are stored already; None chooses.  beside : bytes of memory that are held besides.
+        Raises InputError where the memory does not suffice for any storage to choose."""
+        storage = choose_storage(steps, n, dimension, beside) if stored is None else stored
+        return cls(steps, choose_method(steps, n, dimension), storage)
+
+    def for_blocks(self, blocks: Sequence[Block]) -> Self:
+        """Plan anew for a set that has changed, and is stored as it was."""
+        return self.of(self.steps, size_of(blocks), blocks[0].dimension, stored=self.storage)
 
     @property
     def learns(self) -> bool:
         """Whether there is anything to learn."""
-        return (
-            self.clean
-            or self.scale
-            or self.whiten
-            or self.approximate
-            or self.leaves is not None
-            or self.centroids is not None
+        by_search = self.method.name in ("kmeans", "approximate") or self.visits_leaves
+        return self.steps.makes_copies or by_search
+
+    @property
+    def visits_leaves(self) -> bool:
+        """Whether only some leaves of a tree are to be searched."""
+        return self.method.name == "kmeans-tree" and self.method.count is not None
+
+    def check_learnt(self, learnt: Learnt | None) -> None:
+        """Raise InputError unless this is what the plan learns; a part that was not found may be absent."""
+        if (learnt is None) == self.learns:
+            raise InputError("a detector needs what it learnt from its reference set exactly where its steps learn")
+        if learnt is None:
+            return
+        forms = {"kmeans": Centroids, "approximate": CellSearch, "kmeans-tree": TreeSearch}
+        absent = self.method.name not in ("kmeans", "kmeans-tree")
+        expected = (
+            (learnt.draw is None) == (self.steps.windows is not None),
+            (learnt.scaling is None) == (self.steps.scale is None),
+            learnt.whitening is None or self.steps.whiten is not None,
+            (learnt.cleaning is None) == (self.steps.clean is None),
+            absent if learnt.search is None else isinstance(learnt.search, forms.get(self.method.name, ())),
         )
+        if not all(expected):
+            raise InputError(f"what was learnt, {', '.join(learnt.as_arrays())}, must be what the steps learn")
 
-    def learn(self, blocks: Sequence[Block], learning: Positions, members: Positions, readmitted: Positions) -> Learnt:
-        """Learn from the rows at some positions of the reference set; members : those that calibrate."""
-        drawn, size = draw(blocks)[members].max(keepdims=True), np.array([len(learning) + len(members)])
-        learnt = replace(Learnt.nothing(blocks[0].dimension, readmitted), drawn=drawn, size=size)
-        if self.scale:
-            most = min(MOST_SCALED, max(1_000, MOST_SCALED_VALUES // blocks[0].dimension))
-            found = Scaling.find(rows_at(blocks, learning[:most]), self.categorical)
-            learnt = replace(learnt, scaling=found.numbers, categories=found.categories)
-        if self.clean:
-            aside, share = self._set_aside(blocks, learning, learnt)
-            learnt = replace(learnt, aside=np.setdiff1d(aside, readmitted), share=share)
+    def learn(
+        self, blocks: Sequence[Block], learning: Positions, members: Positions, readmitted: Positions = NO_POSITIONS
+    ) -> Learnt:
+        """Learn from the rows at some positions of the reference set.
+
+        members : positions of the items that calibrate; readmitted : of the items that never stand aside."""
+        steps = self.steps
+        size = np.array([len(learning) + len(members)])
+        learnt = Learnt(Draw(draw(blocks)[members].max(keepdims=True), size))
+        if steps.scale is not None:
+            learnt = replace(learnt, scaling=_find_scaling(blocks, learning, steps.scale))
+        if steps.clean is not None:
+            learnt = replace(learnt, cleaning=_set_aside(blocks, learning, learnt, steps.clean, readmitted))
         kept = learning[~np.isin(learning, learnt.aside)]  # in the order of the draw: that of the set does not matter
-        if self.whiten:
-            directions, factors = find_whitening(learnt.compared(rows_at(blocks, kept[:MOST_ROWS])))
-            learnt = replace(learnt, directions=directions, factors=factors)
-        if self.centroids is not None:
-            some = kept[: max(MOST_CLUSTERED, self.centroids)]
-            centroids, nearest = find_centroids(learnt.compared(rows_at(blocks, some)), self.centroids)
-            learnt = replace(learnt, centroids=centroids, representatives=kept[nearest])
-        if self.leaves is not None:
-            learnt = self._find_tree(rows_at(blocks, kept), learnt)
-        return learnt.searching(self._find_cells(blocks, kept, learnt) if self.approximate else None)
+        if steps.whiten is not None:
+            learnt = replace(learnt, whitening=find_whitening(learnt.compared_at(blocks, kept[:MOST_ROWS])))
+        return replace(learnt, search=self._find_search(blocks, kept, learnt))
 
-    def _find_tree(self, rows: Vectors, learnt: Learnt) -> Learnt:
-        """Learn a tree from rows, (n, d), in random order, and visit as many leaves as find what is promised."""
-        assert self.leaves is not None
-        tree, k, tried = learn_tree(rows), self.n_neighbors, choose_tried(np.arange(len(rows)))
-        leaves, queries = max(self.leaves, k + 1), rows[tried]
-        exact, some = KMeansTree(rows, tree).search(queries, k, tried)[0], KMeansTree(rows, tree, leaves)
-        while True:
-            some.max_leaves = leaves
-            accuracy = Accuracy.of(exact, some.search(queries, k, tried)[0])
-            if accuracy.recall >= self.recall or leaves >= tree.n_leaves:
-                break
-            leaves *= 2
-        children = np.stack([tree.first_child, tree.n_children], axis=1)
-        visited = np.array([min(leaves, tree.n_leaves), *astuple(accuracy)])
-        return replace(learnt, tree_means=tree.means, tree_children=children, visited=visited)
-
-    def _find_cells(self, blocks: Sequence[Block], kept: Positions, learnt: Learnt) -> Cells | None:
+    def _find_search(
+        self, blocks: Sequence[Block], kept: Positions, learnt: Learnt
+    ) -> Centroids | CellSearch | TreeSearch | None:
+        """Learn how to search from the rows at some positions, in random order, none of which stands aside."""
+        k, recall, count = int(self.steps.n_neighbors), self.steps.search.recall, self.method.count
+        if self.method.name == "kmeans" and count is not None:
+            clustered = kept[: max(MOST_CLUSTERED, count)]
+            means, nearest = find_centroids(learnt.compared_at(blocks, clustered), count)
+            return Centroids(means, kept[nearest])
+        if self.method.name == "kmeans-tree" and count is not None:
+            return find_tree_search(rows_at(blocks, kept), count, k, recall)
+        if self.method.name != "approximate":
+            return None
         if learnt.sees_otherwise:
-            blocks, kept = [Block(learnt.compared(rows_at(blocks, kept)))], np.arange(len(kept), dtype=np.int64)
-        return find_cells(blocks, kept, self.n_neighbors, self.recall)
+            blocks, kept = [Block(learnt.compared_at(blocks, kept))], np.arange(len(kept), dtype=np.int64)
+        return find_cells(blocks, kept, k, recall)
 
-    def _set_aside(self, blocks: Sequence[Block], learning: Positions, learnt: Learnt) -> tuple[Positions, Scores]:
-        judges = learning[:MOST_JUDGES]
-        rows = learnt.compared(rows_at(blocks, judges))
-        share = estimate_share(rows)
-        judged_by = Judges(rows, share.estimate if self.drop is None else self.drop, self.first_neighbors)
-        n = size_of(blocks)
-        others = np.setdiff1d(np.arange(n, dtype=np.int64), judges)
-        excluded = judged_by.exclude(learnt.compared(rows_at(blocks, others)))
-        aside = np.sort(np.concatenate([judges[judged_by.aside], others[excluded]]))
-        return aside, np.array([share.estimate, share.low, share.high])
+
+def _find_scaling(blocks: Sequence[Block], learning: Positions, scale: Scale) -> Scaling:
+    most = min(MOST_SCALED, max(1_000, MOST_SCALED_VALUES // blocks[0].dimension))
+    return Scaling.find(rows_at(blocks, learning[:most]), scale.categorical)
+
+
+def _set_aside(
+    blocks: Sequence[Block], learning: Positions, learnt: Learnt, clean: Clean, readmitted: Positions
+) -> Cleaning:
+    filtering = learning[:MOST_FILTERING]
+    rows = learnt.compared_at(blocks, filtering)
+    share = estimate_share(rows)
+    drop = share.estimate if clean.drop is None else clean.drop
+    contamination = ContaminationFilter(rows, drop, clean.first_neighbors)
+    others = np.setdiff1d(np.arange(size_of(blocks), dtype=np.int64), filtering)
+    excluded = contamination.exclude(learnt.compared_at(blocks, others))
+    aside = np.sort(np.concatenate([filtering[contamination.aside], others[excluded]]))
+    return Cleaning(np.setdiff1d(aside, readmitted), readmitted, share)
 
 
 def split(blocks: Sequence[Block], at_least: int) -> tuple[Positions, Positions]:
@@ -153,6 +156,6 @@ def split(blocks: Sequence[Block], at_least: int) -> tuple[Positions, Positions]
 
 
 def drawn_again(blocks: Sequence[Block], limit: Draws) -> Positions:
-    """Return which items calibrate of a set that has changed since `split`: those drawn a number up to the same limit,
-    ascending."""
+    """Return the positions, ascending, of the items that calibrate in a set that has changed since `split`: all that
+    have drawn a number up to the same limit."""
     return np.flatnonzero(draw(blocks) <= limit)

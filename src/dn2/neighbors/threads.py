@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import faiss
 
-from dn2.processes import one_thread_after_fork
+from dn2.system.processes import one_thread_after_fork
 
 Piece = TypeVar("Piece")
 
@@ -27,3 +28,16 @@ def spread(work: Callable[[Piece], None], pieces: Sequence[Piece], worthwhile: b
     with ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         for _ in pool.map(work, pieces):
             pass
+
+
+@contextmanager
+def one_thread(worthwhile: bool = True) -> Iterator[None]:
+    """Let faiss work on the calling thread alone inside, if that is worthwhile: to wake others takes longer than to
+    compare one query with few rows, much longer where the processors are busy."""
+    threads = faiss.omp_get_max_threads()
+    if worthwhile:
+        faiss.omp_set_num_threads(1)  # of the calling thread
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)

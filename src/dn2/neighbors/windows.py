@@ -13,11 +13,12 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from scipy.signal import find_peaks
 
+from dn2.arrays import Array, Distances, Positions, Scores
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import Block, Positions, rows_at
-from dn2.neighbors.conformal import DEFAULT_RATE, Calibration, Later, Scores, mean_squared_distance
-from dn2.neighbors.exact import Distances, ExactIndex
+from dn2.neighbors.blocks import Block, rows_at
+from dn2.neighbors.calibration import DEFAULT_RATE, Calibration, MeasuredFalseAlarms, mean_squared_distance
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.search.exact import ExactIndex
 
 HALF = 0.5  # of its highest score an interval keeps at both ends
 MEASURED_WITH = 20_000  # windows of either half that tell what p-values are worth
@@ -35,14 +36,14 @@ class Intervals(NamedTuple):
 def check_places(places: Any, n: int, window: int) -> Positions:
     """Return the places of n windows, by default those of one series, (n,); longer gaps than a window are as one.
 
-    Raises InputError for what is none."""
-    found = np.arange(n) if places is None else np.asarray(places)
-    whole = found.shape == (n,) and found.dtype.kind in "iu" and n > 0 and found.max() <= np.iinfo(np.int64).max
+    Raises InputError unless places are n whole numbers of at least 0 that ascend."""
+    given = np.arange(n) if places is None else np.asarray(places)
+    whole = given.shape == (n,) and given.dtype.kind in "iu" and n > 0 and given.max() <= np.iinfo(np.int64).max
     if whole:
-        found = found.astype(np.int64)
-    if not whole or found[0] < 0 or (found[1:] <= found[:-1]).any():
+        given = given.astype(np.int64)
+    if not whole or given[0] < 0 or (given[1:] <= given[:-1]).any():
         raise InputError(f"the places of {n:,} windows must be {n:,} ascending whole numbers, got {places!r}")
-    close: Positions = found[0] + np.cumsum(np.minimum(np.diff(found, prepend=found[0]), window))
+    close: Positions = given[0] + np.cumsum(np.minimum(np.diff(given, prepend=given[0]), window))
     return close
 
 
@@ -75,7 +76,7 @@ def point_scores(scores: Scores, places: Positions, window: int) -> Scores:
     count = int(places[-1] - places[0]) + 1
     placed, there = np.zeros((2, count + 2 * (window - 1)))
     placed[places - places[0] + window - 1], there[places - places[0] + window - 1] = scores, 1
-    sums, counts = (np.lib.stride_tricks.sliding_window_view(one, window).sum(axis=1) for one in (placed, there))
+    sums, counts = (np.lib.stride_tricks.sliding_window_view(row, window).sum(axis=1) for row in (placed, there))
     points: Scores = np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
     return points
 
@@ -91,11 +92,11 @@ def cut(points: Scores, places: Positions) -> Intervals:
     ends = np.minimum(
         places[np.append(jumps, len(places) - 1)] - places[0] + window, np.append(firsts[1:], len(points))
     )
-    found = [_cut_one(points[first:end], int(first), window) for first, end in zip(firsts, ends, strict=True)]
-    return Intervals(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    runs = [_cut_run(points[first:end], int(first), window) for first, end in zip(firsts, ends, strict=True)]
+    return Intervals(*(np.concatenate(parts) for parts in zip(*runs, strict=True)))
 
 
-def _cut_one(points: Scores, first: int, window: int) -> Intervals:
+def _cut_run(points: Scores, first: int, window: int) -> Intervals:
     """Cut a run of points that are all covered, of which the first lies at some place."""
     low = np.full(1, -np.inf)  # so that a peak may lie at the ends
     peaks = find_peaks(np.concatenate([low, points, low]), distance=window)[0] - 1
@@ -106,12 +107,12 @@ def _cut_one(points: Scores, first: int, window: int) -> Intervals:
         before, after = np.flatnonzero(below[: peak - start]), np.flatnonzero(below[peak - start :])
         starts.append(start + before[-1] + 1 if len(before) else start)
         stops.append(peak + after[0] if len(after) else stop)
-    return Intervals(*(np.array(one, np.int64) + first for one in (starts, stops, peaks)))
+    return Intervals(*(np.array(ends, np.int64) + first for ends in (starts, stops, peaks)))
 
 
 def _valley(points: Scores, p: int, q: int) -> int:
-    """Return where the score is lowest between two peaks, next to the lower one: nothing higher comes in between, such
-    as a peak that is none because it lies too near to the other."""
+    """Return where the score is lowest between two peaks, on the side of the lower one: no point in between is higher
+    than that peak, such as a shoulder that lies too near to the other."""
     if points[p] >= points[q]:
         first = p + int(np.flatnonzero(points[p:q] > points[q]).max(initial=0))
         return first + int(np.argmin(points[first:q]))
@@ -120,29 +121,33 @@ def _valley(points: Scores, p: int, q: int) -> int:
 
 
 @dataclass(frozen=True)
-class Line:
+class WindowPlaces:
     """Where the windows of a reference set lie.
 
     window : points of each; places : (n,) their first points on the line, ascending.
-    later : see `Later`; None where it was not measured."""
+    measured : the false alarms counted in the windows; None where they were not."""
 
     window: int
     places: Positions
-    later: Later | None = None
+    measured: MeasuredFalseAlarms | None = None
 
-    def as_arrays(self) -> dict[str, Any]:
+    def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
-        later = [] if self.later is None else self.later
-        return {"window": np.array([self.window]), "places": self.places, "later": np.array(later, np.float64)}
+        arrays = {"window": np.array([self.window]), "places": self.places}
+        return arrays if self.measured is None else arrays | {"measured": np.array(self.measured, np.float64)}
 
     @classmethod
-    def from_arrays(cls, window: Positions, places: Positions, later: Scores) -> Self:
-        """Restore what `as_arrays` gave.  Raises ValueError for what it would not give."""
-        if window.shape != (1,) or window[0] < 2 or later.shape not in ((0,), (4,)) or not np.isfinite(later).all():
-            raise ValueError(f"windows of {window} points, measured as {later}")
-        intervals, flagged, rate, windows = later.tolist() or [0] * 4
-        measured = Later(int(intervals), int(flagged), rate, int(windows)) if len(later) else None
-        return cls(int(window[0]), check_places(places, len(places), int(window[0])), measured)
+    def from_arrays(cls, window: Positions, places: Positions, measured: Scores | None = None) -> Self:
+        """Restore what `as_arrays` gave.  Raises ValueError for arrays of another form."""
+        if window.shape != (1,) or window.dtype.kind not in "iu" or window[0] < 2:
+            raise ValueError(f"a window must be one whole number of at least 2, got {window}")
+        alarms = None
+        if measured is not None:
+            if measured.shape != (4,) or not np.isfinite(measured).all():
+                raise ValueError(f"measured false alarms must be four numbers, got {measured}")
+            intervals, flagged, rate, windows = measured.tolist()
+            alarms = MeasuredFalseAlarms(int(intervals), int(flagged), rate, int(windows))
+        return cls(int(window[0]), check_places(places, len(places), int(window[0])), alarms)
 
     @property
     def overlapping(self) -> Positions:
@@ -161,13 +166,16 @@ class Line:
 
         distances : as for `scored`."""
         points, intervals = self.scored(distances)
-        return Calibration(np.sort(points[intervals.peaks]), len(self.places), window=self.window, later=self.later)
+        peaks = np.sort(points[intervals.peaks])
+        return Calibration(peaks, len(self.places), window=self.window, measured=self.measured)
 
-    def measured(self, blocks: Sequence[Block], k: int, asked: float | None) -> Self:
-        """Measure what the p-values are worth: see `Later`; blocks : of the windows' rows, asked : a rate, if any."""
+    def with_measured(self, blocks: Sequence[Block], k: int, asked: float | None) -> Self:
+        """Measure what the p-values are worth: see `MeasuredFalseAlarms`.
+
+        blocks : of the windows' rows; asked : a false-alarm rate, if any."""
         middle = min(len(self.places), 2 * MEASURED_WITH) // 2  # of the first windows, where there are very many
         later = np.searchsorted(self.places, self.places[middle] + self.window)
-        first, second = Line(self.window, self.places[:middle]), self.places[later : 2 * middle]
+        first, second = WindowPlaces(self.window, self.places[:middle]), self.places[later : 2 * middle]
         spans = first.overlapping
         if len(second) < self.window or (middle - spans[:, 1] + spans[:, 0]).min() < k:
             return self
@@ -176,6 +184,6 @@ class Line:
         loo = LeaveOneOut.of(index.blocks, index, np.arange(middle), k, spans)
         calibration = first.calibrate(loo.distances)
         rate = max(DEFAULT_RATE if asked is None else asked, calibration.smallest_rate)
-        points, intervals = Line(self.window, second).scored(index.search(queries, k)[0])
+        points, intervals = WindowPlaces(self.window, second).scored(index.search(queries, k)[0])
         flagged = int((calibration.p_value(points[intervals.peaks]) <= rate).sum())
-        return replace(self, later=Later(len(intervals.peaks), flagged, rate, 2 * middle))
+        return replace(self, measured=MeasuredFalseAlarms(len(intervals.peaks), flagged, rate, 2 * middle))

@@ -1,1 +1,1 @@
-"""One self-contained HTML page: what was found and why."""
+"""Reports: self-contained HTML pages, figures, and HTML in notebooks."""

@@ -1,4 +1,4 @@
-"""The skeleton of every page: one file, styles and script in it, that asks nothing of any network."""
+"""The skeleton of every page: one file with its styles and script, which makes no request."""
 
 from __future__ import annotations
 
@@ -13,23 +13,31 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from dn2.store.results import choose_writer, write_file
+from dn2.results.writing import choose_writer, write_file
 
 MARK = re.compile(r"\{\{(\w+)\}\}")
 
 
 def write_page(
-    path: Path, title: str, body: str, *, script: str = "", data: Mapping[str, Any] | None = None, about: str = ""
+    path: Path,
+    title: str,
+    body: str,
+    *,
+    scripts: Sequence[str] = (),
+    style: str = "",
+    data: Mapping[str, Any] | None = None,
+    about: str = "",
 ) -> None:
     """Write a page, whole or not at all.
 
-    body : HTML; script : the name of the part of this package that brings it to life, and data : what it reads.
-    about : HTML for the end of the page.  Raises InputError if the file cannot be written."""
-    code = f"\n{read_part(script)}\n" if script else "\n"
+    body : HTML; scripts : the texts of its scripts, in order; data : the data that they read.
+    style : rules beside those of all pages; about : HTML for the end of the page.
+    Raises InputError if the file cannot be written."""
+    code = "\n".join(["", *scripts, ""])
     parts = {
         "title": html.escape(title),
         "allowed": base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
-        "style": read_part("style.css"),
+        "style": read_part("style.css") + style,
         "body": body,
         "about": about,
         "data": _json(data or {}),
@@ -39,7 +47,7 @@ def write_page(
 
 
 def check_page(path: Path) -> None:
-    """Refuse early what could not be written.  Raises InputError."""
+    """Check early that a page can be written.  Raises InputError."""
     choose_writer(path, {".html": None}, "a report")
 
 
@@ -61,7 +69,7 @@ def definitions(pairs: Sequence[tuple[str, str]]) -> str:
 
 def sentences(words: Sequence[str]) -> str:
     """Write sentences as a list, escaped."""
-    return f"<ul>{''.join(f'<li>{html.escape(one)}</li>' for one in words)}</ul>"
+    return f"<ul>{''.join(f'<li>{html.escape(sentence)}</li>' for sentence in words)}</ul>"
 
 
 def _json(data: Mapping[str, Any]) -> str:

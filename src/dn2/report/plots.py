@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dn2.drawing import COLORS, WIDTH, check_figure, import_figure, save_figure
-from dn2.neighbors.conformal import Calibration, Scores
-from dn2.report.words import one_in
-from dn2.store.results import write_file
+from dn2.arrays import Scores
+from dn2.neighbors.calibration import Calibration
+from dn2.results.drawing import COLORS, WIDTH, check_figure, import_figure, save_figure
+from dn2.results.words import rate_in_words
+from dn2.results.writing import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,18 +22,18 @@ BINS = 40
 
 
 def plot_model(calibration: Calibration, rate: float, path: Path) -> None:
-    """Draw the scores of the reference items, and the threshold that each false-alarm rate means.
+    """Draw the scores of the reference items, and the threshold for each false-alarm rate.
 
-    rate : the model's.  Raises InputError if the file cannot be written, MissingExtra."""
+    rate : the model's false-alarm rate.  Raises InputError if the file cannot be written, MissingExtra."""
     figure = import_figure()(figsize=(WIDTH, 3.2), layout="constrained")
     left, right = figure.subplots(1, 2)
     limit = calibration.threshold(rate)
     left.hist(calibration.scores, BINS, color=NORMAL, edgecolor="white", linewidth=0.5)
-    left.axvline(limit, color=ANOMALOUS, linestyle="--", label=f"flagged above, at {one_in(rate)}")
+    left.axvline(limit, color=ANOMALOUS, linestyle="--", label=f"flagged above, at {rate_in_words(rate)}")
     left.legend(frameon=False, fontsize="small")
     _name(left, "Reference items, each against the others", "anomaly score", "items")
     rates = np.unique(np.geomspace(calibration.smallest_rate, 0.5, 200))
-    right.step(rates, [calibration.threshold(one) for one in rates], color=NORMAL, where="post")
+    right.step(rates, [calibration.threshold(rate_drawn) for rate_drawn in rates], color=NORMAL, where="post")
     right.plot([rate], [limit], "o", color=ANOMALOUS)
     right.set_xscale("log")
     _name(right, "What a false-alarm rate flags", "false-alarm rate", "flagged above this score")
@@ -44,25 +45,26 @@ def plot_evaluation(
 ) -> None:
     """Draw ROC curve, precision-recall curve and scores of items whose truth is known.
 
-    scores : (n,); is_anomalous : (n,) bool.  threshold : what is flagged scores more, at this false-alarm rate.
+    scores : (n,); is_anomalous : (n,) bool.  threshold : the score above which items
+    are flagged; rate : the false-alarm rate that it stands for.
     Raises InputError if the file cannot be written, MissingExtra."""
     from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
     truth = np.asarray(is_anomalous, bool)
     flagged = scores > threshold
-    found, false = flagged[truth].mean(), flagged[~truth].mean()
+    detected, false_alarms = flagged[truth].mean(), flagged[~truth].mean()
     figure = import_figure()(figsize=(1.4 * WIDTH, 3.4), layout="constrained")
     roc, precision, histogram = figure.subplots(1, 3)
     false_positive, true_positive, _ = roc_curve(truth, scores)
     roc.plot(false_positive, true_positive, color=NORMAL)
     roc.plot([0, 1], [0, 1], color="#999999", linestyle=":")
-    roc.plot([false], [found], "s", color=ANOMALOUS, label=f"at {one_in(rate)}")
+    roc.plot([false_alarms], [detected], "s", color=ANOMALOUS, label=f"at {rate_in_words(rate)}")
     roc.legend(frameon=False, fontsize="small", loc="lower right")
     _name(roc, f"ROC, area {roc_auc_score(truth, scores):.4f}", "false alarms", "anomalies detected")
     precisions, recalls, _ = precision_recall_curve(truth, scores)
     precision.step(recalls, precisions, color=NORMAL, where="post")
     if flagged.any():
-        precision.plot([found], [truth[flagged].mean()], "s", color=ANOMALOUS)
+        precision.plot([detected], [truth[flagged].mean()], "s", color=ANOMALOUS)
     precision.axhline(truth.mean(), color="#999999", linestyle=":")
     precision.set_ylim(0, 1.05)
     area = average_precision_score(truth, scores)

@@ -24,19 +24,19 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from dn2.errors import InputError, ModelError
-from dn2.naming import is_possible
-from dn2.processes import cached_property
-from dn2.store.manifest import FILE_NAME, MANIFEST, read_manifest, sealed
-from dn2.store.mapped import ends_right, map_array, regular
-from dn2.store.writing import locked, write_whole
+from dn2.store.manifest import FILE_NAME, MANIFEST, read_manifest, seal
+from dn2.store.mapped import has_all_data, map_array, require_regular
+from dn2.store.writing import lock_folder, write_whole
+from dn2.system.interface import command
+from dn2.system.naming import is_possible
+from dn2.system.processes import cached_property
 
 logger = logging.getLogger("dn2")
 
-ROWS_LIMIT, ARRAYS_LIMIT = 256 << 20, 2 << 30  # bytes of a file that is read whole
-ITEM_LIMIT = 64 << 10  # bytes that an item takes on average, by its name and path
-MAPPED = ("reference", "codes", "texts", "thumbnails", "values")  # kinds of files that are not read at load
-SLOW_TO_HASH = 64 << 20  # bytes
-CHECKED_AT_LOAD = 1 << 30  # of these, in bytes; more are left to `verify`
+ROWS_LIMIT, ARRAYS_LIMIT = 256 << 20, 2 << 30  # bytes of a file of rows, of arrays, that is read whole
+ITEM_LIMIT = 64 << 10  # bytes of an item, name and path, averaged over its file
+SLOW_TO_HASH = 64 << 20  # bytes; of a longer file its end is looked at first
+CHECKED_AT_LOAD = 1 << 30  # bytes of mapped files; more are left to `verify`
 TO_JSON = json.JSONEncoder().encode
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
@@ -45,35 +45,36 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Existing:
-    """A file that the model has already, by its name and digest."""
+class StoredFile:
+    """A file that lies in the model's folder already."""
 
     name: str
     digest: str
 
 
-Part = Arrays | Rows | Existing
+Part = Arrays | Rows | StoredFile
 Parts = Mapping[str, Iterable[Part]]
 
 
 class Saved(NamedTuple):
-    """What a save wrote: the model's digest, and by kind its files."""
+    """The result of a save: the model's digest, and its files by kind."""
 
     digest: str
-    files: dict[str, list[Existing]]
+    files: dict[str, list[StoredFile]]
 
 
 def save(
     folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool = False
 ) -> Saved:
-    """Write a model: new files, then `model.json`, then remove what it does not name.
+    """Write a model: new files, then `model.json`, then remove the files that it does not name.
 
-    manifest : what `model.json` says beside the files; parts : by kind of file, the arrays or rows of each, or what is
-        there already and stays as it is, unread.
+    manifest : what `model.json` says beside the files; its `mapped` lists the kinds of files, one file a shard, whose
+        arrays are mapped into memory at load and not read.
+    parts : by kind of file, the arrays or rows of each file, or the stored file that stays as it is, unread.
     replaces : digest of the model that this one came from and replaces, None for a new one.
-    overwrite : whether any model that is there is replaced.
+    overwrite : whether any other model in the folder is replaced, too.
     Raises InputError for a folder that is another model or something else, or cannot be written, ModelError if the
-    model on disk is no longer the one that this came from; it stays as it is then, and what was written goes."""
+    model on disk is no longer the one that this came from; that model stays as it is, and the new files are removed."""
     check_target(folder, overwrite or replaces is not None)
     try:
         return _save(folder, manifest, parts, replaces, overwrite)
@@ -82,8 +83,7 @@ def save(
 
 
 def check_target(folder: Path, overwrite: bool) -> None:
-    """Raise InputError where no model can be saved because something else is there, such as a model that is not to be
-    overwritten."""
+    """Raise InputError unless a model can be saved in a folder: a new or empty one, or with `overwrite` a model's."""
     if not is_possible(folder):
         raise InputError(f"the model {str(folder)!r} cannot be written: that is no path")
     try:
@@ -92,11 +92,11 @@ def check_target(folder: Path, overwrite: bool) -> None:
         raise InputError(f"the model {folder} cannot be written: {error.strerror}; give its whole path") from error
     if not os.path.lexists(folder / MANIFEST):
         if os.path.lexists(folder) and not _is_empty(folder):
-            raise InputError(f"{folder} exists and is no dn2 model; give another name with -o")
+            raise InputError(f"{folder} exists and is no dn2 model; give another name{command(' with -o', '')}")
     elif not overwrite:
         raise InputError(
-            f"{folder} is a model already{_in_short(folder)}; give another name, or --force (in Python overwrite=True) "
-            "to replace it"
+            f"{folder} is a model already{_in_short(folder)}; give another name, or "
+            f"{command('--force', 'overwrite=True')} to replace it"
         )
 
 
@@ -106,26 +106,32 @@ def is_model(folder: Path) -> bool:
 
 
 def _in_short(folder: Path) -> str:
-    """Say what a model holds and when it was written, as far as it can be read."""
+    """Say in brackets what a model holds and when it was written, or that it cannot be read."""
     try:
         manifest, written = read_manifest(folder), (folder / MANIFEST).stat().st_mtime
-        held = f"{manifest['calibration']['n_reference']:,} reference items of the kind {manifest['kind']}"
+        contents = f"{manifest['calibration']['n_reference']:,} reference items of the kind {manifest['kind']}"
     except (ModelError, OSError, KeyError, TypeError, ValueError):
         return " (damaged, or not dn2's)"
-    return f" ({held}, written {datetime.fromtimestamp(written):%Y-%m-%d %H:%M})"
+    return f" ({contents}, written {datetime.fromtimestamp(written):%Y-%m-%d %H:%M})"
 
 
 def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        check_target(folder, overwrite or replaces is not None)  # another may have been faster
+    with lock_folder(folder):
+        check_target(folder, overwrite or replaces is not None)  # another process may have been faster
         if not overwrite and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
             raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
         try:
-            files = {kind: [_write_part(folder, kind, one) for one in contents] for kind, contents in parts.items()}
-            names = {kind: [file.name for file in of_kind] for kind, of_kind in files.items()}
-            digests = {file.name: file.digest for of_kind in files.values() for file in of_kind}
-            text, digest = sealed({**manifest, "parts": names, "files": digests})
+            files = {
+                kind: [
+                    _write_part(folder, kind, content, mapped=kind in manifest.get("mapped", ()))
+                    for content in contents
+                ]
+                for kind, contents in parts.items()
+            }
+            names = {kind: [file.name for file in kind_files] for kind, kind_files in files.items()}
+            digests = {file.name: file.digest for kind_files in files.values() for file in kind_files}
+            text, digest = seal({**manifest, "parts": names, "files": digests})
             write_whole(folder / MANIFEST, text)
         except Exception:
             _undo(folder)
@@ -135,14 +141,14 @@ def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str
 
 
 def _undo(folder: Path) -> None:
-    """Remove what a failed save wrote: on a full disk it would be in the way of the next."""
+    """Remove the files of a failed save, which on a full disk would leave the next save no space."""
     with contextlib.suppress(OSError, ModelError):
         named = set(read_manifest(folder)["files"]) if (folder / MANIFEST).exists() else set()
         _remove_unnamed(folder, named | {MANIFEST})
 
 
-def _write_part(folder: Path, kind: str, content: Part) -> Existing:
-    if isinstance(content, Existing):
+def _write_part(folder: Path, kind: str, content: Part, *, mapped: bool) -> StoredFile:
+    if isinstance(content, StoredFile):
         if not (folder / content.name).is_file():
             raise ModelError(f"the model {folder} has lost its file {content.name} meanwhile; save at another place")
         return content
@@ -151,7 +157,7 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
     else:
         data, suffix = "".join([TO_JSON(row) + "\n" for row in content]).encode(), "jsonl"
     limit = _limit(kind, len(content))
-    if len(data) > limit and kind not in MAPPED:
+    if len(data) > limit and not (mapped and suffix == "safetensors"):
         raise InputError(
             f"the {kind} of the model take {len(data):,} bytes in one file, and at most {limit:,} are read again; take "
             "fewer, or shorter names"
@@ -161,11 +167,11 @@ def _write_part(folder: Path, kind: str, content: Part) -> Existing:
     path = folder / name
     if not (path.exists() and _file_digest(path) == digest):
         write_whole(path, data)
-    return Existing(name, digest)
+    return StoredFile(name, digest)
 
 
 def _limit(kind: str, count: int) -> int:
-    """Return how many bytes a file of a kind, with so many rows or arrays, may have to be read whole."""
+    """Return how many bytes a file of a kind, with `count` rows or arrays, may have to be read whole."""
     if kind == "items":
         return min(ROWS_LIMIT, ITEM_LIMIT * count)
     return ROWS_LIMIT if kind == "columns" else ARRAYS_LIMIT
@@ -181,7 +187,7 @@ def _remove_unnamed(folder: Path, named: set[str]) -> None:
 
 
 def _is_empty(folder: Path) -> bool:
-    """Tell whether a folder holds nothing, or only what an interrupted first save left."""
+    """Tell whether a folder is empty, or holds only the files of an interrupted first save."""
     try:
         return all(
             FILE_NAME.fullmatch(path.name.removesuffix(".tmp")) or path.name == f"{MANIFEST}.tmp"
@@ -201,22 +207,27 @@ class Bundle:
         self.manifest = read_manifest(folder)
 
     def check(self) -> None:
-        """Compare every file with its digest; more than 1 GiB of those that are mapped is left to `problems`."""
+        """Compare every file with its digest; where mapped files exceed 1 GiB, they are left to `problems`."""
         names = [name for name in self.manifest["files"] if not (self.is_large and name in self._mapped)]
         if problems := self.problems(names):
             raise ModelError(f"the model {self.folder} is damaged: {'; '.join(problems)}; restore it or fit again")
 
     @cached_property
     def is_large(self) -> bool:
-        """Whether what is mapped is too large to be looked at whole whenever the model is loaded."""
+        """Whether the mapped files together are too large to be read whole whenever the model is loaded."""
         return sum(self._size(name) for name in self._mapped) > CHECKED_AT_LOAD
 
     @cached_property
     def _mapped(self) -> set[str]:
-        return {name for kind in MAPPED for name in self.manifest["parts"].get(kind, ())}
+        names = (name for kind in self._mapped_kinds for name in self.manifest["parts"][kind])
+        return {name for name in names if name.endswith(".safetensors")}
+
+    @property
+    def _mapped_kinds(self) -> Sequence[str]:
+        return self.manifest.get("mapped", ())  # type: ignore[no-any-return]
 
     def problems(self, names: Sequence[str] | None = None) -> list[str]:
-        """Say what is wrong with each damaged file, by default of all."""
+        """Say of each damaged file what is wrong with it; names : the files to look at, None for all."""
         names = list(self.manifest["files"]) if names is None else list(names)
         with ThreadPoolExecutor() as pool:
             return [problem for problem in pool.map(self._problem, names) if problem]
@@ -224,7 +235,7 @@ class Bundle:
     def _problem(self, name: str) -> str | None:
         try:
             path, slow = self.folder / name, self._size(name) > SLOW_TO_HASH
-            if slow and not (ends_right(path) if name.endswith(".safetensors") else self._size(name) <= ROWS_LIMIT):
+            if slow and not (has_all_data(path) if name.endswith(".safetensors") else self._size(name) <= ROWS_LIMIT):
                 return f"{name} does not end where it should"
             digest = _file_digest(path)
         except (FileNotFoundError, ModelError):
@@ -247,10 +258,12 @@ class Bundle:
 
     def arrays(self, kind: str) -> dict[str, np.ndarray[Any, Any]]:
         """Read the arrays of the one file of a kind into memory."""
+        if kind in self._mapped_kinds:  # loading a large model compares none of their digests
+            raise ModelError(f"the model {self.folder} is damaged: {MANIFEST} says that its {kind} are mapped")
         (name,) = self.manifest["parts"][kind]
         self._check_size(name, ARRAYS_LIMIT)
         try:
-            return dict(load_tensors(regular(self.folder / name).read_bytes()))
+            return dict(load_tensors(require_regular(self.folder / name).read_bytes()))
         except (OSError, SafetensorError) as error:
             raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
 
@@ -259,33 +272,33 @@ class Bundle:
         return [map_array(self.folder / name, key) for name in self.manifest["parts"][kind]]
 
     def rows(self, kind: str, counts: Sequence[int] | None = None) -> Iterator[list[dict[str, Any]]]:
-        """Read the JSON rows of each file of a kind, one file at a time; counts : how many each has, if it is known."""
+        """Read the JSON rows of each file of a kind, one file at a time; counts : rows of each file, if known."""
         names = self.manifest["parts"][kind]
         for name, count in zip(names, [1] * len(names) if counts is None else counts, strict=True):
             self._check_size(name, _limit(kind, count))
             try:
-                lines = regular(self.folder / name).read_bytes().splitlines()
+                lines = require_regular(self.folder / name).read_bytes().splitlines()
                 yield json.loads(b"[" + b",".join(lines) + b"]")  # three times as fast as line by line
             except (OSError, ValueError, RecursionError) as error:
                 raise ModelError(f"the model {self.folder} is damaged: {name}: {error}") from error
 
-    def existing(self, kind: str) -> list[Existing]:
-        """Name every file of a kind, none if there are none, with its digest."""
-        return [Existing(name, self.manifest["files"][name]) for name in self.manifest["parts"].get(kind, ())]
+    def stored_files(self, kind: str) -> list[StoredFile]:
+        """List the files of a kind, an empty list for a kind that the model lacks."""
+        return [StoredFile(name, self.manifest["files"][name]) for name in self.manifest["parts"].get(kind, ())]
 
 
 def read(folder: Path, load: Callable[[Bundle], T]) -> T:
-    """Load from a model that another process may be replacing: on trouble, look again with writers kept out."""
+    """Load from a model that another process may be replacing: on an error, load again with writers kept out."""
     if not is_possible(folder):
         raise ModelError(f"{str(folder)!r} is no dn2 model: that is no path")
     bundle = Bundle(folder)
     try:
         return load(bundle)
     except ModelError:
-        with locked(folder, shared=True):
+        with lock_folder(folder, shared=True):
             return load(Bundle(folder))
 
 
 def _file_digest(path: Path) -> str:
-    with open(regular(path), "rb") as file:
+    with open(require_regular(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

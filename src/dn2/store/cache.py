@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from dn2.processes import PerProcess
+from dn2.system.processes import PerProcess
 
 logger = logging.getLogger("dn2")
 
@@ -40,11 +40,29 @@ def default_path() -> Path:
 class Cache:
     """Bytes by key, least recently used out first; safe under kill and among processes.
 
-    path : the SQLite file, made with its folder when missing; by default see `default_path`.
-    max_bytes : bound on the file's size; beyond it the least recently used tenth goes, and again until it holds.
+    Parameters
+    ----------
+    path : path, default=None
+        The SQLite file, made with its folder when missing; by default `cache.sqlite` in the folder `$DN2_CACHE`, or in
+        the user's cache folder.
+    max_bytes : int, default=4294967296
+        Bound on the file's size; beyond it the least recently used tenth is removed, repeatedly until the bound holds.
 
-    A cache only saves time, so trouble with it (a damaged file, a full disk, a read-only folder) never fails a run:
-    it is reported once, and a damaged file is started afresh; from anything else the run goes on without."""
+    Notes
+    -----
+    A cache only saves time, so an error of its own (a damaged file, a full disk, a read-only folder) never fails a run:
+    it is reported once.  A damaged file is replaced by an empty one; after any other error the run goes on without.
+
+    Examples
+    --------
+    >>> import dn2, os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cache = dn2.Cache(os.path.join(folder, "cache.sqlite"))
+    ...     cache.put({b"key": b"value"})
+    ...     cache.get(b"key")
+    ...     cache.close()
+    b'value'
+    """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, max_bytes: int = DEFAULT_BYTES) -> None:
         self.path = default_path() if path is None else Path(path)
@@ -52,16 +70,50 @@ class Cache:
         self._file = PerProcess(partial(_File, self.path))
         self._file.get()
 
+    @classmethod
+    def of(cls, cache: Cache | bool | None) -> Cache | None:
+        """Return the cache that an option `cache` stands for.
+
+        Parameters
+        ----------
+        cache : Cache, bool or None
+            True for the user's cache, False and None for no cache.
+
+        Returns
+        -------
+        cache : Cache or None
+        """
+        return cls() if cache is True else cache or None
+
+    def __repr__(self) -> str:
+        return f"Cache({str(self.path)!r})"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copy and pickle as a cache in the same file: an open file itself cannot be copied."""
         return type(self), (self.path, self.max_bytes)
 
     def get(self, key: bytes) -> bytes | None:
-        """Return the value kept under a key, or None."""
+        """Return the value kept under a key.
+
+        Parameters
+        ----------
+        key : bytes
+
+        Returns
+        -------
+        value : bytes or None
+            None for a key without a value.
+        """
         return self._file.get().get(key)
 
     def put(self, entries: Mapping[bytes, bytes]) -> None:
-        """Keep these values in one transaction, and note what was used since the last call."""
+        """Keep values in one transaction, and note the keys used since the last call.
+
+        Parameters
+        ----------
+        entries : mapping of bytes to bytes
+            Values by key.
+        """
         self._file.get().put(entries, self.max_bytes)
 
     def close(self) -> None:
@@ -70,11 +122,11 @@ class Cache:
 
 
 class _File:
-    """What one process has open of a cache; see `Cache`.
+    """The cache's file as one process has it open; see `Cache`.
 
-    SQLite must not find in a child what its parent had open, not even another connection to the same file: locks would
-    be taken for held that are not.  So a fork closes the file first, which is opened again when it is asked; where it
-    cannot, since another thread is at work, the child goes on without."""
+    SQLite fails in a forked child that inherits an open connection, even to the same file by another connection: locks
+    of the parent seem held.  So the file is closed before a fork, and opened again at its next use.  If another thread
+    is using the file at the fork, the child goes on without the cache."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,7 +142,7 @@ class _File:
     def _try(self, work: Callable[[], T]) -> T | None:
         try:
             return work()
-        except (sqlite3.OperationalError, OSError) as error:  # locked, read-only, no space: the file itself is fine
+        except (sqlite3.OperationalError, OSError) as error:  # locked, read-only or no space: the file itself is sound
             self._give_up()
             logger.warning("going on without the cache %s: %s", self.path, error)
         except sqlite3.Error as error:
@@ -100,9 +152,9 @@ class _File:
         return None
 
     def _connected(self) -> sqlite3.Connection | None:
-        """Return the connection, opened anew after a fork; None where it was given up."""
+        """Return the connection, opened anew after a fork; None once the cache was given up."""
         if self.connection is None and not self._given_up:
-            if any(file.path.resolve() == self.path.resolve() for file in _left_open_by_a_parent()):
+            if any(file.path.resolve() == self.path.resolve() for file in _files_of_parents()):
                 raise OSError("another thread was using it when this process was forked")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(
@@ -150,7 +202,7 @@ class _File:
         if connection is None:
             return None
         row = connection.execute("SELECT CAST(value AS BLOB) FROM entries WHERE key = ?", (key,)).fetchone()
-        value = None if row is None else _unsealed(key, row[0])
+        value = None if row is None else _unseal(key, row[0])
         if value is not None:
             self._touched.add(key)
         return value
@@ -169,7 +221,7 @@ class _File:
             connection.executemany("UPDATE entries SET used = ? WHERE key = ?", [(now, key) for key in self._touched])
             connection.executemany(
                 "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
-                [(key, _sealed(key, value), now) for key, value in entries.items()],
+                [(key, _seal(key, value), now) for key, value in entries.items()],
             )
         self._touched.clear()
         evicted = 1
@@ -197,7 +249,7 @@ class _File:
 _files: weakref.WeakValueDictionary[int, _File] = weakref.WeakValueDictionary()
 
 
-def _left_open_by_a_parent() -> list[_File]:
+def _files_of_parents() -> list[_File]:
     files = (reference() for reference in _files.valuerefs())
     return [file for file in files if file and file.process != os.getpid() and file.connection is not None]
 
@@ -214,18 +266,18 @@ if hasattr(os, "register_at_fork"):
 
 def _close(connection: sqlite3.Connection, process: int) -> None:
     if process == os.getpid():
-        with contextlib.suppress(sqlite3.Error):  # as on a full disk: what was put is kept as it is
+        with contextlib.suppress(sqlite3.Error):  # such as a full disk: values that were put stay in the file
             connection.close()
 
 
-def _sealed(key: bytes, value: bytes) -> bytes:
-    """Append a checksum: SQLite keeps none, and a flipped bit must not become an embedding."""
+def _seal(key: bytes, value: bytes) -> bytes:
+    """Append a checksum, which SQLite lacks: a flipped bit must not become an embedding."""
     return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
 
 
-def _unsealed(key: bytes, kept: bytes) -> bytes | None:
-    value = kept[:-4]
-    return value if _sealed(key, value) == kept else None
+def _unseal(key: bytes, sealed_value: bytes) -> bytes | None:
+    value = sealed_value[:-4]
+    return value if _seal(key, value) == sealed_value else None
 
 
 class _transaction:

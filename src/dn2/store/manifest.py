@@ -1,4 +1,4 @@
-"""`model.json`, the root of a saved model: what it may say, and its own digest."""
+"""`model.json`, the root of a saved model: its fields, and its own digest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dn2.errors import InputError, ModelError
-from dn2.store.mapped import regular
+from dn2.store.mapped import require_regular
+from dn2.system.interface import command
 
 FORMAT, LATEST_FORMAT = 2, 1_000_000
 MANIFEST = "model.json"
@@ -20,10 +21,10 @@ LONGEST_VERSION = 20
 FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
 
 
-def sealed(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
+def seal(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
     """Write a manifest so that its last line is the digest of all bytes before.
 
-    Raises InputError for one that is too long to be read again."""
+    Raises InputError for a manifest that is too long to be read again."""
     text = json.dumps(manifest, indent=1, default=lambda number: number.item())  # a parameter may be NumPy's
     body = text.removesuffix("\n}").encode() + b",\n "
     if len(body) > MANIFEST_LIMIT - 100:
@@ -39,14 +40,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Read and check `model.json`.  Raises ModelError if it is missing, damaged or of a later format."""
     path = folder / MANIFEST
     try:
-        with open(regular(path), "rb") as file:
+        with open(require_regular(path), "rb") as file:
             data = file.read(MANIFEST_LIMIT + 1)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise ModelError(f"{folder}: {MANIFEST} cannot be read: {error.strerror}") from error
         raise ModelError(
             f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror}); "
-            "make one with: dn2 fit INPUT -o MODEL"
+            f"make one with {command('dn2 fit INPUT -o MODEL', 'dn2.fit(inputs).save(path)')}"
         ) from error
     try:
         manifest = json.loads(data)
@@ -72,11 +73,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_names(path: Path, manifest: Mapping[str, Any]) -> None:
-    """Refuse a file outside of the folder, and one without a digest."""
+    """Raise ModelError unless each file lies in the folder and has a digest, and each mapped kind has files."""
     try:
         files, parts = manifest["files"], manifest["parts"]
-        if not (isinstance(files, dict) and isinstance(parts, dict)):
-            raise TypeError("files and parts are objects")
+        mapped = manifest.get("mapped", [])
+        if not (isinstance(files, dict) and isinstance(parts, dict) and isinstance(mapped, list)):
+            raise TypeError("files and parts must be objects, mapped a list")
+        if not set(mapped) <= set(parts):
+            raise ValueError("mapped must list kinds of files")
         named = {name for names in parts.values() for name in names}
         strange = [name for name in named | set(files) if name not in files or not FILE_NAME.fullmatch(name)]
     except (ValueError, KeyError, TypeError) as error:

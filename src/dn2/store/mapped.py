@@ -27,7 +27,7 @@ def map_array(path: Path, key: str) -> np.ndarray[Any, Any]:
 
     Raises ModelError for anything missing or damaged."""
     try:
-        with open(regular(path), "rb") as file:
+        with open(require_regular(path), "rb") as file:
             header, start = _read_header(file)
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         entry = header[key]
@@ -46,10 +46,10 @@ def map_array(path: Path, key: str) -> np.ndarray[Any, Any]:
         raise ModelError(f"the model {path.parent} is damaged: {path.name}: {error}") from error
 
 
-def ends_right(path: Path) -> bool:
-    """Tell whether a safetensors file ends where its header says, without reading its data."""
+def has_all_data(path: Path) -> bool:
+    """Tell whether a safetensors file is as long as its header says, without reading its data."""
     try:
-        with open(regular(path), "rb") as file:
+        with open(require_regular(path), "rb") as file:
             header, start = _read_header(file)
             return os.fstat(file.fileno()).st_size == start + _end(header)
     except DAMAGE:
@@ -68,10 +68,10 @@ def _end(header: Mapping[str, Any]) -> int:
     return int(max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"))
 
 
-def regular(path: Path) -> Path:
-    """Refuse what is no file of the folder itself: a link leads elsewhere, a pipe or a device would be waited for.
+def require_regular(path: Path) -> Path:
+    """Return the path of a regular file.
 
-    Raises OSError."""
+    Raises OSError for anything else: a link leads out of the folder, a pipe or a device would be waited for."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         raise OSError(

@@ -1,4 +1,4 @@
-"""Which files of a saved model hold which rows of its reference set, and which of these rows are gone from it."""
+"""The files of a saved model that hold the rows of its reference set, and the rows in them that were removed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dn2.store.bundle import Existing
-
-Array = np.ndarray[Any, Any]
-Positions = np.ndarray[Any, np.dtype[np.int64]]
+from dn2.arrays import Array, Positions
+from dn2.store.bundle import StoredFile
 
 
 class Block(Protocol):
-    """Rows of a reference set: all in memory, and which of them are in the set, ascending; None for all of them."""
+    """Rows of a reference set.
+
+    stored : all rows in memory; kept : which of them are in the set, ascending; None for all."""
 
     stored: Array
     kept: Positions | None
@@ -28,39 +28,41 @@ class Block(Protocol):
 class Shard:
     """The files that hold one block of a reference set.
 
-    stored : the block's rows in memory, which nothing changes: they tell which block it is.
-    rows : which of them the files hold, ascending; None for all of them.
-    files : by kind.  codes : what the file of that kind holds, None if there is none."""
+    stored : the block's rows in memory, never changed, whose identity identifies the block.
+    rows : which of these rows the files hold, ascending; None for all.
+    files : by kind of file.  codes : the content of the file of codes, None for a search without codes."""
 
     stored: Array
     rows: Positions | None
-    files: Mapping[str, Existing]
+    files: Mapping[str, StoredFile]
     codes: Array | None = None
 
     def __len__(self) -> int:
         return len(self.stored if self.rows is None else self.rows)
 
     def places(self, kept: Positions | None) -> Positions | None:
-        """Return where in the files the rows `kept` of `stored` are, (n,) ascending; None if they are not all there."""
+        """Return the places in the files of the rows `kept` of `stored`, (n,) ascending; None unless all are there."""
         if self.rows is None:
             return np.arange(len(self), dtype=np.int64) if kept is None else kept
-        wanted = np.arange(len(self.stored)) if kept is None else kept
-        places = np.searchsorted(self.rows, wanted)
-        there = bool(len(places)) and places[-1] < len(self.rows) and np.array_equal(self.rows[places], wanted)
-        return places if there else None
+        rows = np.arange(len(self.stored)) if kept is None else kept
+        places = np.searchsorted(self.rows, rows)
+        all_stored = bool(len(places)) and places[-1] < len(self.rows) and np.array_equal(self.rows[places], rows)
+        return places if all_stored else None
 
 
-def shards_of(blocks: Sequence[Block], known: Sequence[Shard]) -> list[Shard | None]:
-    """Find the files of each block of a set among those known; None for a block that is not in files yet."""
-    by_rows = {id(shard.stored): shard for shard in known}
-    found = [(block, by_rows.get(id(block.stored))) for block in blocks]
-    return [shard if shard is not None and shard.places(block.kept) is not None else None for block, shard in found]
+def shards_of(blocks: Sequence[Block], saved_shards: Sequence[Shard]) -> list[Shard | None]:
+    """Find each block of a set among the shards saved before; None for a block that is still to be written."""
+    by_stored = {id(shard.stored): shard for shard in saved_shards}
+    candidates = [(block, by_stored.get(id(block.stored))) for block in blocks]
+    return [
+        shard if shard is not None and shard.places(block.kept) is not None else None for block, shard in candidates
+    ]
 
 
 def removed_rows(blocks: Sequence[Block], shards: Sequence[Shard | None]) -> Positions:
-    """Return the rows, (m,) ascending and counted through all files, that are no longer in a set given in blocks.
+    """Return the rows in files that were removed from the set: (m,) ascending, counted through all files.
 
-    shards : the files of each block, None where they are yet to be written."""
+    shards : the files of each block, None for a block that is still to be written."""
     removed, start = [np.empty(0, np.int64)], 0
     for block, shard in zip(blocks, shards, strict=True):
         if shard is not None and (places := shard.places(block.kept)) is not None:
@@ -70,11 +72,12 @@ def removed_rows(blocks: Sequence[Block], shards: Sequence[Shard | None]) -> Pos
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Which rows of the files of a saved model are in its reference set.
+class StoredRows:
+    """The rows in a saved model's files that are still in its reference set.
 
-    sizes : of the files; removed : (m,) the others, counted through all files, ascending; none by default.
-    Raises ValueError for a list of removed rows that cannot be."""
+    sizes : the number of rows of each file; removed : (m,) the rows no longer in the set, counted through all files,
+        ascending; empty by default.
+    Raises ValueError unless `removed` are ascending positions that leave a row in each file."""
 
     sizes: Sequence[int]
     removed: Positions = field(default_factory=lambda: np.empty(0, np.int64))
@@ -82,11 +85,11 @@ class Kept:
     def __post_init__(self) -> None:
         removed = self.removed
         if removed.ndim != 1 or removed.dtype != np.int64 or (np.diff(removed) <= 0).any():
-            raise ValueError("removed rows that are no ascending positions")
+            raise ValueError("removed rows must be ascending positions")
         if len(removed) and not 0 <= removed[0] <= removed[-1] < self.stored:
-            raise ValueError(f"removed rows outside of 0 ... {self.stored - 1}")
+            raise ValueError(f"removed rows must lie in 0 ... {self.stored - 1}")
         if any(rows is not None and not len(rows) for rows in self.by_shard):
-            raise ValueError("a file all rows of which are removed")
+            raise ValueError("each file must keep a row, got one all of whose rows are removed")
 
     @property
     def stored(self) -> int:
@@ -98,7 +101,7 @@ class Kept:
 
     @property
     def by_shard(self) -> list[Positions | None]:
-        """The rows of each file that are in the set, ascending; None for all of them."""
+        """The rows of each file that are in the set, ascending; None where all are."""
         starts = np.cumsum([0, *self.sizes])
         cuts = np.searchsorted(self.removed, starts)
         return [
@@ -108,12 +111,12 @@ class Kept:
 
     @property
     def flags(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Of each row of all files together, whether it is in the set."""
+        """Whether each row is in the set: (stored,), counted through all files."""
         flags = np.ones(self.stored, bool)
         flags[self.removed] = False
         return flags
 
     @property
     def places(self) -> Any:
-        """What to index the rows of all files together by to have those in the set."""
+        """The index that selects the rows in the set from the rows of all files together."""
         return np.flatnonzero(self.flags) if len(self.removed) else slice(None)

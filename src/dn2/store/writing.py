@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def locked(folder: Path, shared: bool = False) -> Iterator[None]:
-    """Keep writers out, where the system knows advisory locks.  Those who read share the lock."""
+def lock_folder(folder: Path, shared: bool = False) -> Iterator[None]:
+    """Keep writers out inside, where the system knows advisory locks; shared : for readers, who share the lock."""
     if os.name != "posix":
         yield
         return

@@ -1,0 +1,76 @@
+"""`-`, which stands for stdin."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dn2.errors import InputError
+
+STDIN, NAME = "-", "stdin"
+MOST_BYTES = 1 << 30  # more should come as a file, which can be read again
+AT_ONCE = 1 << 20
+
+Input = str | os.PathLike[str]
+
+
+@contextmanager
+def with_stdin(inputs: Sequence[str], kind: str | None) -> Iterator[list[Input]]:
+    """Give inputs with a file in place of `-`: of the items, for a kind that is read from a stream, else of paths.
+
+    kind : of the items; None to guess it.
+    Raises InputError unless `-` is given once and the stream is neither empty nor too long."""
+    if STDIN not in inputs:
+        yield list(inputs)
+        return
+    if list(inputs).count(STDIN) > 1:
+        raise InputError("- stands for stdin, which can be read once; give it once")
+    from dn2.inputs.items import Piped
+    from dn2.kinds.registry import kind_of
+
+    ending = None if kind is None else kind_of(kind).piped
+    with tempfile.TemporaryDirectory(prefix="dn2-") as folder:
+        path = Path(folder, f"{NAME}{ending or '.list'}")
+        _save(path)
+        if ending is None:
+            _check_list(path, kind)
+        piped = Piped(path, NAME, is_list=ending is None)
+        yield [piped if name == STDIN else name for name in inputs]
+
+
+def _save(path: Path) -> None:
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("- stands for stdin, which is closed here; give a file")
+    if sys.stdin.isatty():
+        print("reading stdin; Ctrl-D ends it", file=sys.stderr)
+    stream: Any = sys.stdin.buffer
+    left = MOST_BYTES
+    with open(path, "wb") as file:
+        while block := stream.read1(AT_ONCE):
+            left -= len(block)
+            if left < 0:
+                raise InputError(f"stdin has more than {MOST_BYTES:,} bytes; write it to a file, and give that")
+            file.write(block)
+    if left == MOST_BYTES:
+        raise InputError("nothing came through stdin; - stands for it")
+
+
+def _check_list(path: Path, kind: str | None) -> None:
+    """Raise InputError where a list of paths looks like the items themselves."""
+    import glob
+
+    from dn2.kinds.registry import KINDS, kind_of
+
+    with open(path, "rb") as file:
+        first = os.fsdecode(file.readline(AT_ONCE).strip())
+    if kind is None and first and not (os.path.lexists(first) or glob.has_magic(first) or "\0" in first):
+        piped = " or ".join(f"--kind {kind_name}" for kind_name in KINDS if kind_of(kind_name).piped)
+        raise InputError(
+            f"stdin is read as a list of paths, and its first line, {first!r:.80}, names no file; if it holds the "
+            f"items themselves, say so with {piped}"
+        )

@@ -1,0 +1,51 @@
+"""Items before they are read: from a file, a pipe or memory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to score: the name it goes by everywhere, and its file.
+
+    members : the items of a group, whose path is a folder, named by their path in it; None for a single item.
+    in_folder : whether the input was a folder that holds the file, and not the file itself.
+    is_piped : whether the item came through a pipe, so that its file is gone after the run.
+    in_memory : whether the item came from memory; it is then `content`, and its path has no meaning."""
+
+    name: str
+    path: Path
+    members: tuple[Item, ...] | None = None
+    in_folder: bool = False
+    is_piped: bool = False
+    in_memory: bool = False
+    content: Any = field(default=None, compare=False, repr=False)
+
+    @property
+    def source(self) -> Any:
+        """The content of an item from memory, else the path to read it from."""
+        return self.content if self.in_memory else self.path
+
+    @property
+    def origin(self) -> str:
+        """The path of its file; empty where the file does not outlive the run."""
+        return "" if self.is_piped or self.in_memory else str(self.path)
+
+
+@dataclass(frozen=True)
+class Piped(os.PathLike[str]):
+    """A file with the bytes that came through a pipe.
+
+    name : what messages call it, in place of the file's path.
+    is_list : whether the file lists paths, one a line, as the file of an `@list.txt` does."""
+
+    path: Path
+    name: str
+    is_list: bool = False
+
+    def __fspath__(self) -> str:
+        return str(self.path)

@@ -1,0 +1,122 @@
+"""What a model and a kind of data exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from dn2.arrays import Positions, Vector, Vectors
+from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.detector import Detector
+from dn2.results.context import Points
+from dn2.results.rows import Row
+
+
+class ReferenceItem(NamedTuple):
+    """A normal item: its name, the file that it was read from, and the SHA-256 of that file's bytes; both are empty for
+    an item from memory."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+class FoundItems(Protocol):
+    """The items that inputs name."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all items, in order."""
+
+    @property
+    def paths(self) -> Sequence[str | PurePath]:
+        """The files of the items, some of them more than once; empty for items from memory."""
+
+    def named(self, names: list[str]) -> Any:
+        """Return the same items with other names, as many as there are paths."""
+
+
+FoundT = TypeVar("FoundT", bound=FoundItems)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items embedded together.
+
+    names : of all items; errors : by place, why an item could not be read.
+    places : (m,) of the readable items; vectors : (m, d) of them.
+    source : what the kind explains the items by.
+    digests : (m,) the SHA-256 of the file of each readable item, '' for items from memory; empty for kinds that do not
+        record it.
+    files : what pictures of all items are read from later; None for kinds without pictures."""
+
+    names: Sequence[str]
+    errors: Mapping[int, str]
+    places: Positions
+    vectors: Vectors
+    source: Any
+    digests: Sequence[str] = ()
+    files: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The readable items of a reference set, and their vectors, (n, d).
+
+    unreadable : rows with the errors of the other items; kind : with what it keeps of the items.
+    places : where windows of series lie, (n,): see `dn2.neighbors.windows`; None for other kinds."""
+
+    items: list[ReferenceItem]
+    vectors: Vectors
+    unreadable: list[Row]
+    kind: Any
+    places: Positions | None = None
+
+
+class Judge(Protocol):
+    """What scores items: a model at a moment."""
+
+    @property
+    def detector(self) -> Detector:
+        """What finds their neighbours."""
+
+    @property
+    def items(self) -> Sequence[ReferenceItem]:
+        """The reference set, in the detector's order."""
+
+    @property
+    def calibration(self) -> Calibration:
+        """What p-values rest on."""
+
+
+@dataclass
+class ScoredItems:
+    """Scored items, before any decision.
+
+    rows : in the order of the input; vectors : by place, of the rows that a map shows.
+    digests : the SHA-256 of the files of the readable items; empty for kinds that do not record it.
+    files : what pictures of the rows are read from; None for kinds without pictures.
+    points : scores of points, beside the rows.
+    sample_size, counted, guarantee : where they differ from the calibration's, how many items the p-values are ranked
+        among, a noun for these, and what the p-values say, in words."""
+
+    rows: list[Row] = field(default_factory=list)
+    vectors: dict[int, Vector] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
+    files: list[Any] | None = None
+    points: Points | None = None
+    sample_size: int | None = None
+    counted: str = ""
+    guarantee: Sequence[str] = ()
+
+
+class Pictures(Protocol):
+    """Small JPEGs for a page, by name; items without a picture are left out."""
+
+    def of_items(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the pictures of scored items, and of their parts, `item/part`."""
+
+    def of_reference(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the pictures of reference items."""

@@ -1,0 +1,141 @@
+"""Items to embeddings, each item with its vector or its error."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from dn2.arrays import Progress, Vectors
+from dn2.errors import InputError
+from dn2.inputs.items import Item
+from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.evidence import Member
+from dn2.kinds.image.pipeline import EmbeddedPicture
+from dn2.kinds.image.pooling import Pooling
+from dn2.kinds.image.reading import find_pictures
+from dn2.neighbors.prepare.normalize import normalize
+from dn2.networks.pixels import to_contact_sheet
+from dn2.results.rows import Row
+from dn2.store.cache import Cache
+
+
+@dataclass(frozen=True)
+class EmbeddedItems:
+    """The readable items, and rows with the errors of the others.
+
+    vectors : (n, d) float32, before any normalisation; digests and thumbnails : of each reference item, else empty."""
+
+    items: list[Item]
+    vectors: Vectors
+    digests: list[str]
+    thumbnails: list[bytes]
+    unreadable: list[Row]
+
+
+def embed_inputs(
+    inputs: Any,
+    *,
+    backbone: str = "lite0",
+    precision: str = "auto",
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> EmbeddedItems:
+    """Embed items alone; parameters and errors as in `dn2.fit`."""
+    embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
+    return embed_items(embedder, find_pictures(inputs), progress)
+
+
+def embed_items(
+    embedder: ImageEmbedder,
+    items: Sequence[Item],
+    progress: Progress | None,
+    *,
+    reference: bool = False,
+    pooling: Pooling | None = None,
+) -> EmbeddedItems:
+    """Embed items in order.
+
+    reference : whether to keep the digest and the thumbnail of each, as a reference item needs them.
+    pooling : how groups become items.
+    Raises InputError unless at least one can be read."""
+    vectors = np.empty((len(items), embedder.dimension), np.float32)
+    done = EmbeddedItems([], vectors, [], [], [])
+    for number, embedded in enumerate(embed(embedder, items, thumbnails=reference, pooling=pooling)):
+        item = items[number]
+        done.unreadable.extend(unreadable_rows(item, embedded))
+        if embedded.vector is not None:
+            vectors[len(done.items)] = embedded.vector
+            done.items.append(item)
+            if reference:
+                done.digests.append(embedded.digest)
+                done.thumbnails.append(embedded.thumbnail or b"")
+        if progress is not None:
+            progress(number + 1, len(items))
+    if not done.items:
+        raise InputError(f"none of the {len(items)} items can be read; {items[0].name!r}: {done.unreadable[0].error}")
+    return EmbeddedItems(done.items, vectors[: len(done.items)], done.digests, done.thumbnails, done.unreadable)
+
+
+def embed(
+    embedder: ImageEmbedder, items: Sequence[Item], *, thumbnails: bool = False, pooling: Pooling | None = None
+) -> Iterator[EmbeddedPicture]:
+    """Embed items, pictures or groups, in order; an unreadable item has an error in place of a vector.
+
+    thumbnails : also of files; pictures from memory always get one."""
+    sources = (picture.source for item in items for picture in ([item] if item.members is None else item.members))
+    embedded = embedder.embed(sources, thumbnails=thumbnails, thumbnails_of_memory=True)
+    for item in items:
+        if item.members is None:
+            yield next(embedded)
+        else:
+            assert pooling is not None
+            yield _pool_group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
+
+
+def _pool_group(item: Item, members: list[EmbeddedPicture], thumbnails: bool, pooling: Pooling) -> EmbeddedPicture:
+    """Pool the readable members of a group; the result has an error where that fails."""
+    group = EmbeddedPicture(members=members)
+    readable = [member for member in members if member.vector is not None]
+    if not readable:
+        group.error = f"none of its {len(members)} pictures can be read" if members else "a group without pictures"
+        return group
+    try:
+        for member in readable:
+            member.vector = normalize(np.stack([member.vector]), pooling.members)[0]  # type: ignore[list-item]
+        if thumbnails:
+            group.thumbnail = to_contact_sheet([member.thumbnail for member in readable if member.thumbnail])
+        group.digest = hashlib.sha256("".join(sorted(member.digest for member in readable)).encode()).hexdigest()
+        group.vector = pooling.pool(np.stack([member.vector for member in readable if member.vector is not None]))
+    except Exception as error:  # as with a picture, one bad group must not end the run
+        group.error = f"its pictures cannot be pooled: {str(error) or type(error).__name__}"
+    return group
+
+
+def keep_source(item: Item, result: EmbeddedPicture) -> Item:
+    """Return an item from which its picture can be read later; of an item from memory only the thumbnail is kept."""
+    if not item.in_memory:
+        return item
+    if item.members is None:
+        return replace(item, content=result.thumbnail)
+    members = (keep_source(member, embedded) for member, embedded in zip(item.members, result.members, strict=True))
+    return replace(item, members=tuple(members))
+
+
+def unreadable_members(item: Item, result: EmbeddedPicture) -> tuple[Member, ...]:
+    """List the members of a group that could not be read, with the reason."""
+    return tuple(
+        Member(member.name, error=embedded.error)
+        for member, embedded in zip(item.members or (), result.members, strict=True)
+        if embedded.error is not None
+    )
+
+
+def unreadable_rows(item: Item, result: EmbeddedPicture) -> list[Row]:
+    """Return a row with its error for an item, or for each member of a group, that could not be read."""
+    rows = [] if result.error is None else [Row(item.name, error=result.error)]
+    return rows + [Row(f"{item.name}/{member.item}", error=member.error) for member in unreadable_members(item, result)]

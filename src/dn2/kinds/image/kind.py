@@ -1,0 +1,295 @@
+"""Pictures, and groups of pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from dn2.arrays import Distances, Positions, Progress, Vector
+from dn2.errors import InputError
+from dn2.inputs.files import find_again
+from dn2.inputs.items import Item
+from dn2.kinds.exchange import Batch, Judge, Reference, ReferenceItem
+from dn2.kinds.golden import check_recipe, check_reproduced
+from dn2.kinds.image import words
+from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedding import embed, embed_items, keep_source, unreadable_members
+from dn2.kinds.image.evidence import GroupEvidence, Member
+from dn2.kinds.image.options import ImageOptions
+from dn2.kinds.image.pictures import ItemPictures
+from dn2.kinds.image.pipeline import EmbeddedPicture
+from dn2.kinds.image.pooling import Pooling
+from dn2.kinds.image.presets import get_preset
+from dn2.kinds.image.reading import FoundImages, are_pictures, find_picture_groups, find_pictures
+from dn2.kinds.kind import Kind
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.steps import Normalize, Steps, Whiten
+from dn2.networks.golden import TOLERANCE, check_pictures, make_pictures
+from dn2.networks.pixels import LARGEST_THUMBNAIL, SUFFIXES
+from dn2.networks.registry import strip_folders
+from dn2.networks.sources import JPEG
+from dn2.results.context import places_on_map
+from dn2.results.rows import Row
+from dn2.store.bundle import Bundle, Part
+from dn2.store.cache import Cache
+from dn2.store.packed import Chunk, PackedBytes
+from dn2.store.shards import StoredRows
+from dn2.system.interface import option
+from dn2.system.naming import absolute, path_to_text
+
+QUERIES_AT_ONCE = 1024
+MEMBERS_NAMED = 10
+SAME_SHARE = 0.05  # a score of the same file may differ by this share of it, or of the threshold
+
+
+@dataclass(frozen=True, repr=False)
+class ImageKind(Kind[FoundImages]):
+    """Pictures seen by a network; see `Kind`.
+
+    pooling : how groups become items, None where items are pictures.  thumbnails : a small JPEG of each."""
+
+    name: ClassVar[str] = "image"
+    options: ClassVar[type[ImageOptions]] = ImageOptions
+    suffixes: ClassVar[frozenset[str]] = SUFFIXES
+    evidence: ClassVar[type[GroupEvidence]] = GroupEvidence
+    has_companions: ClassVar[bool] = True
+    embedder: ImageEmbedder
+    pooling: Pooling | None = None
+    thumbnails: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
+
+    @classmethod
+    def claims(cls, inputs: Any, suffixes: frozenset[str]) -> bool:
+        """See `Kind`.  A 2-d array is taken for vectors."""
+        return are_pictures(inputs)
+
+    @classmethod
+    def learn(
+        cls, inputs: Any, options: ImageOptions, cache: Cache | None, progress: Progress | None
+    ) -> tuple[Self, FoundImages]:
+        """See `Kind`.  Raises BackboneError."""
+        backbone = options.backbone or get_preset(options.preset).backbone
+        embedder = ImageEmbedder(backbone, precision=options.precision, cache=cache)
+        kind = cls(embedder, Pooling.of(options.normalize or embedder.normalize) if options.groups else None)
+        return kind, kind.find(inputs, progress)
+
+    @property
+    def one(self) -> str:
+        """What an item is called."""
+        return "image" if self.pooling is None else "group"
+
+    @property
+    def many(self) -> str:
+        """What items are called."""
+        return f"{self.one}s"
+
+    @property
+    def brief(self) -> str:
+        """See `Kind`."""
+        return strip_folders(self.embedder.backbone)
+
+    @property
+    def dimension(self) -> int:
+        """The length of an embedding."""
+        return self.embedder.dimension
+
+    def find(self, inputs: Any, progress: Progress | None = None) -> FoundImages:
+        """Find pictures in files and in memory, or groups of them.  Raises InputError unless there is at least one."""
+        return FoundImages(find_pictures(inputs) if self.pooling is None else find_picture_groups(inputs))
+
+    def embed(self, found_items: FoundImages, progress: Progress | None) -> Iterator[Batch]:
+        """Embed pictures or groups in order, in batches of about `QUERIES_AT_ONCE` pictures."""
+        embedded = embed(self.embedder, found_items.items, pooling=self.pooling)
+        pairs: list[tuple[Item, EmbeddedPicture]] = []
+        files = 0
+        for done, pair in enumerate(zip(found_items.items, embedded, strict=True), 1):
+            pairs.append(pair)
+            files += max(1, len(pair[1].members))
+            if files >= QUERIES_AT_ONCE or done == len(found_items.items):
+                yield self._batch(pairs)
+                pairs, files = [], 0
+            if progress is not None:
+                progress(done, len(found_items.items))
+
+    def _batch(self, pairs: Sequence[tuple[Item, EmbeddedPicture]]) -> Batch:
+        readable = [(place, result.vector) for place, (_, result) in enumerate(pairs) if result.vector is not None]
+        vectors = [vector for _, vector in readable]
+        return Batch(
+            [item.name for item, _ in pairs],
+            {place: result.error for place, (_, result) in enumerate(pairs) if result.error is not None},
+            np.array([place for place, _ in readable], np.int64),
+            np.stack(vectors) if vectors else np.empty((0, self.dimension), np.float32),
+            pairs,
+            [result.digest for _, result in pairs if result.vector is not None],
+            [keep_source(item, result) for item, result in pairs],
+        )
+
+    def embed_one(self, item: Any) -> Batch:
+        """See `Kind`."""
+        if self.pooling is not None:
+            raise InputError("score_one takes one picture, and this model compares groups; Model.score takes a group")
+        if isinstance(item, (list, tuple, Mapping)):
+            raise InputError(f"score_one takes one picture, got a {type(item).__name__}; Model.score takes several")
+        vector = self.embedder.embed_one(item)
+        name = path_to_text(item) if isinstance(item, (str, os.PathLike)) else "picture 1"
+        return Batch([name], {}, np.zeros(1, np.int64), vector[None], [])
+
+    def reference(self, found_items: FoundImages, progress: Progress | None) -> Reference:
+        """Embed pictures that are to join the reference set, and keep thumbnails."""
+        new = embed_items(self.embedder, found_items.items, progress, reference=True, pooling=self.pooling)
+        reference_items = [
+            ReferenceItem(item.name, absolute(item.origin) if item.origin else "", digest)
+            for item, digest in zip(new.items, new.digests, strict=True)
+        ]
+        thumbnails = self.thumbnails.with_more(new.thumbnails)
+        kept = replace(self, thumbnails=thumbnails)
+        return Reference(reference_items, new.vectors, new.unreadable, kept)
+
+    def embedded(self, found_items: FoundImages, progress: Progress | None) -> Reference:
+        """See `Kind`."""
+        new = embed_items(self.embedder, found_items.items, progress, pooling=self.pooling)
+        items = [ReferenceItem(item.name, "", "") for item in new.items]
+        return Reference(items, new.vectors, new.unreadable, self)
+
+    def explain(
+        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
+    ) -> Iterator[GroupEvidence | None]:
+        """Name the members that pull a group away most, then its unreadable members."""
+        if self.pooling is None:
+            yield from (None for _ in batch.names)
+            return
+        near = dict(zip(batch.places.tolist(), positions, strict=True))
+        for place, (item, result) in enumerate(batch.source):
+            members = self._members(detector, self.pooling, item, result, near[place]) if place in near else ()
+            yield GroupEvidence((*members, *unreadable_members(item, result)))
+
+    def _members(
+        self, detector: Detector, pooling: Pooling, item: Item, group: EmbeddedPicture, positions: Positions
+    ) -> list[Member]:
+        readable = [
+            (member.name, embedded.vector)
+            for member, embedded in zip(item.members or (), group.members, strict=True)
+            if embedded.vector is not None
+        ]
+        members = np.stack([vector for _, vector in readable])
+        (near,) = detector.compared_with(pooling.pool(members)[None], positions[None])
+        shares = pooling.shares(members, near)
+        most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
+        return [Member(readable[place][0], float(shares[place])) for place in most]
+
+    def steps(self, options: ImageOptions, n: int) -> Steps:
+        """See `Kind`.  The members of groups are normalised before they are pooled."""
+        method = options.normalize or self.embedder.normalize
+        whiten = options.whiten
+        if whiten is None:
+            plain = not options.contaminated and self.pooling is None
+            whiten = plain and get_preset(options.preset).whitens_among(n, options.false_alarm_rate)
+        normalize = Normalize(method if self.pooling is None else "none")
+        return replace(super().steps(options, n), normalize=normalize, whiten=Whiten() if whiten else None)
+
+    def usual_neighbors(self, options: ImageOptions, n: int) -> int:
+        """See `Kind`."""
+        preset = get_preset(options.preset)
+        return (preset if self.pooling is None else preset.for_groups()).neighbors_among(n)
+
+    @classmethod
+    def say(cls, about: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """See `Kind`."""
+        return words.say(about)
+
+    def found_again(
+        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None
+    ) -> tuple[Sequence[Item | None], dict[int, Vector]]:
+        """See `Kind`.  Most embeddings come from the cache; a file that scores differently has changed."""
+        group = self.pooling is not None
+        files = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
+        vectors: dict[int, Vector] = {}
+        items_on_map = [
+            (place, item) for place in places_on_map(len(rows)).tolist() if (item := files[place]) is not None
+        ]
+        embedded = embed(self.embedder, [item for _, item in items_on_map], pooling=self.pooling)
+        for done, ((place, _), result) in enumerate(zip(items_on_map, embedded, strict=True), 1):
+            if result.vector is not None and _scores_alike(
+                judge.detector, result.vector, rows[place].anomaly_score or 0
+            ):
+                vectors[place] = result.vector
+            else:
+                files[place] = None
+            if progress is not None:
+                progress(done, len(items_on_map))
+        return files, vectors
+
+    def pictures(
+        self, files: Sequence[Item | None] | None, reference: Sequence[ReferenceItem], progress: Progress | None
+    ) -> ItemPictures | None:
+        """See `Kind`."""
+        return None if files is None else ItemPictures(self.thumbnails, reference, files, progress)
+
+    def only(self, places: Positions) -> Self:
+        """Keep only the thumbnails at some places."""
+        return replace(self, thumbnails=self.thumbnails.only(places).compact())
+
+    def embed_kept(self, places: Positions) -> None:
+        """Return None: a thumbnail does not determine the embedding of its picture."""
+
+    def describe(self) -> dict[str, Any]:
+        """Say how pictures become vectors."""
+        embedder = self.embedder.as_dict()
+        return {
+            "kind": self.name,
+            "groups": None if self.pooling is None else self.pooling.as_dict(),
+            "embedder": embedder,
+            "golden_tolerance": max(TOLERANCE[precision] for precision in embedder["precision"].split("+")),
+        }
+
+    def parts(self) -> dict[str, Sequence[Part]]:
+        """Return golden pictures with their embeddings, which check another machine, and the networks' files."""
+        pictures = make_pictures()
+        golden = PackedBytes.of(pictures).as_arrays() | {"embeddings": self.embedder.embed_pictures(pictures)}
+        files = self.embedder.files
+        return {"golden": [golden]} | ({"network": [PackedBytes.of(files).as_arrays()]} if files else {})
+
+    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+        """Return thumbnails."""
+        return {"thumbnails": lambda places: self.thumbnails.only(places).as_arrays()}
+
+    @classmethod
+    def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
+        """Restore the network, which must embed the golden pictures as before, and the thumbnails."""
+        recorded = files.manifest["embedder"]
+        options = {"precision": recorded["precision"], "cache": cache}
+        if backbone is None:
+            held = files.arrays("network") if "network" in files.manifest["parts"] else {}
+            packed = [bytes(file) for file in PackedBytes.of_arrays(**held)] if held else []
+            embedder = ImageEmbedder.held_by_model(recorded["backbone"], packed, **options)
+        else:
+            embedder = ImageEmbedder(backbone, **options)
+        check_recipe(embedder.digest, embedder.preprocessing, files.manifest, "pictures")
+        golden = files.arrays("golden")
+        pictures = list(PackedBytes.of_arrays(golden["data"], golden["ends"]))
+        check_pictures(pictures)
+        check_reproduced(
+            files.manifest,
+            lambda: embedder.embed_pictures(pictures),
+            golden["embeddings"],
+            "pictures",
+            f"fit again here, or fit so that the model moves, with {option('precision', 'f32')}",
+        )
+        shards = zip(files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends"), strict=True)
+        thumbnails = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in shards))
+        if not files.is_large:
+            thumbnails.check_each(LARGEST_THUMBNAIL, JPEG)
+        if len(thumbnails) != kept.stored:
+            raise ValueError(f"{len(thumbnails)} thumbnails for {kept.stored} items")
+        groups = files.manifest.get("groups")
+        return cls(embedder, None if groups is None else Pooling(**groups), thumbnails.only(kept.places))
+
+
+def _scores_alike(detector: Detector, vector: Vector, score: float) -> bool:
+    """Tell whether an item scores as before, up to the rounding of another processor."""
+    difference = abs(float(detector.anomaly_score(vector[None])[0]) - score)
+    return difference <= SAME_SHARE * max(score, -detector.offset)

@@ -1,0 +1,76 @@
+"""Small pictures for a page: of items, of groups' members and of reference items, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import islice
+
+from dn2.arrays import Progress
+from dn2.inputs.items import Item
+from dn2.kinds.exchange import ReferenceItem
+from dn2.networks.pixels import SHEET_CELLS, is_thumbnail, read_small, to_contact_sheet
+from dn2.store.packed import PackedBytes
+from dn2.system.processes import cpu_count
+
+
+class ItemPictures:
+    """Reads the pictures of scored items from their files, and of reference items from a model's thumbnails; items from
+    memory keep only a small picture.
+
+    thumbnails : of the reference items, in their order; files : of the scored items, None for a missing file."""
+
+    def __init__(
+        self,
+        thumbnails: PackedBytes,
+        reference: Sequence[ReferenceItem],
+        files: Sequence[Item | None],
+        progress: Progress | None,
+    ) -> None:
+        self._thumbnails = thumbnails
+        self._reference = reference
+        self._files = {item.name: item for item in files if item is not None}
+        self._progress = progress
+
+    def of_items(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """See `dn2.kinds.exchange.Pictures`."""
+        names_wanted = set(names)
+        members = [
+            replace(member, name=f"{group.name}/{member.name}")
+            for name in names
+            if (group := self._files.get(name)) is not None
+            for member in group.members or ()
+            if f"{group.name}/{member.name}" in names_wanted
+        ]
+        items = [self._files[name] for name in names if name in self._files]
+        return self._read({item.name: item for item in (*items, *members)})
+
+    def of_reference(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """See `dn2.kinds.exchange.Pictures`."""
+        places = {item.name: place for place, item in enumerate(self._reference)}  # without the items removed since
+        kept = {name: bytes(self._thumbnails[places[name]]) for name in names if name in places}
+        return {name: thumbnail for name, thumbnail in kept.items() if is_thumbnail(thumbnail)}
+
+    def _read(self, items: Mapping[str, Item]) -> dict[str, bytes]:
+        pictures_read: dict[str, bytes] = {}
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            try:
+                pictures = zip(items, pool.map(_picture, items.values()), strict=True)
+                for done, (name, picture) in enumerate(pictures, 1):
+                    if picture is not None:
+                        pictures_read[name] = picture
+                    if self._progress is not None:
+                        self._progress(done, len(items))
+            finally:
+                pool.shutdown(cancel_futures=True)  # an interrupted run does not wait for queued pictures
+        return pictures_read
+
+
+def _picture(item: Item) -> bytes | None:
+    if item.members is None:
+        small: bytes | None = item.content if item.in_memory else read_small(item.path)
+        return small
+    read = (_picture(member) for member in item.members)
+    sheet = list(islice((picture for picture in read if picture is not None), SHEET_CELLS))
+    return to_contact_sheet(sheet) if sheet else None

@@ -1,0 +1,182 @@
+"""Pictures to embeddings: reading in threads, the network beside them, the cache before both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from dn2.arrays import Pixels, Vector
+from dn2.errors import UnreadableItem
+from dn2.networks.backbone import AnyNetwork
+from dn2.networks.pixels import THUMBNAIL_SIZE, to_pixels, to_thumbnail
+from dn2.networks.sources import EncodedPicture, PixelPicture, Source, is_picture, open_picture
+from dn2.store.cache import Cache
+from dn2.system.processes import cpu_count
+
+# Pictures in memory at a time; a killed run may lose their embeddings, which are not in the cache yet.
+WINDOW = 128
+# Fewer if their inputs to the network would take more memory than this.
+WINDOW_BYTES = 1 << 28
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class EmbeddedPicture:
+    """One picture's way through the pipeline.
+
+    digest : SHA-256 of the encoded bytes, or of shape and pixels, hexadecimal.
+    vector : (d,) float32, or None with `error` set.
+    parts : the vector of each network; pixels : the networks' waiting inputs; new : entries to add to the cache.
+    members : of a group, each picture; their vectors are pooled to that of the group."""
+
+    digest: str = ""
+    vector: Vector | None = None
+    thumbnail: bytes | None = None
+    error: str | None = None
+    parts: list[Vector | None] = field(default_factory=list)
+    pixels: dict[int, Pixels] = field(default_factory=dict)
+    new: dict[bytes, bytes] = field(default_factory=dict)
+    members: list[EmbeddedPicture] = field(default_factory=list)
+
+
+class ImagePipeline:
+    """Embeds pictures with one network or several; asks the cache before it decodes, fills it after every window.
+
+    join : makes the embedding of a picture from the vectors of the networks, by default by concatenation.
+    thumbnails : also make small pictures; thumbnails_of_memory : at least of pictures in memory."""
+
+    def __init__(
+        self,
+        networks: Sequence[AnyNetwork],
+        cache: Cache | None = None,
+        *,
+        join: Callable[[Sequence[Vector]], Vector] = np.concatenate,
+        thumbnails: bool = False,
+        thumbnails_of_memory: bool = False,
+    ) -> None:
+        self._networks = networks
+        self._join = join
+        self._cache = cache
+        self._thumbnails = thumbnails
+        self._thumbnails_of_memory = thumbnails_of_memory
+        backbones = [network.backbone for network in networks]
+        pixels = sum(3 * backbone.preprocessing.height * backbone.preprocessing.width for backbone in backbones)
+        self._window = min(WINDOW, max(cpu_count(), WINDOW_BYTES // pixels))
+        self._recipes = [
+            json.dumps([backbone.digest, backbone.preprocessing.as_dict(), network.precision])
+            for backbone, network in zip(backbones, networks, strict=True)
+        ]
+
+    def embed(self, sources: Iterable[Source]) -> Generator[EmbeddedPicture, None, None]:
+        """Embed pictures in order; an unreadable picture has `error` instead of a vector."""
+        with ThreadPoolExecutor(cpu_count(), "dn2-read") as pool:
+            try:
+                loaded = _map_ahead(pool, self._load, sources, self._window)
+                while window := [self._start(item) for item in islice(loaded, self._window)]:
+                    self._wait()
+                    self._remember(window)
+                    yield from map(self._join_parts, window)
+            finally:
+                pool.shutdown(cancel_futures=True)
+                self._wait()  # running requests must not outlive an interrupted run
+
+    def _load(self, source: Source) -> EmbeddedPicture:
+        item = EmbeddedPicture()
+        small = self._thumbnails or (self._thumbnails_of_memory and is_picture(source))
+        try:
+            with open_picture(source) as picture:
+                item.digest = picture.digest
+                stored = [self._recall(self._vector_key(item.digest, recipe)) for recipe in self._recipes]
+                item.parts = [None if vector is None else np.frombuffer(vector, np.float32) for vector in stored]
+                item.thumbnail = self._recall(self._thumbnail_key(item.digest)) if small else None
+                self._decode(item, picture, small and item.thumbnail is None)
+        except UnreadableItem as error:
+            item.error, item.pixels = str(error), {}
+        return item
+
+    def _decode(self, item: EmbeddedPicture, picture: EncodedPicture | PixelPicture, small: bool) -> None:
+        """Decode for each network as if it were the only one; only the decoding of a JPEG depends on the size.
+
+        small : whether to make a thumbnail, together with the input of the first network."""
+        places: dict[tuple[int, int] | None, list[int]] = {}
+        for place, network in enumerate(self._networks):
+            if item.parts[place] is None or (place == 0 and small):
+                size = network.backbone.preprocessing.scaled if picture.scales else None
+                places.setdefault(size, []).append(place)
+        for size, places_of_size in places.items():
+            with picture.decoded(size) as image:
+                for place in places_of_size:
+                    if item.parts[place] is None:
+                        item.pixels[place] = to_pixels(image, self._networks[place].backbone.preprocessing)
+                if 0 in places_of_size and small:
+                    item.thumbnail = to_thumbnail(image)
+                    item.new[self._thumbnail_key(item.digest)] = item.thumbnail
+
+    def _start(self, item: EmbeddedPicture) -> EmbeddedPicture:
+        for place, pixels in item.pixels.items():
+            self._networks[place].start(pixels, partial(self._receive, item, place))
+        item.pixels = {}
+        return item
+
+    def _receive(self, item: EmbeddedPicture, place: int, vector: Vector) -> None:
+        item.parts[place] = vector
+        item.new[self._vector_key(item.digest, self._recipes[place])] = vector.tobytes()
+
+    def _wait(self) -> None:
+        for network in self._networks:
+            network.wait()
+
+    def _join_parts(self, item: EmbeddedPicture) -> EmbeddedPicture:
+        parts = [part for part in item.parts if part is not None]
+        if item.error is None:
+            item.vector = self._join(parts)
+        return item
+
+    def _recall(self, key: bytes) -> bytes | None:
+        return self._cache.get(key) if self._cache is not None else None
+
+    def _remember(self, window: list[EmbeddedPicture]) -> None:
+        if self._cache is not None:
+            self._cache.put({key: value for item in window for key, value in item.new.items()})
+
+    @staticmethod
+    def _vector_key(digest: str, recipe: str) -> bytes:
+        return hashlib.sha256(f"{digest} {recipe}".encode()).digest()
+
+    @staticmethod
+    def _thumbnail_key(digest: str) -> bytes:
+        return hashlib.sha256(f"{digest} thumbnail {THUMBNAIL_SIZE}".encode()).digest()
+
+
+def embed_one(networks: Sequence[AnyNetwork], source: Source) -> list[Vector]:
+    """Return the vector of each network for one picture, computed in the calling thread and kept nowhere.
+
+    Raises UnreadableItem."""
+    with open_picture(source) as picture:
+        inputs = []
+        for preprocessing in [network.backbone.preprocessing for network in networks]:
+            with picture.decoded(preprocessing.scaled) as image:
+                inputs.append(to_pixels(image, preprocessing))
+    return [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
+
+
+def _map_ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], things: Iterable[T], ahead: int) -> Iterator[R]:
+    """Map in threads, in order, with at most `ahead` results waiting."""
+    waiting: deque[Future[R]] = deque()
+    for thing in things:
+        waiting.append(pool.submit(work, thing))
+        if len(waiting) == ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -1,0 +1,1 @@
+"""Series: windows that slide over them."""

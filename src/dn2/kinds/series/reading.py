@@ -1,0 +1,273 @@
+"""Series: the rows of tables in the order of their stamps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dn2.arrays import Numbers, Progress
+from dn2.errors import InputError
+from dn2.inputs.cells import MOST, to_moments, to_numbers
+from dn2.inputs.columns import Column
+from dn2.inputs.files import Inputs
+from dn2.inputs.frames import is_frame
+from dn2.inputs.names import check_column_exists, list_few
+from dn2.inputs.tables import Table, read_table
+from dn2.kinds.series.memory import IN_MEMORY, column_names, points_of, series_by_name
+from dn2.system.naming import absolute, identity, writable
+
+logger = logging.getLogger("dn2")
+
+NAMED = 5  # series that one warning lists
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series: rows that have a value in every column, one for each stamp.
+
+    stamps : (n,) ascending, float64 or datetime64[us]; values : (n, c).
+    missing : (m,) stamps without a value in some column.
+    path, digest : of its file, and the SHA-256 of that file's bytes; empty for a series from memory.
+    ordered : whether the rows were in order; repeated : how many stamps occurred more than once."""
+
+    name: str
+    stamps: Column
+    values: Numbers
+    missing: Column
+    path: str
+    digest: str
+    ordered: bool
+    repeated: int
+
+
+@dataclass(frozen=True)
+class SeriesRead:
+    """Series of the same columns; errors : by name of a row or a series, why it could not be read."""
+
+    series: Sequence[Series]
+    columns: Sequence[str]
+    errors: Mapping[str, str]
+
+
+def read_series(
+    inputs: Inputs | Any,
+    *,
+    time: str | None = None,
+    values: Collection[str] = (),
+    id_column: str | None = None,
+    model_columns: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> SeriesRead:
+    """Read series from tables, see `read_table`, or from memory: an array, (n,) or (n, c), a Series of pandas or
+    polars, or a dict of several of these by name.
+
+    time : the column of stamps, numbers or moments; without it rows come one step after the other.
+    values : the columns of values; by default all others that hold numbers.
+    id_column : the column that names the series of each row; without it each file is one.
+    model_columns : the columns of a fitted model, which tell its frames from series by name; the columns of arrays and
+        Series have no names and are taken in this order.
+
+    Rows are put in the order of their stamps, and values of one stamp are averaged.  Rows without a value in some
+    column are left out.  Each of the three is logged.
+    Raises InputError unless the inputs are tables or arrays, their columns exist and hold numbers, and a row can be
+    read."""
+    if (in_memory := series_by_name(inputs, time, values, id_column, model_columns)) is not None:
+        return _read_memory(in_memory, time, model_columns or values, id_column)
+    key_columns = [column for column in (time, id_column) if column is not None]
+    columns_read = {*values, *key_columns} if values else None
+    table = read_table(inputs, text=() if id_column is None else [id_column], only=columns_read, progress=progress)
+    for column in (*values, *key_columns):
+        check_column_exists(column, [*table.columns, *table.passed_over])
+    errors = dict(table.errors)
+    numbers = _choose_values(table, values, key_columns, errors)
+    owners = _owners(table, id_column, is_frame(inputs), errors)
+    stamps = _number_rows(owners) if time is None else _stamps(table.columns[time], time, errors)
+    rows = np.stack(list(numbers.values()), axis=1)
+    places: dict[str, list[int]] = {}
+    for place, owner in enumerate(owners):
+        if place not in errors:
+            places.setdefault(owner, []).append(place)
+    unread = {table.names[row]: reason for row, reason in sorted(errors.items())}
+    series: list[Series] = []
+    for name, rows_of_series in places.items():
+        places_of_series, path = np.array(rows_of_series), table.paths[rows_of_series[0]]
+        if not np.isfinite(rows[places_of_series]).all(axis=1).any():
+            unread[name] = f"no row has a number in {'each of ' * (len(numbers) > 1)}{list_few(numbers)}"
+            continue
+        series.append(
+            _sort_series(
+                name,
+                stamps[places_of_series],
+                rows[places_of_series],
+                path and absolute(path),
+                table.digests[rows_of_series[0]],
+            )
+        )
+    return _check_readable(SeriesRead(series, list(numbers), unread))
+
+
+def stamp_texts(stamps: Column) -> list[str]:
+    """Write stamps, (n,), for a person: moments in ISO 8601, numbers as short as possible."""
+    if stamps.dtype.kind == "M":
+        return [text.removesuffix(".000000") for text in np.datetime_as_string(stamps, unit="us").tolist()]
+    return [str(int(stamp)) if stamp.is_integer() and abs(stamp) < 1e15 else repr(stamp) for stamp in stamps.tolist()]
+
+
+def _read_memory(
+    inputs: Mapping[str, Any], time: str | None, asked_columns: Collection[str], id_column: str | None
+) -> SeriesRead:
+    """Read series in memory, with the columns that are asked for, or as many as the first has.
+
+    Raises InputError unless at least one can be read."""
+    columns, errors = list(asked_columns), dict[str, str]()
+    series: list[Series] = []
+    for name, values_given in inputs.items():
+        try:
+            stamps, values = points_of(values_given, time, id_column)
+            names = column_names(values.shape[1])
+            columns = columns or names
+            if len(names) != len(columns):
+                raise InputError(
+                    f"an array has the columns {list_few(names)}, and {list_few(columns)} is asked for; give a frame"
+                )
+        except InputError as error:
+            if len(inputs) == 1:
+                raise
+            errors[name] = str(error)
+        else:
+            series.append(_sort_series(name, stamps, values, "", ""))
+    return _check_readable(SeriesRead(series, columns, errors))
+
+
+def _check_readable(read: SeriesRead) -> SeriesRead:
+    """Return the series that were read, and warn of repairs.  Raises InputError unless there is at least one."""
+    if not read.series:
+        first, reason = next(iter(read.errors.items()))
+        raise InputError(f"no series can be read; {first!r}: {reason}")
+    _warn_of_repairs(read.series)
+    return read
+
+
+def _choose_values(
+    table: Table, asked_columns: Collection[str], key_columns: Sequence[str], errors: dict[int, str]
+) -> dict[str, Numbers]:
+    """Return the columns of values, and note the rows where a value is not a number.
+
+    By default all columns that are mostly numbers are taken; columns asked for must be such."""
+    doubled = [name for name in asked_columns if name in key_columns]
+    if doubled:
+        raise InputError(f"the column {doubled[0]!r} cannot be both a value and the stamp or the name of the series")
+    chosen: dict[str, Numbers] = {}
+    wrong: dict[str, list[int]] = {}
+    not_numbers = []
+    for name in dict.fromkeys(asked_columns) or [name for name in table.columns if name not in key_columns]:
+        column = table.columns[name]
+        numbers, bad = to_numbers(column)
+        if len(bad) > (1 - (0.5 if asked_columns else MOST)) * len(column) or column.dtype.kind == "M":
+            not_numbers.append(name)
+        else:
+            chosen[name], wrong[name] = numbers, bad
+    if asked_columns and not_numbers:
+        raise InputError(
+            f"the column {not_numbers[0]!r} must hold numbers, and it holds "
+            f"{_describe_cells(table.columns[not_numbers[0]])}"
+        )
+    if not chosen:
+        raise InputError(f"no column of numbers is left to be the values; there is {list_few(table.columns)}")
+    if not_numbers:
+        logger.info("columns that hold no numbers are left out: %s", list_few(not_numbers))
+    for name, bad in wrong.items():
+        for row in bad:
+            errors.setdefault(row, f"{name} holds numbers, got {table.columns[name][row]!r:.60}")
+    return chosen
+
+
+def _describe_cells(column: Column) -> str:
+    if column.dtype.kind == "M":
+        return "moments"
+    return f"texts such as {next((cell for cell in column.tolist() if cell is not None), '')!r:.60}"
+
+
+def _number_rows(owners: Sequence[str]) -> Column:
+    """Number the rows of each series."""
+    counts: dict[str, int] = {}
+    numbers = np.empty(len(owners))
+    for row, owner in enumerate(owners):
+        numbers[row] = counts[owner] = counts.get(owner, -1) + 1
+    return numbers
+
+
+def _stamps(column: Column, time: str, errors: dict[int, str]) -> Column:
+    """Return the stamps, moments or numbers as most of them are, and note the rows without one."""
+    if column.dtype == object:
+        column = _parse_stamps(column, time, errors)
+    bad = np.isnat(column) if column.dtype.kind == "M" else ~np.isfinite(column)
+    for row in np.flatnonzero(bad).tolist():
+        errors.setdefault(row, f"its stamp {time!r} is missing")
+    return column
+
+
+def _parse_stamps(column: Column, time: str, errors: dict[int, str]) -> Column:
+    """Read stamps from texts, and note the rows where a stamp cannot be read."""
+    (numbers, no_number), (moments, no_moment) = to_numbers(column), to_moments(column)
+    wrong = min(no_number, no_moment, key=len)
+    if len(wrong) > len(column) / 2:
+        raise InputError(
+            f"the column of stamps {time!r} must hold numbers or moments such as 2024-01-31 12:00:00, and it holds "
+            f"{_describe_cells(column)}"
+        )
+    for row in wrong:
+        errors.setdefault(row, f"its stamp {column[row]!r:.60} cannot be read")
+    if len(no_number) < len(no_moment):
+        return numbers
+    nothing = np.iinfo(np.int64).min
+    return np.where(np.isnan(moments), nothing, np.nan_to_num(moments)).astype(np.int64).view("datetime64[us]")
+
+
+def _owners(table: Table, id_column: str | None, in_memory: bool, errors: dict[int, str]) -> Sequence[str]:
+    """Return the name of the series of each row, and note the rows without one."""
+    if id_column is None:
+        return [IN_MEMORY] * len(table.names) if in_memory else [name.rpartition(":")[0] for name in table.names]
+    ids: list[str] = table.columns[id_column].tolist()
+    for row, series_id in enumerate(ids):
+        if series_id is None:
+            errors.setdefault(row, f"the name of its series {id_column!r} is missing")
+    names: dict[str, str] = {}
+    return [
+        "" if series_id is None else names.setdefault(identity(series_id), writable(series_id)) for series_id in ids
+    ]
+
+
+def _sort_series(name: str, stamps: Column, values: Numbers, path: str, digest: str) -> Series:
+    """Put rows in the order of their stamps; at least one row must have a number in every column."""
+    distinct, places, counts = np.unique(stamps, return_inverse=True, return_counts=True)
+    complete = np.isfinite(values).all(axis=1)
+    sums = np.stack([np.bincount(places[complete], cells, len(distinct)) for cells in values[complete].T], axis=1)
+    having = np.bincount(places[complete], minlength=len(distinct))
+    there = having > 0
+    ordered = bool((stamps[1:] >= stamps[:-1]).all())
+    means = sums[there] / having[there, None]
+    return Series(name, distinct[there], means, distinct[~there], path, digest, ordered, int((counts > 1).sum()))
+
+
+def _warn_of_repairs(series: Sequence[Series]) -> None:
+    unordered = [item.name for item in series if not item.ordered]
+    warn_of(unordered, "rows are not in the order of their stamps; they are put in it")
+    for words, count in (
+        ("stamps come more than once; their values are averaged", lambda item: item.repeated),
+        ("rows lack a value; short runs of them are bridged", lambda item: len(item.missing)),
+    ):
+        counted = [(item.name, count(item)) for item in series if count(item)]
+        warn_of([name for name, _ in counted], words, [f"{number:,} " for _, number in counted])
+
+
+def warn_of(names: Sequence[str], words: str, counts: Sequence[str] | None = None) -> None:
+    """Warn about series, the first five by name; counts : written before the words for each series."""
+    for name, count in list(zip(names, counts or [""] * len(names), strict=True))[:NAMED]:
+        logger.warning("%s: %s%s", name, count, words)
+    if len(names) > NAMED:
+        logger.warning("... and so it is with %d more series", len(names) - NAMED)

@@ -1,0 +1,223 @@
+"""Messages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from dn2.arrays import Distances, Positions, Progress, Vectors
+from dn2.errors import InputError, UnreadableItem
+from dn2.inputs.memory import type_of
+from dn2.kinds.batches import check_column_name, in_batches, split_rows, stack_vectors
+from dn2.kinds.exchange import Batch, Reference
+from dn2.kinds.golden import check_recipe, check_reproduced
+from dn2.kinds.kind import Kind
+from dn2.kinds.text import words
+from dn2.kinds.text.embedder import GOLDEN, TEXTS_AT_ONCE, TextEmbedder, choose_text_backbone, problem_of
+from dn2.kinds.text.evidence import MessageEvidence, Wording
+from dn2.kinds.text.options import TextOptions
+from dn2.kinds.text.reading import PLAIN_SUFFIXES, TEXT_SUFFIXES, TextRows, are_clearly_texts, read_texts
+from dn2.kinds.text.wording import LONGEST_SHOWN, new_words, shown
+from dn2.neighbors.detector import Detector
+from dn2.networks.golden import TOLERANCE
+from dn2.store.bundle import Bundle, Part
+from dn2.store.cache import Cache
+from dn2.store.packed import Chunk, PackedBytes
+from dn2.store.shards import StoredRows
+from dn2.system.interface import option
+
+logger = logging.getLogger("dn2")
+
+
+@dataclass(frozen=True, repr=False)
+class TextKind(Kind[TextRows]):
+    """Texts, compared by their meaning and their characters; see `Kind`.
+
+    column, id_column : of the table that holds texts and their names; None for text files and for numbered texts.
+    texts : of the reference set, UTF-8, cut to the shown part."""
+
+    name: ClassVar[str] = "text"
+    one: ClassVar[str] = "message"
+    many: ClassVar[str] = "messages"
+    options: ClassVar[type[TextOptions]] = TextOptions
+    suffixes: ClassVar[frozenset[str]] = TEXT_SUFFIXES
+    evidence: ClassVar[type[MessageEvidence]] = MessageEvidence
+    is_often_a_note: ClassVar[bool] = True
+    piped: ClassVar[str] = ".txt"
+    embedder: TextEmbedder
+    column: str | None = None
+    id_column: str | None = None
+    texts: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
+
+    @classmethod
+    def claims(cls, inputs: Any, suffixes: frozenset[str]) -> bool:
+        """See `Kind`."""
+        return are_clearly_texts(inputs, suffixes)
+
+    @classmethod
+    def claims_file(cls, path: Path) -> bool:
+        """See `Kind`."""
+        return path.suffix.lower() in PLAIN_SUFFIXES
+
+    @classmethod
+    def learn(
+        cls, inputs: Any, options: TextOptions, cache: Cache | None, progress: Progress | None
+    ) -> tuple[Self, TextRows]:
+        """Find messages, and choose the backbone: as asked for, or the best one of this installation.
+
+        Raises InputError unless there is a message, and for a column of inputs without columns; MissingExtra,
+        BackboneError."""
+        backbone, lacking = (options.backbone, "") if options.backbone is not None else choose_text_backbone()
+        kind = cls(TextEmbedder(backbone, cache=cache), options.column, options.id_column)
+        found_items = kind.find(inputs, progress)
+        columns = {"column": options.column, "id_column": options.id_column}
+        if found_items.column is None and (given := [name for name, column in columns.items() if column is not None]):
+            raise InputError(f"{option(given[0])} is for tables, and these texts come without columns: leave it out")
+        if lacking:
+            logger.warning(lacking)
+        return kind, found_items
+
+    @property
+    def brief(self) -> str:
+        """See `Kind`."""
+        return self.embedder.backbone
+
+    @property
+    def dimension(self) -> int:
+        """The length of an embedding."""
+        return self.embedder.dimension
+
+    def find(self, inputs: Any, progress: Progress | None = None) -> TextRows:
+        """Read messages from files, a frame or memory.  Raises InputError unless there is at least one."""
+        rows = read_texts(inputs, column=self.column, id_column=self.id_column, progress=progress)
+        return add_problems(rows)
+
+    def embed(self, found_items: TextRows, progress: Progress | None) -> Iterator[Batch]:
+        """Embed messages in order, in batches."""
+        long = 0
+
+        def embedded(rows: Positions) -> tuple[Vectors, list[str]]:
+            nonlocal long
+            texts = [found_items.texts[row] for row in rows.tolist()]
+            embedding = self.embedder.embed(texts)
+            long += int((embedding.windows > 1).sum())
+            return embedding.vectors, texts
+
+        yield from in_batches(found_items, found_items.errors, embedded, progress, TEXTS_AT_ONCE)
+        if long and self.embedder.model is not None:
+            logger.info(
+                "%s longer than the %d tokens that the language model reads at once: read in pieces, whose mean is "
+                "compared",
+                "1 message is" if long == 1 else f"{long:,} messages are",
+                self.embedder.model.window,
+            )
+
+    def embed_one(self, item: Any) -> Batch:
+        """See `Kind`.  The item is a text."""
+        if not isinstance(item, str):
+            raise InputError(f"score_one takes one text, got {type_of(item)}; Model.score takes several")
+        if reason := problem_of(item):
+            raise UnreadableItem(f"the text cannot be read: {reason}")
+        vectors = self.embedder.embed([item], remember=False).vectors
+        return Batch(["text 1"], {}, np.zeros(1, np.int64), vectors, [item])
+
+    def reference(self, found_items: TextRows, progress: Progress | None) -> Reference:
+        """Embed messages that are to join the reference set, and keep the shown part of their texts."""
+        items, unreadable, places = split_rows(found_items, found_items.errors)
+        texts = [found_items.texts[place] for place in places.tolist()]
+        distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        rows = replace(found_items, names=list(distinct), texts=list(distinct), errors={})
+        vectors = stack_vectors(self.embed(rows, progress), len(distinct), self.dimension)
+        if len(distinct) < len(texts):  # so that copies are equal to the bit, whatever the batch of each
+            vectors = vectors[[distinct[text] for text in texts]]
+        new = self.texts.with_more(shown(text).encode() for text in texts)
+        column = self.column if len(self.texts) else found_items.column
+        return Reference(items, vectors, unreadable, replace(self, column=column, texts=new))
+
+    def explain(
+        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
+    ) -> Iterator[MessageEvidence]:
+        """Give each message, its neighbours, and the words that they all lack."""
+        readable = dict(zip(batch.places.tolist(), zip(batch.source, positions.tolist(), strict=True), strict=True))
+        for place in range(len(batch.names)):
+            if place not in readable:
+                yield MessageEvidence()
+                continue
+            text, near = readable[place]
+            neighbors = tuple(bytes(self.texts[position]).decode(errors="replace") for position in near)
+            yield MessageEvidence(Wording(shown(text), new_words(text, neighbors), neighbors))
+
+    @classmethod
+    def say(cls, about: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """See `Kind`."""
+        return words.say(about)
+
+    def only(self, places: Positions) -> Self:
+        """Keep only the texts at some places."""
+        return replace(self, texts=self.texts.only(places).compact())
+
+    def embed_kept(self, places: Positions) -> tuple[Positions, Vectors] | None:
+        """Embed messages that are short enough to be kept whole."""
+        texts = [bytes(self.texts[place]).decode() for place in places.tolist()]
+        whole = [place for place, text in enumerate(texts) if len(text) < LONGEST_SHOWN]
+        if not whole:
+            return None
+        return places[whole], self.embedder.embed([texts[place] for place in whole], remember=False).vectors
+
+    def describe(self) -> dict[str, Any]:
+        """Say how messages become vectors."""
+        return {
+            "kind": self.name,
+            "embedder": self.embedder.as_dict(),
+            "column": self.column,
+            "id_column": self.id_column,
+            "golden_tolerance": TOLERANCE["f32"],
+        }
+
+    def parts(self) -> dict[str, Sequence[Part]]:
+        """Return golden texts with their embeddings, which check another machine."""
+        golden = PackedBytes.of([text.encode() for text in GOLDEN])
+        return {"golden": [golden.as_arrays() | {"embeddings": self.embedder.embed(GOLDEN, remember=False).vectors}]}
+
+    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+        """Return the texts of messages."""
+        return {"texts": lambda places: self.texts.only(places).as_arrays()}
+
+    @classmethod
+    def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
+        """Restore the embedder, which must embed the golden texts as before, and the texts."""
+        manifest = files.manifest
+        if backbone is None:
+            embedder = TextEmbedder.held_by_model(manifest["embedder"]["backbone"], cache=cache)
+        else:
+            embedder = TextEmbedder(backbone, cache=cache)
+        check_recipe(embedder.digest, None, manifest, "messages")
+        golden = files.arrays("golden")
+        texts = [bytes(text).decode() for text in PackedBytes.of_arrays(golden["data"], golden["ends"])]
+        check_reproduced(
+            manifest,
+            lambda: embedder.embed(texts, remember=False).vectors,
+            golden["embeddings"],
+            "messages",
+        )
+        packed = zip(files.mapped("texts", "data"), files.mapped("texts", "ends"), strict=True)
+        texts_of_items = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in packed))
+        if not files.is_large:
+            texts_of_items.check_texts()
+        if len(texts_of_items) != kept.stored:
+            raise ValueError(f"{len(texts_of_items)} texts for {kept.stored} messages")
+        for column in (manifest["column"], manifest["id_column"]):
+            check_column_name(column)
+        return cls(embedder, manifest["column"], manifest["id_column"], texts_of_items.only(kept.places))
+
+
+def add_problems(rows: TextRows) -> TextRows:
+    """Add an error for each message that can be read and cannot be embedded."""
+    problems = {place: problem_of(text) for place, text in enumerate(rows.texts) if place not in rows.errors}
+    errors = {place: problem for place, problem in problems.items() if problem is not None}
+    return replace(rows, errors=rows.errors | errors)

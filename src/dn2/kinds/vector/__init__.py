@@ -1,0 +1,1 @@
+"""Vectors as they come: embeddings made elsewhere."""

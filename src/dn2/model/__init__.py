@@ -1,0 +1,1 @@
+"""A model: fitted, scoring, saved and loaded."""

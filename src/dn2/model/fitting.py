@@ -1,0 +1,200 @@
+"""Making a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Unpack
+
+import numpy as np
+
+from dn2.arrays import Progress
+from dn2.errors import InputError
+from dn2.inputs.memory import hold_inputs, rename
+from dn2.kinds.exchange import FoundItems
+from dn2.kinds.guess import guess_kind
+from dn2.kinds.keyword_options import with_keywords
+from dn2.kinds.keywords import FitOptions, SelfOptions
+from dn2.kinds.kind import Kind
+from dn2.kinds.registry import (
+    KINDS,
+    choose_itself,
+    choose_options,
+    find_kind_by_options,
+    kind_of,
+    kinds_that_compare_themselves,
+    suffixes_of,
+)
+from dn2.model.model import Model
+from dn2.model.scoring import to_results
+from dn2.neighbors.calibration import DEFAULT_RATE, attainable_rate
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.plan import Plan
+from dn2.neighbors.steps import Steps
+from dn2.results.results import Results
+from dn2.store.cache import Cache
+from dn2.system.progress import Shown, shown
+
+
+@with_keywords(KINDS)
+def fit(
+    inputs: Any,
+    *,
+    kind: str | None = None,
+    names: Iterable[str] | None = None,
+    cache: Cache | bool | None = True,
+    progress: Shown = None,
+    **options: Unpack[FitOptions],
+) -> Model:
+    """Learn what normal looks like from normal items.
+
+    Parameters
+    ----------
+    inputs : str, path, list of these, array or frame
+        The items. A folder (searched recursively), a file, a glob, `@list.txt` (a list of paths), or a
+        list of these; a table also as a frame of pandas or polars, messages also as a column of texts,
+        vectors as an array of shape (n, d), a series as an array of shape (n,) or (n, columns).
+    kind : str, optional
+        What the items are: {kinds}. By default an option that
+        only one kind has tells it, or else the inputs do.
+    names : iterable of str, optional
+        What items from memory are called; by default their position or their key.
+    cache : Cache or bool, default: True
+        Where the embeddings of pictures and messages are kept by content, so that nothing is embedded
+        twice; True for the user's own cache, False or None for none.
+    progress : callable, optional
+        Called with (done, total) as items are done.
+    {options}
+
+    Returns
+    -------
+    Model
+        What normal looks like: it scores items, takes in others, and is saved.
+
+    Raises
+    ------
+    InputError
+        Unless an item is found and can be read, for items of several kinds, and for an option or a
+        value that the kind does not have.
+    ReferenceTooSmall
+        For a false-alarm rate that the items cannot support.
+    BackboneError, MissingExtra
+        For a backbone that is unknown or not installed.
+
+    See Also
+    --------
+    score_self : Score series against themselves, without a model.
+
+    Examples
+    --------
+    >>> import dn2, numpy
+    >>> normal = numpy.random.default_rng(0).normal(size=(200, 8)).astype("float32")
+    >>> model = dn2.fit(normal, kind="vector", false_alarm_rate=0.05)
+    >>> bool(model.score(normal[:1] + 9).rows[0].is_anomaly)
+    True
+    """
+    inputs = hold_inputs(inputs)
+    name = choose_kind(inputs, kind, options)
+    chosen = choose_options(name, options)
+    with shown(progress, "fitting") as tell:
+        learnt, found_items = kind_of(name).learn(inputs, chosen, Cache.of(cache), tell)
+        return _fit(learnt, found_items if names is None else rename(found_items, names), chosen, tell)
+
+
+@with_keywords(kinds_that_compare_themselves())
+def score_self(
+    inputs: Any, *, kind: str | None = None, progress: Shown = None, **options: Unpack[SelfOptions]
+) -> Results:
+    """Score series whose anomalies are unknown against themselves: each window against all that do not overlap it.
+
+    A p-value is the share of all intervals that score as high, and so a rate flags that share of them,
+    whatever they are; by default one in 100, or the highest alone.
+
+    Parameters
+    ----------
+    inputs : str, path, list of these, array or frame
+        The series, as for `fit`.
+    kind : str, optional
+        What the items are; by default series.
+    progress : callable, optional
+        Called with (done, total) as windows are done.
+    {options}
+
+    Returns
+    -------
+    Results
+        A row for each interval, and the scores of all points.
+
+    Raises
+    ------
+    InputError
+        Unless a series can be read, and for a value that its option cannot have.
+    ReferenceTooSmall
+        For series that are too short, and for a rate that they cannot support.
+
+    See Also
+    --------
+    fit : Learn from series that are normal, to score new ones.
+
+    Examples
+    --------
+    >>> import dn2, numpy
+    >>> wave = numpy.sin(numpy.arange(2000) / 8)
+    >>> wave[1200:1210] += 2
+    >>> dn2.score_self(wave, window=50).anomalies[0].start
+    '1178'
+    """
+    name = choose_itself(kind)
+    chosen = choose_options(name, options)
+    rate, chosen = chosen.false_alarm_rate, replace(chosen, false_alarm_rate=None)
+    with shown(progress, "scoring") as tell:
+        learnt, found_items = kind_of(name).learn(inputs, chosen, None, tell)
+        model = _fit(learnt, found_items, chosen, tell, measure=False)
+    results = to_results(model, model.state, learnt.score_itself(model.state, found_items))
+    if not results.sample_size:  # the only interval has none to compare with
+        return replace(results, rows=[replace(row, is_anomaly=None if row.error else False) for row in results])
+    smallest = 1 / (results.sample_size + 1)
+    return results.at(max(DEFAULT_RATE, smallest) if rate is None else rate)
+
+
+def choose_kind(inputs: Any, kind: str | None, options: Mapping[str, Any]) -> str:
+    """Return the kind of items: as asked for, as an option tells, or as the inputs look.
+
+    Raises InputError for inputs of several kinds."""
+    if kind is not None:
+        return kind
+    given = [name for name, value in options.items() if value is not None and value != ()]
+    kind = find_kind_by_options(given)
+    if kind is None:
+        return guess_kind(inputs)
+    with suppress(InputError):
+        looks_like = guess_kind(inputs)
+        if suffixes_of(looks_like).isdisjoint(suffixes_of(kind)):
+            return looks_like  # of which the option is refused by name
+    return kind
+
+
+def _fit(
+    kind: Kind[Any], found_items: FoundItems, options: Any, progress: Progress | None, measure: bool = True
+) -> Model:
+    """Embed items and fit the detector."""
+    n = len(found_items.names)
+    kind.check_rate(options.false_alarm_rate, found_items)
+    _check_size(kind, found_items, kind.steps(options, n))
+    reference = kind.reference(found_items, progress)
+    steps = reference.kind.steps(options, len(reference.items))
+    detector = Detector.fit(steps, reference.vectors, places=reference.places, measure=measure, progress=progress)
+    return Model(reference.kind, detector, reference.items, unreadable=reference.unreadable)
+
+
+def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps) -> None:
+    """Raise, before the work, for a rate or a size that is not attainable."""
+    steps.check()
+    n = len(found_items.names)
+    # All vectors are in memory before they are stored, except in a mapped file.
+    mapped = isinstance(getattr(found_items, "vectors", None), np.memmap)
+    plan = Plan.of(steps, n, kind.dimension, beside=0 if mapped else 4 * n * kind.dimension)
+    # A step learns from one half of the items, and the other half calibrates; a rate that even all of them cannot
+    # support is refused before the work.
+    attainable_rate(steps.false_alarm_rate, *((max(1, n // 2), n) if plan.learns else (n,)))

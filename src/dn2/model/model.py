@@ -1,0 +1,231 @@
+"""A model: an embedder, a detector, and the items that the detector calls normal."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import compress
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from dn2.errors import InputError
+from dn2.extras import import_above
+from dn2.inputs.memory import hold_inputs, rename
+from dn2.kinds.exchange import ReferenceItem
+from dn2.kinds.kind import Kind
+from dn2.model.scorer import Scorer
+from dn2.model.state import Origin, State
+from dn2.model.words import brief_of
+from dn2.model.writing import write
+from dn2.neighbors.detector import Detector
+from dn2.results.rows import Row
+from dn2.system.interface import command
+from dn2.system.naming import identity
+from dn2.system.processes import PerProcess
+from dn2.system.progress import Shown, shown
+
+
+class Model(Scorer):
+    """What normal looks like; made by `dn2.fit` or `dn2.load`.
+
+    Attributes
+    ----------
+    kind : Kind
+        How items become vectors and evidence.
+    detector : Detector
+        What scores them.
+    items : list of ReferenceItem
+        The reference set, in the detector's order.
+    unreadable : list of Row
+        Rows with the error of each item that the last fit or add could not read.
+    origin : Origin or None
+        The saved model that this one was loaded from or saved as.
+
+    Notes
+    -----
+    All of these are of one `state`, which changes replace as a whole: threads that score meanwhile see the model as it
+    was before or as it is after.  Changes, of which saving is one, wait for each other.
+
+    Examples
+    --------
+    >>> import dn2, numpy
+    >>> model = dn2.fit(numpy.random.default_rng(0).normal(size=(200, 4)))
+    >>> len(model.items), model.false_alarm_rate
+    (200, 0.01)
+    """
+
+    def __init__(
+        self,
+        kind: Kind[Any],
+        detector: Detector,
+        items: Sequence[ReferenceItem],
+        *,
+        unreadable: Sequence[Row] = (),
+        origin: Origin | None = None,
+    ) -> None:
+        self.state = State(kind, detector, list(items), list(unreadable), origin)
+        self._changing = PerProcess(threading.RLock)
+
+    def __repr__(self) -> str:
+        now = self.state
+        return f"<{brief_of(now.kind, len(now.items) - len(now.set_aside), now.false_alarm_rate)}>"
+
+    def _repr_html_(self) -> str:
+        html: str = import_above("dn2.report.notebook").model_html(self.state)
+        return html
+
+    def add(self, inputs: Any, *, names: Iterable[str] | None = None, progress: Shown = None) -> Self:
+        """Add items to the reference set.
+
+        Parameters
+        ----------
+        inputs : path, iterable of paths, or items from memory
+            As in `score`.
+        names : iterable of n str, default=None
+            What items from memory are called; by default their position or their key.
+        progress : callable or False, default=None
+            Called with (done, total); None shows a bar in a notebook and nothing in a script, False nothing.
+
+        Returns
+        -------
+        self : Model
+
+        Raises
+        ------
+        InputError
+            For a name that the model has already, or if nothing is readable; nothing is changed then.
+
+        Examples
+        --------
+        >>> import dn2, numpy
+        >>> model = dn2.fit(numpy.random.default_rng(0).normal(size=(200, 4)))
+        >>> len(model.add([[1, 1, 1, 1]], names=["one more"]).items)
+        201
+        """
+        with self._changing.get(), shown(progress, "adding") as tell:
+            now = self.state
+            found_items = now.kind.find(hold_inputs(inputs), tell)
+            found_items = found_items if names is None else rename(found_items, names)
+            identities = {identity(item.name) for item in now.items}
+            if taken := [name for name in found_items.names if identity(name) in identities]:
+                raise InputError(
+                    f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
+                    "remove it first or give the new one another name"
+                )
+            new = now.kind.reference(found_items, tell)
+            detector = now.detector.add(new.vectors, places=new.places)
+            self.state = State(new.kind, detector, now.items + new.items, new.unreadable, now.origin)
+        return self
+
+    def remove(self, names: str | Iterable[str]) -> Self:
+        """Take items away by name; the model is then as if it never had them.
+
+        Parameters
+        ----------
+        names : str or iterable of str
+            Of reference items.
+
+        Returns
+        -------
+        self : Model
+
+        Raises
+        ------
+        InputError
+            For a name that the model does not have; nothing is changed then.
+        ReferenceTooSmall
+            If too few items would remain.
+
+        Examples
+        --------
+        >>> import dn2, numpy
+        >>> model = dn2.fit(numpy.random.default_rng(0).normal(size=(200, 4)))
+        >>> len(model.remove(["row 7", "row 9"]).items)
+        198
+        """
+        with self._changing.get():
+            now = self.state
+            unwanted = _check_names(now, names)
+            stay = [identity(item.name) not in unwanted for item in now.items]
+            detector = now.detector.remove(np.flatnonzero(np.logical_not(stay)))
+            kept = now.kind.only(np.flatnonzero(stay))
+            self.state = replace(now, kind=kept, detector=detector, items=list(compress(now.items, stay)))
+        return self
+
+    def readmit(self, names: str | Iterable[str]) -> Self:
+        """Take items that were set aside back into the reference set, by name.
+
+        Parameters
+        ----------
+        names : str or iterable of str
+            Of items that are set aside, see `set_aside`.
+
+        Returns
+        -------
+        self : Model
+
+        Raises
+        ------
+        InputError
+            For an item that is not set aside; nothing is changed then.
+
+        Examples
+        --------
+        >>> import dn2, numpy
+        >>> rows = numpy.random.default_rng(0).normal(size=(200, 4))
+        >>> rows[:5] += 20
+        >>> model = dn2.fit(rows, contaminated=True)
+        >>> "row 1" in model.set_aside, "row 1" in model.readmit("row 1").set_aside
+        (True, False)
+        """
+        with self._changing.get():
+            now = self.state
+            identities = _check_names(now, names)
+            if strangers := identities - set(map(identity, now.set_aside)):
+                listed = command("dn2 inspect MODEL --aside", "Model.set_aside")
+                raise InputError(f"{min(strangers)!r} is not set aside; {listed} lists what is")
+            places = [place for place, item in enumerate(now.items) if identity(item.name) in identities]
+            self.state = replace(now, detector=now.detector.readmit(places))
+        return self
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Save the model as a folder.  The model that it was loaded from or saved as before is replaced in one step.
+
+        Parameters
+        ----------
+        path : path
+            The folder, which is made.
+        overwrite : bool, default=False
+            Replace any other model that is there, too.
+
+        Raises
+        ------
+        InputError
+            For a folder that holds another model, or other files.
+        ModelError
+            If the saved model was changed since this one was loaded.
+
+        Examples
+        --------
+        >>> import dn2, numpy, os, tempfile
+        >>> model = dn2.fit(numpy.random.default_rng(0).normal(size=(200, 4)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(os.path.join(folder, "normal.dn2"))
+        ...     len(dn2.load(os.path.join(folder, "normal.dn2")).items)
+        200
+        """
+        with self._changing.get():
+            self.state = replace(self.state, origin=write(self.state, Path(path), overwrite))
+
+
+def _check_names(now: State, names: str | Iterable[str]) -> set[str]:
+    """Return the identities of names.  Raises InputError unless all are names of reference items."""
+    identities = set(map(identity, [names] if isinstance(names, str) else names))
+    if unknown := identities.difference(identity(item.name) for item in now.items):
+        listed = command("dn2 inspect MODEL --items", "Model.items")
+        raise InputError(f"the model has no item {min(unknown)!r}; {listed} lists its items")
+    return identities

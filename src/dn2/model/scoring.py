@@ -1,0 +1,123 @@
+"""Scored items as results."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dn2.arrays import Progress
+from dn2.errors import InputError
+from dn2.kinds.exchange import FoundItems, ScoredItems
+from dn2.model.state import State
+from dn2.neighbors.calibration import Calibration, false_discoveries
+from dn2.neighbors.choice import check_scoring
+from dn2.results.context import Context
+from dn2.results.files import read_rows
+from dn2.results.results import Results
+from dn2.results.rows import Row
+from dn2.system.bounds import check_fits
+
+BYTES_A_RESULT = 600  # of an item's row, its name and its neighbours
+DEVIATIONS = 3.0  # a larger excess is not by chance
+
+
+def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = None) -> Results:
+    """Return scored items as results, not yet decided.
+
+    now : the state of `model` that scored them; root : see `Context`."""
+    context = Context(model, now.calibration, scored.files, scored.vectors, root, scored.guarantee)
+    size = now.calibration.sample_size if scored.sample_size is None else scored.sample_size
+    nouns = now.kind.one, now.kind.many
+    return Results(scored.rows, None, size, context, points=scored.points, counted=scored.counted, nouns=nouns)
+
+
+def score_found(
+    model: Any, now: State, found_items: FoundItems, memory: str | int | None, progress: Progress | None
+) -> Results:
+    """Score found items as results, not yet decided; now : the state of `model`.  Raises InputError beyond memory."""
+    n = len(found_items.names)
+    check_scoring(now.detector.steps, memory, len(now.items), now.kind.dimension, n)
+    check_fits(BYTES_A_RESULT * n, f"what is found of {n:,} items")
+    scored = now.kind.score(now, found_items, progress)
+    return replace(to_results(model, now, scored), reference_items=count_known(now, scored))
+
+
+def count_known(now: State, scored: ScoredItems) -> int:
+    """Count the items that are reference items or copies of them, by the bytes of their files or by distance 0."""
+    in_reference = Counter(item.sha256 for item in now.items if item.sha256)
+    again = Counter(digest for digest in scored.digests if digest in in_reference)
+    return max((in_reference & again).total(), _at_distance_zero(now, scored.rows))
+
+
+def _at_distance_zero(now: State, rows: Sequence[Row]) -> int:
+    """Count the rows at distance 0 from a reference item; 0 where chance explains the number, because about as many
+    reference items are copies of each other."""
+    n = sum(row.error is None for row in rows)
+    at_zero = sum(bool(row.neighbors) and row.neighbors[0].distance == 0 for row in rows)
+    nearest = now.detector.leave_one_out.distances[:, 0]
+    share = float((nearest == 0).mean())
+    deviation = math.sqrt(share * (1 - share) * n * (1 + n / len(nearest)))
+    return at_zero if at_zero > share * n + DEVIATIONS * deviation else 0
+
+
+def check_apart(normal: FoundItems, anomalous: FoundItems) -> None:
+    """Raise InputError for a file that is given as both normal and anomalous."""
+    real = [{os.path.realpath(path) for path in set(found_items.paths) if path} for found_items in (normal, anomalous)]
+    if shared := real[0] & real[1]:
+        raise InputError(
+            f"an item is either normal or anomalous, and {min(shared)!r} is given as both ({len(shared):,} such in all)"
+            "; leave it out of one of them"
+        )
+
+
+def discover(results: Results, level: float) -> Results:
+    """Decide all rows together at a false-discovery rate."""
+    readable = [row for row in results if row.p_value is not None]
+    flagged = iter(false_discoveries(np.array([row.p_value for row in readable]), level))
+    rows = [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in results]
+    return replace(results, rows=rows, false_discovery_rate=level)
+
+
+def read_scored(
+    model: Any, path: Path, root: Path, false_alarm_rate: float | None = None, progress: Progress | None = None
+) -> Results:
+    """Read a results file that the model wrote, and find again what a report of it shows.
+
+    root : the folder that the items' names start from, where their files are found.
+    false_alarm_rate : decide at this rate; by default the file's decisions stand.
+    Raises InputError unless the file holds results with the p-values of this model."""
+    now: State = model.state
+    rate = None if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
+    rows = read_rows(path, now.kind.evidence)
+    _check_rows(now.calibration, path, rows)
+    files, vectors = now.kind.found_again(root, rows, now, progress)
+    results = to_results(model, now, ScoredItems(rows, vectors, files=None if files is None else list(files)), root)
+    if rate is not None:
+        return results.at(rate)
+    decided = results.at(now.false_alarm_rate)
+    return decided if decided.rows == rows else results
+
+
+def _check_rows(calibration: Calibration, path: Path, rows: Sequence[Row]) -> None:
+    """Raise InputError unless p-values are the model's and decisions follow them."""
+    scored = [row for row in rows if row.error is None]
+    p_values = calibration.p_value(np.array([row.anomaly_score for row in scored], float))
+    for row, p_value in zip(scored, p_values, strict=True):
+        if row.p_value != p_value:
+            raise InputError(
+                f"{path}: the score of {row.item!r} has a p-value of {p_value:g} in this model, not {row.p_value:g}; "
+                "give the model that scored the items, as it was then"
+            )
+    flagged = max((row.p_value or 0 for row in scored if row.is_anomaly), default=0)
+    if any((row.p_value or 0) <= flagged for row in scored if not row.is_anomaly):
+        raise InputError(
+            f"{path}: decisions must follow the p-values, and an item is normal there at a p-value of {flagged:g} or "
+            "less, at which another is an anomaly"
+        )

@@ -1,0 +1,72 @@
+"""The state of a model: a change makes a new state, and readers of the old one go on undisturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dn2.kinds.exchange import ReferenceItem
+from dn2.kinds.kind import Kind
+from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.detector import Detector
+from dn2.results.rows import Row
+from dn2.store.shards import Shard, removed_rows, shards_of
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The saved model that a model in memory came from: its folder, its digest, and its files by block."""
+
+    folder: Path
+    digest: str
+    shards: Sequence[Shard] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class State:
+    """The parts of a model: see `dn2.model.model.Model`.  Neither the state nor its parts are ever changed."""
+
+    kind: Kind[Any]
+    detector: Detector
+    items: list[ReferenceItem] = field(repr=False)
+    unreadable: list[Row] = field(default_factory=list, repr=False)
+    origin: Origin | None = None
+
+    @property
+    def calibration(self) -> Calibration:
+        """What the p-values rest on."""
+        return self.detector.calibration
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """The rate to decide at by default."""
+        return self.detector.false_alarm_rate
+
+    @property
+    def set_aside(self) -> list[str]:
+        """The names of the items that the cleaning of a contaminated reference set leaves out."""
+        return [self.items[position].name for position in self.detector.aside]
+
+    def near_duplicates(self) -> list[tuple[str, str]]:
+        """List pairs (item, its near copy) in the reference set."""
+        return [
+            (self.items[position].name, self.items[nearest].name)
+            for position, nearest in self.detector.near_duplicates()
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """See `Model.describe`."""
+        share = self.detector.contamination
+        shards = () if self.origin is None else self.origin.shards
+        removed = removed_rows(self.detector.blocks, shards_of(self.detector.blocks, shards))
+        words = {"assumptions": self.kind.assumptions(self.calibration)}
+        return {
+            **self.kind.describe(),
+            "detector": self.detector.steps.as_dict(),
+            "search": self.detector.describe_search(),
+            "calibration": self.calibration.as_dict(self.false_alarm_rate) | words,
+            "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside)},
+            "removed_in_files": len(removed),
+        }

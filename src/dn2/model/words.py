@@ -1,0 +1,67 @@
+"""A model, in words that an inspector understands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dn2.kinds.kind import Kind
+from dn2.kinds.registry import kind_of
+from dn2.results.words import rate_in_words
+from dn2.system.interface import command
+
+EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
+
+
+def brief_of(kind: Kind[Any], n_reference: int, rate: float) -> str:
+    """Say in a line what a model is.
+
+    n_reference : the number of items that it compares with; rate : of false alarms."""
+    noun = kind.nearest or kind.many
+    return f"Model of {n_reference:,} {noun} ({kind.brief}), false-alarm rate {rate_in_words(rate)}"
+
+
+def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name what a model is made of; about : what `Model.describe` returns."""
+    calibration, detector = about["calibration"], about["detector"]
+    noun = "intervals" if calibration["method"] == "blocks" else "items"
+    rows = [
+        *kind_of(about["kind"]).say(about),
+        ("neighbours", str(detector["n_neighbors"])),
+        ("index", _index(detector["search"]["index"], about["search"])),
+        ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} {noun}"),
+        (
+            "false-alarm rate",
+            f"{rate_in_words(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
+        ),
+    ]
+    search, n = about["search"], calibration["n_reference"]
+    if search.get("learnt_from", n) != n:
+        rows.append(("learnt from", f"{search['learnt_from']:,} items, before others came or went; fit anew renews it"))
+    if gone := about.get("removed_in_files"):
+        rows.append(("removed", f"{gone:,} items, whose rows still lie in the model's files"))
+    if share := about["contamination"]:
+        rows.append(
+            ("anomalies among them", f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})")
+        )
+        rows.append(("set aside", f"{share['aside']:,} ({command('--aside', 'Model.set_aside')} lists them)"))
+    return rows
+
+
+def _index(name: str, search: Mapping[str, Any]) -> str:
+    kind, _, count = name.partition(":")
+    if kind == "kmeans":
+        return f"{count} centroids; an item's neighbour is the one nearest to its centroid, at the centroid's distance"
+    why = f" ({search['why']})" if name == "auto" or search["method"] not in name else ""
+    if "visited" in search:
+        return (
+            f"tree of means, approximate{why}: {search['visited']:,} of {search['leaves']:,} leaves visited, which "
+            f"finds {search['recall']:.2%} of the neighbours; their distances are exact"
+        )
+    if search["method"] != "approximate":
+        return f"{EXACT[search['method']]}{why}"
+    reduced = f", {search['candidates']:,} candidates of each query compared in full" if "candidates" in search else ""
+    return (
+        f"approximate{why}: {search['searched']:,} of {search['cells']:,} cells searched{reduced}, which finds "
+        f"{search['recall']:.2%} of the neighbours; their distances are exact"
+    )

@@ -1,0 +1,1 @@
+"""How the nearest rows are found."""

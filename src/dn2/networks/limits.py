@@ -1,0 +1,210 @@
+"""Limits on the cost of one picture, checked before its decoder takes time or memory.
+
+Sound pictures stay well below every limit; refusing a file beyond one takes at most a few seconds."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import struct
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Literal
+
+from PIL import BmpImagePlugin, Image, JpegImagePlugin, TiffImagePlugin
+
+from dn2.errors import UnreadableItem
+
+MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 683 MiB of RGB as it keeps it
+# A line of a line-scan camera has 1,024 pixels or more, of which `MAX_PIXELS` holds 175,000; JPEG ends at 65,535.
+MAX_SIDE = 1 << 18
+# Chunks, tags, blocks and runs that decoders take one by one in Python, in a microsecond or two.  The largest PNG, in
+# chunks of 8 KiB, is read in 400,000.
+MAX_PIECES = 1 << 20
+MAX_JPEG_HEADER_BYTES = 1 << 25  # before the first scan: depth maps and colour profiles have some mebibytes
+MAX_EXIF_BYTES = 1 << 20  # 16 times what one segment of a JPEG holds
+MAX_COLOR_PROFILES = 16  # in a PNG, which is to have one; each may be a mebibyte when decompressed
+# Progressive JPEGs have about 10 scans, of four inks 18, each of which passes over all pixels.
+MAX_SCANS = 1_000
+MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
+MAX_RUN_LENGTH_PIXELS = 1 << 24  # of a BMP, which Pillow decodes in Python where it is run-length encoded
+MAX_STRIPS = MAX_SIDE  # or tiles of a TIFF, which may have one for each row
+MAX_NUMBERS = 1 << 20  # in all tags of a TIFF: strips, their sizes and two tables of 3 x 65,536 colours
+MAX_TAGS = 1 << 16
+MAX_STORED_BYTES = 1 << 30  # of strips or tiles together, which may lie over each other
+
+
+class PictureBytes(io.BytesIO):
+    """An encoded picture that counts the pieces and the metadata that decoders read.
+
+    Reading beyond the limits raises UnreadableItem."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        super().__init__(data)
+        self._pieces = self._exif_bytes = self._color_profiles = self._header_bytes = 0
+        self._in_jpeg_header = bytes(data[:2]) == b"\xff\xd8"
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read a piece."""
+        piece = super().read(size)
+        self._pieces += 1
+        if self._pieces > MAX_PIECES:
+            raise UnreadableItem(f"a picture must be stored in at most {MAX_PIECES:,} pieces")
+        if self._in_jpeg_header:
+            self._header_bytes += len(piece)
+            if self._header_bytes > MAX_JPEG_HEADER_BYTES:
+                raise UnreadableItem(f"a JPEG must have at most {MAX_JPEG_HEADER_BYTES:,} bytes before its first scan")
+            if piece.startswith(b"Exif\0\0"):
+                self._exif_bytes += len(piece)
+                check_exif_size(self._exif_bytes)
+        elif size == 8 and piece.endswith(b"iCCP"):
+            self._color_profiles += 1
+            if self._color_profiles > MAX_COLOR_PROFILES:
+                raise UnreadableItem(f"a PNG must have at most {MAX_COLOR_PROFILES} colour profiles")
+        return piece
+
+    def header_is_read(self) -> None:
+        """Note that the header was read: from now on pixels are."""
+        self._in_jpeg_header = False
+
+
+def check_exif_size(size: int) -> None:
+    """Refuse EXIF metadata of too many bytes: each number in it becomes an object."""
+    if size > MAX_EXIF_BYTES:
+        raise UnreadableItem(f"EXIF metadata must have at most {MAX_EXIF_BYTES:,} bytes, got {size:,}")
+
+
+def check_encoded(data: bytes | memoryview) -> None:
+    """Check the tags of a TIFF, which Pillow reads as soon as it opens a file.  Raises UnreadableItem."""
+    if bytes(data[:2]) in (b"II", b"MM"):
+        _check_tags(data)
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a picture of too many pixels, in all or a side.  Raises UnreadableItem."""
+    if width * height > MAX_PIXELS:
+        raise UnreadableItem(f"{width} x {height} pixels exceed the limit of {MAX_PIXELS:,}")
+    if max(width, height) > MAX_SIDE:
+        raise UnreadableItem(f"{width} x {height} pixels exceed the limit of {MAX_SIDE:,} a side")
+
+
+def check_opened(image: Image.Image, data: bytes | memoryview) -> None:
+    """Check the cost of decoding a picture whose headers were read.  Raises UnreadableItem."""
+    width, height = image.size
+    check_size(width, height)
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        _check_scans(bytes(data), width * height)
+    elif isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_strips(image, bytes(data))
+    elif (
+        isinstance(image, BmpImagePlugin.BmpImageFile)
+        and image.tile[0].codec_name == "bmp_rle"
+        and width * height > MAX_RUN_LENGTH_PIXELS
+    ):
+        raise UnreadableItem(
+            f"a run-length encoded BMP must have at most {MAX_RUN_LENGTH_PIXELS:,} pixels, got {width} x {height}; "
+            "save it as PNG"
+        )
+
+
+# JPEG
+
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+# Markers that begin a segment; not stuffed bytes, restarts and reserved markers, which may lie within a scan.
+_SEGMENT = re.compile(rb"\xff[\xc0-\xcf\xd9-\xfe]")
+
+
+def _check_scans(data: bytes, pixels: int) -> None:
+    scans_allowed = min(MAX_SCANS, MAX_SCANNED_PIXELS // pixels)
+    if data.count(bytes([0xFF, _START_OF_SCAN])) > scans_allowed:  # thumbnails and data behind the picture count here
+        scans = sum(1 for _ in islice(_scans(data), scans_allowed + 1))
+        if scans > scans_allowed:
+            raise UnreadableItem(f"a JPEG of {pixels:,} pixels must have at most {scans_allowed:,} scans")
+
+
+def _scans(data: bytes) -> Iterator[int]:
+    """Find the scans of a JPEG's first picture, as its decoder does."""
+    place = 2
+    while (segment := _SEGMENT.search(data, place)) is not None and data[segment.end() - 1] != _END_OF_IMAGE:
+        place = segment.end()
+        if data[place - 1] == _START_OF_SCAN:
+            yield place
+        place += max(2, int.from_bytes(data[place : place + 2], "big"))
+
+
+# TIFF
+
+_BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+_STRINGS = (1, 2, 7)  # types that stay strings of bytes; of the others each number becomes an object
+_DIRECTORIES = (34665, 34853, 40965)  # tags that point to further ones: EXIF, GPS, interoperability
+_OFFSETS = {273: "strips", 324: "tiles"}
+
+
+def _check_tags(data: bytes | memoryview) -> None:
+    """Refuse a TIFF whose directories hold more numbers than a picture needs."""
+    order: Literal["<", ">"] = "<" if data[0] == ord("I") else ">"
+    wide = data[2] == 43 if len(data) > 2 else False  # a BigTIFF, whose fields have 8 bytes and not 4
+    field = 8 if wide else 4
+    count_of, entry = (
+        struct.Struct(order + ("Q" if wide else "H")),
+        struct.Struct(order + ("HHQ8s" if wide else "HHI4s")),
+    )
+
+    def number(at: bytes | memoryview) -> int:
+        return int.from_bytes(at, "little" if order == "<" else "big")
+
+    waiting, seen, numbers = [number(data[field : 2 * field])], set[int](), 0
+    while waiting:
+        start = waiting.pop()
+        first = start + count_of.size
+        if start in seen or first > len(data):
+            continue
+        seen.add(start)
+        entries = min(number(data[start:first]), (len(data) - first) // entry.size)
+        if entries > MAX_TAGS:
+            raise UnreadableItem(f"a TIFF must have at most {MAX_TAGS:,} tags, got {entries:,}")
+        for tag, kind, count, value in entry.iter_unpack(data[first : first + entries * entry.size]):
+            size = _BYTES_OF_TYPE.get(kind, 0)
+            if count * size > len(data):
+                continue  # as decoders do
+            if tag in _OFFSETS and count > MAX_STRIPS:
+                raise UnreadableItem(f"a TIFF must have at most {MAX_STRIPS:,} {_OFFSETS[tag]}, got {count:,}")
+            numbers += 0 if kind in _STRINGS else count
+            if numbers > MAX_NUMBERS:
+                raise UnreadableItem(f"the tags of a TIFF must hold at most {MAX_NUMBERS:,} numbers")
+            if tag in _DIRECTORIES:
+                at = number(value) if count * size > field else None
+                waiting.append(number(value[:size] if at is None else data[at : at + size]))
+
+
+def _check_strips(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:
+    """Refuse a TIFF of which libtiff would decode more data than the pixels of the picture, or decode it repeatedly."""
+    tags: Any = image.tag_v2
+    width, height = image.size
+    wide, high = tags.get(TiffImagePlugin.TILEWIDTH, width), tags.get(TiffImagePlugin.TILELENGTH, height)
+    tiles = math.ceil(width / wide) * math.ceil(height / high)
+    if tiles > MAX_STRIPS or tiles * wide * high > 2 * MAX_PIXELS:
+        raise UnreadableItem(
+            f"the tiles of a TIFF must be at most {MAX_STRIPS:,} and have at most {2 * MAX_PIXELS:,} pixels in all, "
+            f"got {tiles:,} of {wide} x {high}"
+        )
+    offsets, sizes = (_numbers_of_tag(tags, *names) for names in ((273, 324), (279, 325)))
+    if sum(sizes) > MAX_STORED_BYTES:
+        raise UnreadableItem(f"the strips of a TIFF must have at most {MAX_STORED_BYTES:,} bytes in all")
+    if image.info.get("compression") in ("jpeg", "tiff_jpeg"):
+        start_of_scan = bytes([0xFF, _START_OF_SCAN])
+        scans = max(
+            (data.count(start_of_scan, at, at + size) for at, size in zip(offsets, sizes, strict=False)), default=0
+        )
+        scans_allowed = min(MAX_SCANS, MAX_SCANNED_PIXELS // (width * height))
+        if scans > scans_allowed:
+            raise UnreadableItem(
+                f"JPEG data of {width * height:,} pixels must have at most {scans_allowed:,} scans, got {scans:,}"
+            )
+
+
+def _numbers_of_tag(tags: Any, *names: int) -> tuple[int, ...]:
+    """Return the numbers of the first tag that the picture has of the tags `names`."""
+    value = next((tags[name] for name in names if name in tags), ())
+    return value if isinstance(value, tuple) else (value,)

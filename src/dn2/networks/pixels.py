@@ -1,0 +1,160 @@
+"""Pictures in the backbone's size, RGB, and thumbnails.
+
+The whole picture is used, never a crop: a defect at the edge counts.  Only a network whose preprocessing asks for
+crops is given crops.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from dn2.arrays import Pixels
+from dn2.errors import UnreadableItem
+from dn2.networks.decoding import file_bytes, open_decoded
+
+# A change that alters the pixels of any picture needs a new number, which is part of the cache's key.
+READING_VERSION = 1
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+
+THUMBNAIL_SIZE = 192  # pixels a side: what a page shows
+LARGEST_THUMBNAIL = 1 << 16  # bytes; `to_thumbnail` makes some thousand
+SHEET_CELLS = 9  # pictures on a contact sheet at most
+
+INTERPOLATIONS = {
+    name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+}
+# If the scaled picture would have more than this many times the input's pixels, only its middle is scaled.
+LARGEST_SCALED = 32
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture becomes the network's input; recorded with every model.
+
+    height, width : size of the input in pixels.
+    shape : `squash` scales both sides to fit, `pad` keeps the aspect ratio and fills with grey, `crop` keeps it and
+        scales the shorter side to fit, so that the ends of the longer one are cut off.
+    crop_share : the picture is scaled to the size divided by this, 0 < crop_share <= 1, and the middle is cut out of
+        it; always 1 for `pad`.
+    interpolation : a name of `INTERPOLATIONS`."""
+
+    height: int
+    width: int
+    shape: Literal["squash", "pad", "crop"] = "squash"
+    crop_share: float = 1.0
+    interpolation: str = "bicubic"
+
+    @property
+    def scaled(self) -> tuple[int, int]:
+        """(width, height) of what a picture of the input's aspect ratio is scaled to before the middle is cut out."""
+        return math.floor(self.width / self.crop_share), math.floor(self.height / self.crop_share)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields and the reading version, as recorded in `model.json`.
+
+        Fields added since the first release appear where they matter, so that older models and caches still fit."""
+        added = {"crop_share": 1.0, "interpolation": "bicubic"}
+        fields = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
+        return fields | {"reading": READING_VERSION}
+
+
+def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode a picture that is kept, such as a thumbnail; see `open_decoded`.
+
+    Raises UnreadableItem."""
+    with open_decoded(data, size) as image:
+        return image
+
+
+def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
+    size = (preprocessing.width, preprocessing.height)
+    method = INTERPOLATIONS[preprocessing.interpolation]
+    if preprocessing.shape == "pad":
+        fitted = _fit(image, size, method)
+        image = Image.new("RGB", size, (127, 127, 127))
+        image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
+    else:
+        image = _cut(image, preprocessing, method)
+    return np.asarray(image.convert("RGB"))
+
+
+def _fit(image: Image.Image, size: tuple[int, int], method: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:
+    """Scale to fit into a size, keeping the aspect ratio but at least a pixel a side (`ImageOps.contain` may not)."""
+    scale = min(size[0] / image.width, size[1] / image.height)
+    fitted = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(fitted, method)
+
+
+def _cut(image: Image.Image, preprocessing: Preprocessing, method: Image.Resampling) -> Image.Image:
+    """Scale to `Preprocessing.scaled`, or for `crop` to cover that, and cut the input out of the middle.
+
+    Source: torchvision's Resize and CenterCrop, as timm uses them, to the pixel."""
+    wide, high = preprocessing.scaled
+    if preprocessing.shape == "crop":
+        if image.width * high <= image.height * wide:
+            high = int(wide * image.height / image.width)
+        else:
+            wide = int(high * image.width / image.height)
+    left, top = round((wide - preprocessing.width) / 2), round((high - preprocessing.height) / 2)
+    right, bottom = left + preprocessing.width, top + preprocessing.height
+    if wide * high <= LARGEST_SCALED * preprocessing.width * preprocessing.height:
+        return image.resize((wide, high), method).crop((left, top, right, bottom))
+    x, y = image.width / wide, image.height / high
+    return image.resize((preprocessing.width, preprocessing.height), method, (left * x, top * y, right * x, bottom * y))
+
+
+def to_thumbnail(image: Image.Image, size: int = THUMBNAIL_SIZE) -> bytes:
+    """Make the JPEG of at most `size` pixels a side that keeps evidence visible when the original is gone."""
+    # A copy: to save a picture that it opened itself, Pillow asks for the working folder, which may be gone.
+    small = image.copy() if max(image.size) <= size else _fit(image, (size, size))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
+
+
+def is_thumbnail(data: bytes | memoryview) -> bool:
+    """Tell whether untrusted bytes are a JPEG no larger than a thumbnail, without decoding them."""
+    if len(data) > LARGEST_THUMBNAIL:
+        return False
+    try:
+        return max(Image.open(io.BytesIO(data), formats=["JPEG"]).size) <= THUMBNAIL_SIZE
+    except Exception:  # as of any damaged picture
+        return False
+
+
+def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMBNAIL_SIZE) -> bytes:
+    """Lay up to nine thumbnails of a group side by side in rows, on a JPEG of `size` pixels a side."""
+    side = 1 if len(thumbnails) == 1 else 2 if len(thumbnails) <= 4 else 3
+    cell = size // side
+    sheet = Image.new("RGB", (size, size), "white")
+    for place, encoded in enumerate(thumbnails[:SHEET_CELLS]):
+        picture = _fit(Image.open(io.BytesIO(encoded), formats=["JPEG"]), (cell, cell))
+        row, column = divmod(place, side)
+        sheet.paste(picture, (column * cell + (cell - picture.width) // 2, row * cell + (cell - picture.height) // 2))
+    return to_thumbnail(sheet, size)
+
+
+def read_small(path: str | os.PathLike[str]) -> bytes | None:
+    """Read a file as a thumbnail.  Returns None if it cannot be read."""
+    try:
+        with file_bytes(path) as data, open_decoded(data, (THUMBNAIL_SIZE, THUMBNAIL_SIZE)) as image:
+            return to_thumbnail(image)
+    except UnreadableItem:
+        return None
+
+
+def read_pixels(path: str | Path, preprocessing: Preprocessing) -> Pixels:
+    """Read one file as the network's input: (height, width, 3) uint8, RGB.  Raises UnreadableItem."""
+    with file_bytes(path) as data, open_decoded(data, preprocessing.scaled) as image:
+        return to_pixels(image, preprocessing)

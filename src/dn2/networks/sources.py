@@ -1,0 +1,88 @@
+"""Sources of a picture: a file, its bytes, or pixels in memory, all opened alike."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dn2.arrays import Array
+from dn2.errors import UnreadableItem
+from dn2.networks.decoding import check_length, file_bytes, from_memory, open_decoded
+
+JPEG = b"\xff\xd8"
+
+Picture = bytes | bytearray | memoryview | Array | Image.Image  # in memory
+Source = str | os.PathLike[str] | Picture
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture as a file holds it."""
+
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def scales(self) -> bool:
+        """Whether `decoded` depends on the size asked for, as it does for a JPEG."""
+        return self.data.startswith(JPEG)
+
+    def decoded(self, size: tuple[int, int] | None) -> AbstractContextManager[Image.Image]:
+        """Decode it inside: see `dn2.networks.decoding.open_decoded`."""
+        return open_decoded(self.data, size)
+
+
+@dataclass(frozen=True)
+class PixelPicture:
+    """A picture whose pixels are in memory; see `EncodedPicture`."""
+
+    image: Image.Image
+    scales = False
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of shape and pixels, in hexadecimal."""
+        pixels = np.asarray(self.image)
+        return hashlib.sha256(f"{pixels.shape} ".encode() + pixels.tobytes()).hexdigest()
+
+    def decoded(self, size: tuple[int, int] | None) -> AbstractContextManager[Image.Image]:
+        """Give the picture."""
+        return nullcontext(self.image)
+
+
+def is_picture(value: Any) -> bool:
+    """Tell whether the type of a value is one of `Picture`."""
+    return isinstance(value, (bytes, bytearray, memoryview, np.ndarray, Image.Image))
+
+
+@contextmanager
+def open_picture(source: Source) -> Iterator[EncodedPicture | PixelPicture]:
+    """Open a picture, and count its memory as taken inside.
+
+    Raises UnreadableItem for a picture that cannot be read, and for any error inside."""
+    if isinstance(source, (str, os.PathLike)):
+        with file_bytes(source) as data:
+            yield EncodedPicture(data)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+        check_length(len(data), "the encoded picture")
+        yield EncodedPicture(data)
+    elif isinstance(source, (np.ndarray, Image.Image)):
+        with from_memory(source) as image:
+            yield PixelPicture(image)
+    else:
+        raise UnreadableItem(
+            "a picture is a path, the bytes of a file, a picture of Pillow or an array of uint8, got "
+            f"{type(source).__name__}"
+        )

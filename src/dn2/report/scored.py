@@ -1,0 +1,81 @@
+"""The page of scored items, from their results and the model that scored them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from dn2 import __version__
+from dn2.arrays import Progress
+from dn2.errors import InputError
+from dn2.kinds.registry import room_of
+from dn2.model.state import State
+from dn2.model.words import describe_model
+from dn2.report.results_page import Map, PageContext, write_results_page
+from dn2.report.section import Section
+from dn2.results.context import MOST_ON_MAP, Context, places_on_map
+from dn2.results.results import Results
+
+
+def write_page_of(results: Results, path: Path, progress: Progress | None = None) -> None:
+    """Write the page of results: see `Results.to_html`."""
+    context = results.context
+    assert context is not None
+    state: State = context.model.state
+    if state.calibration is not context.calibration:
+        raise InputError("the model has changed since it scored these items; score them again")
+    described = describe_model(state.describe())
+    if context.guarantee:  # the rate and the calibration are those of a model that scored nothing
+        described = [pair for pair in described if pair[0] not in ("calibration", "false-alarm rate")]
+    room = room_of(state.kind.name, "page")
+    section = Section if room is None else room.Section
+    page = PageContext(
+        reference_scores=state.calibration.scores,
+        model=[("dn2", __version__), *described],
+        guarantee=context.guarantee or state.kind.assumptions(state.calibration),
+        section=partial(section, pictures=state.kind.pictures(context.files, state.items, progress)),
+        map=_map(state, context, results),
+        neighbors=_neighbors(state, context),
+        notes=_gone(context, results),
+    )
+    write_results_page(path, results, page)
+
+
+def _neighbors(state: State, context: Context) -> str:
+    """Return the heading of the neighbours."""
+    if state.detector.steps.search.method.name == "kmeans":
+        return "Nearest centroids, each shown by the item nearest to it (distance of the centroid)"
+    return f"Nearest{'' if context.guarantee else ' normal'} {state.kind.nearest or state.kind.many} (distance)"
+
+
+def _gone(context: Context, results: Results) -> list[str]:
+    """Say how many items' files were not found again."""
+    if context.files is None:
+        return []
+    gone = sum(file is None for row, file in zip(results, context.files, strict=True) if row.error is None)
+    words = f"Not found below {context.root}, or another file by now: {gone:,} of {len(results):,} items."
+    return [words] if gone else []
+
+
+def _map(state: State, context: Context, results: Results) -> Map | None:
+    """Draw the scored items and the reference set in two dimensions."""
+    from sklearn.decomposition import PCA
+
+    places = [place for place in sorted(context.vectors) if results.rows[place].error is None]
+    detector = state.detector
+    if not places:
+        return None
+    compared_places = np.setdiff1d(np.arange(len(state.items)), detector.aside)
+    reference = detector.reference.compared_at(compared_places[places_on_map(len(compared_places))])
+    scored = detector.as_compared(np.stack([context.vectors[place] for place in places]))
+    rows = np.concatenate([reference, scored])
+    points = np.zeros((len(rows), 2))
+    if np.ptp(rows, axis=0).any():
+        projected = PCA(min(2, *rows.shape), svd_solver="randomized", random_state=0).fit_transform(rows)
+        points[:, : projected.shape[1]] = projected
+    numbers = ((len(reference), len(compared_places), "reference items"), (len(places), len(results), "scored items"))
+    shown = [f"{count:,} of {total:,} {what}" for count, total, what in numbers if total > MOST_ON_MAP]
+    note = f"Shown are {' and '.join(shown)}, drawn at random." if shown else ""
+    return Map(points[: len(reference)], points[len(reference) :], places, note)

@@ -1,0 +1,1 @@
+"""Results: rows, their evidence, their files, figures of merit."""

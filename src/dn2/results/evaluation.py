@@ -1,0 +1,54 @@
+"""Measures of how well scores and decisions separate items whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dn2.arrays import Scores
+from dn2.errors import InputError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of merit on known normal and anomalous items; every share lies in [0, 1].
+
+    roc_auc, average_precision : of the scores, independent of any threshold.
+    fpr_at_95_tpr : share of normals flagged at the threshold that finds 95 % of the anomalies.
+    false_alarms, detected : share of normals and of anomalies flagged at `false_alarm_rate`.
+    normal_reference, anomalous_reference : how many of the items are reference items, or copies of reference items;
+        unless both are 0, the figures do not hold for new items."""
+
+    n_normal: int
+    n_anomalous: int
+    roc_auc: float
+    average_precision: float
+    fpr_at_95_tpr: float
+    false_alarm_rate: float
+    false_alarms: float
+    detected: float
+    normal_reference: int = 0
+    anomalous_reference: int = 0
+
+
+def evaluate(scores: Scores, p_values: Scores, is_anomalous: np.ndarray[Any, Any], rate: float) -> Evaluation:
+    """Measure scores and p-values, (n,), against the truth, (n,) bool.  Raises InputError if a class is empty."""
+    from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+    truth = np.asarray(is_anomalous, bool)
+    if truth.all() or not truth.any():
+        raise InputError(f"evaluation needs normal and anomalous items, got {(~truth).sum()} and {truth.sum()}")
+    false_positive, true_positive, _ = roc_curve(truth, scores, drop_intermediate=False)
+    flagged = p_values <= rate
+    return Evaluation(
+        n_normal=int((~truth).sum()),
+        n_anomalous=int(truth.sum()),
+        roc_auc=float(roc_auc_score(truth, scores)),
+        average_precision=float(average_precision_score(truth, scores)),
+        fpr_at_95_tpr=float(false_positive[true_positive >= 0.95][0]),
+        false_alarm_rate=rate,
+        false_alarms=float(flagged[~truth].mean()),
+        detected=float(flagged[truth].mean()),
+    )

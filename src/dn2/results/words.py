@@ -1,0 +1,41 @@
+"""Words for rates and results, the same on pages, in notebooks and in the terminal."""
+
+from __future__ import annotations
+
+import math
+
+
+def rate_in_words(rate: float) -> str:
+    """Write a rate as a ratio: 0.01 is `1 in 100`, 0.03 is `3 in 100`, 1/3 is `1 in 3`."""
+    count, base = _so_many_in(rate)
+    return f"{count} in {base}"
+
+
+def decided_in_words(false_alarm_rate: float | None, false_discovery_rate: float | None) -> str:
+    """Say how items were decided, to follow the number of anomalies."""
+    if false_alarm_rate is not None:
+        count, base = _so_many_in(false_alarm_rate)
+        return f" at {count} false alarm{'' if count == '1' else 's'} in {base}"
+    if false_discovery_rate is not None:
+        return f" at a false-discovery rate of {100 * false_discovery_rate:.3g} %"
+    return ", as the results file has it"
+
+
+def scored_in_words(count: int, noun: str, plural: str) -> str:
+    """Say how many items were scored; noun, plural : the words for one item, and for several."""
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def lost_in_words(count: int) -> str:
+    """Say how many could not be read, at the end of a sentence."""
+    return f"; {count:,} could not be read" if count else ""
+
+
+def _so_many_in(rate: float) -> tuple[str, str]:
+    times = 1 / rate
+    if math.isclose(times, round(times)):
+        return "1", f"{round(times):,}"
+    base = 100
+    while rate * base < 1:
+        base *= 10
+    return f"{rate * base:.3g}", f"{base:,}"

@@ -1,0 +1,1 @@
+"""Colours, as `#rrggbb`: a kind of data that a test adds."""
