@@ -66,15 +66,15 @@ def with_keywords(kinds: Sequence[str]) -> Callable[[F], F]:
         ]
         more = [
             inspect.Parameter(
-                parameter.name,
+                keyword.name,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=parameter.default,
-                annotation=parameter.annotation,
+                default=keyword.default,
+                annotation=keyword.annotation,
             )
-            for parameter in keywords
+            for keyword in keywords
         ]
         function.__signature__ = signature.replace(parameters=[*parameters, *more])  # type: ignore[attr-defined]
-        entries = "\n".join(_entry(parameter, kinds) for parameter in keywords)
+        entries = "\n".join(_entry(keyword, kinds) for keyword in keywords)
         text = textwrap.dedent(f"    {function.__doc__}")
         kind_names = " or ".join(filter(None, [", ".join(map(repr, kinds[:-1])), *map(repr, kinds[-1:])]))
         function.__doc__ = text.replace(MARK, entries).replace(MARK_OF_KINDS, kind_names)
@@ -95,8 +95,8 @@ def _entry(keyword: Keyword, kinds: Sequence[str]) -> str:
     return f"{keyword.name} : {type_}, {default}\n{words}"
 
 
-def _name_of(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) else str(kind).replace(" | ", " or ")
+def _name_of(type_: Any) -> str:
+    return type_.__name__ if isinstance(type_, type) else str(type_).replace(" | ", " or ")
 
 
 def _help(keyword: Keyword, kinds: Sequence[str]) -> str:
