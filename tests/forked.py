@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
-import select
 import signal
 import traceback
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from typing import Any
 
 LONGEST = 60  # seconds; a child that hangs would hang for ever
@@ -27,7 +27,7 @@ def in_child(work: Callable[[], Any]) -> Any:
         os._exit(0)
     os.close(writer)
     with open(reader, "rb") as file:
-        hangs = not select.select([file], [], [], LONGEST)[0]
+        hangs = not wait([file], LONGEST)
         if hangs:
             os.kill(child, signal.SIGKILL)
         written = file.read()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import re
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,16 @@ def test_what_is_strange_scores_highest_and_every_row_is_whole(sample: Sample, r
     assert all(
         (row.anomaly_score, row.p_value, row.is_anomaly, row.neighbors) == (None, None, None, ()) for row in errors
     )
+
+
+def test_a_model_that_scored_is_freed_once_nobody_holds_it(model: dn2.Model, sample: Sample, tmp_path: Path) -> None:
+    model.save(tmp_path / "m.dn2")
+    loaded = dn2.load(tmp_path / "m.dn2", cache=dn2.Cache(tmp_path / "cache.sqlite"))
+    loaded.score(sample.queries)
+    freed = weakref.ref(loaded)
+    del loaded
+    gc.collect()
+    assert freed() is None
 
 
 def test_a_saved_model_scores_alike_and_saves_the_same_bytes(

@@ -10,7 +10,8 @@ import random
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -494,10 +495,10 @@ def changed(model: Model, change: str, path: Path) -> Model:
     return model.remove(["v0", "v17"]) if change == "remove" else model.add(path)
 
 
-@pytest.mark.parametrize("error", [Stopped(), OSError(28, "No space left on device")], ids=["killed", "full"])
+@pytest.mark.parametrize("error", [Stopped, partial(OSError, 28, "No space left on device")], ids=["killed", "full"])
 @pytest.mark.parametrize("change", ["add", "remove"])
 def test_a_change_stopped_at_any_step_leaves_the_old_model_or_the_new_one(
-    thinned: Path, tmp_path: Path, change: str, error: BaseException
+    thinned: Path, tmp_path: Path, change: str, error: Callable[[], BaseException]
 ) -> None:
     more = file_of(tmp_path, range(50, 60))
     old = state(dn2.load(thinned))

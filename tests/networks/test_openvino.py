@@ -1,6 +1,9 @@
 """One compiled network: a picture's embedding depends on nothing but the picture."""
 
+import subprocess
+import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -93,3 +96,35 @@ def test_auto_records_the_precision_that_it_computes_in(pixels, has_bf16):
 def test_an_unknown_precision_is_refused_with_the_known_ones(precision):
     with pytest.raises(BackboneError, match=f"must be one of auto, f32, bf16, got {precision!r}"):
         Network(get_backbone("lite0"), precision)
+
+
+def test_what_received_a_vector_is_freed_while_the_network_stays(lite0, pixels):
+    class Receiver:
+        def receive(self, vector):
+            self.vector = vector
+
+    receiver = Receiver()
+    lite0.start(pixels[0], receiver.receive)
+    lite0.wait()
+    assert receiver.vector.shape == (lite0.dimension,)
+    freed = weakref.ref(receiver)
+    del receiver
+    assert freed() is None
+
+
+def test_a_signal_finds_its_stack_after_networks_came_and_went():
+    """OpenVINO gives the thread that compiles a stack for signals, and takes it back when its core is destroyed."""
+    script = """
+import faulthandler, os, signal
+from dn2.networks.openvino import Network
+from dn2.networks.registry import get_backbone
+
+with open(os.devnull, "w") as nothing:
+    faulthandler.register(signal.SIGUSR1, nothing)  # a handler on the stack for signals
+    networks = [Network(get_backbone("lite0@32"), precision) for precision in ("auto", "f32", "auto")]
+    for place in (0, 0, 0):
+        del networks[place]
+        os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

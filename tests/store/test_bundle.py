@@ -13,6 +13,7 @@ import signal
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -503,13 +504,13 @@ class Stopped(BaseException):
 class Stepper:
     """Counts what a save does to the disk, and raises at one of these steps."""
 
-    def __init__(self, stop_at: int, error: BaseException) -> None:
+    def __init__(self, stop_at: int, error: Callable[[], BaseException]) -> None:
         self.count, self.stop_at, self.error = 0, stop_at, error
 
     def step(self) -> None:
         self.count += 1
         if self.count == self.stop_at:
-            raise self.error
+            raise self.error()
 
     def before(self, work: Callable[..., Any]) -> Callable[..., Any]:
         def stepping(*arguments: Any, **options: Any) -> Any:
@@ -554,7 +555,7 @@ class Stepper:
             patch.setattr(Path, name, self.before(getattr(Path, name)))
 
 
-def stopped_saves(folder: Path, source: Path, error: BaseException, reset: Callable[[], None]) -> Any:
+def stopped_saves(folder: Path, source: Path, error: Callable[[], BaseException], reset: Callable[[], None]) -> Any:
     """Save at a folder, stopped at the first step, then at the second, ... until a save gets through."""
     manifest, parts = contents(source)
     for stop_at in itertools.count(1):
@@ -584,9 +585,9 @@ def save_again(folder: Path, model: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {path.name for path in model.iterdir()}
 
 
-@pytest.mark.parametrize("error", [Stopped(), OSError(28, "No space left on device")], ids=["killed", "full"])
+@pytest.mark.parametrize("error", [Stopped, partial(OSError, 28, "No space left on device")], ids=["killed", "full"])
 def test_a_save_stopped_at_any_step_leaves_the_old_model_or_the_new_one(
-    saved: Path, changed: Path, folder: Path, error: BaseException
+    saved: Path, changed: Path, folder: Path, error: Callable[[], BaseException]
 ) -> None:
     def reset() -> None:
         shutil.rmtree(folder)
@@ -607,7 +608,7 @@ def test_a_save_stopped_at_any_step_leaves_the_old_model_or_the_new_one(
 def test_a_first_save_stopped_at_any_step_leaves_no_model_or_the_new_one(saved: Path, tmp_path: Path) -> None:
     folder = tmp_path / "new.dn2"
     found = []
-    for _ in stopped_saves(folder, saved, Stopped(), lambda: shutil.rmtree(folder, ignore_errors=True)):
+    for _ in stopped_saves(folder, saved, Stopped, lambda: shutil.rmtree(folder, ignore_errors=True)):
         found.append((folder / "model.json").exists())
         if found[-1]:
             assert_holds(folder, saved)

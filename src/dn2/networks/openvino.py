@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,9 +29,8 @@ class Network(AnyNetwork):
         if precision not in PRECISIONS:
             raise BackboneError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
         if precision == "auto":
-            precision = (
-                "bf16" if "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-            )
+            capabilities = _with_core(lambda core: core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+            precision = "bf16" if "BF16" in capabilities else "f32"
         self.backbone = backbone
         self.precision = precision
         self._requests = PerProcess(partial(_compile, backbone, precision))
@@ -42,7 +42,7 @@ class Network(AnyNetwork):
         Returns at once unless all requests are busy."""
         requests = self._requests.get()
         with requests.starting:
-            requests.queue.start_async({0: pixels[None]}, receive)
+            requests.queue.start_async({0: pixels[None]}, [receive])
 
     def wait(self) -> None:
         """Wait until every picture started so far has been received."""
@@ -61,22 +61,30 @@ class _Requests(NamedTuple):
 
 
 def _compile(backbone: Backbone, precision: str) -> _Requests:
-    ov = import_openvino()
     threads = cpu_count()
-    compiled = ov.Core().compile_model(
-        backbone.build(),
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": precision,
-            "NUM_STREAMS": threads,
-            "INFERENCE_NUM_THREADS": threads,
-            "ENABLE_CPU_PINNING": False,  # the threads that decode pictures need the same processors
-        },
-    )
-    queue = ov.AsyncInferQueue(compiled, 2 * threads)
+    network = backbone.build()
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "NUM_STREAMS": threads,
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # the threads that decode pictures need the same processors
+    }
+    compiled = _with_core(lambda core: core.compile_model(network, "CPU", options))
+    queue = import_openvino().AsyncInferQueue(compiled, 2 * threads)
     queue.set_callback(_deliver)
     return _Requests(int(compiled.output(0).get_partial_shape()[1].get_length()), queue, threading.Lock())
 
 
-def _deliver(request: Any, receive: Callable[[Vector], None]) -> None:
+def _with_core(work: Callable[[Any], Any]) -> Any:
+    """Do some work with a core of OpenVINO in a thread of its own.
+
+    A core gives the thread that opens it a stack for signals and, when it is destroyed, puts back the one before, which
+    was perhaps another core's and is gone: the next signal would end the process.  So that thread ends first.  One core
+    for all networks would do, too, but keeps threads for the next network that a forked child lacks and waits for."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: work(import_openvino().Core())).result()
+
+
+def _deliver(request: Any, receivers: list[Callable[[Vector], None]]) -> None:
+    receive = receivers.pop()  # the request keeps the list until its next picture
     receive(request.get_output_tensor(0).data[0].copy())
