@@ -29,7 +29,7 @@ from dn2.store.packed import PackedBytes
 
 LOAD = """
 import re, sys, time
-import dn2, dn2.model.loading
+import dn2, dn2.model.loading, dn2.kinds.image.kind
 def own():
     return int(re.search(r"RssAnon:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 before, start = own(), time.perf_counter()

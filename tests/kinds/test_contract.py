@@ -78,6 +78,11 @@ def test_a_model_that_scored_is_freed_once_nobody_holds_it(model: dn2.Model, sam
     assert freed() is None
 
 
+def test_what_is_not_one_item_gets_no_verdict(model: dn2.Model) -> None:
+    with pytest.raises(InputError, match=r"score_one takes one|Model\.score"):
+        model.score_one([object(), object()])
+
+
 def test_a_saved_model_scores_alike_and_saves_the_same_bytes(
     model: dn2.Model, results: dn2.Results, sample: Sample, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from dn2.kinds.options import Option, Several, options_in
-from dn2.kinds.registry import KINDS, heading_of, options_of
+from dn2.kinds.registry import KINDS, heading_of, kinds_that_compare_themselves, options_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -110,10 +110,11 @@ def _help(keyword: Keyword, kinds: Sequence[str]) -> str:
 
 def source() -> str:
     """Write the module that tells type checkers the options: `dn2.kinds.keywords`."""
-    alone = [kind for kind in KINDS if options_of(kind).compares_itself]
     parts = [
         _write_typed_dict("FitOptions", "What `dn2.fit` may be asked, of any kind.", keywords_of(KINDS)),
-        _write_typed_dict("SelfOptions", "What `dn2.score_self` may be asked.", keywords_of(alone)),
+        _write_typed_dict(
+            "SelfOptions", "What `dn2.score_self` may be asked.", keywords_of(kinds_that_compare_themselves())
+        ),
     ]
     return HEAD + "".join(f"\n\n{part}" for part in parts)
 

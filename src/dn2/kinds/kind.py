@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
@@ -32,7 +33,7 @@ COMPARED_BY_ONE = 1 << 22  # numbers that one thread compares with a single quer
 NEIGHBORS_IF_CONTAMINATED = 10
 
 
-class Kind(Generic[FoundT]):
+class Kind(ABC, Generic[FoundT]):
     """A kind of data, and what it keeps of the reference items, in their order, to show them as evidence.
 
     name : as in `model.json`; one, many : nouns for its items; options : the class of its options.
@@ -82,33 +83,34 @@ class Kind(Generic[FoundT]):
         return path.suffix.lower() in cls.suffixes
 
     @classmethod
+    @abstractmethod
     def learn(cls, inputs: Any, options: Any, cache: Cache | None, progress: Progress | None) -> tuple[Self, FoundT]:
         """Find items, and learn what embedding them takes.
 
         Raises InputError unless at least one item is found."""
-        raise NotImplementedError
 
+    @abstractmethod
     def find(self, inputs: Any, progress: Progress | None = None) -> FoundT:
         """Find the items that inputs name; progress : of reading a large file.
 
         Raises InputError unless at least one item is found."""
-        raise NotImplementedError
 
     # embed
 
+    @abstractmethod
     def embed(self, found_items: FoundT, progress: Progress | None) -> Iterator[Batch]:
         """Embed items in order."""
-        raise NotImplementedError
 
     def embed_one(self, item: Any) -> Batch:
         """Embed one item from memory in the calling thread, and keep nothing of it.
 
-        Raises UnreadableItem for an item that cannot be read, InputError unless it is exactly one item."""
-        raise NotImplementedError
+        Raises UnreadableItem for an item that cannot be read, InputError unless it is exactly one item, and for a kind
+        whose items are not scored alone."""
+        raise InputError(f"{self.many} are not scored alone: give them to Model.score")
 
+    @abstractmethod
     def reference(self, found_items: FoundT, progress: Progress | None) -> Reference:
         """Embed items that are to join the reference set.  Raises InputError unless at least one can be read."""
-        raise NotImplementedError
 
     def embedded(self, found_items: FoundT, progress: Progress | None) -> Reference:
         """Embed items for their vectors alone.  Raises InputError unless at least one can be read."""
@@ -188,8 +190,10 @@ class Kind(Generic[FoundT]):
         raise InputError(f"only series have points, and items here are of the kind {cls.name}: leave {path} out")
 
     def score_itself(self, judge: Judge, found_items: FoundT) -> ScoredItems:
-        """Score the items that a model was fitted on, each among all others."""
-        raise NotImplementedError
+        """Score the items that a model was fitted on, each among all others.
+
+        Raises InputError for a kind that is not compared without a model."""
+        raise InputError(f"{self.many} are not scored among themselves: fit a model, and score with it")
 
     # explain, say, show
 
@@ -202,11 +206,11 @@ class Kind(Generic[FoundT]):
         return (None for _ in batch.names)
 
     @classmethod
+    @abstractmethod
     def say(cls, about: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Say in words what a model of this kind is made of: names and values.
 
         about : what `Model.describe` returns."""
-        raise NotImplementedError
 
     @property
     def brief(self) -> str:
@@ -254,9 +258,9 @@ class Kind(Generic[FoundT]):
         does not determine an embedding."""
         return None
 
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
         """Say what the kind is, for `Model.describe`."""
-        raise NotImplementedError
 
     def parts(self) -> dict[str, Sequence[Part]]:
         """Return the contents of files that a saved model has once, by kind of file."""
@@ -267,6 +271,7 @@ class Kind(Generic[FoundT]):
         return {}
 
     @classmethod
+    @abstractmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
         """Restore what `parts` and `parts_of_items` gave.
 
@@ -274,7 +279,6 @@ class Kind(Generic[FoundT]):
         the model, where the kind has one: it may be opened and downloaded.
 
         Raises ModelError, or ValueError and the like for files that do not fit together."""
-        raise NotImplementedError
 
     def check_steps(self, steps: Steps) -> None:
         """Raise ValueError unless a saved detector has the steps of this kind."""

@@ -93,11 +93,11 @@ def kinds_that_compare_themselves() -> tuple[str, ...]:
 
 
 def choose_itself(kind: str | None) -> str:
-    """Return the kind of items to be scored against themselves: as asked for, or the first such kind.
+    """Return the kind of items to be scored against themselves: as asked for, or the only such kind.
 
-    Raises InputError for a kind whose items need a model."""
+    Raises InputError for a kind whose items need a model, and where several kinds are possible and none is named."""
     kinds = kinds_that_compare_themselves()
-    if kind is None and kinds:
+    if kind is None and len(kinds) == 1:
         return kinds[0]
     if kind is None or kind not in kinds:
         raise InputError(f"items scored against themselves must be of the kind {' or '.join(kinds)}, got {kind!r}")

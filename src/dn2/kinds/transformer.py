@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from dn2.store.cache import Cache
 from dn2.system.processes import cached_property
 
 
-class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Embedder(ABC, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A transformer of items such as pictures or texts to vectors; the base of each kind's embedder.
 
     cache : True for the user's cache, False or None to keep nothing."""
@@ -22,9 +23,9 @@ class Embedder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     derived_attributes: tuple[str, ...] = ()  # attributes that are computed from the parameters at their first use
 
     @property
+    @abstractmethod
     def dimension(self) -> int:
         """The length d of an embedding."""
-        raise NotImplementedError
 
     @cached_property
     def opened_cache(self) -> Cache | None:

@@ -62,12 +62,12 @@ def test_a_line_without_end_is_one_error(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(texts, "LONGEST_TEXT", 10)
     found = read_texts(write(tmp_path / "m.txt", "0123456789\n" + "x" * 35 + "\nlast"))
     assert found.texts == ["0123456789", "", "last"]
-    assert found.errors == {1: "it has more than 10 characters"}
+    assert found.errors == {1: texts.TOO_LONG}
     assert found.names[2].endswith(":3")
     write(tmp_path / "folder" / "a.txt", "x" * 11)
     write(tmp_path / "folder" / "b.txt", "0123456789\n")
     found = read_texts(tmp_path / "folder")
-    assert (found.texts, found.errors) == (["", "0123456789"], {0: "it has more than 10 characters"})
+    assert (found.texts, found.errors) == (["", "0123456789"], {0: texts.TOO_LONG})
 
 
 def test_a_file_that_cannot_be_read_is_one_error_in_a_folder_of_messages(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ import numpy as np
 from dn2.arrays import Numbers, Vectors
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.inputs.cells import Cells, to_texts
+from dn2.inputs.csv_lines import LONGEST_CELL
 from dn2.kinds.table.columns import CategoryColumn, Column, DateColumn, NumberColumn, check_kind, find_column
 from dn2.system.interface import option
-
-LONGEST_NAME = 1 << 20  # characters: of a cell of a header
 
 
 @dataclass(frozen=True, repr=False)
@@ -160,7 +159,7 @@ def from_record(record: Mapping[str, Any]) -> Column:
     """Return the column of a record.  Raises ValueError, KeyError, TypeError unless `as_record` could have made it."""
     fields = dict(record)
     kind = fields.pop("kind")
-    if not isinstance(fields["name"], str) or len(fields["name"]) > LONGEST_NAME:
+    if not isinstance(fields["name"], str) or len(fields["name"]) > LONGEST_CELL:
         raise ValueError(f"a column named {fields['name']!r:.80}")
     if kind == "category":
         categories = fields.pop("known")

@@ -12,6 +12,7 @@ import numpy as np
 
 from dn2.arrays import Vectors
 from dn2.errors import InputError, UnreadableItem
+from dn2.inputs.csv_lines import LONGEST_CELL
 from dn2.kinds.text.characters import FORM, RECIPE, WORDING, embed_characters
 from dn2.kinds.transformer import Embedder
 from dn2.networks.sentences import (
@@ -33,8 +34,8 @@ TEXTS_AT_ONCE = 512  # then written to the cache; a killed run may lose so many
 # The weight of the squared distances of each part; chosen in benchmarks/text_weights.py.
 WEIGHTS = {"meaning": 1.0, "wording": 0.5, "form": 1.0}
 
-# The limit of a cell of a table, too; no message is longer.
-LONGEST_TEXT = 1 << 20
+LONGEST_TEXT = LONGEST_CELL
+TOO_LONG = f"it has more than {LONGEST_TEXT:,} characters"
 
 GOLDEN = ("the meeting is at noon", "FREE!!! Call 0800-123 now & win £1,000", "où est la gare ?", "привет 你好 😀")
 
@@ -49,7 +50,7 @@ def problem_of(text: str) -> str | None:
     if not text or text.isspace():
         return "it is empty"
     if len(text) > LONGEST_TEXT:
-        return f"it has more than {LONGEST_TEXT:,} characters"
+        return TOO_LONG
     try:
         text.encode()
     except UnicodeEncodeError as error:

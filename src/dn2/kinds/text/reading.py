@@ -22,6 +22,7 @@ from dn2.inputs.items import Item
 from dn2.inputs.memory import are_messages, are_paths, are_texts, label_items, number_items
 from dn2.inputs.names import list_few, name_rows
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
+from dn2.kinds.text.embedder import LONGEST_TEXT, TOO_LONG
 from dn2.system import bounds
 from dn2.system.bounds import open_text
 from dn2.system.interface import option
@@ -30,7 +31,6 @@ TEXT, JSON_LINES = ".txt", ".jsonl"
 PLAIN_SUFFIXES = frozenset({TEXT, JSON_LINES})
 TEXT_SUFFIXES = PLAIN_SUFFIXES | TABLE_SUFFIXES
 
-LONGEST_TEXT = 1 << 20  # characters; a cell of a table holds no more either
 LONGEST_RECORD = 1 << 24
 TEXTS_LOOKED_AT = 1_000
 MISSING = "it is missing"
@@ -192,14 +192,13 @@ def _choose_column(texts: Sequence[str], names: Sequence[str]) -> str:
 
 def _read_text_files(items: Sequence[Item]) -> TextRows:
     rows = TextRows([], [], {}, [], [])
-    too_long = f"it has more than {LONGEST_TEXT:,} characters"  # as an embedder says it
     for item in items:
         digest, before = "", len(rows.names)
         try:
             digest = sha256_of(item.path)
             for number, text in _read_whole(item.path) if item.in_folder else read_lines(item.path, LONGEST_TEXT):
                 if item.in_folder or text is None or (text and not text.isspace()):
-                    _add_message(rows, item.name if item.in_folder else f"{item.name}:{number}", text, too_long)
+                    _add_message(rows, item.name if item.in_folder else f"{item.name}:{number}", text, TOO_LONG)
         except InputError as error:
             if not item.in_folder:
                 raise
