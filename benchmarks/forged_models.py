@@ -128,14 +128,14 @@ def write(folder: Path, model: Saved) -> None:
     """Write a model under names and digests that are right for its bytes."""
     shutil.rmtree(folder)
     folder.mkdir()
-    manifest = {**model.manifest, "parts": {}, "files": {}}
-    for kind, names in model.manifest["parts"].items():
-        manifest["parts"][kind] = []
+    manifest = {**model.manifest, "contents": {}, "files": {}}
+    for kind, names in model.manifest["contents"].items():
+        manifest["contents"][kind] = []
         for name in names:
             digest = hashlib.sha256(model.files[name]).hexdigest()
             right = f"{kind}-{digest[:16]}.{name.rpartition('.')[2]}"
             (folder / right).write_bytes(model.files[name])
-            manifest["parts"][kind].append(right)
+            manifest["contents"][kind].append(right)
             manifest["files"][right] = digest
     seal(folder, manifest)
 
@@ -166,7 +166,7 @@ def change_file(kind: str, number: int, change: Callable[[bytes], bytes]) -> Cal
 
     def forge(folder: Path) -> None:
         model = read(folder)
-        name = model.manifest["parts"][kind][number]
+        name = model.manifest["contents"][kind][number]
         write(folder, Saved(model.manifest, {**model.files, name: change(model.files[name])}))
 
     return forge
@@ -185,7 +185,7 @@ def change_manifest(change: Callable[[dict[str, Any]], None]) -> Callable[[Path]
 
 def of_arrays(model: Saved) -> Iterator[Forgery]:
     """Change each array of each file."""
-    for kind, names in model.manifest["parts"].items():
+    for kind, names in model.manifest["contents"].items():
         if not names[0].endswith(".safetensors"):
             continue
         header, _ = split_tensors(model.files[names[0]])
@@ -265,7 +265,7 @@ PLACES: dict[str, Callable[[Header, str], None]] = {
 def of_rows(model: Saved) -> Iterator[Forgery]:
     """Change each file of rows."""
     hostile = "\x1b]0;owned\x07\x1b[2J\u202e<script>alert(1)</script>"
-    for kind, names in model.manifest["parts"].items():
+    for kind, names in model.manifest["contents"].items():
         if not names[0].endswith(".jsonl"):
             continue
         first = json.loads(model.files[names[0]].splitlines()[0])
@@ -346,7 +346,9 @@ def of_folders() -> Iterator[Forgery]:
 
     def in_place_of(kind: str, put: Callable[[Path], None]) -> Callable[[Path], None]:
         def forge(folder: Path) -> None:
-            name = kind if kind == "model.json" else json.loads((folder / "model.json").read_text())["parts"][kind][0]
+            name = (
+                kind if kind == "model.json" else json.loads((folder / "model.json").read_text())["contents"][kind][0]
+            )
             put(folder / name)
 
         return forge
@@ -386,7 +388,9 @@ def of_folders() -> Iterator[Forgery]:
         yield Forgery(f"model.json: {what}", lambda folder, text=text: (folder / "model.json").write_bytes(text))
     yield Forgery(
         "the reference a thousand times",
-        change_manifest(lambda manifest: manifest["parts"].update(reference=manifest["parts"]["reference"] * 1000)),
+        change_manifest(
+            lambda manifest: manifest["contents"].update(reference=manifest["contents"]["reference"] * 1000)
+        ),
     )
 
 

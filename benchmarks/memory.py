@@ -16,7 +16,7 @@ from pathlib import Path
 
 from common import CIFAR10, begin
 from dn2 import Cache
-from dn2.kinds.image.embedding import embed_inputs
+from dn2.model.embedding import embed
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 report.say(f"  {done:>6,}{peak:16.0f}{size:20.0f}{peak - size:13.0f}")
 
         cache = Cache(Path(folder, "cache.sqlite"))
-        embed_inputs(Path(folder, "files"), backbone=sizes.backbone, cache=cache, progress=watch)
+        embed(Path(folder, "files"), "image", cache, watch, {"backbone": sizes.backbone})
     growth = max(differences) - differences[0]
     each = growth / count * 2**20
     report.say(f"growth of the difference after the first {step:,}: {growth:.0f} MiB ({each:.0f} bytes a file)")

@@ -145,14 +145,14 @@ def contents(folder: Path) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """Read a saved model without dn2: what `model.json` says beside the files, and the rows or arrays of each file."""
     manifest = json.loads((folder / "model.json").read_text())
     parts: dict[str, list[Any]] = {}
-    for kind, names in manifest["parts"].items():
+    for kind, names in manifest["contents"].items():
         parts[kind] = [
             [json.loads(line) for line in (folder / name).read_text().splitlines()]
             if name.endswith(".jsonl")
             else safetensors.numpy.load_file(folder / name)
             for name in names
         ]
-    return {key: value for key, value in manifest.items() if key not in ("parts", "files", "digest")}, parts
+    return {key: value for key, value in manifest.items() if key not in ("contents", "files", "digest")}, parts
 
 
 def flip_a_bit(folder: Path, kind: str) -> None:
@@ -178,10 +178,10 @@ def replace_part(folder: Path, kind: str, data: bytes, number: int = 0) -> None:
     digest = hashlib.sha256(data).hexdigest()
 
     def change(manifest: dict[str, Any]) -> None:
-        old = manifest["parts"][kind][number]
+        old = manifest["contents"][kind][number]
         new = f"{kind}-{digest[:16]}.{old.rpartition('.')[2]}"
         (folder / new).write_bytes(data)
-        manifest["parts"][kind][number] = new
+        manifest["contents"][kind][number] = new
         manifest["files"].pop(old, None)
         manifest["files"][new] = digest
 

@@ -788,7 +788,7 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --index kmeans:3 --neighbors 2": "--neighbors must be 1 where items are compared with cen",
     "fit {normal} -o {tmp}/m --index exact --recall 0.9": "leave it out, or ask for --index approximate",
     "fit {normal} -o {tmp}/m --preset fast --backbone {tiny} --neighbors 3": "--preset decides nothing where --b",
-    "fit {normal} -o {tmp}/m --window 9": "no item found in",
+    "fit {normal} -o {tmp}/m --window 9": "--window belongs to the kind series, and the items here",
     "fit {normal} -o {tmp}/m --drop-columns a": "--drop-columns belongs to the kind table, and the items here",
     "fit {normal} -o {tmp}/m --kind table --no-cache --preset default": "--preset belongs to the kind image, and",
     "embed {normal} -o {tmp}/v.npz --id-column a": "--id-column belongs to the kinds text, table and series, and the",

@@ -58,7 +58,7 @@ def test_helps_that_differ_are_told_apart_and_the_same_are_not_repeated() -> Non
 
 def test_help_says_defaults_and_names_other_options_as_flags() -> None:
     options = options_in(options_of("image"))
-    assert help_of(options["recall"]).endswith("[default: 0.999]")
+    assert help_of(options["recall"]).endswith("Default: 0.999.")
     assert help_of(options["drop"]).startswith("With --contaminated, ")
     assert help_of(options_in(options_of("table"))["drop_columns"]).endswith("Repeat it for several.")
 

@@ -384,3 +384,11 @@ def test_a_table_on_a_narrow_terminal_breaks_no_word(
     for number in range(3):
         assert any(line.startswith(f"line_{number}/camera_front/") for line in lines)
         assert any(re.match(rf"picture_{number}_of_the_", line) for line in lines)
+
+
+def test_an_option_of_another_kind_is_refused_by_name_whatever_kind_it_tells(dn2_command, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"")
+    done = dn2_command("fit", tmp_path / "pictures", "-o", tmp_path / "m.dn2", "--time", "t")
+    assert done.status == 2
+    assert "--time belongs to the kind series, and the items here are of the kind image" in done.err

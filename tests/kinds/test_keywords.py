@@ -27,7 +27,7 @@ def test_the_signature_of_fit_lists_every_option_with_type_and_default() -> None
     assert list(listed)[:5] == ["inputs", "kind", "names", "cache", "progress"]
     assert set(listed) == {"inputs", "kind", "names", "cache", "progress", *OPTIONS}
     assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for name, one in listed.items() if name != "inputs")
-    assert listed["recall"].default == 0.999
+    assert listed["index"].default == "auto"
     assert (listed["window"].default, listed["window"].annotation) == (None, int | None)
     assert (listed["groups"].default, listed["groups"].annotation) == (False, bool)
     assert listed["drop_columns"].default == ()

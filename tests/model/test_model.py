@@ -23,8 +23,8 @@ import dn2
 import naive
 from dn2 import Cache, InputError, Model, ModelError, NotReproducible, ReferenceTooSmall
 from dn2.kinds.image.embedder import ImageEmbedder
-from dn2.kinds.image.embedding import embed_inputs
 from dn2.kinds.image.kind import ImageKind
+from dn2.model.embedding import embed
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.steps import Steps
 from dn2.store.packed import PackedBytes
@@ -566,7 +566,7 @@ def test_the_built_in_backbone_makes_a_model_that_loads_and_tells_digits_apart(w
 def test_embeddings_alone_are_those_of_the_network_with_names(world: Path, tiny: str, tmp_path: Path) -> None:
     shutil.copytree(world / "more", tmp_path / "in")
     (tmp_path / "in" / "0000.png").write_text("no picture")
-    embedded = embed_inputs(tmp_path / "in", backbone=tiny)
+    embedded = embed(tmp_path / "in", "image", None, None, {"backbone": tiny})
     files = sorted((world / "more").iterdir())
     assert [item.name for item in embedded.items] == [file.name for file in files]
     assert embedded.vectors.tobytes() == ImageEmbedder(tiny).transform(files).tobytes()

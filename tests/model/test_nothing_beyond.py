@@ -77,7 +77,7 @@ def test_a_name_in_a_model_is_neither_opened_nor_looked_up(saved: Path, messages
             model = Path(shutil.copytree(source, tmp_path / f"{source.name}-{number}"))
             reseal(model, lambda manifest, name=name: manifest["embedder"].update(backbone=name))
             if source == saved and number % 2:
-                reseal(model, lambda manifest: manifest["parts"].pop("network"))
+                reseal(model, lambda manifest: manifest["contents"].pop("network"))
             models.append(model)
     answers, seen = loaded(*models)
     assert seen == []
@@ -93,7 +93,7 @@ def test_the_paths_of_items_are_never_opened(saved: Path, world: Path, tmp_path:
     canary = tmp_path / "canary"
     os.mkfifo(canary)
     model = Path(shutil.copytree(saved, tmp_path / "m.dn2"))
-    (name,) = json.loads((model / "model.json").read_text())["parts"]["items"][:1]
+    (name,) = json.loads((model / "model.json").read_text())["contents"]["items"][:1]
     rows = [{**json.loads(line), "path": str(canary)} for line in (model / name).read_text().splitlines()]
     replace_part(model, "items", "".join(json.dumps(row) + "\n" for row in rows).encode())
     code = "import sys, dn2; dn2.load(sys.argv[1]).score(sys.argv[2]).to_html(sys.argv[3])"
@@ -104,7 +104,7 @@ def test_the_paths_of_items_are_never_opened(saved: Path, world: Path, tmp_path:
 
 @pytest.mark.parametrize("kind", ["items", "reference", "network", "golden"])
 def test_a_link_in_the_place_of_a_file_is_refused_wherever_it_leads(folder: Path, tmp_path: Path, kind: str) -> None:
-    name = json.loads((folder / "model.json").read_text())["parts"][kind][0]
+    name = json.loads((folder / "model.json").read_text())["contents"][kind][0]
     shutil.move(folder / name, tmp_path / name)
     (folder / name).symlink_to(tmp_path / name)
     with pytest.raises(ModelError, match=name):
@@ -115,7 +115,7 @@ def test_a_link_in_the_place_of_a_file_is_refused_wherever_it_leads(folder: Path
 
 def test_a_model_names_no_other_network_than_it_holds(folder: Path, world: Path) -> None:
     for change in (
-        lambda manifest: manifest["parts"].pop("network"),
+        lambda manifest: manifest["contents"].pop("network"),
         lambda manifest: manifest["embedder"].update(backbone="lite0@64"),
         lambda manifest: manifest["embedder"].update(backbone="tiny.onnx+tiny.onnx"),
         lambda manifest: manifest["embedder"].update(backbone=5),
@@ -131,7 +131,7 @@ def test_a_model_names_no_other_network_than_it_holds(folder: Path, world: Path)
 def test_a_backbone_named_by_the_user_is_opened_and_must_be_the_one(
     folder: Path, messages: Path, world: Path, dn2_main: Any
 ) -> None:
-    reseal(folder, lambda manifest: manifest["parts"].pop("network"))
+    reseal(folder, lambda manifest: manifest["contents"].pop("network"))
     with pytest.raises(BackboneError, match=r"and does not hold it, .* name it yourself: backbone="):
         dn2.load(folder)
     assert len(dn2.load(folder, backbone=str(world / "tiny.onnx")).items) == 40

@@ -173,7 +173,7 @@ def test_a_file_that_has_vanished_fails_the_save_before_it_counts(thinned: Path,
 
 
 def contents_names(folder: Path, kind: str) -> list[str]:
-    return list(json.loads((folder / "model.json").read_text())["parts"][kind])
+    return list(json.loads((folder / "model.json").read_text())["contents"][kind])
 
 
 def test_a_model_without_its_folder_is_saved_whole(thinned: Path) -> None:
@@ -356,7 +356,7 @@ def test_codes_of_another_form_are_refused(vectors: Path, codes: Any) -> None:
 def test_codes_of_too_few_blocks_are_refused(vectors: Path) -> None:
     model = dn2.load(vectors)
     WithCodes(model).into(model).save(vectors)
-    reseal(vectors, lambda manifest: manifest["parts"]["codes"].pop())
+    reseal(vectors, lambda manifest: manifest["contents"]["codes"].pop())
     with pytest.raises(ModelError, match="does not hold together"):
         dn2.load(vectors)
 
@@ -395,7 +395,7 @@ def test_a_list_that_is_something_else_is_refused(thinned: Path, data: bytes) ->
 
 
 def test_a_model_without_its_list_is_refused(thinned: Path) -> None:
-    reseal(thinned, lambda manifest: manifest["parts"].pop("removed"))
+    reseal(thinned, lambda manifest: manifest["contents"].pop("removed"))
     with pytest.raises(ModelError, match="does not hold together"):
         dn2.load(thinned)
 

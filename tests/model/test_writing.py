@@ -214,7 +214,7 @@ def test_a_learnt_part_without_one_of_its_arrays_is_refused(learnt: Path, missin
 
 
 def test_a_model_that_learnt_without_what_it_learnt_is_refused(learnt: Path) -> None:
-    reseal(learnt, lambda manifest: manifest["parts"].pop("learnt"))
+    reseal(learnt, lambda manifest: manifest["contents"].pop("learnt"))
     with pytest.raises(ModelError, match="needs what it learnt"):
         dn2.load(learnt)
 

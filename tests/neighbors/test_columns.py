@@ -245,7 +245,7 @@ def test_the_scale_of_a_column_does_not_matter():
         (Steps(scale=Scale((-1,))), "must lie in 0 ..., got -1"),
         (Steps(scale=Scale(("x",))), "must lie in 0 ..., got 'x'"),
         (Steps(scale=Scale(5)), "must be a tuple of their numbers, got 5"),
-        (Steps(normalize=Normalize("unit"), scale=Scale()), "normalize must be 'none', got 'unit'"),
+        (Steps(normalize=Normalize("unit"), scale=Scale()), "normalize must be none, got 'unit'"),
         (Steps(scale=Scale(), search=Search(storage="uint8")), "storage must be auto or float32, got 'uint8'"),
     ],
 )

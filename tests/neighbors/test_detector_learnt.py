@@ -345,8 +345,8 @@ def test_where_nothing_stands_aside_nothing_can_be_taken_back(dirty):
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"index": "kmeans:5"}, "compared with its nearest centroid: n_neighbors must be 1, got 2"),
-        ({"index": "kmeans:5", "n_neighbors": 3}, "n_neighbors must be 1, got 3"),
+        ({"index": "kmeans:5"}, "compared with its nearest centroid: neighbors must be 1, got 2"),
+        ({"index": "kmeans:5", "n_neighbors": 3}, "neighbors must be 1, got 3"),
         ({"index": "kmeans:0", "n_neighbors": 1}, "the index must be auto, exact, kdtree, kmeans-tree"),
         ({"index": "tree"}, "the index must be auto, exact, kdtree, kmeans-tree"),
         ({"index": None}, "the index must be auto, exact, kdtree, kmeans-tree"),

@@ -91,7 +91,7 @@ def test_a_recall_outside_of_0_and_1_is_refused(recall):
         (Steps(whiten=Whiten(), search=Search("kdtree")), "the index kdtree takes rows as they are"),
         (Steps(scale=Scale(), search=Search("kmeans-tree")), "the index kmeans-tree takes rows as they are"),
         (Steps(clean=Clean(), search=Search("kmeans-tree:3")), "the index kmeans-tree takes rows as they are"),
-        (Steps(2, search=Search("kmeans:3")), "compared with its nearest centroid: n_neighbors must be 1, got 2"),
+        (Steps(2, search=Search("kmeans:3")), "compared with its nearest centroid: neighbors must be 1, got 2"),
         (Steps(scale=Scale(), windows=Windows(9)), "compared as they are: leave out scaled columns"),
     ],
 )

@@ -62,7 +62,7 @@ def digest_of(folder: Path) -> str:
 
 
 def file_of(folder: Path, kind: str, number: int = 0) -> Path:
-    return folder / json.loads((folder / "model.json").read_text())["parts"][kind][number]
+    return folder / json.loads((folder / "model.json").read_text())["contents"][kind][number]
 
 
 def assert_refused(folder: Path, match: str) -> None:
@@ -80,9 +80,9 @@ def assert_refused(folder: Path, match: str) -> None:
 def test_a_model_names_every_one_of_its_files_with_their_digests(saved: Path) -> None:
     manifest = json.loads((saved / "model.json").read_text())
     assert {path.name for path in saved.iterdir()} == {"model.json", *manifest["files"]}
-    assert {name for names in manifest["parts"].values() for name in names} == set(manifest["files"])
-    assert sorted(manifest["parts"]) == list(KINDS)
-    assert [len(manifest["parts"][kind]) for kind in KINDS] == [1, 3, 1, 3, 1, 3]
+    assert {name for names in manifest["contents"].values() for name in names} == set(manifest["files"])
+    assert sorted(manifest["contents"]) == list(KINDS)
+    assert [len(manifest["contents"][kind]) for kind in KINDS] == [1, 3, 1, 3, 1, 3]
     assert all(digest[:16] in name for name, digest in manifest["files"].items())
     assert Bundle(saved).problems() == []
 
@@ -266,8 +266,8 @@ def test_a_file_outside_of_the_folder_is_never_opened(folder: Path, name: str, l
         shutil.copy(file_of(folder, "items"), place)
 
     def change(manifest: dict[str, Any]) -> None:
-        old = manifest["parts"]["items"][0]
-        manifest["parts"]["items"][0] = name
+        old = manifest["contents"]["items"][0]
+        manifest["contents"]["items"][0] = name
         if listed:
             manifest["files"][name] = manifest["files"].pop(old)
 
@@ -276,7 +276,7 @@ def test_a_file_outside_of_the_folder_is_never_opened(folder: Path, name: str, l
 
 
 def test_a_file_without_a_digest_is_refused(folder: Path) -> None:
-    reseal(folder, lambda manifest: manifest["files"].pop(manifest["parts"]["thumbnails"][0]))
+    reseal(folder, lambda manifest: manifest["files"].pop(manifest["contents"]["thumbnails"][0]))
     assert_refused(folder, "that dn2 would not write")
 
 
@@ -288,7 +288,7 @@ def test_a_manifest_that_is_something_else_is_refused(folder: Path, text: bytes)
     assert_refused(folder, "damaged")
 
 
-@pytest.mark.parametrize("key", ["files", "parts", "embedder", "detector", "golden_tolerance"])
+@pytest.mark.parametrize("key", ["files", "contents", "embedder", "detector", "golden_tolerance"])
 @pytest.mark.parametrize("value", [None, "x", [], {"items": 5}, [[5]]])
 def test_a_manifest_of_another_form_is_refused(folder: Path, key: str, value: Any) -> None:
     reseal(folder, lambda manifest: manifest.update({key: value}))
@@ -296,7 +296,7 @@ def test_a_manifest_of_another_form_is_refused(folder: Path, key: str, value: An
         dn2.load(folder)
 
 
-@pytest.mark.parametrize("key", ["files", "parts", "embedder", "detector", "golden_tolerance"])
+@pytest.mark.parametrize("key", ["files", "contents", "embedder", "detector", "golden_tolerance"])
 def test_a_manifest_without_what_loading_needs_is_refused(folder: Path, key: str) -> None:
     reseal(folder, lambda manifest: manifest.pop(key))
     with pytest.raises(ModelError):

@@ -23,17 +23,13 @@ def compares_all(steps: Steps, n: int, dimension: int) -> bool:
     return not plan.learns and plan.method.name == "exact" and plan.storage == "float32"
 
 
-def scores_of(
-    steps: Steps, k: int, embeddings: Vectors, split: Split, find_nearest: Callable[[int], Distances]
-) -> Scores:
+def scores_of(steps: Steps, embeddings: Vectors, split: Split, find_nearest: Callable[[int], Distances]) -> Scores:
     """Score the queries of a split as a model of `dn2.fit` does.
 
     Parameters
     ----------
     steps : Steps
         See `Kind.steps`.
-    k : int
-        The number of neighbours among them.
     embeddings : ndarray of shape (n, d)
         The vectors of all items, before any normalisation.
     split : Split
@@ -50,8 +46,8 @@ def scores_of(
     Raises
     ------
     ReferenceTooSmall
-        For fewer than k + 1 reference items."""
-    n = len(split.reference)
+        For fewer reference items than neighbours."""
+    n, k = len(split.reference), int(steps.n_neighbors)
     check_neighbors(k, n, "the reference set")
     if compares_all(steps, n, embeddings.shape[1]):
         return mean_squared_distance(find_nearest(k))

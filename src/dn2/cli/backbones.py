@@ -37,8 +37,8 @@ def embed(
     from dn2.results.embeddings import writer_for
 
     write = writer_for(output)
-    kind_asked = options.pop("kind", None) or find_kind_by_options(options)
-    with with_stdin(inputs, kind_asked) as sources:
+    kind_asked = options.pop("kind", None)
+    with with_stdin(inputs, kind_asked or find_kind_by_options(options)) as sources:
         kind = choose_kind(sources, kind_asked, options)
         note_cache(cache, kind)
         check_outputs((output,), sources, kind)

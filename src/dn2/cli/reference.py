@@ -49,8 +49,8 @@ def fit(
     from dn2.store.bundle import check_target
 
     check_target(output, force)
-    kind_asked = options.pop("kind", None) or find_kind_by_options(options)
-    with with_stdin(inputs, kind_asked) as sources:
+    kind_asked = options.pop("kind", None)
+    with with_stdin(inputs, kind_asked or find_kind_by_options(options)) as sources:
         kind = choose_kind(sources, kind_asked, options)
         note_cache(cache, kind)
         with progress("fitting") as show:

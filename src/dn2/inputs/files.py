@@ -134,6 +134,8 @@ def is_among(path: Path, inputs: Inputs, suffixes: frozenset[str]) -> bool:
 
 
 def _list_paths(inputs: Inputs) -> list[str | os.PathLike[str]]:
+    if not isinstance(inputs, (str, os.PathLike, Iterable)):
+        raise InputError(f"inputs are named by paths, or come from memory, got {inputs!r:.80}")
     paths = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
     if not paths:
         raise InputError("no input given; name a folder, files, a glob or @list.txt")

@@ -48,7 +48,7 @@ def check_new_names(names: Any, count: int) -> list[str]:
 
 
 def rename(items_found: T, names: Any) -> T:
-    """Return items from memory (see `dn2.kinds.exchange.Found`) under new names.
+    """Return items from memory (see `dn2.kinds.exchange.FoundItems`) under new names.
 
     Raises InputError as `check_new_names` does, and for items from files, which are named by their paths."""
     items: Any = items_found

@@ -32,7 +32,7 @@ class FoundItems(Protocol):
 
     @property
     def paths(self) -> Sequence[str | PurePath]:
-        """The files of the items, some of them more than once; empty for items from memory."""
+        """The file of each item, some of them more than once; an empty text for an item from memory."""
 
     def named(self, names: list[str]) -> Any:
         """Return the same items with other names, as many as there are paths."""
@@ -41,7 +41,7 @@ class FoundItems(Protocol):
 FoundT = TypeVar("FoundT", bound=FoundItems)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Items embedded together.
 
@@ -61,7 +61,7 @@ class Batch:
     files: Sequence[Any] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
     """The readable items of a reference set, and their vectors, (n, d).
 

@@ -13,17 +13,19 @@ from dn2.arrays import Distances, Positions, Progress, Vector, Vectors
 from dn2.errors import InputError
 from dn2.kinds.exchange import Batch, FoundT, Judge, Pictures, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.guarantee import assumptions
-from dn2.kinds.options import Options
+from dn2.kinds.options import CleaningOptions, Options
 from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.search.method import parse_index
-from dn2.neighbors.steps import Clean, Search, Steps
+from dn2.neighbors.steps import DEFAULT_RECALL, Clean, Search, Steps
 from dn2.neighbors.threads import one_thread
 from dn2.results.context import places_on_map
 from dn2.results.rows import Evidence, Neighbor, Row
-from dn2.store.bundle import Bundle, Part
+from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
+
+EVERY_KIND_HAS = ("name", "one", "many", "options", "suffixes", "embedder", "dimension")
 
 USUAL_NEIGHBORS = 2  # the paper's
 
@@ -67,6 +69,14 @@ class Kind(ABC, Generic[FoundT]):
 
         @property
         def dimension(self) -> int: ...
+
+    def __init_subclass__(cls) -> None:
+        """Raise TypeError for a kind without something that every kind has."""
+        super().__init_subclass__()
+        bases = cls.__mro__[: cls.__mro__.index(Kind)]
+        named = {name for base in bases for name in (*vars(base), *vars(base).get("__annotations__", ()))}
+        if lacking := [name for name in EVERY_KIND_HAS if name not in named]:
+            raise TypeError(f"the kind {cls.__name__} must say its {' and '.join(lacking)}")
 
     # find
 
@@ -120,11 +130,19 @@ class Kind(ABC, Generic[FoundT]):
 
     def steps(self, options: Any, n: int) -> Steps:
         """Return the steps of the detector of n items.  Raises InputError for options that do not go together."""
+        clean = None
+        if isinstance(options, CleaningOptions):
+            clean = Clean.of(options.contaminated, options.drop, options.first_neighbors)
         return Steps(
             self.neighbors(options, n),
             options.false_alarm_rate,
-            clean=Clean.of(options.contaminated, options.drop, options.first_neighbors),
-            search=Search(options.index, options.recall, options.storage, options.memory),
+            clean=clean,
+            search=Search(
+                options.index,
+                DEFAULT_RECALL if options.recall is None else options.recall,
+                options.storage,
+                options.memory,
+            ),
         )
 
     def neighbors(self, options: Any, n: int) -> int:
@@ -133,7 +151,8 @@ class Kind(ABC, Generic[FoundT]):
             return int(options.neighbors)
         if parse_index(options.index).name == "kmeans":
             return 1
-        return NEIGHBORS_IF_CONTAMINATED if options.contaminated else self.usual_neighbors(options, n)
+        contaminated = isinstance(options, CleaningOptions) and options.contaminated
+        return NEIGHBORS_IF_CONTAMINATED if contaminated else self.usual_neighbors(options, n)
 
     def usual_neighbors(self, options: Any, n: int) -> int:
         """Return the default number of neighbours among n items."""
@@ -233,8 +252,8 @@ class Kind(ABC, Generic[FoundT]):
     ) -> tuple[Sequence[Any] | None, dict[int, Vector]]:
         """Find the files of scored items again, below a folder.
 
-        Returns what their pictures are read from, as in `Batch.files`, with None for a file that is missing or has
-        changed; and, by place, the embeddings of the items on the map."""
+        Returns what their pictures are read from, as in `Batch.files`, with None for a file that is missing, or that
+        has changed where a page would show it; and, by place, the embeddings of the items on the map."""
         return None, {}
 
     def pictures(
@@ -262,18 +281,18 @@ class Kind(ABC, Generic[FoundT]):
     def describe(self) -> dict[str, Any]:
         """Say what the kind is, for `Model.describe`."""
 
-    def parts(self) -> dict[str, Sequence[Part]]:
+    def contents(self) -> dict[str, Sequence[Content]]:
         """Return the contents of files that a saved model has once, by kind of file."""
         return {}
 
-    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+    def contents_of_items(self) -> dict[str, Callable[[slice], Content]]:
         """Return, by kind of file, what makes the content of a file for the reference items at some places."""
         return {}
 
     @classmethod
     @abstractmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
-        """Restore what `parts` and `parts_of_items` gave.
+        """Restore what `contents` and `contents_of_items` gave.
 
         kept : the rows of the files that are reference items; backbone : what the user names in place of the name in
         the model, where the kind has one: it may be opened and downloaded.

@@ -10,7 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from dn2.errors import InputError
@@ -20,7 +20,6 @@ T = TypeVar("T")
 
 Several = tuple[str, ...]  # of an option that repeats
 OTHER_OPTION = re.compile(r"\{(\w+)\}")  # in a help
-RECALL = 0.999  # of an approximate search, where nothing else is asked for
 
 
 class Option(NamedTuple):
@@ -48,7 +47,7 @@ class Option(NamedTuple):
 
     def checked(self, value: Any) -> Any:
         """Return a value as its type has it.  Raises InputError for a value that the option cannot have."""
-        if self.type is bool and value in (True, False):
+        if self.type is bool and type(value).__name__ in ("bool", "bool_"):  # the latter is numpy's
             return bool(value)
         if self.type == Several:
             return self._texts(value)
@@ -58,8 +57,8 @@ class Option(NamedTuple):
             return float(value)
         if self.type is str and isinstance(value, str) and (self.choices is None or value in self.choices):
             return value
-        if self.type == str | int and isinstance(value, (str, int)) and not isinstance(value, bool):
-            return value
+        if self.type == str | int and isinstance(value, (str, Integral)) and not isinstance(value, bool):
+            return value if isinstance(value, str) else int(value)
         raise InputError(f"{named(self.name)} must be {self._allowed()}, got {value!r:.80}")
 
     def _whole(self, value: Any) -> int:
@@ -81,7 +80,7 @@ class Option(NamedTuple):
     def _allowed(self) -> str:
         if self.choices is not None:
             return f"one of {', '.join(self.choices)}"
-        numbers = {int: "an integer", float: "a number", bool: "True or False"}
+        numbers = {int: "an integer", float: "a number", bool: "True or False", str | int: "a text or an integer"}
         words: str = numbers.get(self.type, "a text")
         return words if self.minimum is None else f"{words} of at least {self.minimum}"
 
@@ -132,8 +131,10 @@ class Options:
         "of the set.",
         metavar="NAME",
     )
-    recall: float = option(
-        RECALL, "Share of the nearest items that a search which may miss some has to find.", metavar="SHARE"
+    recall: float | None = option(
+        None,
+        "Share of the nearest items that a search which may miss some has to find. Default: 0.999.",
+        metavar="SHARE",
     )
     storage: str = option(
         "auto",
@@ -164,7 +165,7 @@ class Options:
                 "it out"
             )
         finds_all = self.index in ("exact", "kdtree", "kmeans-tree") or self.index.startswith("kmeans:")
-        if self.recall != RECALL and finds_all:
+        if self.recall is not None and finds_all:
             raise InputError(
                 f"{named('recall')} is for a search that may miss some of the nearest items, and {self.index} finds "
                 f"all: leave it out, or ask for {named('index', 'approximate')}"

@@ -73,7 +73,7 @@ def choose_options(kind: str, given: Mapping[str, Any]) -> Options:
         owners = owners_of(name)
         if not owners:
             raise InputError(f"there is no option {option(name)}{_suggest_option(name)}")
-        if not _asks_for_nothing(value):
+        if not asks_for_nothing(value):
             instead = command(*options_of(kind).elsewhere.get(name, ("leave it out", "leave it out")))
             raise InputError(
                 f"{option(name)} belongs to the kind{'s' * (len(owners) > 1)} {_join_names(owners)}, and the items "
@@ -119,7 +119,8 @@ def _suggest_option(name: str) -> str:
     return f"; is {option(close[0])} meant?" if close else ""
 
 
-def _asks_for_nothing(value: Any) -> bool:
+def asks_for_nothing(value: Any) -> bool:
+    """Tell whether an option has a value that leaves it out."""
     return value is None or value is False or (isinstance(value, (tuple, list)) and not value)
 
 

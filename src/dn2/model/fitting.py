@@ -19,6 +19,7 @@ from dn2.kinds.keywords import FitOptions, SelfOptions
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import (
     KINDS,
+    asks_for_nothing,
     choose_itself,
     choose_options,
     find_kind_by_options,
@@ -28,7 +29,7 @@ from dn2.kinds.registry import (
 )
 from dn2.model.model import Model
 from dn2.model.scoring import to_results
-from dn2.neighbors.calibration import DEFAULT_RATE, attainable_rate
+from dn2.neighbors.calibration import attainable_rate, check_rate
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.plan import Plan
 from dn2.neighbors.steps import Steps
@@ -148,14 +149,16 @@ def score_self(
     name = choose_itself(kind)
     chosen = choose_options(name, options)
     rate, chosen = chosen.false_alarm_rate, replace(chosen, false_alarm_rate=None)
+    if rate is not None:
+        check_rate(rate)
     with shown(progress, "scoring") as tell:
         learnt, found_items = kind_of(name).learn(inputs, chosen, None, tell)
+        learnt.check_rate(rate, found_items)
         model = _fit(learnt, found_items, chosen, tell, measure=False)
     results = to_results(model, model.state, learnt.score_itself(model.state, found_items))
-    if not results.sample_size:  # the only interval has none to compare with
+    if rate is None and not results.sample_size:  # the only interval has none to compare with
         return replace(results, rows=[replace(row, is_anomaly=None if row.error else False) for row in results])
-    smallest = 1 / (results.sample_size + 1)
-    return results.at(max(DEFAULT_RATE, smallest) if rate is None else rate)
+    return results.at(attainable_rate(None, results.sample_size) if rate is None else rate)
 
 
 def choose_kind(inputs: Any, kind: str | None, options: Mapping[str, Any]) -> str:
@@ -164,7 +167,7 @@ def choose_kind(inputs: Any, kind: str | None, options: Mapping[str, Any]) -> st
     Raises InputError for inputs of several kinds."""
     if kind is not None:
         return kind
-    given = [name for name, value in options.items() if value is not None and value != ()]
+    given = [name for name, value in options.items() if not asks_for_nothing(value)]
     kind = find_kind_by_options(given)
     if kind is None:
         return guess_kind(inputs)

@@ -90,7 +90,7 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
         raise ModelError(f"a model of the kind {manifest['kind']} has no backbone; leave it out")
     kind = kind_of(manifest["kind"]).restore(files, kept, cache, backbone)
     loo = LeaveOneOut(**files.arrays("reference-scores"))
-    learnt = Learnt.from_arrays(files.arrays("learnt")) if "learnt" in manifest["parts"] else None
+    learnt = Learnt.from_arrays(files.arrays("learnt")) if "learnt" in manifest["contents"] else None
     steps = Steps.from_dict(manifest["detector"])
     if learnt is not None:
         learnt.check(len(items), kind.dimension, steps.n_neighbors)
@@ -99,7 +99,7 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     in_memory = thorough or not files.is_large
     if in_memory:
         check_stored_rows(blocks, may_miss=steps.scale is not None)
-    windows = WindowPlaces.from_arrays(**files.arrays("places")) if "places" in manifest["parts"] else None
+    windows = WindowPlaces.from_arrays(**files.arrays("places")) if "places" in manifest["contents"] else None
     if windows is not None and len(windows.places) != len(items):
         raise ValueError(f"places of {len(windows.places)} windows for {len(items)} items")
     kind.check_steps(steps)
@@ -108,10 +108,10 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
         _check_kept(kind, blocks, len(items), thorough)
         check_draws(blocks, thorough)
         check_leave_one_out(detector.reference, thorough)
-    block_parts = [
-        part for part in ("items", "reference", "codes", *kind.parts_of_items()) if part in manifest["parts"]
+    block_contents = [
+        part for part in ("items", "reference", "codes", *kind.contents_of_items()) if part in manifest["contents"]
     ]
-    files_of = {part: files.stored_files(part) for part in block_parts}
+    files_of = {part: files.stored_files(part) for part in block_contents}
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
     model = Model(kind, detector, items, origin=Origin(files.folder.resolve(), manifest["digest"], shards))
     _check_description(manifest, model)
@@ -120,11 +120,11 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
 
 def _blocks(files: bundle.Bundle) -> tuple[list[Block], StoredRows]:
     """Map the files of the reference set, and find which of their rows are in it."""
-    parts = files.manifest["parts"]
+    contents = files.manifest["contents"]
     stored, draws = (files.mapped("reference", key) for key in ("embeddings", "draws"))
     if any(rows.ndim != 2 or not rows.size for rows in stored):
         raise ValueError("embeddings must be matrices with rows")
-    codes = files.mapped("codes", "codes") if "codes" in parts else [None] * len(stored)
+    codes = files.mapped("codes", "codes") if "codes" in contents else [None] * len(stored)
     for rows, block_draws, block_codes in zip(stored, draws, codes, strict=True):
         if block_draws.dtype != np.uint64 or block_draws.shape != rows.shape[:1]:
             raise ValueError(f"draws of {block_draws.shape} {block_draws.dtype} for {len(rows)} rows")
@@ -133,7 +133,7 @@ def _blocks(files: bundle.Bundle) -> tuple[list[Block], StoredRows]:
         ):
             raise ValueError(f"codes of {block_codes.shape} {block_codes.dtype} for {len(rows)} rows")
     sizes = [len(rows) for rows in stored]
-    kept = StoredRows(sizes, files.arrays("removed")["rows"]) if "removed" in parts else StoredRows(sizes)
+    kept = StoredRows(sizes, files.arrays("removed")["rows"]) if "removed" in contents else StoredRows(sizes)
     if len(kept.removed) != files.manifest["removed_in_files"]:
         raise ValueError(f"{len(kept.removed)} removed rows")
     return list(map(Block, stored, kept.by_shard, draws, codes)), kept
@@ -148,7 +148,7 @@ def _items(files: bundle.Bundle, kept: StoredRows) -> list[ReferenceItem]:
                 raise ValueError(f"{len(rows)} items for {size} rows")
             items += _items_of_file(rows)
         items = list(compress(items, kept.flags)) if len(kept.removed) else items
-        if "places" not in files.manifest["parts"] and len({identity(item.name) for item in items}) < len(items):
+        if "places" not in files.manifest["contents"] and len({identity(item.name) for item in items}) < len(items):
             raise ValueError("two items of one name")
     return items
 

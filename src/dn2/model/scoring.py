@@ -34,8 +34,16 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
     now : the state of `model` that scored them; root : see `Context`."""
     context = Context(model, now.calibration, scored.files, scored.vectors, root, scored.guarantee)
     size = now.calibration.sample_size if scored.sample_size is None else scored.sample_size
-    nouns = now.kind.one, now.kind.many
-    return Results(scored.rows, None, size, context, points=scored.points, counted=scored.counted, nouns=nouns)
+    return Results(
+        scored.rows,
+        None,
+        size,
+        context,
+        points=scored.points,
+        n_reference=now.calibration.n_reference if now.calibration.is_split else None,
+        counted=scored.counted,
+        nouns=(now.kind.one, now.kind.many),
+    )
 
 
 def score_found(

@@ -24,7 +24,7 @@ class Origin:
     shards: Sequence[Shard] = field(default=(), repr=False, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """The parts of a model: see `dn2.model.model.Model`.  Neither the state nor its parts are ever changed."""
 

@@ -29,62 +29,62 @@ def write(model: State, folder: Path, overwrite: bool) -> Origin:
     shards = shards_of(blocks, known_shards)
     removed = removed_rows(blocks, shards)
     codes = _codes_in_files(blocks, shards)
-    block_parts = _parts_of_blocks(model, shards, codes)
-    parts = {**block_parts, "reference-scores": [asdict(model.detector.leave_one_out)], **model.kind.parts()}
+    block_contents = _parts_of_blocks(model, shards, codes)
+    contents = {**block_contents, "reference-scores": [asdict(model.detector.leave_one_out)], **model.kind.contents()}
     if (windows := model.detector.reference.windows) is not None:
-        parts["places"] = [windows.as_arrays()]
+        contents["places"] = [windows.as_arrays()]
     if (learnt := model.detector.learnt) is not None:
-        parts["learnt"] = [learnt.as_arrays()]
+        contents["learnt"] = [learnt.as_arrays()]
     if len(removed):
-        parts["removed"] = [{"rows": removed}]
+        contents["removed"] = [{"rows": removed}]
     manifest = {
         "format": FORMAT,
         "readable_from": READABLE_FROM,
         "dn2": __version__,
         **model.describe(),
         "removed_in_files": len(removed),
-        "mapped": [kind for kind in block_parts if kind != "items"],
+        "mapped": [kind for kind in block_contents if kind != "items"],
     }
     replaces = None if origin is None else origin.digest
-    digest, files = bundle.save(folder, manifest, parts, replaces, overwrite)
+    digest, files = bundle.save(folder, manifest, contents, replaces, overwrite)
     rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
-    saved = shards_in_files(blocks, rows, {kind: files[kind] for kind in block_parts}, codes or [None] * len(blocks))
+    saved = shards_in_files(blocks, rows, {kind: files[kind] for kind in block_contents}, codes or [None] * len(blocks))
     return Origin(folder.resolve(), digest, saved)
 
 
 def _parts_of_blocks(
     model: State, shards: Sequence[Shard | None], codes: Sequence[Codes] | None
-) -> dict[str, Iterable[bundle.Part]]:
+) -> dict[str, Iterable[bundle.Content]]:
     """Give the files of each block by kind: existing ones are reused, and others are made when they are written.
 
     shards, codes : of each block."""
     blocks = model.detector.blocks
     places = [slice(start, stop) for start, stop in pairwise(first_positions(blocks).tolist())]
 
-    def of_items(kind: str, content: Callable[[slice], bundle.Part]) -> Iterator[bundle.Part]:
+    def of_items(kind: str, content: Callable[[slice], bundle.Content]) -> Iterator[bundle.Content]:
         for positions, shard in zip(places, shards, strict=True):
             yield content(positions) if shard is None else shard.files[kind]
 
-    def items(positions: slice) -> bundle.Part:
+    def items(positions: slice) -> bundle.Content:
         return [
             {"item": item.name, "path": path_to_text(item.path), "sha256": item.sha256}
             for item in model.items[positions]
         ]
 
-    contents = {"items": items, **model.kind.parts_of_items()}
-    parts: dict[str, Iterable[bundle.Part]] = {kind: of_items(kind, content) for kind, content in contents.items()}
-    parts["reference"] = (
+    makers = {"items": items, **model.kind.contents_of_items()}
+    contents: dict[str, Iterable[bundle.Content]] = {kind: of_items(kind, content) for kind, content in makers.items()}
+    contents["reference"] = (
         {"embeddings": block.compact().stored, "draws": block.draws} if shard is None else shard.files["reference"]
         for block, shard in zip(blocks, shards, strict=True)
     )
     if codes is not None:
-        parts["codes"] = [
+        contents["codes"] = [
             shard.files["codes"]
             if shard is not None and _are_same_codes(block_codes, shard.codes)
             else {"codes": block_codes}
             for block_codes, shard in zip(codes, shards, strict=True)
         ]
-    return parts
+    return contents
 
 
 def _codes_in_files(blocks: Sequence[Block], shards: Sequence[Shard | None]) -> list[Codes] | None:

@@ -39,7 +39,7 @@ class LearntStep(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Calibration:
     """What turns anomaly scores into p-values, and what these rest on.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from numbers import Integral
 from typing import Any
 
 from dn2.errors import InputError
@@ -13,9 +14,11 @@ UNITS |= {"GIB": 1 << 30, "TIB": 1 << 40}
 
 def parse_memory(limit: Any) -> int | None:
     """Return a limit of memory in bytes: a number, or a text such as 4GB or 512MiB.  Raises InputError."""
-    if limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit > 0):
-        return limit
-    size = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", limit) if isinstance(limit, str) else None
+    if limit is None:
+        return None
+    if isinstance(limit, Integral) and not isinstance(limit, bool) and int(limit) > 0:
+        return int(limit)
+    size = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", limit) if isinstance(limit, str) else None
     unit = UNITS.get(size[2].upper()) if size else None
     if size and unit and (in_bytes := int(float(size[1]) * unit)):
         return in_bytes

@@ -182,21 +182,23 @@ class Steps:
         if self.makes_copies and method in ("kdtree", "kmeans-tree"):
             raise InputError(
                 f"the index {method} takes rows as they are: not with scaled columns, whitening or contaminated items; "
-                "ask for index='exact'"
+                f"ask for {option('index', 'exact')}"
             )
         if method == "kmeans" and self.n_neighbors != 1:
             raise InputError(
-                f"an item is compared with its nearest centroid: n_neighbors must be 1, got {self.n_neighbors}"
+                f"an item is compared with its nearest centroid: {option('neighbors')} must be 1, got "
+                f"{self.n_neighbors}"
             )
 
     def _check_scaled(self) -> None:
         if self.normalize.method != "none":
             raise InputError(
-                f"scaled columns are not normalised: normalize must be 'none', got {self.normalize.method!r}"
+                f"scaled columns are not normalised: {option('normalize')} must be none, got {self.normalize.method!r}"
             )
         if self.search.storage not in ("auto", "float32"):
             raise InputError(
-                f"scaled columns are stored as float32: storage must be auto or float32, got {self.search.storage!r}"
+                f"scaled columns are stored as float32: {option('storage')} must be auto or float32, got "
+                f"{self.search.storage!r}"
             )
 
     def _check_windows(self) -> None:

@@ -85,7 +85,7 @@ class _Columns:
     def data(self) -> dict[str, Any]:
         """Return the data that the script reads."""
         neighbors = [
-            [(self._reference.setdefault(noun.item, len(self._reference)), noun.distance) for noun in row.neighbors]
+            [(self._reference.setdefault(near.item, len(self._reference)), near.distance) for near in row.neighbors]
             for row in self._rows
         ]
         noun, plural = self._results.nouns

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, overload
 
 from dn2.errors import InputError, MissingExtra
 from dn2.extras import import_above, import_pyarrow
-from dn2.neighbors.calibration import too_few_for_rate
+from dn2.neighbors.calibration import attainable_rate
 from dn2.results.cells import csv_line, flatten_row
 from dn2.results.context import Context, Points
 from dn2.results.rows import COLUMNS, Row
@@ -44,6 +44,8 @@ class Results(Sequence[Row]):
         Where rows are intervals of series, the results of every point; None for a slice.
     reference_items : int
         How many of the items are reference items, or copies of reference items; 0 for a slice, where it is unknown.
+    n_reference : int or None
+        The size of the reference set where the items that do not calibrate were learnt from, else None.
     counted : str
         The calibrating things, in words, where these are not reference items.
     nouns : (str, str)
@@ -65,6 +67,7 @@ class Results(Sequence[Row]):
     false_discovery_rate: float | None = None
     points: Points | None = field(default=None, compare=False)
     reference_items: int = field(default=0, compare=False)
+    n_reference: int | None = field(default=None, compare=False)
     counted: str = field(default="", compare=False)
     nouns: tuple[str, str] = field(default=("item", "items"), compare=False)
 
@@ -169,10 +172,7 @@ class Results(Sequence[Row]):
         >>> results[0].is_anomaly, results.at(0.05)[0].is_anomaly
         (False, True)
         """
-        if not 0 < false_alarm_rate < 1:
-            raise InputError(f"a false-alarm rate must lie between 0 and 1, got {false_alarm_rate:g}")
-        if false_alarm_rate < 1 / (self.sample_size + 1):
-            raise too_few_for_rate(false_alarm_rate, self.sample_size, what=self.counted)
+        attainable_rate(false_alarm_rate, self.sample_size, self.n_reference, self.counted)
         rows = [
             row if row.p_value is None else replace(row, is_anomaly=row.p_value <= false_alarm_rate)
             for row in self.rows

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from dn2.extras import import_above
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
-
-Paint = Callable[[str], str]  # escapes a text for the medium that shows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,10 @@ class Row:
     def __repr__(self) -> str:
         if self.error is not None:
             return f"<Row {self.item!r}: not read, {self.error}>"
-        decided = {True: ", anomalous", False: ", normal", None: ""}[self.is_anomaly]
-        return f"<Row {self.item!r}: anomaly score {self.anomaly_score:.4g}, p-value {self.p_value:.3g}{decided}>"
+        words = [] if self.anomaly_score is None else [f"anomaly score {self.anomaly_score:.4g}"]
+        words += [] if self.p_value is None else [f"p-value {self.p_value:.3g}"]
+        words += [] if self.is_anomaly is None else ["anomalous" if self.is_anomaly else "normal"]
+        return f"<Row {self.item!r}: {', '.join(words) or 'not scored'}>"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the columns of the results file, evidence as dictionaries or lists of them."""

@@ -52,8 +52,8 @@ class StoredFile:
     digest: str
 
 
-Part = Arrays | Rows | StoredFile
-Parts = Mapping[str, Iterable[Part]]
+Content = Arrays | Rows | StoredFile
+Contents = Mapping[str, Iterable[Content]]
 
 
 class Saved(NamedTuple):
@@ -64,20 +64,20 @@ class Saved(NamedTuple):
 
 
 def save(
-    folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool = False
+    folder: Path, manifest: Mapping[str, Any], contents: Contents, replaces: str | None, overwrite: bool = False
 ) -> Saved:
     """Write a model: new files, then `model.json`, then remove the files that it does not name.
 
     manifest : what `model.json` says beside the files; its `mapped` lists the kinds of files, one file a shard, whose
         arrays are mapped into memory at load and not read.
-    parts : by kind of file, the arrays or rows of each file, or the stored file that stays as it is, unread.
+    contents : by kind of file, the arrays or rows of each file, or the stored file that stays as it is, unread.
     replaces : digest of the model that this one came from and replaces, None for a new one.
     overwrite : whether any other model in the folder is replaced, too.
     Raises InputError for a folder that is another model or something else, or cannot be written, ModelError if the
     model on disk is no longer the one that this came from; that model stays as it is, and the new files are removed."""
     check_target(folder, overwrite or replaces is not None)
     try:
-        return _save(folder, manifest, parts, replaces, overwrite)
+        return _save(folder, manifest, contents, replaces, overwrite)
     except OSError as error:
         raise InputError(f"the model {folder} cannot be written: {error.strerror or error}") from error
 
@@ -115,7 +115,9 @@ def _in_short(folder: Path) -> str:
     return f" ({contents}, written {datetime.fromtimestamp(written):%Y-%m-%d %H:%M})"
 
 
-def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str | None, overwrite: bool) -> Saved:
+def _save(
+    folder: Path, manifest: Mapping[str, Any], contents: Contents, replaces: str | None, overwrite: bool
+) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
     with lock_folder(folder):
         check_target(folder, overwrite or replaces is not None)  # another process may have been faster
@@ -124,14 +126,14 @@ def _save(folder: Path, manifest: Mapping[str, Any], parts: Parts, replaces: str
         try:
             files = {
                 kind: [
-                    _write_part(folder, kind, content, mapped=kind in manifest.get("mapped", ()))
-                    for content in contents
+                    _write_content(folder, kind, content, mapped=kind in manifest.get("mapped", ()))
+                    for content in of_kind
                 ]
-                for kind, contents in parts.items()
+                for kind, of_kind in contents.items()
             }
             names = {kind: [file.name for file in kind_files] for kind, kind_files in files.items()}
             digests = {file.name: file.digest for kind_files in files.values() for file in kind_files}
-            text, digest = seal({**manifest, "parts": names, "files": digests})
+            text, digest = seal({**manifest, "contents": names, "files": digests})
             write_whole(folder / MANIFEST, text)
         except Exception:
             _undo(folder)
@@ -147,7 +149,7 @@ def _undo(folder: Path) -> None:
         _remove_unnamed(folder, named | {MANIFEST})
 
 
-def _write_part(folder: Path, kind: str, content: Part, *, mapped: bool) -> StoredFile:
+def _write_content(folder: Path, kind: str, content: Content, *, mapped: bool) -> StoredFile:
     if isinstance(content, StoredFile):
         if not (folder / content.name).is_file():
             raise ModelError(f"the model {folder} has lost its file {content.name} meanwhile; save at another place")
@@ -219,7 +221,7 @@ class Bundle:
 
     @cached_property
     def _mapped(self) -> set[str]:
-        names = (name for kind in self._mapped_kinds for name in self.manifest["parts"][kind])
+        names = (name for kind in self._mapped_kinds for name in self.manifest["contents"][kind])
         return {name for name in names if name.endswith(".safetensors")}
 
     @property
@@ -260,7 +262,7 @@ class Bundle:
         """Read the arrays of the one file of a kind into memory."""
         if kind in self._mapped_kinds:  # loading a large model compares none of their digests
             raise ModelError(f"the model {self.folder} is damaged: {MANIFEST} says that its {kind} are mapped")
-        (name,) = self.manifest["parts"][kind]
+        (name,) = self.manifest["contents"][kind]
         self._check_size(name, ARRAYS_LIMIT)
         try:
             return dict(load_tensors(require_regular(self.folder / name).read_bytes()))
@@ -269,11 +271,11 @@ class Bundle:
 
     def mapped(self, kind: str, key: str) -> list[np.ndarray[Any, Any]]:
         """Map one array of every file of a kind into memory, without reading or copying it."""
-        return [map_array(self.folder / name, key) for name in self.manifest["parts"][kind]]
+        return [map_array(self.folder / name, key) for name in self.manifest["contents"][kind]]
 
     def rows(self, kind: str, counts: Sequence[int] | None = None) -> Iterator[list[dict[str, Any]]]:
         """Read the JSON rows of each file of a kind, one file at a time; counts : rows of each file, if known."""
-        names = self.manifest["parts"][kind]
+        names = self.manifest["contents"][kind]
         for name, count in zip(names, [1] * len(names) if counts is None else counts, strict=True):
             self._check_size(name, _limit(kind, count))
             try:
@@ -284,7 +286,7 @@ class Bundle:
 
     def stored_files(self, kind: str) -> list[StoredFile]:
         """List the files of a kind, an empty list for a kind that the model lacks."""
-        return [StoredFile(name, self.manifest["files"][name]) for name in self.manifest["parts"].get(kind, ())]
+        return [StoredFile(name, self.manifest["files"][name]) for name in self.manifest["contents"].get(kind, ())]
 
 
 def read(folder: Path, load: Callable[[Bundle], T]) -> T:

@@ -75,13 +75,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def _check_names(path: Path, manifest: Mapping[str, Any]) -> None:
     """Raise ModelError unless each file lies in the folder and has a digest, and each mapped kind has files."""
     try:
-        files, parts = manifest["files"], manifest["parts"]
+        files, contents = manifest["files"], manifest["contents"]
         mapped = manifest.get("mapped", [])
-        if not (isinstance(files, dict) and isinstance(parts, dict) and isinstance(mapped, list)):
-            raise TypeError("files and parts must be objects, mapped a list")
-        if not set(mapped) <= set(parts):
+        if not (isinstance(files, dict) and isinstance(contents, dict) and isinstance(mapped, list)):
+            raise TypeError("files and contents must be objects, mapped a list")
+        if not set(mapped) <= set(contents):
             raise ValueError("mapped must list kinds of files")
-        named = {name for names in parts.values() for name in names}
+        named = {name for names in contents.values() for name in names}
         strange = [name for name in named | set(files) if name not in files or not FILE_NAME.fullmatch(name)]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} does not list the model's files as dn2 does; fit again") from error

@@ -525,9 +525,10 @@ def test_series_that_are_too_short_are_refused() -> None:
         dn2.fit(beat(110), kind="series", window=40)
     with pytest.raises(ReferenceTooSmall, match="needs at least 99 intervals of reference series"):
         dn2.fit(beat(900), kind="series", window=40, false_alarm_rate=0.01)
-    with pytest.raises(ReferenceTooSmall):
-        dn2.score_self(beat(900), window=40, false_alarm_rate=0.001)
-    assert [row.is_anomaly for row in dn2.score_self(np.full(300, 5.0), false_alarm_rate=0.1)] == [False]
+    for series, rate in ((beat(900), 0.001), (np.full(300, 5.0), 0.1)):
+        with pytest.raises(ReferenceTooSmall):
+            dn2.score_self(series, window=40, false_alarm_rate=rate)
+    assert [row.is_anomaly for row in dn2.score_self(np.full(300, 5.0))] == [False]
 
 
 def test_a_false_discovery_rate_of_series_is_refused(model: Model, new: pd.DataFrame) -> None:

@@ -572,9 +572,9 @@ def test_a_missing_column_is_refused(copy: Path, remove: int) -> None:
         lambda manifest: manifest["embedder"].update(left_out=5),
         lambda manifest: manifest["detector"].update(scale=None),
         lambda manifest: manifest["detector"].update(scale={"categorical": [0]}),
-        lambda manifest: manifest["parts"].pop("values"),
-        lambda manifest: manifest["parts"].pop("columns"),
-        lambda manifest: manifest["parts"].pop("learnt"),
+        lambda manifest: manifest["contents"].pop("values"),
+        lambda manifest: manifest["contents"].pop("columns"),
+        lambda manifest: manifest["contents"].pop("learnt"),
     ],
 )
 def test_a_manifest_that_was_edited_is_refused(copy: Path, change: Any) -> None:

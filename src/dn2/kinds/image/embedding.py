@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -17,11 +16,9 @@ from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.kinds.image.evidence import Member
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
-from dn2.kinds.image.reading import find_pictures
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.networks.pixels import to_contact_sheet
 from dn2.results.rows import Row
-from dn2.store.cache import Cache
 
 
 @dataclass(frozen=True)
@@ -35,19 +32,6 @@ class EmbeddedItems:
     digests: list[str]
     thumbnails: list[bytes]
     unreadable: list[Row]
-
-
-def embed_inputs(
-    inputs: Any,
-    *,
-    backbone: str = "lite0",
-    precision: str = "auto",
-    cache: Cache | None = None,
-    progress: Progress | None = None,
-) -> EmbeddedItems:
-    """Embed items alone; parameters and errors as in `dn2.fit`."""
-    embedder = ImageEmbedder(backbone, precision=precision, cache=cache)
-    return embed_items(embedder, find_pictures(inputs), progress)
 
 
 def embed_items(

@@ -21,7 +21,7 @@ from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.kinds.image.embedding import embed, embed_items, keep_source, unreadable_members
 from dn2.kinds.image.evidence import GroupEvidence, Member
 from dn2.kinds.image.options import ImageOptions
-from dn2.kinds.image.pictures import ItemPictures
+from dn2.kinds.image.pictures import MOST_PICTURES, ItemPictures
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
 from dn2.kinds.image.presets import get_preset
@@ -35,7 +35,7 @@ from dn2.networks.registry import strip_folders
 from dn2.networks.sources import JPEG
 from dn2.results.context import places_on_map
 from dn2.results.rows import Row
-from dn2.store.bundle import Bundle, Part
+from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.packed import Chunk, PackedBytes
 from dn2.store.shards import StoredRows
@@ -204,23 +204,26 @@ class ImageKind(Kind[FoundImages]):
     def found_again(
         self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None
     ) -> tuple[Sequence[Item | None], dict[int, Vector]]:
-        """See `Kind`.  Most embeddings come from the cache; a file that scores differently has changed."""
+        """See `Kind`.  Most embeddings come from the cache; a file that scores differently has changed.
+
+        Only files that a page shows are looked into: those on the map, and of the most anomalous items."""
         group = self.pooling is not None
         files = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
         vectors: dict[int, Vector] = {}
-        items_on_map = [
-            (place, item) for place in places_on_map(len(rows)).tolist() if (item := files[place]) is not None
-        ]
-        embedded = embed(self.embedder, [item for _, item in items_on_map], pooling=self.pooling)
-        for done, ((place, _), result) in enumerate(zip(items_on_map, embedded, strict=True), 1):
-            if result.vector is not None and _scores_alike(
+        on_map = set(places_on_map(len(rows)).tolist())
+        by_score = sorted(range(len(rows)), key=lambda place: rows[place].anomaly_score or 0, reverse=True)
+        shown_places = sorted(on_map.union(by_score[:MOST_PICTURES]))
+        shown_items = [(place, item) for place in shown_places if (item := files[place]) is not None]
+        embedded = embed(self.embedder, [item for _, item in shown_items], pooling=self.pooling)
+        for done, ((place, _), result) in enumerate(zip(shown_items, embedded, strict=True), 1):
+            if result.vector is None or not _scores_alike(
                 judge.detector, result.vector, rows[place].anomaly_score or 0
             ):
-                vectors[place] = result.vector
-            else:
                 files[place] = None
+            elif place in on_map:
+                vectors[place] = result.vector
             if progress is not None:
-                progress(done, len(items_on_map))
+                progress(done, len(shown_items))
         return files, vectors
 
     def pictures(
@@ -233,9 +236,6 @@ class ImageKind(Kind[FoundImages]):
         """Keep only the thumbnails at some places."""
         return replace(self, thumbnails=self.thumbnails.only(places).compact())
 
-    def embed_kept(self, places: Positions) -> None:
-        """Return None: a thumbnail does not determine the embedding of its picture."""
-
     def describe(self) -> dict[str, Any]:
         """Say how pictures become vectors."""
         embedder = self.embedder.as_dict()
@@ -246,14 +246,14 @@ class ImageKind(Kind[FoundImages]):
             "golden_tolerance": max(TOLERANCE[precision] for precision in embedder["precision"].split("+")),
         }
 
-    def parts(self) -> dict[str, Sequence[Part]]:
+    def contents(self) -> dict[str, Sequence[Content]]:
         """Return golden pictures with their embeddings, which check another machine, and the networks' files."""
         pictures = make_pictures()
         golden = PackedBytes.of(pictures).as_arrays() | {"embeddings": self.embedder.embed_pictures(pictures)}
         files = self.embedder.files
         return {"golden": [golden]} | ({"network": [PackedBytes.of(files).as_arrays()]} if files else {})
 
-    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+    def contents_of_items(self) -> dict[str, Callable[[slice], Content]]:
         """Return thumbnails."""
         return {"thumbnails": lambda places: self.thumbnails.only(places).as_arrays()}
 
@@ -263,7 +263,7 @@ class ImageKind(Kind[FoundImages]):
         recorded = files.manifest["embedder"]
         options = {"precision": recorded["precision"], "cache": cache}
         if backbone is None:
-            held = files.arrays("network") if "network" in files.manifest["parts"] else {}
+            held = files.arrays("network") if "network" in files.manifest["contents"] else {}
             packed = [bytes(file) for file in PackedBytes.of_arrays(**held)] if held else []
             embedder = ImageEmbedder.held_by_model(recorded["backbone"], packed, **options)
         else:

@@ -8,11 +8,11 @@ from typing import Any
 
 from dn2.kinds.exchange import Pictures
 from dn2.kinds.image.evidence import Member
+from dn2.kinds.image.pictures import MOST_PICTURES
 from dn2.report.section import Section as Base
 from dn2.report.shortening import Shortener, round_shown
 from dn2.results.rows import Row
 
-MOST_PICTURES = 2_000  # of the most anomalous items and their neighbours, so that the file stays small
 MEMBERS_SHOWN = 5
 LONGEST_NAME = 160
 

@@ -14,6 +14,8 @@ from dn2.networks.pixels import SHEET_CELLS, is_thumbnail, read_small, to_contac
 from dn2.store.packed import PackedBytes
 from dn2.system.processes import cpu_count
 
+MOST_PICTURES = 2_000  # on a page, of the most anomalous items and their neighbours, so that the file stays small
+
 
 class ItemPictures:
     """Reads the pictures of scored items from their files, and of reference items from a model's thumbnails; items from

@@ -25,7 +25,7 @@ from dn2.kinds.series.points import points_writer_for
 from dn2.kinds.series.reading import read_series
 from dn2.kinds.series.windows import MOST_NUMBERS, MOST_WINDOWS, Windows, batches, cut_windows, place
 from dn2.neighbors.calibration import Calibration, attainable_rate
-from dn2.neighbors.steps import Search, Steps
+from dn2.neighbors.steps import Steps
 from dn2.neighbors.steps import Windows as WindowsStep
 from dn2.store.bundle import Bundle
 from dn2.store.cache import Cache
@@ -123,12 +123,11 @@ class SeriesKind(Kind[Windows]):
 
     def steps(self, options: SeriesOptions, n: int) -> Steps:
         """See `Kind`."""
-        return Steps(
-            USUAL_NEIGHBORS if options.neighbors is None else options.neighbors,
-            options.false_alarm_rate,
-            windows=WindowsStep(self.embedder.window),
-            search=Search(options.index, options.recall, options.storage, options.memory),
-        )
+        return replace(super().steps(options, n), windows=WindowsStep(self.embedder.window))
+
+    def usual_neighbors(self, options: SeriesOptions, n: int) -> int:
+        """See `Kind`."""
+        return USUAL_NEIGHBORS
 
     def check_rate(self, rate: float | None, found_items: Windows) -> None:
         """See `Kind`."""

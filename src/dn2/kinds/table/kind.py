@@ -26,7 +26,7 @@ from dn2.kinds.table.options import TableOptions
 from dn2.kinds.table.reading import read_rows, rows_by_name
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.steps import Scale, Steps
-from dn2.store.bundle import Bundle, Part
+from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
 
@@ -65,6 +65,8 @@ class TableKind(Kind[Table]):
         """Learn the kinds of a table's columns.  Raises InputError unless a column can be compared."""
         table = read_rows(inputs, id_column=options.id_column, drop=options.drop_columns, progress=progress)
         embedder = TableEmbedder.learn(_readable_columns(table))
+        if isinstance(inputs, Mapping) and len(table.columns) > len(table.names):
+            logger.warning(words.may_be_vectors(len(table.names), len(table.columns)))
         for hint in words.hints(embedder, options.id_column):
             logger.info(hint)
         return cls(embedder, options.id_column, np.empty((0, len(embedder.columns)))), table
@@ -178,11 +180,11 @@ class TableKind(Kind[Table]):
         """Say which columns are compared."""
         return {"kind": self.name, "embedder": self.embedder.as_dict(), "id_column": self.id_column}
 
-    def parts(self) -> dict[str, Sequence[Part]]:
+    def contents(self) -> dict[str, Sequence[Content]]:
         """Return the columns."""
         return {"columns": [self.embedder.as_records()]}
 
-    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+    def contents_of_items(self) -> dict[str, Callable[[slice], Content]]:
         """Return the values of rows."""
         return {"values": lambda places: {"values": np.ascontiguousarray(self.values[places])}}
 

@@ -45,6 +45,14 @@ def hints(embedder: Any, id_column: str | None) -> list[str]:
     return lines
 
 
+def may_be_vectors(n_rows: int, n_columns: int) -> str:
+    """Say how a dict was read that has more columns than rows."""
+    return (
+        f"the dict is read as a table of {n_columns:,} columns and {n_rows:,} rows; if it holds {n_columns:,} vectors "
+        f"by name, say {option('kind', 'vector')}"
+    )
+
+
 def list_left_out(left_out: Mapping[str, str]) -> str:
     """Name columns that are not compared, with the reasons; the first ten of very many."""
     columns = "; ".join(f"{name} ({reason})" for name, reason in list(left_out.items())[:10])

@@ -25,7 +25,7 @@ from dn2.kinds.text.reading import PLAIN_SUFFIXES, TEXT_SUFFIXES, TextRows, are_
 from dn2.kinds.text.wording import LONGEST_SHOWN, new_words, shown
 from dn2.neighbors.detector import Detector
 from dn2.networks.golden import TOLERANCE
-from dn2.store.bundle import Bundle, Part
+from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.packed import Chunk, PackedBytes
 from dn2.store.shards import StoredRows
@@ -179,12 +179,12 @@ class TextKind(Kind[TextRows]):
             "golden_tolerance": TOLERANCE["f32"],
         }
 
-    def parts(self) -> dict[str, Sequence[Part]]:
+    def contents(self) -> dict[str, Sequence[Content]]:
         """Return golden texts with their embeddings, which check another machine."""
         golden = PackedBytes.of([text.encode() for text in GOLDEN])
         return {"golden": [golden.as_arrays() | {"embeddings": self.embedder.embed(GOLDEN, remember=False).vectors}]}
 
-    def parts_of_items(self) -> dict[str, Callable[[slice], Part]]:
+    def contents_of_items(self) -> dict[str, Callable[[slice], Content]]:
         """Return the texts of messages."""
         return {"texts": lambda places: self.texts.only(places).as_arrays()}
 

@@ -100,7 +100,10 @@ def _stack_list(names: list[str], rows: Sequence[Any], dimension: int | None) ->
         elif len(row) != width:
             wrong[place] = f"a vector must have {width:,} numbers here, got {len(row):,}"
         else:
-            array[place] = row
+            try:
+                array[place] = row
+            except OverflowError:
+                wrong[place] = "a number is too large"
     vectors, errors = _convert(array)
     nowhere = [""] * len(rows)
     return VectorRows(names, vectors, errors | wrong, nowhere, nowhere)

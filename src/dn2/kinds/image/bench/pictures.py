@@ -98,9 +98,8 @@ class Bench:
 
     def scores(self, split: Split, find_nearest: Callable[[int], Distances]) -> Scores:
         """Score the queries of a split as a model of `dn2.fit` does; see `scores_of`."""
-        n = len(split.reference)
-        steps = self.kind.steps(self.options, n)
-        return scores_of(steps, self.neighbors_among(n), self.embeddings, split, find_nearest)
+        steps = self.kind.steps(self.options, len(split.reference))
+        return scores_of(steps, self.embeddings, split, find_nearest)
 
     def notes(self) -> list[str]:
         """Say what the preset does besides choosing a backbone and a number of neighbours."""

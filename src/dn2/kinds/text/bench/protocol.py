@@ -112,9 +112,8 @@ class NearestTexts:
 
     def scores(self, split: Split, seed: int) -> Scores:
         """See `Method`."""
-        n = len(split.reference)
-        steps, k = self._kind.steps(self._options, n), self._kind.neighbors(self._options, n)
-        return scores_of(steps, k, self._embeddings, split, partial(self._find_nearest, split))
+        steps = self._kind.steps(self._options, len(split.reference))
+        return scores_of(steps, self._embeddings, split, partial(self._find_nearest, split))
 
     def _find_nearest(self, split: Split, k: int) -> Distances:
         reference, queries = (rows_of(self._embeddings, places) for places in (split.reference, split.queries))
