@@ -393,6 +393,12 @@ def test_a_column_of_ids_names_the_rows_as_written_and_is_no_column():
     assert list(read.columns) == ["a"]
 
 
+def test_a_column_of_few_values_does_not_name_rows():
+    rows = "".join(f"{'abc'[number % 3]},{number}\n" for number in range(300))
+    with pytest.raises(InputError, match="'country' does not name rows: it has 3 different values in 300 rows"):
+        read_table(write("country,value\n" + rows), id_column="country")
+
+
 def test_a_row_without_an_id_or_with_a_taken_one_is_an_error_and_missing_everywhere():
     read = read_table(write("id,a,b\nx,1,p\n,2,q\nx,3,r\ny,4,s\nz\n"), id_column="id")
     assert read.names == ["x", "rows.csv:2", "rows.csv:3", "y", "rows.csv:5"]

@@ -392,6 +392,7 @@ def test_a_sentence_says_what_was_asked_and_what_came_out() -> None:
     assert said(2, 0.03) == "2 images, 1 anomalous at 3 false alarms in 100"
     assert said(2, None) == "2 images, 1 anomalous, as the results file has it"
     assert said(2, None, false_discovery_rate=0.05) == "2 images, 1 anomalous at a false-discovery rate of 5 %"
+    assert said(2, 0.05, among_themselves=True) == "2 images, 1 anomalous: the highest 1 in 20, whatever they are"
     assert Results(rows[2:], 0.1, 9).summary() == ("0 items, 0 anomalous at 1 false alarm in 10; 1 could not be read")
 
 

@@ -26,6 +26,7 @@ from dn2.cli.common import (
 from dn2.cli.stdin import with_stdin
 from dn2.errors import InputError
 from dn2.kinds.registry import find_kind_by_options
+from dn2.results.words import count_in_words
 from dn2.system.naming import identity
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def add(
     before = len(loaded.items)
     with with_stdin(inputs, loaded.kind.name) as sources, progress("adding") as show:
         loaded.add(sources, progress=show)
-    _save(loaded, model, f"{len(loaded.items) - before:,} items added")
+    _save(loaded, model, _items(len(loaded.items) - before) + " added")
     finish(loaded.unreadable)
 
 
@@ -89,7 +90,7 @@ def remove(
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.items)
     loaded.remove(_resolve_names(loaded, items))
-    _save(loaded, model, f"{before - len(loaded.items):,} items removed")
+    _save(loaded, model, _items(before - len(loaded.items)) + " removed")
 
 
 def readmit(
@@ -104,7 +105,7 @@ def readmit(
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.set_aside)
     loaded.readmit(_resolve_names(loaded, items))
-    _save(loaded, model, f"{before - len(loaded.set_aside):,} items taken back")
+    _save(loaded, model, _items(before - len(loaded.set_aside)) + " taken back")
 
 
 def _save(loaded: Model, path: Path, change: str) -> None:
@@ -132,3 +133,7 @@ def _resolve_names(model: Model, shown: Sequence[str]) -> list[str]:
             "tell them apart"
         )
     return [item_name for (item_name,) in candidates]
+
+
+def _items(count: int) -> str:
+    return count_in_words(count, "item", "items")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,7 +115,7 @@ def score(
             check(path)
     outputs = (output, page, points)
     if itself:
-        _check_self(backbone, fdr)
+        _check_self(scored, backbone, fdr)
         kind = choose_itself(None)
         _check_points(kind_of(kind), points)
         with with_stdin(scored, kind) as sources:
@@ -146,7 +147,14 @@ def self_flags() -> list[Flag]:
     return [flag._replace(heading=f"{heading_of(flag.kinds)}, with {SELF}") for flag in flags]
 
 
-def _check_self(backbone: str | None, fdr: float | None) -> None:
+def _check_self(scored: Sequence[str], backbone: str | None, fdr: float | None) -> None:
+    from dn2.store.bundle import is_model
+
+    for path in scored:
+        if os.path.isdir(path) and is_model(Path(path)):
+            raise InputError(
+                f"with {SELF} series are scored without a model, and {path} is one: leave it out, or leave {SELF} out"
+            )
     if backbone is not None:
         raise InputError(
             f"items scored against themselves have no model with a backbone: leave out {option('backbone')}"

@@ -48,21 +48,32 @@ def choose_names(
     return remaining
 
 
-def name_rows(ids: Iterable[str | None], defaults: Sequence[str]) -> tuple[list[str], dict[int, str]]:
+NO_ID = "its id is missing"
+
+
+def name_rows(ids: Iterable[str | None], defaults: Sequence[str], column: str) -> tuple[list[str], dict[int, str]]:
     """Name n rows by their ids; a row without an id, or with the id of an earlier row, keeps its default name.
 
-    Returns the names, and by position the reason why a row keeps its default name."""
+    column : what holds the ids.
+    Returns the names, and by position the reason why a row keeps its default name.
+    Raises InputError where most rows have the id of an earlier one."""
     names: list[str] = []
     errors: dict[int, str] = {}
     first: dict[str, int] = {}
     for row, (row_id, default) in enumerate(zip(ids, defaults, strict=True)):
         name = default if row_id is None else writable(row_id)
         if row_id is None:
-            errors[row] = "its id is missing"
+            errors[row] = NO_ID
         elif (before := first.setdefault(identity(name), row)) != row:
             errors[row] = f"the id {name!r} is taken by {defaults[before]}"
             name = default
         names.append(name)
+    taken = len(names) - len(first) - sum(reason == NO_ID for reason in errors.values())
+    if taken > len(names) / 2:
+        raise InputError(
+            f"{column!r} does not name rows: it has {len(first):,} different values in {len(names):,} rows; take a "
+            "column whose values differ"
+        )
     return names, errors
 
 

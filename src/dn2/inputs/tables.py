@@ -169,7 +169,7 @@ def _stack_files(parts: list[dict[str, Column | None]], names: list[str]) -> dic
 def _name_rows_by(table: Table, id_column: str) -> Table:
     columns = dict(table.columns)
     ids = write_column(columns.pop(id_column)).tolist()
-    names, unnamed = name_rows(ids, table.names)
+    names, unnamed = name_rows(ids, table.names, id_column)
     errors = {**unnamed, **table.errors}  # a row that cannot be read has no id either
     _blank(columns.values(), np.array(sorted(errors), dtype=int))
     return replace(table, names=names, columns=columns, errors=errors)

@@ -43,6 +43,7 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
         n_reference=now.calibration.n_reference if now.calibration.is_split else None,
         counted=scored.counted,
         nouns=(now.kind.one, now.kind.many),
+        among_themselves=bool(scored.guarantee),
     )
 
 

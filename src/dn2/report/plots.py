@@ -36,6 +36,9 @@ def plot_model(calibration: Calibration, rate: float, path: Path) -> None:
     right.step(rates, [calibration.threshold(rate_drawn) for rate_drawn in rates], color=NORMAL, where="post")
     right.plot([rate], [limit], "o", color=ANOMALOUS)
     right.set_xscale("log")
+    right.xaxis.set_minor_formatter("")  # labels of a short axis would lie over one another
+    right.set_xticks([float(f"{rate:.1g}") for rate in np.geomspace(rates[0], rates[-1], 4)])
+    right.xaxis.set_major_formatter("{x:g}")
     _name(right, "What a false-alarm rate flags", "false-alarm rate", "flagged above this score")
     _save(figure, path)
 

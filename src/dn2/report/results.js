@@ -209,7 +209,7 @@ function addPanels() {
     at("panels").append(make("section", { id: `${id}-section`, "aria-labelledby": `${id}-title` },
       make("h2", { id: `${id}-title` }, title), ...content));
   }
-  if (kind.expected) at("expected-words").textContent = kind.expected;
+  if (words.expected || kind.expected) at("expected-words").textContent = words.expected || kind.expected;
 }
 
 function open(place) {

@@ -17,7 +17,7 @@ from dn2.report.section import Section
 from dn2.report.shortening import Shortener, round_shown
 from dn2.results.results import Results
 from dn2.results.rows import Row
-from dn2.results.words import decided_in_words, lost_in_words, rate_in_words, scored_in_words
+from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words
 
 # Limits that keep the file small.
 MOST_REFERENCE_SCORES = 20_000
@@ -110,8 +110,9 @@ class _Columns:
                 "one": noun,
                 "many": plural,
                 "neighbors": self._around.neighbors,
-                "scored": scored_in_words(len(self._rows), noun, plural),
+                "scored": count_in_words(len(self._rows), noun, plural),
                 "lost": lost_in_words(len(self._results.unreadable)),
+                "expected": f"{plural} marked, whatever they are" if self._results.among_themselves else None,
             },
         }
 
@@ -128,7 +129,7 @@ class _Columns:
         asked_rank = max(flagged, default=0) if rate is None else last_rank(rate, m)
         ranks = sorted({asked_rank, *np.rint(np.geomspace(1, max(1, (m + 1) // 2), STOPS)).astype(int).tolist()})
         rates = [rate if rank == asked_rank else rank / (m + 1) for rank in ranks]
-        discovery = self._results.false_discovery_rate
+        discovery, alone = self._results.false_discovery_rate, self._results.among_themselves
         return {
             "size": m,
             "rate": rate,
@@ -136,7 +137,7 @@ class _Columns:
             "ranks": ranks,
             "thresholds": [round_shown(scores[m - rank]) if rank else None for rank in ranks],
             "rates": ["as it was decided" if shown_rate is None else rate_in_words(shown_rate) for shown_rate in rates],
-            "decided": [decided_in_words(shown_rate, discovery) for shown_rate in rates],
+            "decided": [decided_in_words(shown_rate, discovery, alone) for shown_rate in rates],
         }
 
     def left_out(self) -> list[str]:

@@ -16,7 +16,7 @@ from dn2.neighbors.calibration import attainable_rate
 from dn2.results.cells import csv_line, flatten_row
 from dn2.results.context import Context, Points
 from dn2.results.rows import COLUMNS, Row
-from dn2.results.words import decided_in_words, lost_in_words, rate_in_words, scored_in_words
+from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words
 from dn2.results.writing import choose_writer, write_parquet, write_text
 from dn2.system.progress import Shown, shown
 
@@ -50,6 +50,8 @@ class Results(Sequence[Row]):
         The calibrating things, in words, where these are not reference items.
     nouns : (str, str)
         The noun for one item, and for several.
+    among_themselves : bool
+        Whether the items are ranked among themselves, without a model, so that a rate marks that share of them.
 
     Examples
     --------
@@ -70,6 +72,7 @@ class Results(Sequence[Row]):
     n_reference: int | None = field(default=None, compare=False)
     counted: str = field(default="", compare=False)
     nouns: tuple[str, str] = field(default=("item", "items"), compare=False)
+    among_themselves: bool = field(default=False, compare=False)
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
 
@@ -83,7 +86,7 @@ class Results(Sequence[Row]):
         return replace(self, rows=deepcopy(self.rows, memo), points=deepcopy(self.points, memo))
 
     def __repr__(self) -> str:
-        scored = scored_in_words(len(self.rows) - len(self.errors), *self.nouns)
+        scored = count_in_words(len(self.rows) - len(self.errors), *self.nouns)
         rate = "" if self.false_alarm_rate is None else f" at {rate_in_words(self.false_alarm_rate)}"
         lost = f"; {len(self.unreadable):,} not read" if self.unreadable else ""
         return f"<Results: {scored}, {len(self.anomalies):,} anomalous{rate}{lost}>"
@@ -94,8 +97,8 @@ class Results(Sequence[Row]):
 
     def summary(self) -> str:
         """Say in one sentence how many items were scored, and how many are anomalous."""
-        scored = scored_in_words(len(self.rows) - len(self.errors), *self.nouns)
-        decided = decided_in_words(self.false_alarm_rate, self.false_discovery_rate)
+        scored = count_in_words(len(self.rows) - len(self.errors), *self.nouns)
+        decided = decided_in_words(self.false_alarm_rate, self.false_discovery_rate, self.among_themselves)
         return f"{scored}, {len(self.anomalies):,} anomalous{decided}{lost_in_words(len(self.unreadable))}"
 
     @property

@@ -11,18 +11,24 @@ def rate_in_words(rate: float) -> str:
     return f"{count} in {base}"
 
 
-def decided_in_words(false_alarm_rate: float | None, false_discovery_rate: float | None) -> str:
-    """Say how items were decided, to follow the number of anomalies."""
+def decided_in_words(
+    false_alarm_rate: float | None, false_discovery_rate: float | None, among_themselves: bool = False
+) -> str:
+    """Say how items were decided, to follow the number of anomalies.
+
+    among_themselves : whether they are ranked among themselves, so that a rate marks that share of them."""
     if false_alarm_rate is not None:
         count, base = _so_many_in(false_alarm_rate)
+        if among_themselves:
+            return f": the highest {count} in {base}, whatever they are"
         return f" at {count} false alarm{'' if count == '1' else 's'} in {base}"
     if false_discovery_rate is not None:
         return f" at a false-discovery rate of {100 * false_discovery_rate:.3g} %"
     return ", as the results file has it"
 
 
-def scored_in_words(count: int, noun: str, plural: str) -> str:
-    """Say how many items were scored; noun, plural : the words for one item, and for several."""
+def count_in_words(count: int, noun: str, plural: str) -> str:
+    """Write a number of items; noun, plural : the words for one item, and for several."""
     return f"{count:,} {noun if count == 1 else plural}"
 
 

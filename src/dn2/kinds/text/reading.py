@@ -252,7 +252,7 @@ def _read_record_files(items: Sequence[Item], column: str | None, id_column: str
         raise InputError(f"{items[0].path} holds no record; JSON Lines have one a line")
     if id_column is None:
         return rows
-    names, unnamed = name_rows(ids, rows.names)
+    names, unnamed = name_rows(ids, rows.names, id_column)
     texts = ["" if place in unnamed else text for place, text in enumerate(rows.texts)]
     return replace(rows, names=names, texts=texts, errors={**unnamed, **rows.errors})
 

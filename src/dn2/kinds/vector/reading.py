@@ -145,7 +145,7 @@ def _read_files(inputs: Inputs) -> VectorRows:
         paths += [str(item.path)] * len(part)
         digests += [digest] * len(part)
     vectors = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    names, unnamed = name_rows(ids, names)
+    names, unnamed = name_rows(ids, names, ITEM)
     errors.update(unnamed)
     if unnamed:
         vectors = np.array(vectors)
