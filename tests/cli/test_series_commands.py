@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -105,10 +106,6 @@ def test_a_page_is_made_of_a_results_file_later(plant: Path, dn2_command) -> Non
             ("score", "--self", "new_pump.csv", "--fdr", "0.1"),
             "items scored against themselves have no false-discovery rate; ask for --false-alarm-rate",
         ),
-        (
-            ("score", "--self", "pump.dn2", "new_pump.csv"),
-            "with --self series are scored without a model, and pump.dn2 is one: leave it out, or leave --self out",
-        ),
         (("score", "--self", "new_pump.csv", "-o", "new_pump.csv"), "new_pump.csv is among the inputs"),
         (("score", "--self", "new_pump.csv", "-o", "a.csv", "--points", "./a.csv"), "would both be written to a.csv"),
         (("score", "pump.dn2", "new_pump.csv", "--time", ""), "--time can be given with --self alone"),
@@ -145,3 +142,12 @@ def test_points_of_what_is_no_series_are_refused(plant: Path, dn2_command) -> No
         2,
         "dn2: only series have points, and items here are of the kind table: leave p.csv out\n",
     )
+
+
+def test_a_model_is_refused_where_series_are_scored_against_themselves(dn2_command, tmp_path: Path) -> None:
+    dn2.fit(np.random.default_rng(0).normal(size=(60, 3))).save(tmp_path / "m.dn2")
+    (tmp_path / "new.csv").write_text("value\n" + "1\n2\n" * 100)
+    for inputs in (("m.dn2", "new.csv"), ("new.csv", "m.dn2")):
+        done = dn2_command("score", "--self", *(tmp_path / name for name in inputs))
+        assert done.status == 2
+        assert "with --self series are scored without a model, and" in done.err
