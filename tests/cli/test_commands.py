@@ -29,9 +29,11 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
-    "--id-column --drop-columns --time --values --window --force --cache --no-cache",
+    "--id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time --values "
+    "--window --force --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self "
-    "--neighbors --index --recall --storage --id-column --time --values --window --backbone --cache --no-cache",
+    "--neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values --window "
+    "--backbone --cache --no-cache",
     "evaluate": "--normal --anomalous --plot --json --backbone --cache --no-cache",
     "add": "--backbone --cache --no-cache",
     "remove": "--backbone",

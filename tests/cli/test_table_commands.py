@@ -17,8 +17,8 @@ from dn2.results.files import read_rows
 from small_tables import frame, write
 
 LEFT_OUT = (
-    "line (constant: 'L1'); count (an identifier: 120 different whole numbers); serial (an identifier or free text: "
-    "120 different ones in 120 rows); nothing (empty)"
+    "count (an identifier: 120 different whole numbers); serial (an identifier or free text: 120 different ones in 120 "
+    "rows)"
 )
 
 
@@ -71,8 +71,16 @@ def test_fit_of_a_table_says_which_columns_it_leaves_out(dn2_command, tables: Pa
     done = dn2_command("fit", tables / "rows.csv", "--id-column", "part", "--drop-columns", "note", "-o", output)
     assert (done.status, done.out) == (0, "")
     assert lines(done.err) == [
+        f"dn2: columns left out: {LEFT_OUT}",
         f"{output}: 120 reference items, false-alarm rate 1 in 61, the smallest that they support",
-        f"columns left out: {LEFT_OUT}",
+        "machine: 3 categories",
+        "load: numbers",
+        "temperature: numbers",
+        "pressure: numbers",
+        "passed: truth values",
+        "made: dates",
+        "line: categories, always 'L1'",
+        "nothing: categories, always empty",
         f"next: dn2 score {output} INPUT",
     ]
     again = dn2.fit(tables / "rows.csv", id_column="part", drop_columns=["note"])
@@ -88,12 +96,12 @@ def test_fit_passes_every_option_of_tables_on(dn2_command, tables: Path, tmp_pat
     assert done.status == 0
     about = dn2.load(tmp_path / "m.dn2").describe()
     assert about["id_column"] == "serial"
-    assert sorted(about["embedder"]["left_out"]) == ["nothing", "part"]
+    assert sorted(about["embedder"]["left_out"]) == ["part"]
     assert about["detector"] == {
         "n_neighbors": 3,
         "false_alarm_rate": 0.1,
         "normalize": "none",
-        "scale": {"categorical": [0, 4, 6]},
+        "scale": {"categorical": [0, 4, 6, 9]},
         "whiten": False,
         "clean": {"drop": 0.05, "first_neighbors": None},
         "windows": None,
@@ -132,12 +140,12 @@ def test_inspect_says_which_columns_are_compared_and_which_are_not(dn2_command, 
     told = {name.strip(): words.strip() for name, words in pairs.items()}
     assert told["kind"] == "rows of a table, named by part"
     assert told["reference items"] == "120"
-    assert told["columns compared"] == "2 of categories, 1 of dates, 3 of numbers"
+    assert told["columns compared"] == "4 of categories, 1 of dates, 3 of numbers"
     assert told["columns left out"] == LEFT_OUT
     assert told["false-alarm rate"] == "1 in 61 (smallest: 1 in 61)"
     assert "the scaling of columns was learnt from the others" in done.out
     done = dn2_command("inspect", saved_rows, "--json")
-    assert json.loads(done.out)["embedder"]["columns"] == {"category": 2, "date": 1, "number": 3}
+    assert json.loads(done.out)["embedder"]["columns"] == {"category": 4, "date": 1, "number": 3}
     done = dn2_command("inspect", saved_rows, "--items")
     assert lines(done.out)[:2] == ["p0-0", "p0-1"]
 
@@ -223,7 +231,7 @@ def test_rows_are_added_removed_and_verified(dn2_command, model: Path, tables: P
     done = dn2_command("add", model, tables / "more.csv")
     assert done.status == 0
     assert "5 items added" in lines(done.err)
-    assert f"columns left out: {LEFT_OUT}" in lines(done.err)
+    assert "machine: 3 categories" in lines(done.err)
     assert len(dn2.load(model).items) == 125
     assert dn2_command("verify", model).status == 0
     done = dn2_command("remove", model, *(f"p3-{row}" for row in range(5)))

@@ -150,32 +150,29 @@ def test_a_tsv_file_has_tabs_whatever_its_header_holds():
     assert {name: cells(column) for name, column in read.columns.items()} == {"a,b,c": [1], "d": [2]}
 
 
-def test_between_semicolons_a_comma_may_be_the_decimal_mark():
-    assert table("a;b;c;d\n1,5;1.5;1,5;1.234,5\n2;2;1.5;2\n;3;3;3\n") == {
-        "a": [1.5, 2, None],
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_numbers_that_a_decimal_point_alone_does_not_explain_stay_as_written(delimiter):
+    text = 'a;b;c;d;e\n"1,5";1.5;1.234;007;1.234\n2;2;12.345;7;9.1\n;3;3;12;3\n'
+    assert table(text.replace(";", delimiter)) == {
+        "a": ["1,5", "2", None],
         "b": [1.5, 2, 3],
-        "c": ["1.5", "1.5", "3"],
-        "d": ["1.234,5", "2", "3"],
+        "c": ["1.234", "12.345", "3"],  # 1234, as likely
+        "d": ["007", "7", "12"],
+        "e": [1.234, 9.1, 3],
     }
+
+
+def test_a_point_that_is_known_to_be_decimal_is_read_so():
+    assert table("a,b\n1.234,1.234\n", with_points=["a"]) == {"a": [1.234], "b": ["1.234"]}
+    assert read_table(write("a,b,c\n1.5,1.234,2\n")).with_points == {"a"}
 
 
 @pytest.mark.usefixtures("small_pieces")
-def test_a_column_has_one_decimal_mark_throughout():
-    assert table("a;b\n1;1\n2;2\n1,5;1,5\n1;1\n3;1.5\n4;1\n") == {
-        "a": [1, 2, 1.5, 1, 3, 4],
-        "b": ["1", "2", "1.5", "1", "1.5", "1"],
+def test_a_column_is_text_throughout_if_a_later_cell_makes_it_so():
+    assert table("a;b\n1;1.234\n2;2\n1,5;2\n1;1\n3;1\n4;1\n") == {
+        "a": ["1", "2", "1,5", "1", "3", "4"],
+        "b": ["1.234", "2", "2", "1", "1", "1"],
     }
-
-
-@pytest.mark.parametrize("delimiter", [";", "\t"])
-def test_a_cell_that_is_no_number_leaves_the_others_with_a_point_for_their_comma(delimiter):
-    text = "a;b\n1,5;x\nn.v.;1,2,3\n-2,25;,5\n"
-    assert table(text.replace(";", delimiter)) == {"a": ["1.5", "n.v.", "-2.25"], "b": ["x", "1,2,3", ",5"]}
-    assert table('a\n"1,5"\nx\n') == {"a": ["1,5", "x"]}  # thousands, as likely
-
-
-def test_between_commas_a_comma_is_no_decimal_mark():
-    assert table('a,b\n"1,5",1\n') == {"a": ["1,5"], "b": [1]}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

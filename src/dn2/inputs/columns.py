@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,21 @@ from dn2.system.interface import option
 
 # (n,): float64 with NaN where missing; datetime64[us] with NaT; or object of str and None.
 Column = np.ndarray[Any, np.dtype[Any]]
+
+
+class ColumnsRead(NamedTuple):
+    """Columns of a file.
+
+    columns : by name, None for a column that must be read again as text: text came after numbers, or its points are
+        decimal marks or stand between groups of digits.
+    n_rows : the number of rows; errors : by row, why it cannot be read, whose cells are missing.
+    with_points : the columns of numbers whose decimal mark is a point, by their cells."""
+
+    columns: dict[str, Column | None]
+    n_rows: int
+    errors: dict[int, str]
+    with_points: frozenset[str] = frozenset()
+
 
 # Beyond it float64 merges integers; such integers are identifiers, and become texts.
 LARGEST_INTEGER = 2**53

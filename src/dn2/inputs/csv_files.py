@@ -15,23 +15,24 @@ import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.inputs.columns import Column, stack
+from dn2.inputs.columns import Column, ColumnsRead, stack
 from dn2.inputs.csv_lines import Record, first_line, open_lines, records
 from dn2.inputs.names import check_column_names
 from dn2.system.bounds import check_fits, reading
 
 DELIMITERS = ",;\t|"
-DECIMAL_COMMA = ";\t"  # delimiters beside which a number may have a decimal comma
-WITH_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 MOST_UNREADABLE = 100_000  # rows at the start of a file, before reading is given up
 MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of a piece, which is to fit into the processor's cache
 
-# In digits; float64 would merge some longer integers.
-LONGEST_INTEGER = 15
-LONGER_INTEGER = re.compile(r"^[^\S\n]*[+-]?\d{16,}[^\S\n]*$", re.MULTILINE)
+# Cells, one a line, that `float` reads and that may be codes: of many digits, or with zeros before them.
+LONGEST_INTEGER = 15  # in digits; float64 would merge some longer integers
+CODES = re.compile(r"^[^\S\n]*[+-]?(?:\d{16,}|0\d+)[^\S\n]*$", re.MULTILINE)
 
-Errors = dict[int, str]
+# A point that may stand between groups of digits, and one that may not.
+GROUPED = r"[^\S\n]*[+-]?[1-9]\d{0,2}\.\d{3}[^\S\n]*$"
+MAY_GROUP = re.compile(rf"^{GROUPED}", re.MULTILINE)
+IS_DECIMAL = re.compile(rf"^(?!{GROUPED})[^\n]*\.", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -49,22 +50,22 @@ class CsvFile:
         text: Collection[str],
         progress: Progress | None = None,
         verbatim: Collection[str] = (),
-    ) -> tuple[dict[str, Column | None], int, Errors]:
+        with_points: Collection[str] = (),
+    ) -> ColumnsRead:
         """Read the columns `names`; those in `text` as text, those in `verbatim` exactly as they are written.
 
         progress : called with the number of rows read so far, and an estimate of all, by the bytes read.
-        Returns the columns, None for a column whose later cells turned out to be text; the number of rows; and by row
-        the reason why it cannot be read, whose cells are missing.
+        with_points : columns whose points are known to be decimal marks.
         Raises InputError if the file cannot be read, has no rows, or has only rows that do not fit its header."""
-        chosen, comma = set(names), self.delimiter in DECIMAL_COMMA
-        marks = frozenset(".,") if comma else frozenset(".")
+        chosen = set(names)
         growing = {
-            name: _GrowingColumn(frozenset() if name in text else marks, comma, name in verbatim)
+            name: _GrowingColumn(name not in text, name in with_points, name in verbatim)
             for name in self.names
             if name in chosen
         }
         places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
-        n_rows, errors, size = 0, {}, self.path.stat().st_size
+        n_rows, size = 0, self.path.stat().st_size
+        errors: dict[int, str] = {}
         for piece, position in self._pieces():
             failed = {row: reason for row, record in enumerate(piece) if (reason := _reason(record, len(self.names)))}
             errors.update({n_rows + row: reason for row, reason in failed.items()})
@@ -86,7 +87,9 @@ class CsvFile:
         if errors:
             check_fits(8 * n_rows * len(growing), f"{self.path}, {n_rows:,} rows of {len(growing):,} columns,")
         read = np.array([row for row in range(n_rows) if row not in errors]) if errors else None
-        return {name: growing.pop(name).column(n_rows, read) for name in list(growing)}, n_rows, errors
+        points = {name for name, column in growing.items() if column.numbers and column.has_point}
+        columns = {name: growing.pop(name).column(n_rows, read) for name in list(growing)}
+        return ColumnsRead(columns, n_rows, errors, frozenset(points))
 
     def _pieces(self) -> Iterator[tuple[list[Record], int]]:
         """Give the records below the header in pieces, each with the number of bytes of the file read so far."""
@@ -126,34 +129,55 @@ def open_csv(path: Path) -> CsvFile:
 class _GrowingColumn:
     """One column, piece by piece.
 
-    marks : the decimal marks with which all cells so far are numbers; if no mark is left, the column is text.
-    comma : whether numbers in a column of text may have a decimal comma, which becomes a point.
+    numbers : whether all cells so far are numbers; else the column is text.
+    has_point : whether a cell shows that a point is the decimal mark.
     verbatim : whether cells are kept exactly as written.
-    lost : whether text came after numbers, whose wording is gone; the column must be read again as text."""
+    lost : whether text came after numbers, whose wording is gone; the column must be read again as text.
+    doubtful : whether a point may group digits by thousands."""
 
-    marks: frozenset[str]
-    comma: bool
+    numbers: bool
+    has_point: bool = False
     verbatim: bool = False
     pieces: list[Column] = field(default_factory=list)
     lost: bool = False
+    doubtful: bool = False
 
     def add(self, cells: Sequence[str]) -> None:
         if self.verbatim:
             self.pieces.append(np.array(cells, dtype=object))
             return
-        read = {mark: numbers for mark in self.marks if (numbers := _parse_numbers(cells, mark)) is not None}
-        if self.marks and not read and self.pieces:
+        numbers = self._parse_numbers(cells) if self.numbers else None
+        if self.numbers and numbers is None and self.pieces:
             self.lost = True
             self.pieces.clear()
-        self.marks = frozenset(read)
+        self.numbers = numbers is not None
         if not self.lost:
-            self.pieces.append(next(iter(read.values())) if read else _parse_texts(cells, self.comma))
+            self.pieces.append(_parse_texts(cells) if numbers is None else numbers)
+
+    def _parse_numbers(self, cells: Sequence[str]) -> Column | None:
+        """Read cells as float64, NaN where missing; None if a cell is neither missing nor a number."""
+        try:
+            numbers = np.fromiter(map(float, cells), np.float64, len(cells))
+        except ValueError:
+            with_nan = ["nan" if cell.strip().lower() in MISSING else cell for cell in cells]
+            try:
+                numbers = np.fromiter(map(float, with_nan), np.float64, len(with_nan))
+            except ValueError:
+                return None
+        lines = "\n".join(cells)
+        may_be_code = lines.startswith("0") or "\n0" in lines or len(max(cells, key=len)) > LONGEST_INTEGER
+        if "_" in lines or (may_be_code and CODES.search(lines)):  # float() takes 1_000
+            return None
+        if not self.has_point and "." in lines:
+            self.has_point = IS_DECIMAL.search(lines) is not None
+            self.doubtful = self.doubtful or MAY_GROUP.search(lines) is not None
+        return numbers
 
     def column(self, n_rows: int, read: np.ndarray[Any, np.dtype[np.int64]] | None) -> Column | None:
         """Return the column of `n_rows` rows; read : the rows with cells, None for all; the other cells are missing.
 
         Returns None for a column that must be read again as text."""
-        if self.lost:
+        if self.lost or (self.numbers and self.doubtful and not self.has_point):
             return None
         cells = stack(self.pieces)
         if read is None:
@@ -163,30 +187,7 @@ class _GrowingColumn:
         return column
 
 
-def _parse_numbers(cells: Sequence[str], mark: str) -> Column | None:
-    """Read cells as float64, NaN where missing; None if a cell is neither missing nor a number."""
-    if mark != ".":
-        if any("." in cell for cell in cells):
-            return None
-        cells = [cell.replace(mark, ".") for cell in cells]
-    try:
-        numbers = np.fromiter(map(float, cells), np.float64, len(cells))
-    except ValueError:
-        with_nan = ["nan" if cell.strip().lower() in MISSING else cell for cell in cells]
-        try:
-            numbers = np.fromiter(map(float, with_nan), np.float64, len(with_nan))
-        except ValueError:
-            return None
-    joined_cells = "\n".join(cells)
-    if "_" in joined_cells:  # float() takes 1_000
-        return None
-    longer = len(max(cells, key=len)) > LONGEST_INTEGER and LONGER_INTEGER.search(joined_cells)
-    return None if longer else numbers
-
-
-def _parse_texts(cells: Sequence[str], comma: bool) -> Column:
-    if comma:
-        cells = [cell.replace(",", ".") if WITH_COMMA.fullmatch(cell) else cell for cell in cells]
+def _parse_texts(cells: Sequence[str]) -> Column:
     shared: dict[str, str] = {}  # categories repeat: one object for each
     values = [None if cell.strip().lower() in MISSING else shared.setdefault(cell, cell) for cell in cells]
     return np.array(values, dtype=object)

@@ -13,7 +13,7 @@ import numpy as np
 from dn2 import extras
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
-from dn2.inputs.columns import LARGEST_INTEGER, Column, to_column, write_column, write_texts
+from dn2.inputs.columns import LARGEST_INTEGER, Column, ColumnsRead, to_column, write_column, write_texts
 from dn2.inputs.names import check_column_names
 from dn2.system.bounds import check_fits, parsing
 from dn2.system.interface import option
@@ -31,12 +31,16 @@ class ParquetFile:
     names: list[str]
 
     def read(
-        self, names: Collection[str], text: Collection[str], progress: object = None, verbatim: Collection[str] = ()
-    ) -> tuple[dict[str, Column | None], int, dict[int, str]]:
-        """Read the columns `names`; those in `text` or `verbatim` as text.
+        self,
+        names: Collection[str],
+        text: Collection[str],
+        progress: object = None,
+        verbatim: Collection[str] = (),
+        with_points: object = (),
+    ) -> ColumnsRead:
+        """Read the columns `names`; those in `text` or `verbatim` as text.  Every row can be read.
 
-        progress : unused, since reading takes little time.
-        Returns the columns, the number of rows, and no errors: every row of Parquet can be read.
+        progress, with_points : unused, since reading takes little time and numbers are numbers.
         Raises InputError if the file is damaged, has no rows or more than memory holds, or if a column is nested."""
         columns: dict[str, Column | None] = {}
         chosen = set(names)
@@ -53,7 +57,7 @@ class ParquetFile:
                         raise ValueError(f"the column {name!r} has {len(values):,} rows, and the file {n_rows:,}")
                     column = self._column(values, name)
                     columns[name] = write_column(column) if name in text or name in verbatim else column
-        return columns, n_rows, {}
+        return ColumnsRead(columns, n_rows, {})
 
     def _check_size(self, n_rows: int, schema: Any, places: Sequence[int]) -> int:
         """Return the number of rows.

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.inputs.columns import Column, stack, write_column
+from dn2.inputs.columns import Column, ColumnsRead, stack, write_column
 from dn2.inputs.csv_files import CsvFile, open_csv
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, find_items
@@ -39,7 +39,9 @@ class Table:
     columns : by name, (n,) each: float64 with NaN where missing, datetime64[us] with NaT, or object of str and None.
     errors : by row position, why a row cannot be read; its cells are missing everywhere.
     paths, digests : by row, its file and the SHA-256 of that file's bytes; empty texts for a frame.
-    passed_over : the names of the columns that were not read."""
+    passed_over : the names of the columns that were not read.
+    delimiter : between the cells of the files; None where they are of several kinds, and for a frame.
+    with_points : the columns of numbers whose decimal mark is a point, by their cells in a file."""
 
     names: list[str]
     columns: dict[str, Column]
@@ -47,6 +49,8 @@ class Table:
     paths: list[str]
     digests: list[str]
     passed_over: list[str] = field(default_factory=list)
+    delimiter: str | None = None
+    with_points: frozenset[str] = frozenset()
 
     def named(self, names: list[str]) -> Self:
         """Return the same rows under other names."""
@@ -61,6 +65,7 @@ def read_table(
     verbatim: Collection[str] = (),
     drop: Collection[str] = (),
     only: Collection[str] | None = None,
+    with_points: Collection[str] = (),
     progress: Progress | None = None,
 ) -> Table:
     """Read a table from files, as `find_items` finds them, or from one frame of pandas, polars, pyarrow or a mapping.
@@ -70,8 +75,10 @@ def read_table(
     text : columns to keep as text, whatever they hold; unknown names are passed over.
     verbatim : columns whose cells are kept exactly as written; `NA` and `?`, which elsewhere mean missing, too.
     drop : columns to leave out; only : the columns to read, as far as the table has them; None for all.
+    with_points : columns whose decimal mark is known to be a point, in files whose numbers do not show it, too.
     progress : called with the number of rows of a CSV file read so far, and about how many there are.
 
+    Numbers that are written otherwise than with a decimal point are texts here: see `dn2.inputs.numbers`.
     Files must have the same columns, in any order; a column that is text in one of them is text in all.
     Raises InputError unless all files are tables with the same columns, and every column named is there."""
     as_text = {*text, *verbatim, *([] if id_column is None else [id_column])}
@@ -86,38 +93,45 @@ def read_table(
         chosen = choose_names(available, id_column, drop, only)
         read = set(chosen)
         passed_over = [name for name in available if name not in read]
-        table = replace(_read_files(items, files, chosen, as_text, set(verbatim), progress), passed_over=passed_over)
+        ways = _Ways(as_text, set(verbatim), set(with_points), progress)
+        table = replace(_read_files(items, files, chosen, ways), passed_over=passed_over)
     return table if id_column is None else _name_rows_by(table, id_column)
 
 
-def _read_files(
-    items: list[Item],
-    files: Files,
-    chosen: list[str],
-    text: set[str],
-    verbatim: set[str],
-    progress: Progress | None,
-) -> Table:
+class _Ways(NamedTuple):
+    """How columns are read: see `read_table`."""
+
+    text: set[str]
+    verbatim: set[str]
+    with_points: set[str]
+    progress: Progress | None
+
+
+def _read_files(items: list[Item], files: Files, chosen: list[str], ways: _Ways) -> Table:
     _check_same_columns(files, set(chosen))
     digests = [sha256_of(file.path) for file in files]
-    parts: list[dict[str, Column | None]] = []
+    parts: list[ColumnsRead] = []
     names: list[str] = []
     errors: dict[int, str] = {}
-    counts: list[int] = []
+    text = ways.text
     for item, file in zip(items, files, strict=True):
-        columns, n_rows, failed = file.read(chosen, text, progress, verbatim)
-        text = text | {name for name, column in columns.items() if column is None or column.dtype == object}
-        errors.update({len(names) + row: reason for row, reason in failed.items()})
-        names += [f"{item.name}:{row}" for row in range(1, n_rows + 1)]
-        parts.append(columns)
-        counts.append(n_rows)
-    _read_mixed_again(files, parts, counts, text)
+        part = file.read(chosen, text, ways.progress, ways.verbatim, ways.with_points)
+        text = text | {name for name, column in part.columns.items() if column is None or column.dtype == object}
+        errors.update({len(names) + row: reason for row, reason in part.errors.items()})
+        names += [f"{item.name}:{row}" for row in range(1, part.n_rows + 1)]
+        parts.append(part)
+    _read_mixed_again(files, parts, text)
+    counts, delimiters = [part.n_rows for part in parts], {getattr(file, "delimiter", None) for file in files}
+    points = frozenset().union(*(part.with_points for part in parts))
+    columns = _stack_files([part.columns for part in parts], chosen)
     return Table(
         names,
-        _stack_files(parts, chosen),
+        columns,
         errors,
         [path for item, n in zip(items, counts, strict=True) for path in [item.origin] * n],
         [digest for file_digest, n in zip(digests, counts, strict=True) for digest in [file_digest] * n],
+        delimiter=delimiters.pop() if len(delimiters) == 1 else None,
+        with_points=frozenset(name for name in points if columns[name].dtype.kind == "f"),
     )
 
 
@@ -143,21 +157,22 @@ def _check_same_columns(files: Files, chosen: set[str]) -> None:
             raise InputError(f"{file.path} must have the columns of {first.path}: {' and '.join(differences)}")
 
 
-def _read_mixed_again(files: Files, parts: list[dict[str, Column | None]], counts: list[int], text: set[str]) -> None:
+def _read_mixed_again(files: Files, parts: list[ColumnsRead], text: set[str]) -> None:
     """Read columns that are numbers in one file and text in another again, all as text."""
     kinds: dict[str, set[str]] = {}
     for part in parts:
-        for name, column in part.items():
+        for name, column in part.columns.items():
             kinds.setdefault(name, set()).add("O" if column is None else column.dtype.kind)
     mixed = text | {name for name, kinds_found in kinds.items() if len(kinds_found) > 1}
-    for file, part, n_rows in zip(files, parts, counts, strict=True):
-        reread = {name for name in mixed & part.keys() if (column := part[name]) is None or column.dtype != object}
+    for file, part in zip(files, parts, strict=True):
+        columns = part.columns
+        reread = {name for name in mixed & columns.keys() if (it := columns[name]) is None or it.dtype != object}
         if not reread:
             continue
-        columns, n_again, _ = file.read(reread, reread)
-        if n_again != n_rows:
+        again = file.read(reread, reread)
+        if again.n_rows != part.n_rows:
             raise InputError(f"{file.path} was changed while it was read; read it again")
-        part.update(columns)
+        columns.update(again.columns)
 
 
 def _stack_files(parts: list[dict[str, Column | None]], names: list[str]) -> dict[str, Column]:

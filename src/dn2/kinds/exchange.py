@@ -23,6 +23,16 @@ class ReferenceItem(NamedTuple):
     sha256: str
 
 
+class ReadColumn(NamedTuple):
+    """A column of a table, and how it was read: in words its kind and writing, or why it is left out.
+
+    is_compared : whether rows are compared by it."""
+
+    name: str
+    words: str
+    is_compared: bool
+
+
 class FoundItems(Protocol):
     """The items that inputs name."""
 

@@ -26,7 +26,13 @@ class FitOptions(TypedDict, total=False):
     groups: bool | None
     column: str | None
     id_column: str | None
+    decimal: Literal[".", ","] | None
+    thousands: Literal[".", ",", "space", "apostrophe"] | None
+    date_order: Literal["day", "month"] | None
     drop_columns: str | Sequence[str]
+    numeric: str | Sequence[str]
+    categorical: str | Sequence[str]
+    date: str | Sequence[str]
     time: str | None
     values: str | Sequence[str]
     window: int | None
@@ -41,6 +47,9 @@ class SelfOptions(TypedDict, total=False):
     recall: float | None
     storage: Literal["auto", "float32", "float16", "uint8"] | None
     memory: str | int | None
+    decimal: Literal[".", ","] | None
+    thousands: Literal[".", ",", "space", "apostrophe"] | None
+    date_order: Literal["day", "month"] | None
     id_column: str | None
     time: str | None
     values: str | Sequence[str]

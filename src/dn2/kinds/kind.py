@@ -11,7 +11,7 @@ import numpy as np
 
 from dn2.arrays import Distances, Positions, Progress, Vector, Vectors
 from dn2.errors import InputError
-from dn2.kinds.exchange import Batch, FoundT, Judge, Pictures, Reference, ReferenceItem, ScoredItems
+from dn2.kinds.exchange import Batch, FoundT, Judge, Pictures, ReadColumn, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.guarantee import assumptions
 from dn2.kinds.options import CleaningOptions, Options
 from dn2.neighbors.calibration import Calibration, mean_squared_distance
@@ -238,6 +238,11 @@ class Kind(ABC, Generic[FoundT]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.many} ({self.brief})>"
+
+    @property
+    def columns(self) -> Sequence[ReadColumn]:
+        """How each column of a table was read; none for a kind without columns."""
+        return ()
 
     def remarks(self, judge: Judge) -> list[str]:
         """Say what a person should know once items were fitted."""

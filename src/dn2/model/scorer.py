@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.memory import hold_inputs, rename
-from dn2.kinds.exchange import ReferenceItem
+from dn2.kinds.exchange import ReadColumn, ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.known import KnownScores
 from dn2.model.scoring import check_apart, discover, score_found
@@ -59,6 +59,11 @@ class Scorer:
     def embedder(self) -> Any:
         """What turns items into vectors: an `ImageEmbedder` for pictures; None where they are vectors."""
         return self.kind.embedder
+
+    @property
+    def columns(self) -> Sequence[ReadColumn]:
+        """How each column of a table was read, or why it is left out: name, words, is_compared."""
+        return self.kind.columns
 
     @property
     def calibration(self) -> Calibration:

@@ -25,9 +25,8 @@ def texts(*cells: str | None) -> Any:
 def table() -> dict[str, Any]:
     return {
         "load": np.array([1.0, 2, np.nan, 4]),
-        "line": texts("L1", "L1", "L1", "L1"),
         "machine": texts("b", None, "a", "b"),
-        "nothing": texts(None, None, None, None),
+        "endless": np.full(4, np.inf),
         "made": np.array(["1970-01-05", "1970-01-01T12:00", "NaT", "1970-01-02"], "datetime64[us]"),
     }
 
@@ -43,10 +42,10 @@ def test_columns_are_found_and_those_left_out_have_a_reason(embedder: TableEmbed
         ("category", "machine"),
         ("date", "made"),
     ]
-    assert embedder.left_out == {"line": "constant: 'L1'", "nothing": "empty"}
+    assert embedder.left_out == {"endless": "nothing but infinite values"}
     assert embedder.as_dict() == {
         "columns": {"category": 1, "date": 1, "number": 1},
-        "left_out": {"line": "constant: 'L1'", "nothing": "empty"},
+        "left_out": {"endless": "nothing but infinite values"},
         "dimension": 6,
     }
 
@@ -59,7 +58,7 @@ def test_each_feature_knows_its_column_and_whether_it_holds_categories(embedder:
 
 
 def test_a_table_of_which_no_column_is_left_is_refused_with_the_reasons() -> None:
-    with pytest.raises(InputError, match=r"no column is left to compare rows by: line: constant: 'L1'; a: empty$"):
+    with pytest.raises(InputError, match=r"by: line: categories, always 'L1'; a: categories, always empty$"):
         TableEmbedder.learn({"line": texts("L1", "L1"), "a": np.array([np.nan, np.nan])})
 
 
@@ -103,6 +102,23 @@ def test_a_row_becomes_the_same_vector_in_any_company(embedder: TableEmbedder, t
         alone, _ = embedder.read({name: cells[row : row + 1] for name, cells in table.items()})
         assert embedder.embed(alone).tobytes() == whole[row].tobytes()
     assert embedder.embed(values[:0]).shape == (0, 6)
+
+
+def test_a_column_that_was_always_the_same_counts_when_it_changes_and_is_assumed_where_it_is_not_there() -> None:
+    table = {"load": np.array([1.0, 2, 4]), "line": texts("L1", "L1", "L1"), "rate": np.full(3, 19.0)}
+    embedder = TableEmbedder.learn(table)
+    usual, _ = embedder.read(table)
+    assert embedder.changes(usual) == []
+    changed, _ = embedder.read({**table, "line": texts("L1", "L2", None), "rate": np.array([19.0, 0, 7])})
+    assert embedder.changes(changed) == [
+        "line: was always 'L1'; 1 of 2 values differ",
+        "rate: was always 19; 2 of 3 values differ",
+    ]
+    assert (embedder.embed(changed) != embedder.embed(usual)).sum() == 4
+    without, _ = embedder.read({"load": table["load"]})
+    np.testing.assert_array_equal(without, usual)
+    extended = embedder.with_categories({**table, "rate": np.array([19.0, 0, 7])})
+    assert [column.is_constant for column in extended.columns] == [False, True, False]
 
 
 def test_missing_columns_are_named_with_what_is_there(embedder: TableEmbedder, table: dict[str, Any]) -> None:

@@ -28,10 +28,8 @@ from small_tables import DROPPED, bits, frame, write
 
 FITTED: dict[str, Any] = {"id_column": "part", "drop_columns": [DROPPED]}
 LEFT_OUT = {
-    "line": "constant: 'L1'",
     "count": "an identifier: 120 different whole numbers",
     "serial": "an identifier or free text: 120 different ones in 120 rows",
-    "nothing": "empty",
 }
 
 
@@ -98,9 +96,20 @@ def test_columns_are_compared_or_left_out_without_configuration(rows: pd.DataFra
     about = model.describe()
     assert about["kind"] == "table"
     assert about["id_column"] == "part"
-    assert about["embedder"]["columns"] == {"category": 2, "date": 1, "number": 3}
+    assert about["embedder"]["columns"] == {"category": 4, "date": 1, "number": 3}
     assert about["embedder"]["left_out"] == LEFT_OUT
     assert [item.name for item in model.items] == rows["part"].tolist()
+    assert [(column.name, column.words) for column in model.columns if column.is_compared] == [
+        ("machine", "3 categories"),
+        ("load", "numbers"),
+        ("temperature", "numbers"),
+        ("pressure", "numbers"),
+        ("passed", "truth values"),
+        ("made", "dates"),
+        ("line", "categories, always 'L1'"),
+        ("nothing", "categories, always empty"),
+    ]
+    assert {column.name: column.words for column in model.columns if not column.is_compared} == LEFT_OUT
     assert model.unreadable == []
     assert (about["calibration"]["method"], about["calibration"]["sample_size"]) == ("split", 60)
 
@@ -294,7 +303,7 @@ def test_parts_of_all_columns_add_up_to_the_score(
     monkeypatch.setattr("dn2.kinds.table.kind.CONTRIBUTIONS_NAMED", 99)
     vectors = model.kind.embedder.embed(model.kind.embedder.read(_cells(queries))[0])
     parts = model.detector.contributions(vectors)
-    names = ["machine", "load", "temperature", "pressure", "passed", *["made"] * 4]
+    names = ["machine", "load", "temperature", "pressure", "passed", *["made"] * 4, "line", "nothing"]
     for row, of_features in zip(model.score(queries), parts, strict=True):
         assert sum(one.share for one in row.columns) == pytest.approx(1)
         expected = dict.fromkeys(names, 0.0)
@@ -484,6 +493,8 @@ def test_a_saved_table_is_data(saved_table: Path, rows: pd.DataFrame) -> None:
         ("number", "pressure"),
         ("category", "passed"),
         ("date", "made"),
+        ("category", "line"),
+        ("category", "nothing"),
     ]
     (values,) = parts["values"]
     np.testing.assert_array_equal(values["values"][:, 3], rows["pressure"])
@@ -503,11 +514,11 @@ def values_of(copy: Path) -> np.ndarray:
         lambda values: values[:, :-1],
         lambda values: values.ravel(),
         lambda values: values.astype(np.float32),
-        lambda values: np.where(np.arange(6) == 0, 3.0, values),  # codes of a category that is not there
-        lambda values: np.where(np.arange(6) == 0, -1.0, values),
-        lambda values: np.where(np.arange(6) == 0, 0.5, values),
-        lambda values: np.where(np.arange(6) == 1, np.inf, values),
-        lambda values: np.where(np.arange(6) == 5, 1e30, values),
+        lambda values: np.where(np.arange(8) == 0, 3.0, values),  # codes of a category that is not there
+        lambda values: np.where(np.arange(8) == 0, -1.0, values),
+        lambda values: np.where(np.arange(8) == 0, 0.5, values),
+        lambda values: np.where(np.arange(8) == 1, np.inf, values),
+        lambda values: np.where(np.arange(8) == 5, 1e30, values),
     ],
 )
 def test_values_that_do_not_fit_the_model_are_refused(copy: Path, damage: Any) -> None:
@@ -658,8 +669,10 @@ def test_a_missing_column_is_named(queries: pd.DataFrame, model: Model, tmp_path
             model.score(inputs)
     with pytest.raises(InputError, match="there is no column 'part'; there is"):
         model.score(queries.drop(columns="part"))
-    with pytest.raises(InputError, match="there is none of the columns 'machine', 'load'"):
+    with pytest.raises(InputError, match="compares: 'machine', 'load', 'temperature' and 3 more; it has 'line'"):
         model.score(queries[["part", "line"]])
+    with pytest.raises(InputError, match="there is none of the columns 'machine', 'load'"):
+        model.score(queries[["part", "note"]])
 
 
 def test_columns_that_the_model_does_not_have_are_passed_over_and_named(
@@ -747,8 +760,8 @@ def test_ten_thousand_columns_are_compared() -> None:
         ("a,b\n", "has a header and no rows below it"),
         ("a,b\n1\n2\n", "no row can be read"),
         ("1,2\n3,4\n", "the first line must name the columns, got numbers"),
-        ("a,b\n,NaN\nNA,\n", "no column is left to compare rows by: a: empty; b: empty"),
-        ("a,b\n1,x\n1,x\n", "no column is left to compare rows by: a: constant: 1; b: constant: 'x'"),
+        ("a,b\n,NaN\nNA,\n", "no column is left to compare rows by: a: categories, always empty; b: "),
+        ("a,b\n1,x\n1,x\n", "no column is left to compare rows by: a: numbers, always 1; b: categories, always 'x'"),
         ("a\ninf\n-inf\n", "no column is left to compare rows by: a: nothing but infinite values"),
         ("a,b\n1,é\n".encode("latin-1"), "line 2: byte 3 .* is no UTF-8; save the file as UTF-8"),
         ("a,b\n1,x\n2,y\n", "2 neighbours need at least 3 reference items, got .*2"),
@@ -770,7 +783,8 @@ def test_utf_16_columns_of_nothing_and_infinite_values_do_not_disturb_the_rest(t
     lines = [lines[0] + ",empty,note", *(f"{line},NaN,é{number % 4}" for number, line in enumerate(lines[1:]))]
     lines[5] = "inf,x,NaN,é1"
     model = fitted(tmp_path, "\n".join(lines).encode("utf-16"))
-    assert model.describe()["embedder"]["left_out"] == {"empty": "empty"}
+    assert model.describe()["embedder"]["left_out"] == {}
+    assert [column.name for column in model.kind.embedder.columns if column.is_constant] == ["empty"]
     assert [(row.item, row.error) for row in model.unreadable] == [("rows.csv:5", "a is infinite")]
     assert model.kind.embedder.columns[-1].known == ("é0", "é1", "é2", "é3")
 

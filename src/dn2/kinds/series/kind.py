@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ from dn2.arrays import Progress, Scores
 from dn2.errors import InputError
 from dn2.inputs.memory import is_series
 from dn2.inputs.tables import TABLE_SUFFIXES
+from dn2.inputs.writing import NOTHING_SAID, Said
 from dn2.kinds.batches import check_column_name, stack_vectors
 from dn2.kinds.exchange import Batch, Judge, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.kind import Kind
@@ -38,7 +39,8 @@ USUAL_NEIGHBORS = 1  # a second neighbour would overlap the first and be nearly 
 class SeriesKind(Kind[Windows]):
     """Windows that slide over series; see `Kind`.
 
-    time : the column of stamps; id_column : the column of the names of series; None for data without it."""
+    time : the column of stamps; id_column : the column of the names of series; None for data without it.
+    said : how numbers and dates are written."""
 
     name: ClassVar[str] = "series"
     one: ClassVar[str] = "interval"
@@ -52,6 +54,7 @@ class SeriesKind(Kind[Windows]):
     embedder: SeriesEmbedder
     time: str | None = None
     id_column: str | None = None
+    said: Said = NOTHING_SAID
 
     @classmethod
     def claims(cls, inputs: Any, suffixes: frozenset[str]) -> bool:
@@ -66,10 +69,15 @@ class SeriesKind(Kind[Windows]):
 
         Raises InputError for a window longer than all series, ReferenceTooSmall for series that are too short."""
         read = read_series(
-            inputs, time=options.time, values=options.values, id_column=options.id_column, progress=progress
+            inputs,
+            time=options.time,
+            values=options.values,
+            id_column=options.id_column,
+            said=options.said(),
+            progress=progress,
         )
         windows, embedder = cut_windows(read, options.window)
-        return cls(embedder, options.time, options.id_column), windows
+        return cls(embedder, options.time, options.id_column, read.said), windows
 
     @property
     def brief(self) -> str:
@@ -85,7 +93,13 @@ class SeriesKind(Kind[Windows]):
         """Read series from tables or from memory.  Raises InputError unless at least one has a window."""
         names = self.embedder.columns
         read = read_series(
-            inputs, time=self.time, values=names, id_column=self.id_column, model_columns=names, progress=progress
+            inputs,
+            time=self.time,
+            values=names,
+            id_column=self.id_column,
+            model_columns=names,
+            said=self.said,
+            progress=progress,
         )
         if tuple(read.columns) != names:
             raise InputError(f"the model has the columns {', '.join(names)}, got {', '.join(read.columns)}")
@@ -170,7 +184,7 @@ class SeriesKind(Kind[Windows]):
     def describe(self) -> dict[str, Any]:
         """Say which columns and windows are compared."""
         about = {"kind": self.name, "embedder": self.embedder.as_dict()}
-        return {**about, "time": self.time, "id_column": self.id_column}
+        return {**about, "time": self.time, "id_column": self.id_column, "writing": asdict(self.said)}
 
     @classmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
@@ -179,7 +193,7 @@ class SeriesKind(Kind[Windows]):
         column_names = manifest["time"], manifest["id_column"]
         for name in column_names:
             check_column_name(name)
-        return cls(SeriesEmbedder.from_dict(manifest["embedder"]), *column_names)
+        return cls(SeriesEmbedder.from_dict(manifest["embedder"]), *column_names, Said.from_dict(manifest["writing"]))
 
     def check_steps(self, steps: Steps) -> None:
         """See `Kind`."""

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dn2.kinds.options import Options, Several, option
+from dn2.kinds.options import Several, option
+from dn2.kinds.writing_options import WritingOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesOptions(Options):
+class SeriesOptions(WritingOptions):
     """The options of series."""
 
     heading: ClassVar[str] = "Series"

@@ -11,12 +11,13 @@ import numpy as np
 
 from dn2.arrays import Numbers, Progress
 from dn2.errors import InputError
-from dn2.inputs.cells import MOST, to_moments, to_numbers
 from dn2.inputs.columns import Column
 from dn2.inputs.files import Inputs
 from dn2.inputs.frames import is_frame
 from dn2.inputs.names import check_column_exists, list_few
+from dn2.inputs.numbers import MOST
 from dn2.inputs.tables import Table, read_table
+from dn2.inputs.writing import NOTHING_SAID, Said, Writing
 from dn2.kinds.series.memory import IN_MEMORY, column_names, points_of, series_by_name
 from dn2.system.naming import absolute, identity, writable
 
@@ -46,11 +47,14 @@ class Series:
 
 @dataclass(frozen=True)
 class SeriesRead:
-    """Series of the same columns; errors : by name of a row or a series, why it could not be read."""
+    """Series of the same columns; errors : by name of a row or a series, why it could not be read.
+
+    said : how numbers and dates turned out to be written."""
 
     series: Sequence[Series]
     columns: Sequence[str]
     errors: Mapping[str, str]
+    said: Said = NOTHING_SAID
 
 
 def read_series(
@@ -60,6 +64,7 @@ def read_series(
     values: Collection[str] = (),
     id_column: str | None = None,
     model_columns: Sequence[str] = (),
+    said: Said = NOTHING_SAID,
     progress: Progress | None = None,
 ) -> SeriesRead:
     """Read series from tables, see `read_table`, or from memory: an array, (n,) or (n, c), a Series of pandas or
@@ -68,6 +73,7 @@ def read_series(
     time : the column of stamps, numbers or moments; without it rows come one step after the other.
     values : the columns of values; by default all others that hold numbers.
     id_column : the column that names the series of each row; without it each file is one.
+    said : how a person says that numbers and dates are written.
     model_columns : the columns of a fitted model, which tell its frames from series by name; the columns of arrays and
         Series have no names and are taken in this order.
 
@@ -83,9 +89,10 @@ def read_series(
     for column in (*values, *key_columns):
         check_column_exists(column, [*table.columns, *table.passed_over])
     errors = dict(table.errors)
-    numbers = _choose_values(table, values, key_columns, errors)
+    writing = Writing(table.columns, said, table.delimiter, table.with_points)
+    numbers = _choose_values(table, writing, values, key_columns, errors)
     owners = _owners(table, id_column, is_frame(inputs), errors)
-    stamps = _number_rows(owners) if time is None else _stamps(table.columns[time], time, errors)
+    stamps = _number_rows(owners) if time is None else _stamps(table.columns[time], writing, time, errors)
     rows = np.stack(list(numbers.values()), axis=1)
     places: dict[str, list[int]] = {}
     for place, owner in enumerate(owners):
@@ -107,7 +114,7 @@ def read_series(
                 table.digests[rows_of_series[0]],
             )
         )
-    return _check_readable(SeriesRead(series, list(numbers), unread))
+    return _check_readable(SeriesRead(series, list(numbers), unread, writing.found(numbers, time)))
 
 
 def stamp_texts(stamps: Column) -> list[str]:
@@ -153,7 +160,7 @@ def _check_readable(read: SeriesRead) -> SeriesRead:
 
 
 def _choose_values(
-    table: Table, asked_columns: Collection[str], key_columns: Sequence[str], errors: dict[int, str]
+    table: Table, writing: Writing, asked_columns: Collection[str], key_columns: Sequence[str], errors: dict[int, str]
 ) -> dict[str, Numbers]:
     """Return the columns of values, and note the rows where a value is not a number.
 
@@ -166,7 +173,7 @@ def _choose_values(
     not_numbers = []
     for name in dict.fromkeys(asked_columns) or [name for name in table.columns if name not in key_columns]:
         column = table.columns[name]
-        numbers, bad = to_numbers(column)
+        numbers, bad = writing.numbers(name)
         if len(bad) > (1 - (0.5 if asked_columns else MOST)) * len(column) or column.dtype.kind == "M":
             not_numbers.append(name)
         else:
@@ -201,19 +208,19 @@ def _number_rows(owners: Sequence[str]) -> Column:
     return numbers
 
 
-def _stamps(column: Column, time: str, errors: dict[int, str]) -> Column:
+def _stamps(column: Column, writing: Writing, time: str, errors: dict[int, str]) -> Column:
     """Return the stamps, moments or numbers as most of them are, and note the rows without one."""
     if column.dtype == object:
-        column = _parse_stamps(column, time, errors)
+        column = _parse_stamps(column, writing, time, errors)
     bad = np.isnat(column) if column.dtype.kind == "M" else ~np.isfinite(column)
     for row in np.flatnonzero(bad).tolist():
         errors.setdefault(row, f"its stamp {time!r} is missing")
     return column
 
 
-def _parse_stamps(column: Column, time: str, errors: dict[int, str]) -> Column:
+def _parse_stamps(column: Column, writing: Writing, time: str, errors: dict[int, str]) -> Column:
     """Read stamps from texts, and note the rows where a stamp cannot be read."""
-    (numbers, no_number), (moments, no_moment) = to_numbers(column), to_moments(column)
+    (moments, no_moment), (numbers, no_number) = writing.moments(time), writing.numbers(time)
     wrong = min(no_number, no_moment, key=len)
     if len(wrong) > len(column) / 2:
         raise InputError(

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import math
-import re
 import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from dn2.arrays import Numbers
 from dn2.errors import InputError
-from dn2.inputs.cells import MOST, Cells, to_moments, to_numbers, to_texts
+from dn2.inputs.cells import Cells, present_texts, to_moments, to_numbers, to_texts
+from dn2.inputs.dates import DateOrder, find_order
+from dn2.inputs.numbers import MOST, NO_MARKS, Notation, Undecided, find_notation, is_number
+from dn2.inputs.writing import ask_for_marks, ask_for_order
 from dn2.system.processes import cached_property
-
-# At least so many rows show whether a column is an identifier or the clock.
-MANY = 20
-DENSE = 1.25  # different whole numbers in a range at most so much larger than their count number the rows
-CALLED_IDENTIFIER = re.compile(r"(^|[^a-z])(id|uuid|guid|index|key)$", re.IGNORECASE)
 
 FARTHEST = 1e12  # quartile distances from the median; larger values are cut off, as float32 would overflow
 DAY = 86_400.0
+TRUTHS = dict.fromkeys(["true", "t", "yes", "y", "on", "1", "1.0", "wahr", "ja", "oui", "vrai", "si", "sí"], 1.0)
+TRUTHS |= dict.fromkeys(["false", "f", "no", "n", "off", "0", "0.0", "falsch", "nein", "non", "faux"], 0.0)
 TYPES = {"number": "numbers", "category": "text", "date": "dates"}
 CODES = 1 << 24  # of texts: as many numbers as float32 tells apart
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """Numbers; taken relative to offset and scale, so that float32 holds their differences."""
+    """Numbers; taken relative to offset and scale, so that float32 holds their differences.
+
+    notation : how texts write them; constant : the only value of the reference rows, None if there are several.
+    binary : whether all are 0 or 1, which truth values are, too."""
 
     kind: ClassVar[str] = "number"
     name: str
     offset: float
     scale: float
+    notation: Notation = NO_MARKS
+    constant: float | None = None
+    binary: bool = False
 
     @property
     def categorical(self) -> list[bool]:
@@ -46,27 +50,79 @@ class NumberColumn:
         """Turn values as `read` gives them, (n,), into features, (n,) each."""
         return [_scale_values(values, self.offset, self.scale)]
 
-    def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
-        """Return the values of cells, (n,), NaN for missing ones, and by place what is wrong with a cell."""
-        values, wrong = to_numbers(cells)
-        errors = {place: f"{self.name} holds numbers, got {_cell_in_words(cells[place])}" for place in wrong}
+    def read(self, cells: Cells, dialect: str | None = None) -> tuple[Numbers, dict[int, str]]:
+        """Return the values of cells, (n,), NaN for missing ones, and by place what is wrong with a cell.
+
+        dialect : the decimal mark of the table, where the reference rows did not show that of the column.
+        Raises InputError for numbers that can be read in two ways."""
+        values, wrong = to_numbers(cells, self._notation_of(cells, dialect))
+        if self.binary and wrong:
+            truths = np.array([TRUTHS.get(cells[place].strip().casefold(), math.nan) for place in wrong])
+            values[wrong] = truths
+            wrong = [place for place, truth in zip(wrong, truths, strict=True) if math.isnan(truth)]
+        errors = {place: f"{self.name} holds numbers, got {cell_in_words(cells[place])}" for place in wrong}
         errors |= {int(place): f"{self.name} is infinite" for place in np.flatnonzero(np.isinf(values))}
         return np.where(np.isinf(values), np.nan, values), errors
+
+    @property
+    def is_written(self) -> bool:
+        """Whether its numbers have marks or units that `float` does not read."""
+        notation = self.notation
+        return notation.decimal == "," or notation.grouping is not None or bool(notation.unit)
+
+    def _notation_of(self, cells: Cells, dialect: str | None) -> Notation:
+        if self.notation.decimal is not None or cells.dtype != object:
+            return self.notation
+        numbers = [text for text in present_texts(cells) if is_number(text)]
+        found = find_notation(numbers, dialect, grouping=self.notation.grouping, codes=True)
+        if isinstance(found, Undecided):
+            ask_for_marks(self.name, found)
+        return replace(self.notation, decimal=found.decimal, grouping=found.grouping) if found else self.notation
 
     def show(self, value: float) -> Any:
         """Return a value as evidence shows it."""
         return plain_number(value)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether all reference rows have the same value, or none."""
+        return self.constant is not None
+
+    @property
+    def usual(self) -> float:
+        """The value of a constant column."""
+        return math.nan if self.constant is None else self.constant
+
+    @property
+    def words(self) -> str:
+        """How the column was read."""
+        written = f" {self.notation}" if str(self.notation) else ""
+        return f"numbers{written}" + ("" if self.constant is None else f", always {plain_number(self.constant)}")
+
+    def change(self, values: Numbers) -> str | None:
+        """Say what is new in values as `read` gives them; None for nothing."""
+        if self.constant is None:
+            return None
+        present = values[~np.isnan(values)]
+        others = int((present != self.constant).sum())
+        return (
+            f"was always {plain_number(self.constant)}; {others:,} of {len(present):,} values differ"
+            if others
+            else None
+        )
+
 
 @dataclass(frozen=True)
 class CategoryColumn:
-    """Texts that are equal or not.
+    """Texts that are equal or not, whatever their case and the blanks around them.
 
-    known : the texts of the reference rows.  The value of a known text is its place, of another text -1 - its code."""
+    known : the texts of the reference rows.  The value of a known text is its place, of another text -1 - its code.
+    truth : whether all are truth values, of which yes, y, on and 1 are true."""
 
     kind: ClassVar[str] = "category"
     name: str
     known: tuple[str, ...]
+    truth: bool = False
 
     @property
     def categorical(self) -> list[bool]:
@@ -75,23 +131,61 @@ class CategoryColumn:
 
     @cached_property
     def _codes(self) -> Numbers:
-        return np.array([*map(_code, self.known), math.nan])
+        return np.array([*map(_code, map(self.key, self.known)), math.nan])
+
+    def key(self, text: str) -> str:
+        """Return what equal texts share."""
+        plain = " ".join(text.split()).casefold()
+        return str(TRUTHS.get(plain, plain)) if self.truth else plain
 
     def features(self, values: Numbers) -> list[Numbers]:
         """See `NumberColumn`."""
         places = np.where(np.isnan(values), len(self.known), values)
         return [np.where(places < 0, -1 - places, self._codes[np.maximum(places, 0).astype(np.int64)])]
 
-    def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
+    def read(self, cells: Cells, dialect: str | None = None) -> tuple[Numbers, dict[int, str]]:
         """See `NumberColumn`; every text is valid."""
-        places: dict[str | None, float] = {text: float(place) for place, text in enumerate(self.known)}
-        places[None] = math.nan
-        texts = to_texts(cells)
-        return np.array([places[text] if text in places else -1 - _code(text or "") for text in texts], np.float64), {}
+        places = {self.key(text): float(place) for place, text in enumerate(self.known)}
+        values: dict[str | None, float] = {None: math.nan}
+        for text in set(to_texts(cells)) - {None}:
+            key = self.key(text or "")
+            values[text] = places[key] if key in places else -1 - _code(key)
+        return np.array([values[text] for text in to_texts(cells)], np.float64), {}
 
     def show(self, value: float) -> Any:
         """See `NumberColumn`."""
         return None if math.isnan(value) else self.known[int(value)]
+
+    @property
+    def is_constant(self) -> bool:
+        """See `NumberColumn`."""
+        return len(self.known) < 2
+
+    @property
+    def usual(self) -> float:
+        """See `NumberColumn`."""
+        return 0.0 if self.known else math.nan
+
+    @property
+    def words(self) -> str:
+        """See `NumberColumn`."""
+        if not self.known:
+            return "categories, always empty"
+        if len(self.known) == 1:
+            return f"categories, always {cell_in_words(self.known[0])}"
+        return "truth values" if self.truth else f"{len(self.known):,} categories"
+
+    def change(self, values: Numbers) -> str | None:
+        """See `NumberColumn`."""
+        present = values[~np.isnan(values)]
+        unseen = int((present < 0).sum())
+        if not unseen:
+            return None
+        if not self.known:
+            return f"was always empty; {unseen:,} of {len(values):,} values are there"
+        if len(self.known) == 1:
+            return f"was always {cell_in_words(self.known[0])}; {unseen:,} of {len(present):,} values differ"
+        return f"{unseen:,} of {len(present):,} values never seen" if unseen > len(present) / 2 else None
 
 
 @dataclass(frozen=True)
@@ -108,6 +202,7 @@ class DateColumn:
     clock: bool
     weekday: bool
     time: bool
+    day_first: bool | None = None
 
     @property
     def categorical(self) -> list[bool]:
@@ -122,81 +217,54 @@ class DateColumn:
         features += [(days + 3) % 7] if self.weekday else []  # 1970 began on a Thursday; 0 is Monday
         return features + ([np.sin(turn), np.cos(turn)] if self.time else [])
 
-    def read(self, cells: Cells) -> tuple[Numbers, dict[int, str]]:
+    def read(self, cells: Cells, dialect: str | None = None) -> tuple[Numbers, dict[int, str]]:
         """See `NumberColumn`."""
-        values, wrong = to_moments(cells)
-        return values, {place: f"{self.name} holds dates, got {_cell_in_words(cells[place])}" for place in wrong}
+        values, wrong = to_moments(cells, self._order_of(cells))
+        return values, {place: f"{self.name} holds dates, got {cell_in_words(cells[place])}" for place in wrong}
+
+    def _order_of(self, cells: Cells) -> DateOrder:
+        if self.day_first is not None or cells.dtype != object:
+            return DateOrder(self.day_first)
+        found = find_order(present_texts(cells))
+        if isinstance(found, Undecided):
+            ask_for_order(self.name, found)
+        return found or DateOrder()
 
     def show(self, value: float) -> Any:
         """See `NumberColumn`."""
-        return None if math.isnan(value) else str(np.datetime64(int(value), "us").astype("datetime64[s]"))
+        if math.isnan(value):
+            return None
+        return str(np.datetime64(int(value), "us").astype("datetime64[s]")).removesuffix("T00:00:00")
+
+    @property
+    def is_constant(self) -> bool:
+        """See `NumberColumn`."""
+        return not (self.clock or self.weekday or self.time)
+
+    @property
+    def usual(self) -> float:
+        """See `NumberColumn`."""
+        return self.offset
+
+    @property
+    def words(self) -> str:
+        """See `NumberColumn`."""
+        if self.is_constant:
+            return f"dates, always {self.show(self.offset)}"
+        order = {True: ", the day first", False: ", the month first", None: ""}[self.day_first]
+        clock = ", compared by weekday and time alone: rows come in their order" if self.clock else ""
+        return f"dates{order}{clock}"
+
+    def change(self, values: Numbers) -> str | None:
+        """See `NumberColumn`."""
+        present = values[~np.isnan(values)]
+        others = int((present != self.offset).sum())
+        if not (self.is_constant and others):
+            return None
+        return f"was always {self.show(self.offset)}; {others:,} of {len(present):,} values differ"
 
 
 Column = NumberColumn | CategoryColumn | DateColumn
-
-
-def find_column(name: str, cells: Cells) -> Column | str:
-    """Find the kind of a column by its cells, (n,); or return, in words, why the column is left out."""
-    if cells.dtype.kind == "M":
-        return _date_or_reason(name, to_moments(cells)[0])
-    numbers, wrong = to_numbers(cells)
-    present = len(wrong) + int((~np.isnan(numbers)).sum())
-    if not present:
-        return "empty"
-    if len(wrong) <= (1 - MOST) * present:
-        return _number_or_reason(name, numbers[np.isfinite(numbers)], len(cells))
-    moments, wrong = to_moments(cells)
-    if len(wrong) <= (1 - MOST) * present:
-        return _date_or_reason(name, moments)
-    return _category_or_reason(name, to_texts(cells))
-
-
-def _number_or_reason(name: str, values: Numbers, n_rows: int) -> Column | str:
-    if not len(values):
-        return "nothing but infinite values"
-    low, high = float(values.min()), float(values.max())
-    if low == high and len(values) == n_rows:
-        return f"constant: {plain_number(low)}"
-    whole = bool((values == np.rint(values)).all())
-    if whole and len(values) >= MANY and len(np.unique(values)) == len(values):
-        steps = np.sign(np.diff(values / 2))  # differences of halves do not overflow
-        counts = (low > -1e15 and high < 1e15 and high - low < DENSE * len(values)) or abs(steps.sum()) == len(steps)
-        if counts or CALLED_IDENTIFIER.search(name):
-            return f"an identifier: {len(values):,} different whole numbers"
-    return NumberColumn(name, *_offset_and_scale(values))
-
-
-def _category_or_reason(name: str, texts: Sequence[str | None]) -> Column | str:
-    counts = Counter(text for text in texts if text is not None)
-    present = counts.total()
-    if len(counts) == 1 and present == len(texts):
-        return f"constant: {_cell_in_words(next(iter(counts)))}"
-    if len(counts) >= MANY and len(counts) > present / 2:
-        return f"an identifier or free text: {len(counts):,} different ones in {present:,} rows"
-    return CategoryColumn(name, tuple(counts))
-
-
-def _date_or_reason(name: str, values: Numbers) -> Column | str:
-    present = values[~np.isnan(values)]
-    if not len(present):
-        return "empty"
-    constant = present.min() == present.max()
-    if constant and len(present) == len(values):
-        return f"constant: {DateColumn(name, 0, 1, False, False, False).show(float(present[0]))}"
-    steps = np.diff(present)
-    clock = len(present) >= MANY and not constant and (bool((steps >= 0).all()) or bool((steps <= 0).all()))
-    days = np.floor(present / (1e6 * DAY))
-    weekday, time = bool(np.ptp(days)), bool(np.ptp(present / (1e6 * DAY) - days))
-    if clock and not (weekday or time):
-        return "the clock: rows come in its order"
-    return DateColumn(name, *_offset_and_scale(present), clock=clock, weekday=weekday, time=time)
-
-
-def _offset_and_scale(values: Numbers) -> tuple[float, float]:
-    low, middle, high = 4 * np.quantile(values / 4, [0.25, 0.5, 0.75])  # the difference of two may overflow
-    with np.errstate(over="ignore"):
-        spreads = (high - low, values.max() - middle, middle - values.min(), 1.0)
-    return float(middle), float(next(spread for spread in spreads if 0 < spread < np.inf))
 
 
 def _scale_values(values: Numbers, offset: float, scale: float) -> Numbers:
@@ -216,7 +284,8 @@ def plain_number(value: float) -> float | int | None:
     return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
-def _cell_in_words(value: Any, longest: int = 40) -> str:
+def cell_in_words(value: Any, longest: int = 40) -> str:
+    """Quote a cell, cut if it is long."""
     text = str(value)
     return repr(text if len(text) <= longest else text[: longest - 2] + " …")
 
@@ -230,5 +299,5 @@ def check_kind(column: Column, cells: Cells, wrong: Mapping[int, str]) -> None:
         example = cells[next(iter(wrong))]
         raise InputError(
             f"the column {column.name!r} holds {TYPES[column.kind]} in the model, and here it does not: "
-            f"{_cell_in_words(example)}; give it as it was at fit, or fit again"
+            f"{cell_in_words(example)}; give it as it was at fit, or fit again"
         )

@@ -13,7 +13,10 @@ from dn2.arrays import Numbers, Vectors
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.inputs.cells import Cells, to_texts
 from dn2.inputs.csv_lines import LONGEST_CELL
-from dn2.kinds.table.columns import CategoryColumn, Column, DateColumn, NumberColumn, check_kind, find_column
+from dn2.inputs.numbers import DECIMALS, GROUPINGS, LONGEST_UNIT, Notation
+from dn2.inputs.writing import Writing
+from dn2.kinds.table.columns import CategoryColumn, Column, DateColumn, NumberColumn, check_kind
+from dn2.kinds.table.finding import find_column
 from dn2.system.interface import option
 
 
@@ -29,15 +32,25 @@ class TableEmbedder:
     left_out: Mapping[str, str]
 
     @classmethod
-    def learn(cls, table: Mapping[str, Cells]) -> Self:
-        """Find the kind of each column, given by name as (n,) cells.  Raises InputError unless a column can be
-        compared, ReferenceTooSmall for a single row."""
+    def learn(
+        cls, table: Mapping[str, Cells], writing: Writing | None = None, kinds: Mapping[str, str] | None = None
+    ) -> Self:
+        """Find the kind of each column, given by name as (n,) cells.
+
+        writing : how the columns are written, by default as their cells show; kinds : `number`, `category` or `date` by
+        name, where a person has said it.
+        Raises InputError unless a column can be compared, and for columns that can be read in several ways;
+        ReferenceTooSmall for a single row."""
         if any(len(cells) == 1 for cells in table.values()):
             raise ReferenceTooSmall("one row cannot show what is normal: a reference set takes at least 3; add 2 more")
-        found_columns = {name: find_column(name, cells) for name, cells in table.items()}
+        written = writing or Writing(table)
+        found_columns = {
+            name: find_column(name, cells, written, (kinds or {}).get(name)) for name, cells in table.items()
+        }
         left_out = {name: reason for name, reason in found_columns.items() if isinstance(reason, str)}
         columns = tuple(column for column in found_columns.values() if not isinstance(column, str))
-        if not columns:
+        if all(column.is_constant for column in columns):
+            left_out |= {column.name: column.words for column in columns}
             reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:5])
             hint = f"; if one holds messages, name it with {option('column')}" if "free text" in reasons else ""
             raise InputError(f"no column is left to compare rows by: {reasons or 'the table has no columns'}{hint}")
@@ -65,29 +78,47 @@ class TableEmbedder:
     @property
     def texts(self) -> list[str]:
         """The columns whose cells are read as texts."""
-        return [column.name for column in self.columns if column.kind != "number"]
+        return [column.name for column in self.columns if not isinstance(column, NumberColumn) or column.is_written]
 
-    def read(self, table: Mapping[str, Cells]) -> tuple[Numbers, dict[int, str]]:
+    @property
+    def with_points(self) -> list[str]:
+        """The columns of numbers whose decimal mark is a point, and that have no other."""
+        return [column.name for column in self.columns if isinstance(column, NumberColumn) and column.notation.is_plain]
+
+    def read(self, table: Mapping[str, Cells], delimiter: str | None = None) -> tuple[Numbers, dict[int, str]]:
         """Return the values of a table's columns, (n, c) with NaN for missing ones, and by row what is wrong.
 
+        delimiter : of the table's files; tells the decimal mark where the reference rows have none.
         Only the columns of the model are read.  Raises InputError for a column that is missing, or that is of another
         kind as a whole."""
         self.require(table)
+        marks = {column.notation.decimal for column in self.columns if isinstance(column, NumberColumn)} - {None}
+        dialect = marks.pop() if len(marks) == 1 else "." if delimiter == "," else None
         values, errors = [], {}
+        n_rows = len(next(iter(table.values())))
         for column in self.columns:
-            column_values, wrong = column.read(table[column.name])
+            if column.name not in table:
+                values.append(np.full(n_rows, column.usual))
+                continue
+            column_values, wrong = column.read(table[column.name], dialect)
             check_kind(column, table[column.name], wrong)
             values.append(column_values)
             errors.update({place: error for place, error in wrong.items() if place not in errors})
         return np.stack(values, axis=1), errors
 
+    def changes(self, values: Numbers) -> list[str]:
+        """Say what is new in the columns of rows, by their values as `read` gives them, (n, c)."""
+        said = ((column.name, column.change(one)) for column, one in zip(self.columns, values.T, strict=True))
+        return [f"{name}: {words}" for name, words in said if words is not None]
+
     def require(self, names: Collection[str]) -> None:
         """Raise InputError unless all columns are among the names of a table's columns."""
         names_there = set(names)
-        if missing := [column.name for column in self.columns if column.name not in names_there]:
-            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        missing = [column for column in self.columns if column.name not in names_there]
+        if missing_names := [column.name for column in missing if not column.is_constant]:
+            more = f" and {len(missing_names) - 3} more" if len(missing_names) > 3 else ""
             raise InputError(
-                f"the table lacks columns that the model compares: {', '.join(map(repr, missing[:3]))}{more}; "
+                f"the table lacks columns that the model compares: {', '.join(map(repr, missing_names[:3]))}{more}; "
                 f"it has {', '.join(map(repr, list(names)[:5]))}{' …' if len(names) > 5 else ''}"
             )
 
@@ -102,14 +133,16 @@ class TableEmbedder:
 
     def with_categories(self, table: Mapping[str, Cells]) -> Self:
         """Return an embedder that knows the categories of a table's rows, too; codes stay the same."""
-        return replace(self, columns=tuple(_extend_categories(column, table[column.name]) for column in self.columns))
+        return replace(self, columns=tuple(_extend(column, table.get(column.name)) for column in self.columns))
 
     def texts_of(self, table: Mapping[str, Cells], rows: Any) -> dict[int, list[str | None]]:
-        """Return the texts of rows, by the place of each column of categories: values name only known texts."""
+        """Return the texts of rows, by the place of each column of categories: values name only known texts.
+
+        A column that the table lacks is always the same in the reference rows, and is taken to be so."""
         return {
             place: to_texts(table[column.name][rows])
             for place, column in enumerate(self.columns)
-            if isinstance(column, CategoryColumn)
+            if isinstance(column, CategoryColumn) and column.name in table
         }
 
     def check(self, values: Numbers) -> None:
@@ -142,12 +175,18 @@ class TableEmbedder:
         return cls(tuple(from_record(record) for record in records), dict(left_out))
 
 
-def _extend_categories(column: Column, cells: Cells) -> Column:
-    if not isinstance(column, CategoryColumn):
+def _extend(column: Column, cells: Cells | None) -> Column:
+    if cells is None or isinstance(column, DateColumn):
         return column
-    categories = dict.fromkeys(column.known)
-    new = dict.fromkeys(text for text in to_texts(cells) if text is not None and text not in categories)
-    return replace(column, known=(*column.known, *new))
+    if isinstance(column, NumberColumn):
+        values, _ = column.read(cells)
+        is_constant = column.constant is not None and not np.any(values[~np.isnan(values)] != column.constant)
+        return replace(column, constant=column.constant if is_constant else None)
+    by_key = {column.key(text): text for text in column.known}
+    for text in to_texts(cells):
+        if text is not None:
+            by_key.setdefault(column.key(text), text)
+    return replace(column, known=tuple(by_key.values()))
 
 
 def as_record(column: Column) -> dict[str, Any]:
@@ -167,6 +206,8 @@ def from_record(record: Mapping[str, Any]) -> Column:
             raise ValueError(f"categories must be a list of texts, got {categories!r:.80}")
         if len(set(categories)) < len(categories):
             raise ValueError("categories must occur once each")
+        if not isinstance(fields["truth"], bool):
+            raise ValueError(f"a column that is one of truth values or not: {fields['truth']!r:.80}")
         return CategoryColumn(known=tuple(categories), **fields)
     numbers = (fields["offset"], fields["scale"])
     if (
@@ -175,10 +216,26 @@ def from_record(record: Mapping[str, Any]) -> Column:
     ):
         raise ValueError(f"a column scaled by {numbers}")
     if kind == "number":
+        fields["notation"] = _notation_of(fields["notation"])
+        if not isinstance(fields["binary"], bool) or not isinstance(fields["constant"], float | int | None):
+            raise ValueError(f"a column that is always {fields['constant']!r:.80}")
         return NumberColumn(**fields)
     if kind == "date":
         flags = [fields[name] for name in ("clock", "weekday", "time")]
-        if not all(isinstance(flag, bool) for flag in flags) or flags == [True, False, False]:
+        known_order = fields["day_first"] in (True, False, None)
+        if not all(isinstance(flag, bool) for flag in flags) or flags == [True, False, False] or not known_order:
             raise ValueError(f"a column of dates that tells {flags}")
         return DateColumn(**fields)
     raise ValueError(f"a column of the kind {kind!r}")
+
+
+def _notation_of(fields: Any) -> Notation:
+    notation = Notation(**fields)
+    if (
+        notation.decimal not in (*DECIMALS, None)
+        or notation.grouping not in (*GROUPINGS, None)
+        or not isinstance(notation.unit, str)
+        or len(notation.unit) > LONGEST_UNIT
+    ):
+        raise ValueError(f"a column of numbers written as {fields!r:.80}")
+    return notation

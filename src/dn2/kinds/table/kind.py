@@ -14,10 +14,11 @@ from dn2.arrays import Distances, Numbers, Positions, Progress, Vectors
 from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.frames import is_frame
 from dn2.inputs.memory import is_series, type_of
-from dn2.inputs.names import list_few
+from dn2.inputs.names import check_column_exists, list_few
 from dn2.inputs.tables import TABLE_SUFFIXES, Table
+from dn2.inputs.writing import Writing
 from dn2.kinds.batches import check_column_name, in_batches, split_rows
-from dn2.kinds.exchange import Batch, Judge, Reference
+from dn2.kinds.exchange import Batch, Judge, ReadColumn, Reference
 from dn2.kinds.kind import Kind
 from dn2.kinds.table import words
 from dn2.kinds.table.embedder import TableEmbedder
@@ -64,7 +65,14 @@ class TableKind(Kind[Table]):
     ) -> tuple[Self, Table]:
         """Learn the kinds of a table's columns.  Raises InputError unless a column can be compared."""
         table = read_rows(inputs, id_column=options.id_column, drop=options.drop_columns, progress=progress)
-        embedder = TableEmbedder.learn(_readable_columns(table))
+        columns = _readable_columns(table)
+        kinds = options.kinds_of_columns()
+        for name in kinds:
+            check_column_exists(name, columns)
+        writing = Writing(columns, options.said(), table.delimiter, table.with_points)
+        embedder = TableEmbedder.learn(columns, writing, kinds)
+        if embedder.left_out:
+            logger.warning("columns left out: %s", words.list_left_out(embedder.left_out))
         if isinstance(inputs, Mapping) and len(table.columns) > len(table.names):
             logger.warning(words.may_be_vectors(len(table.names), len(table.columns)))
         for hint in words.hints(embedder, options.id_column):
@@ -83,9 +91,16 @@ class TableKind(Kind[Table]):
 
     def find(self, inputs: Any, progress: Progress | None = None) -> Table:
         """Read rows from files, a frame, or one by one from memory.  Raises InputError unless there is at least one."""
-        compared, texts = dict.fromkeys(column.name for column in self.embedder.columns), set(self.embedder.texts)
+        columns = self.embedder.columns
+        varying = [column.name for column in columns if not column.is_constant]
         table = read_rows(
-            inputs, compared=compared, id_column=self.id_column, text=texts, only=compared, progress=progress
+            inputs,
+            compared=varying,
+            id_column=self.id_column,
+            text=set(self.embedder.texts),
+            only=dict.fromkeys(column.name for column in columns),
+            with_points=self.embedder.with_points,
+            progress=progress,
         )
         self.embedder.require([*table.columns, *table.passed_over])
         if strange := [name for name in table.passed_over if name not in self.embedder.left_out]:
@@ -94,7 +109,9 @@ class TableKind(Kind[Table]):
 
     def embed(self, found_items: Table, progress: Progress | None) -> Iterator[Batch]:
         """Embed rows in order, in batches."""
-        values, errors = self.embedder.read(found_items.columns)
+        values, errors = self.embedder.read(found_items.columns, found_items.delimiter)
+        for change in self.embedder.changes(values):
+            logger.warning(change)
 
         def embedded(rows: Positions) -> tuple[Vectors, Any]:
             row_values = values[rows]
@@ -117,7 +134,7 @@ class TableKind(Kind[Table]):
     def reference(self, found_items: Table, progress: Progress | None) -> Reference:
         """Embed rows that are to join the reference set, and keep their values."""
         embedder = self.embedder.with_categories(found_items.columns)
-        values, errors = embedder.read(found_items.columns)
+        values, errors = embedder.read(found_items.columns, found_items.delimiter)
         items, unreadable, places = split_rows(found_items, errors | found_items.errors)
         kept = replace(self, embedder=embedder, values=np.concatenate([self.values, values[places]]))
         return Reference(items, embedder.embed(values[places]), unreadable, kept)
@@ -165,8 +182,13 @@ class TableKind(Kind[Table]):
 
     def remarks(self, judge: Judge) -> list[str]:
         """See `Kind`."""
-        left_out = self.embedder.left_out
-        return [f"columns left out: {words.list_left_out(left_out)}"] if left_out else []
+        return words.list_columns(self.columns)
+
+    @property
+    def columns(self) -> Sequence[ReadColumn]:
+        """See `Kind`; those that are left out come last."""
+        compared = [ReadColumn(column.name, column.words, True) for column in self.embedder.columns]
+        return [*compared, *(ReadColumn(name, why, False) for name, why in self.embedder.left_out.items())]
 
     def only(self, places: Positions) -> Self:
         """Keep only the values at some places."""

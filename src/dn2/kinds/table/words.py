@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dn2.system.interface import option
+from dn2.kinds.exchange import ReadColumn
+from dn2.system.interface import command, option
 
 # The reasons of dn2.kinds.table.columns for leaving out a column.
 CLOCK = re.compile("the clock")
 IDENTIFIER = re.compile(r"an identifier(:| or free text: ([\d,]+) different ones in \2 rows)")
 STAMP = re.compile("(date)?_?time(_?stamp)?|date|stamp|ts", re.IGNORECASE)
 
+MOST_COLUMNS = 30  # said at fit
 KINDS_OF_COLUMNS = {"number": "numbers", "category": "categories", "date": "dates"}
 
 
@@ -50,6 +52,16 @@ def may_be_vectors(n_rows: int, n_columns: int) -> str:
     return (
         f"the dict is read as a table of {n_columns:,} columns and {n_rows:,} rows; if it holds {n_columns:,} vectors "
         f"by name, say {option('kind', 'vector')}"
+    )
+
+
+def list_columns(columns: Sequence[ReadColumn]) -> list[str]:
+    """Say in a line each how columns are compared; the first thirty of very many."""
+    compared = [column for column in columns if column.is_compared]
+    lines = [f"{column.name}: {column.words}" for column in compared[:MOST_COLUMNS]]
+    more = len(compared) - MOST_COLUMNS
+    return lines + [f"and {more:,} more columns; {command('dn2.load(MODEL)', 'the model')}.columns lists all"] * (
+        more > 0
     )
 
 
