@@ -974,6 +974,7 @@ def test_whatever_a_librarys_values_raise_is_an_error_that_names_the_column():
         frame(pa.table({"a": pa.array([2**62], pa.duration("s"))}))
 
 
-def test_a_frame_that_is_only_planned_is_refused_with_the_way_out():
-    with pytest.raises(InputError, match="a LazyFrame holds no rows yet; give what its method collect returns"):
-        dn2.fit(pl.LazyFrame({"a": [1.0, 2.0]}))
+def test_a_frame_that_is_only_planned_is_collected():
+    planned = pl.LazyFrame({"a": [1.0, 2.0, 4.0], "b": [2.5, 1.0, 3.0]})
+    model = dn2.fit(planned)
+    assert model.score(planned).rows == dn2.fit(planned.collect()).score(planned.collect()).rows

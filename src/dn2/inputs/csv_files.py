@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from dn2.inputs.names import check_column_names
 from dn2.system.bounds import check_fits, reading
 
 DELIMITERS = ",;\t|"
+SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+MOST_BEFORE = 100  # lines of comments before the header
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
 MOST_UNREADABLE = 100_000  # rows at the start of a file, before reading is given up
 MOST_ROWS, MOST_CELLS = 1_000, 1_000_000  # of a piece, which is to fit into the processor's cache
@@ -43,6 +45,7 @@ class CsvFile:
     names: list[str]
     encoding: str
     delimiter: str
+    n_skipped: int = 0  # lines before the header
 
     def read(
         self,
@@ -95,7 +98,7 @@ class CsvFile:
         """Give the records below the header in pieces, each with the number of bytes of the file read so far."""
         rows_a_piece = min(MOST_ROWS, MOST_CELLS // len(self.names))
         with open_lines(self.path, self.encoding) as file:
-            lines = records(self.path, file, self.delimiter)
+            lines = records(self.path, file, self.delimiter, self.n_skipped)
             next(lines)
             while piece := list(islice(lines, rows_a_piece)):
                 yield piece, max(1, os.lseek(file.fileno(), 0, os.SEEK_CUR))
@@ -104,15 +107,17 @@ class CsvFile:
 def open_csv(path: Path) -> CsvFile:
     """Read the header of a CSV file: UTF-8, or UTF-16 by its byte order mark.
 
-    The delimiter is the one most frequent in the header; in a .tsv file it is a tab.  A column without a name is named
-    by its place, from `column 1` on.
+    The delimiter is the one most frequent in the header, or that of a line `sep=;` before it; in a .tsv file it is a
+    tab.  Lines of comments before the header are passed over.  A column without a name is named by its place, from
+    `column 1` on.
     Raises InputError if the file cannot be read, is empty, or its first line names no columns."""
     with reading(path), open(path, "rb") as binary:
         encoding = "utf-16" if binary.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     with open_lines(path, encoding) as file:
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(first_line(file))
+        n_skipped, said, line = _before_header(file)
+        delimiter = said or ("\t" if path.suffix.lower() == ".tsv" else _delimiter(line))
     with open_lines(path, encoding) as file:
-        header = next(records(path, file, delimiter), None)
+        header = next(records(path, file, delimiter, n_skipped), None)
     if header is None:
         raise InputError(f"{path} is empty; its first line must name the columns, rows come below")
     if isinstance(header, str):
@@ -122,7 +127,28 @@ def open_csv(path: Path) -> CsvFile:
         raise InputError(f"{path}: the first line must name the columns, got numbers ({shown}); add a header line")
     names = [name.strip() or f"column {place}" for place, name in enumerate(header, 1)]
     check_column_names(names, f"the header of {path}")
-    return CsvFile(path, names, encoding, delimiter)
+    return CsvFile(path, names, encoding, delimiter, n_skipped)
+
+
+def _before_header(file: TextIO) -> tuple[int, str | None, str]:
+    """Read what programs write before the header: comments, which begin with #, and a line `sep=;`.
+
+    A line that begins with # and goes on without a blank, of as many cells as the next, is the header itself.
+
+    Returns the number of lines, the delimiter if a line says it, and the header."""
+    before: list[str] = []
+    line = first_line(file)
+    while line.startswith("#") and len(before) < MOST_BEFORE:
+        before.append(line)
+        line = first_line(file)
+    if said := SEP.fullmatch(line):
+        before.append(line)
+        line = first_line(file)
+    if before and not said and not before[-1][1:2].isspace():
+        delimiter = _delimiter(before[-1])
+        if before[-1].count(delimiter) == line.count(delimiter) > 0:
+            line = before.pop()
+    return sum(text.count("\n") or 1 for text in before), said[1] if said else None, line
 
 
 @dataclass

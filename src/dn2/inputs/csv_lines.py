@@ -72,9 +72,14 @@ def first_line(file: TextIO) -> str:
     return "".join(parts)
 
 
-def records(path: Path, file: TextIO, delimiter: str) -> Iterator[Record]:
-    """Give the cells of each line that is not empty, the header first, or the reason why a line cannot be cut."""
+def records(path: Path, file: TextIO, delimiter: str, n_skipped: int = 0) -> Iterator[Record]:
+    """Give the cells of each line that is not empty, the header first, or the reason why a line cannot be cut.
+
+    n_skipped : lines that are passed over before the header, without the empty ones."""
     lines = _Lines(file)
+    for _ in range(n_skipped):
+        lines.between = True
+        next(lines, None)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.between = True

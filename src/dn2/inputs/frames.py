@@ -17,8 +17,6 @@ def is_frame(value: object) -> bool:
     """Tell whether a value is a table: a DataFrame of pandas or polars, a pyarrow Table, or a mapping of columns."""
     if isinstance(value, (str, os.PathLike)):
         return False
-    if _is_lazy(value):
-        return True
     named = hasattr(value, "columns") or hasattr(value, "column_names")
     return isinstance(value, Mapping) or (named and hasattr(value, "__getitem__"))
 
@@ -49,15 +47,8 @@ def read_frame(
     return columns, row_names(frame, n_rows), [name for name in names if name not in chosen]
 
 
-def _is_lazy(value: object) -> bool:
-    """Tell whether a value plans a frame, as a LazyFrame of polars does, whose columns may take long to ask for."""
-    return hasattr(type(value), "collect") and hasattr(type(value), "columns")
-
-
 def _columns(frame: Any) -> list[tuple[Any, Any]]:
     """List the labels of a frame's columns, each with a function that returns its values."""
-    if _is_lazy(frame):
-        raise InputError(f"a {type(frame).__name__} holds no rows yet; give what its method collect returns")
     if isinstance(frame, Mapping):
         return [(label, lambda label=label: frame[label]) for label in frame]
     if hasattr(frame, "column_names"):  # pyarrow, where two columns may have one name

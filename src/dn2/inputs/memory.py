@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 
 def hold_inputs(inputs: Any) -> Any:
-    """Return inputs that can be iterated more than once: an iterator as a list, anything else unchanged."""
+    """Return inputs that can be read more than once: an iterator as a list, a planned frame collected, such as a
+    LazyFrame of polars, and anything else unchanged."""
+    if hasattr(type(inputs), "collect") and hasattr(type(inputs), "columns"):
+        return inputs.collect()
     return list(inputs) if isinstance(inputs, Iterator) else inputs
 
 

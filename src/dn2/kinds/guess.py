@@ -14,12 +14,20 @@ from dn2.errors import InputError
 from dn2.inputs.files import expand, is_list
 from dn2.inputs.frames import is_frame
 from dn2.inputs.items import Piped
+from dn2.kinds.kind import Kind
 from dn2.kinds.registry import KINDS, kind_of, suffixes_of
 from dn2.system.interface import option
 
 logger = logging.getLogger("dn2")
 
 TEXTS_LOOKED_AT = 1_000
+
+# What people have and no kind reads, by ending: what to save it as.
+FOREIGN = dict.fromkeys(
+    (".xlsx", ".xls", ".ods", ".feather", ".arrow", ".sqlite", ".db"), "its table as CSV or Parquet"
+)
+FOREIGN |= {".json": "JSON Lines, one record a line (.jsonl)"}
+FOREIGN |= dict.fromkeys((".gz", ".zip", ".7z", ".tar"), "what it packs")
 
 
 def guess_kind(inputs: Any) -> str:
@@ -35,6 +43,9 @@ def guess_kind(inputs: Any) -> str:
             if kind_of(kind).claims(inputs, suffixes):
                 return kind
     several = [inputs] if isinstance(inputs, (str, os.PathLike)) or not isinstance(inputs, Iterable) else list(inputs)
+    for path in several:
+        if isinstance(path, (str, os.PathLike)) and (ending := _ending_of(Path(path))) in FOREIGN:
+            raise InputError(f"{os.fspath(path)} is of a kind that dn2 does not read; give {FOREIGN[ending]}")
     guesses = [kind for item in several if isinstance(item, (str, os.PathLike)) for kind in _kinds_of_input(item)]
     kinds = sorted({kind for kind in guesses if kind is not None})
     if len(kinds) > 1:
@@ -76,6 +87,18 @@ def _kind_of_files(where: str | Path, files: Iterable[Path]) -> str | None:
     if counts.total() < len(main_files) + len(other_files):
         logger.info("%s: items are taken to be of the kind %s; %s says otherwise", where, kind_found, option("kind"))
     return kind_found
+
+
+def check_files(kind: Kind[Any], inputs: Any) -> None:
+    """Raise InputError where inputs name only files that hold items of other kinds, such as a table for pictures."""
+    several = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    if not isinstance(several, (list, tuple)) or not all(isinstance(path, (str, os.PathLike)) for path in several):
+        return
+    known = suffixes_of(None)
+    files = [Path(path) for path in several]
+    others = [file for file in files if _ending_of(file) in known and file.is_file() and not kind.claims_file(file)]
+    if others and len(others) == len(files) and not any(_ending_of(file) in kind.suffixes for file in files):
+        raise InputError(f"{others[0]} holds no {kind.many}: it is of the kind {_kind_of_file(others[0])}")
 
 
 def _kind_of_file(file: Path) -> str:

@@ -14,10 +14,11 @@ import numpy as np
 
 from dn2.errors import InputError
 from dn2.extras import import_above
-from dn2.inputs.memory import hold_inputs, rename
+from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.scorer import Scorer
+from dn2.model.scoring import find_items
 from dn2.model.state import Origin, State
 from dn2.model.words import brief_of
 from dn2.model.writing import write
@@ -108,7 +109,7 @@ class Model(Scorer):
         """
         with self._changing.get(), shown(progress, "adding") as tell:
             now = self.state
-            found_items = now.kind.find(hold_inputs(inputs), tell)
+            found_items = find_items(now.kind, inputs, tell)
             found_items = found_items if names is None else rename(found_items, names)
             identities = {identity(item.name) for item in now.items}
             if taken := [name for name in found_items.names if identity(name) in identities]:

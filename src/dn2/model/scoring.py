@@ -14,7 +14,10 @@ import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
+from dn2.inputs.memory import hold_inputs
 from dn2.kinds.exchange import FoundItems, ScoredItems
+from dn2.kinds.guess import check_files
+from dn2.kinds.kind import Kind
 from dn2.model.state import State
 from dn2.neighbors.calibration import Calibration, false_discoveries
 from dn2.neighbors.choice import check_scoring
@@ -45,6 +48,13 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
         nouns=(now.kind.one, now.kind.many),
         among_themselves=bool(scored.guarantee),
     )
+
+
+def find_items(kind: Kind[Any], inputs: Any, progress: Progress | None) -> FoundItems:
+    """Find the items that inputs name.  Raises InputError as `Kind.find` does, and for files of other kinds."""
+    held = hold_inputs(inputs)
+    check_files(kind, held)
+    return kind.find(held, progress)  # type: ignore[no-any-return]
 
 
 def score_found(

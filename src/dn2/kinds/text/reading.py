@@ -27,8 +27,8 @@ from dn2.system import bounds
 from dn2.system.bounds import open_text
 from dn2.system.interface import option
 
-TEXT, JSON_LINES = ".txt", ".jsonl"
-PLAIN_SUFFIXES = frozenset({TEXT, JSON_LINES})
+TEXTS, JSON_LINES = frozenset({".txt", ".log"}), frozenset({".jsonl", ".ndjson"})
+PLAIN_SUFFIXES = TEXTS | JSON_LINES
 TEXT_SUFFIXES = PLAIN_SUFFIXES | TABLE_SUFFIXES
 
 LONGEST_RECORD = 1 << 24
@@ -123,13 +123,14 @@ def read_texts(
     suffixes = {os.path.splitext(item.path)[1].lower() for item in items}
     if suffixes <= TABLE_SUFFIXES:
         return _read_table_column(inputs, column, id_column, progress)
-    if suffixes == {JSON_LINES}:
+    if suffixes <= JSON_LINES:
         return _read_record_files(items, column, id_column)
-    if suffixes == {TEXT}:
+    if suffixes <= TEXTS:
         return _read_text_files(items)
     raise InputError(
-        f"messages come in files of one kind, got {list_few(sorted(suffixes))}; text files end in {TEXT}, JSON "
-        f"Lines in {JSON_LINES}, tables in {', '.join(sorted(TABLE_SUFFIXES))}"
+        f"messages come in files of one kind, got {list_few(sorted(suffixes))}; text files end in "
+        f"{' or '.join(sorted(TEXTS))}, JSON Lines in {' or '.join(sorted(JSON_LINES))}, tables in "
+        f"{', '.join(sorted(TABLE_SUFFIXES))}"
     )
 
 
