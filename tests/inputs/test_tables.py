@@ -978,3 +978,16 @@ def test_a_frame_that_is_only_planned_is_collected():
     planned = pl.LazyFrame({"a": [1.0, 2.0, 4.0], "b": [2.5, 1.0, 3.0]})
     model = dn2.fit(planned)
     assert model.score(planned).rows == dn2.fit(planned.collect()).score(planned.collect()).rows
+
+
+@pytest.mark.parametrize("n_comments", [0, 2])
+@pytest.mark.parametrize("line", ["sep=;\n", '"sep=;"\r\n', "SEP=;\n\n", ""])
+def test_what_programs_write_before_the_header_is_passed_over(line, n_comments):
+    before = "# exported by a program, 2024-01-01\n" * n_comments + line
+    assert table(before + "a;b\n1;x\n2;y,z\n") == {"a": [1, 2], "b": ["x", "y,z"]}
+    assert table("#a;b\n1;x\n2;y\n") == {"#a": [1, 2], "b": ["x", "y"]}  # a header
+
+
+def test_rows_below_comments_keep_their_numbers_in_errors():
+    read = read_table(write("# by hand\na,b\n1,2\n3\n"))
+    assert (read.names, read.errors) == (["rows.csv:1", "rows.csv:2"], {1: "it has 1 cells, the header has 2 columns"})

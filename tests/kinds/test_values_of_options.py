@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,3 +99,34 @@ def test_deciding_anew_and_at_once_say_the_same_way_out() -> None:
 def test_what_has_not_been_scored_can_be_shown_and_compared() -> None:
     assert repr(dn2.Row("a")) == "<Row 'a': not scored>"
     assert dn2.fit(ROWS).calibration != dn2.fit(ROWS).calibration
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("a.xlsx", "give its table as CSV or Parquet"),
+        ("a.json", "give JSON Lines, one record a line"),
+        ("a.csv.gz", "give what it packs"),
+    ],
+)
+def test_files_that_no_kind_reads_are_refused_with_the_way_out(name: str, way_out: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=way_out):
+        dn2.fit(tmp_path / name)
+
+
+def test_files_of_another_kind_are_refused_and_not_scored_as_nothing(tmp_path: Path) -> None:
+    model = dn2.fit(ROWS)
+    (tmp_path / "new.csv").write_text("a\n1\n")
+    for inputs in (tmp_path / "new.csv", [str(tmp_path / "new.csv")]):
+        with pytest.raises(InputError, match=r"new\.csv holds no vectors: it is of the kind table"):
+            model.score(inputs)
+
+
+@pytest.mark.parametrize("ending", [".log", ".ndjson"])
+def test_logs_and_records_by_other_endings_are_messages(ending: str, tmp_path: Path) -> None:
+    lines = [f"pump {number % 7} reports {number % 5} bar" for number in range(60)]
+    written = lines if ending == ".log" else [f'{{"text": "{line}"}}' for line in lines]
+    (tmp_path / f"a{ending}").write_text("\n".join(written))
+    model = dn2.fit(tmp_path / f"a{ending}", backbone="characters")
+    assert (model.kind.name, len(model.items)) == ("text", 60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,10 +12,11 @@ import numpy as np
 from dn2.arrays import Progress, Scores
 from dn2.errors import InputError
 from dn2.inputs.memory import is_series
+from dn2.inputs.names import list_few
 from dn2.inputs.tables import TABLE_SUFFIXES
 from dn2.inputs.writing import NOTHING_SAID, Said
 from dn2.kinds.batches import check_column_name, stack_vectors
-from dn2.kinds.exchange import Batch, Judge, Reference, ReferenceItem, ScoredItems
+from dn2.kinds.exchange import Batch, Judge, ReadColumn, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.kind import Kind
 from dn2.kinds.series import words
 from dn2.kinds.series.embedder import SeriesEmbedder
@@ -77,7 +78,7 @@ class SeriesKind(Kind[Windows]):
             progress=progress,
         )
         windows, embedder = cut_windows(read, options.window)
-        return cls(embedder, options.time, options.id_column, read.said), windows
+        return cls(embedder, read.time or options.time, options.id_column, read.said), windows
 
     @property
     def brief(self) -> str:
@@ -175,7 +176,12 @@ class SeriesKind(Kind[Windows]):
 
     def remarks(self, judge: Judge) -> list[str]:
         """See `Kind`."""
-        return self.assumptions(judge.calibration)[-1:]
+        return [f"values: {list_few(self.embedder.columns)}", *self.assumptions(judge.calibration)[-1:]]
+
+    @property
+    def columns(self) -> Sequence[ReadColumn]:
+        """See `Kind`."""
+        return [ReadColumn(name, "values", True) for name in self.embedder.columns]
 
     def assumptions(self, calibration: Calibration) -> list[str]:
         """See `Kind`."""

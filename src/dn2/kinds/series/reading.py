@@ -19,6 +19,8 @@ from dn2.inputs.numbers import MOST
 from dn2.inputs.tables import Table, read_table
 from dn2.inputs.writing import NOTHING_SAID, Said, Writing
 from dn2.kinds.series.memory import IN_MEMORY, column_names, points_of, series_by_name
+from dn2.kinds.series.sensors import hold_slow_sensors, why_no_sensor
+from dn2.system.interface import option
 from dn2.system.naming import absolute, identity, writable
 
 logger = logging.getLogger("dn2")
@@ -33,7 +35,8 @@ class Series:
     stamps : (n,) ascending, float64 or datetime64[us]; values : (n, c).
     missing : (m,) stamps without a value in some column.
     path, digest : of its file, and the SHA-256 of that file's bytes; empty for a series from memory.
-    ordered : whether the rows were in order; repeated : how many stamps occurred more than once."""
+    ordered : whether the rows were in order; repeated : how many stamps occurred more than once.
+    slow : the places of the columns that report less often than there are rows, whose values hold until the next."""
 
     name: str
     stamps: Column
@@ -43,18 +46,20 @@ class Series:
     digest: str
     ordered: bool
     repeated: int
+    slow: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class SeriesRead:
     """Series of the same columns; errors : by name of a row or a series, why it could not be read.
 
-    said : how numbers and dates turned out to be written."""
+    said : how numbers and dates turned out to be written; time : the column of stamps."""
 
     series: Sequence[Series]
     columns: Sequence[str]
     errors: Mapping[str, str]
     said: Said = NOTHING_SAID
+    time: str | None = None
 
 
 def read_series(
@@ -83,6 +88,7 @@ def read_series(
     read."""
     if (in_memory := series_by_name(inputs, time, values, id_column, model_columns)) is not None:
         return _read_memory(in_memory, time, model_columns or values, id_column)
+    inputs, time = _with_index(inputs, time)
     key_columns = [column for column in (time, id_column) if column is not None]
     columns_read = {*values, *key_columns} if values else None
     table = read_table(inputs, text=() if id_column is None else [id_column], only=columns_read, progress=progress)
@@ -102,8 +108,8 @@ def read_series(
     series: list[Series] = []
     for name, rows_of_series in places.items():
         places_of_series, path = np.array(rows_of_series), table.paths[rows_of_series[0]]
-        if not np.isfinite(rows[places_of_series]).all(axis=1).any():
-            unread[name] = f"no row has a number in {'each of ' * (len(numbers) > 1)}{list_few(numbers)}"
+        if not np.isfinite(rows[places_of_series]).any(axis=0).all():
+            unread[name] = _why_unread(list(numbers), rows[places_of_series])
             continue
         series.append(
             _sort_series(
@@ -114,7 +120,23 @@ def read_series(
                 table.digests[rows_of_series[0]],
             )
         )
-    return _check_readable(SeriesRead(series, list(numbers), unread, writing.found(numbers, time)))
+    return _check_readable(SeriesRead(series, list(numbers), unread, writing.found(numbers, time), time))
+
+
+def _with_index(inputs: Any, time: str | None) -> tuple[Any, str | None]:
+    """Make a column of stamps of a frame's index of moments; returns the frame and the name of that column."""
+    index: Any = getattr(inputs, "index", None)
+    if type(index).__name__ != "DatetimeIndex" or not hasattr(inputs, "assign") or time in inputs.columns:
+        return inputs, time
+    name = time or str(index.name or "time")
+    if name in inputs.columns:
+        return inputs, time
+    return inputs.assign(**{name: index}), name
+
+
+def _why_unread(columns: Sequence[str], rows: Numbers) -> str:
+    empty = [name for name, cells in zip(columns, rows.T, strict=True) if not np.isfinite(cells).any()]
+    return f"no row has a number in {list_few(empty)}; leave {'it' if len(empty) == 1 else 'them'} out"
 
 
 def stamp_texts(stamps: Column) -> list[str]:
@@ -178,6 +200,13 @@ def _choose_values(
             not_numbers.append(name)
         else:
             chosen[name], wrong[name] = numbers, bad
+    if not asked_columns:
+        reasons = {name: why for name, numbers in chosen.items() if (why := why_no_sensor(name, numbers)) is not None}
+        if len(reasons) < len(chosen):
+            chosen = {name: numbers for name, numbers in chosen.items() if name not in reasons}
+            for name, why in reasons.items():
+                logger.warning("the column %r is left out: %s; %s takes it in", name, why, option("values", name))
+    wrong = {name: bad for name, bad in wrong.items() if name in chosen}
     if asked_columns and not_numbers:
         raise InputError(
             f"the column {not_numbers[0]!r} must hold numbers, and it holds "
@@ -250,15 +279,23 @@ def _owners(table: Table, id_column: str | None, in_memory: bool, errors: dict[i
 
 
 def _sort_series(name: str, stamps: Column, values: Numbers, path: str, digest: str) -> Series:
-    """Put rows in the order of their stamps; at least one row must have a number in every column."""
+    """Put rows in the order of their stamps, and hold the values of slow sensors."""
     distinct, places, counts = np.unique(stamps, return_inverse=True, return_counts=True)
-    complete = np.isfinite(values).all(axis=1)
-    sums = np.stack([np.bincount(places[complete], cells, len(distinct)) for cells in values[complete].T], axis=1)
-    having = np.bincount(places[complete], minlength=len(distinct))
-    there = having > 0
+    means = np.stack([_mean_by_stamp(cells, places, len(distinct)) for cells in values.T], axis=1)
+    times = distinct.astype("datetime64[us]").astype(np.int64) if distinct.dtype.kind == "M" else distinct
+    means, slow = hold_slow_sensors(times.astype(np.float64), means)
+    there = np.isfinite(means).all(axis=1)
     ordered = bool((stamps[1:] >= stamps[:-1]).all())
-    means = sums[there] / having[there, None]
-    return Series(name, distinct[there], means, distinct[~there], path, digest, ordered, int((counts > 1).sum()))
+    repeated = int((counts > 1).sum())
+    return Series(name, distinct[there], means[there], distinct[~there], path, digest, ordered, repeated, tuple(slow))
+
+
+def _mean_by_stamp(cells: Numbers, places: np.ndarray[Any, np.dtype[np.int64]], n: int) -> Numbers:
+    """Average the numbers of each stamp, (n,); NaN where there is none."""
+    there = np.isfinite(cells)
+    count = np.bincount(places[there], minlength=n)
+    sums = np.bincount(places[there], cells[there], n)
+    return np.where(count > 0, sums / np.maximum(count, 1), np.nan)
 
 
 def _warn_of_repairs(series: Sequence[Series]) -> None:
@@ -266,6 +303,7 @@ def _warn_of_repairs(series: Sequence[Series]) -> None:
     warn_of(unordered, "rows are not in the order of their stamps; they are put in it")
     for words, count in (
         ("stamps come more than once; their values are averaged", lambda item: item.repeated),
+        ("sensors report more seldom than there are rows; a value holds until the next", lambda item: len(item.slow)),
         ("rows lack a value; short runs of them are bridged", lambda item: len(item.missing)),
     ):
         counted = [(item.name, count(item)) for item in series if count(item)]
