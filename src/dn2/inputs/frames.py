@@ -70,6 +70,17 @@ def _column(values: Callable[[], Any], name: str, as_text: bool) -> Column:
     return write_column(column) if as_text else column
 
 
+def category_columns(frame: Any, names: Collection[str]) -> frozenset[str]:
+    """Return those of some columns of a frame that its library declares to hold categories."""
+    by_name = {writable(str(label)): values for label, values in _columns(frame)}
+    return frozenset(name for name in names if _declares_categories(by_name[name]()))
+
+
+def _declares_categories(values: Any) -> bool:
+    kind = str(getattr(values, "dtype", getattr(values, "type", "")))
+    return kind == "category" or kind.startswith(("Categorical", "Enum", "dictionary"))
+
+
 def row_names(frame: Any, n_rows: int) -> list[str]:
     """Name the rows of a frame or a column by the labels of pandas where these are unique, else by their number."""
     index = getattr(frame, "index", None)

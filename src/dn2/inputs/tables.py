@@ -16,7 +16,7 @@ from dn2.inputs.columns import Column, ColumnsRead, stack, write_column
 from dn2.inputs.csv_files import CsvFile, open_csv
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import Inputs, find_items
-from dn2.inputs.frames import is_frame, read_frame
+from dn2.inputs.frames import category_columns, is_frame, read_frame
 from dn2.inputs.items import Item
 from dn2.inputs.names import choose_names, list_few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
@@ -41,7 +41,8 @@ class Table:
     paths, digests : by row, its file and the SHA-256 of that file's bytes; empty texts for a frame.
     passed_over : the names of the columns that were not read.
     delimiter : between the cells of the files; None where they are of several kinds, and for a frame.
-    with_points : the columns of numbers whose decimal mark is a point, by their cells in a file."""
+    with_points : the columns of numbers whose decimal mark is a point, by their cells in a file.
+    categories : the columns that a frame declares to hold categories."""
 
     names: list[str]
     columns: dict[str, Column]
@@ -51,6 +52,7 @@ class Table:
     passed_over: list[str] = field(default_factory=list)
     delimiter: str | None = None
     with_points: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
 
     def named(self, names: list[str]) -> Self:
         """Return the same rows under other names."""
@@ -85,7 +87,9 @@ def read_table(
     if is_frame(inputs):
         columns, defaults, passed_over = read_frame(inputs, id_column, as_text, drop, only)
         nowhere = [""] * len(defaults)
-        table = Table(defaults, columns, {}, nowhere, nowhere, passed_over)
+        table = Table(
+            defaults, columns, {}, nowhere, nowhere, passed_over, categories=category_columns(inputs, columns)
+        )
     else:
         items = find_items(inputs, TABLE_SUFFIXES)
         files = [_open(item) for item in items]

@@ -125,6 +125,8 @@ def test_what_a_person_says_of_a_column_overrules_what_it_looks_like() -> None:
     assert plain["plz"].startswith("an identifier or free text")
     said = dn2.fit(table, categorical="site", numeric="plz", date="day")
     assert [column.words for column in said.columns] == ["3 categories", "numbers", "dates"]
+    declared = dn2.fit(table.astype({"site": "category"}))
+    assert declared.columns[0].words == "3 categories"
     with pytest.raises(InputError, match="the column 'site' does not hold dates"):
         dn2.fit(table, date="site")
     with pytest.raises(InputError, match="there is no column 'sites'"):

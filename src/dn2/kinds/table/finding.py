@@ -17,6 +17,8 @@ from dn2.inputs.numbers import Notation, Undecided
 from dn2.inputs.writing import Writing, ask_for_marks, ask_for_order
 from dn2.kinds.table.columns import DAY, TRUTHS, CategoryColumn, Column, DateColumn, NumberColumn, cell_in_words
 
+DECLARED = "declared category"
+
 # At least so many rows show whether a column is an identifier or the clock.
 MANY = 20
 DENSE = 1.25  # different whole numbers in a range at most so much larger than their count number the rows
@@ -27,13 +29,14 @@ def find_column(name: str, cells: Cells, writing: Writing | None = None, as_kind
     """Find the kind of a column by its cells, (n,); or return, in words, why the column is left out.
 
     writing : how the columns of the table are written; without it the column is the only one.
-    as_kind : `number`, `category` or `date`, where a person has said it.
+    as_kind : `number`, `category` or `date`, where a person has said it; `DECLARED`, where a frame says that the column
+        holds categories.
     Raises InputError for numbers or dates that can be read in several ways."""
     writing = writing or Writing({name: cells})
     if is_empty(cells):
         return CategoryColumn(name, ())
-    if as_kind == "category":
-        return _category_or_reason(name, to_texts(cells), said=True)
+    if as_kind in ("category", DECLARED):
+        return _category_or_reason(name, to_texts(cells), said=as_kind == "category")
     if as_kind != "date" and cells.dtype.kind != "M":
         notation = writing.of_numbers(name, codes=as_kind == "number")
         if isinstance(notation, Undecided) and notation.ambiguous:

@@ -23,6 +23,7 @@ from dn2.kinds.kind import Kind
 from dn2.kinds.table import words
 from dn2.kinds.table.embedder import TableEmbedder
 from dn2.kinds.table.evidence import Contribution, RowEvidence
+from dn2.kinds.table.finding import DECLARED
 from dn2.kinds.table.options import TableOptions
 from dn2.kinds.table.reading import read_rows, rows_by_name
 from dn2.neighbors.detector import Detector
@@ -70,7 +71,7 @@ class TableKind(Kind[Table]):
         for name in kinds:
             check_column_exists(name, columns)
         writing = Writing(columns, options.said(), table.delimiter, table.with_points)
-        embedder = TableEmbedder.learn(columns, writing, kinds)
+        embedder = TableEmbedder.learn(columns, writing, dict.fromkeys(table.categories, DECLARED) | kinds)
         if embedder.left_out:
             logger.warning("columns left out: %s", words.list_left_out(embedder.left_out))
         if isinstance(inputs, Mapping) and len(table.columns) > len(table.names):
