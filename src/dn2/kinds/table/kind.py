@@ -35,6 +35,7 @@ from dn2.store.shards import StoredRows
 logger = logging.getLogger("dn2")
 
 CONTRIBUTIONS_NAMED = 5
+CHANGES_NAMED = 10
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,8 +112,11 @@ class TableKind(Kind[Table]):
     def embed(self, found_items: Table, progress: Progress | None) -> Iterator[Batch]:
         """Embed rows in order, in batches."""
         values, errors = self.embedder.read(found_items.columns, found_items.delimiter)
-        for change in self.embedder.changes(values):
+        changes = self.embedder.changes(values)
+        for change in changes[:CHANGES_NAMED]:
             logger.warning(change)
+        if len(changes) > CHANGES_NAMED:
+            logger.warning("and so it is with %d more columns", len(changes) - CHANGES_NAMED)
 
         def embedded(rows: Positions) -> tuple[Vectors, Any]:
             row_values = values[rows]
