@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,7 @@ def copy_of_package(tmp_path, monkeypatch):
     (package / "models").mkdir(parents=True)
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, SPEC.package, raising=False)  # where another test has imported it
     assert Path(importlib.util.find_spec(SPEC.package).origin).parent == package
     return package / "models" / SPEC.filename
 
