@@ -57,7 +57,7 @@ class NumberColumn:
         Raises InputError for numbers that can be read in two ways."""
         values, wrong = to_numbers(cells, self._notation_of(cells, dialect))
         if self.binary and wrong:
-            truths = np.array([TRUTHS.get(cells[place].strip().casefold(), math.nan) for place in wrong])
+            truths = np.array([TRUTHS.get(plain_text(cells[place]), math.nan) for place in wrong])
             values[wrong] = truths
             wrong = [place for place, truth in zip(wrong, truths, strict=True) if math.isnan(truth)]
         errors = {place: f"{self.name} holds numbers, got {cell_in_words(cells[place])}" for place in wrong}
@@ -135,7 +135,7 @@ class CategoryColumn:
 
     def key(self, text: str) -> str:
         """Return what equal texts share."""
-        plain = " ".join(text.split()).casefold()
+        plain = plain_text(text)
         return str(TRUTHS.get(plain, plain)) if self.truth else plain
 
     def features(self, values: Numbers) -> list[Numbers]:
@@ -275,6 +275,11 @@ def _scale_values(values: Numbers, offset: float, scale: float) -> Numbers:
 def _code(text: str) -> float:
     """Return the code of a text, which is the same in every table."""
     return float(zlib.crc32(text.encode("utf-8", "backslashreplace")) % CODES)
+
+
+def plain_text(text: str) -> str:
+    """Return a text whatever its case and the blanks in and around it."""
+    return " ".join(text.split()).casefold()
 
 
 def plain_number(value: float) -> float | int | None:

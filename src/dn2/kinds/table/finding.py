@@ -15,7 +15,16 @@ from dn2.inputs.cells import Cells, is_empty, present_texts, to_moments, to_numb
 from dn2.inputs.dates import DateOrder
 from dn2.inputs.numbers import Notation, Undecided
 from dn2.inputs.writing import Writing, ask_for_marks, ask_for_order
-from dn2.kinds.table.columns import DAY, TRUTHS, CategoryColumn, Column, DateColumn, NumberColumn, cell_in_words
+from dn2.kinds.table.columns import (
+    DAY,
+    TRUTHS,
+    CategoryColumn,
+    Column,
+    DateColumn,
+    NumberColumn,
+    cell_in_words,
+    plain_text,
+)
 
 DECLARED = "declared category"
 
@@ -76,7 +85,7 @@ def _number_or_reason(name: str, values: Numbers, notation: Notation, *, said: b
 
 
 def _category_or_reason(name: str, texts: Sequence[str | None], *, said: bool = False) -> Column | str:
-    counts = Counter(" ".join(text.split()).casefold() for text in texts if text is not None)
+    counts = Counter(plain_text(text) for text in texts if text is not None)
     present = counts.total()
     if not said and len(counts) >= MANY and len(counts) > present / 2:
         return f"an identifier or free text: {len(counts):,} different ones in {present:,} rows"
