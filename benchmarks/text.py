@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from dn2.bench.result import Result
 from dn2.kinds.kind import USUAL_NEIGHBORS as N_NEIGHBORS
 from dn2.kinds.text.bench.data import TextSet, read_text_sets
 from dn2.kinds.text.bench.protocol import text
+from dn2.networks.sentences import MINILM, find_model
+from dn2.networks.torch_sentences import TorchSentences
 
 RATES = (0.01, 0.05, 0.1)
 
@@ -74,26 +77,24 @@ def figures(result: Result, method: str, setting: str) -> str:
 
 
 def throughput(run: Run[Sizes], report: Report) -> None:
-    """Embed the same messages with sentence-transformers' own encode, with dn2, and again from the cache."""
+    """Embed the same messages with sentence-transformers' own encode, with dn2 without it, and again from the cache."""
     count, rounds = run.sizes.messages, run.sizes.rounds
     report.say(f"{count:,} messages, half of each set; texts/s, medians of {rounds} rounds side by side")
     texts = [one for each in read_text_sets(run.need("text"), N_NEIGHBORS) for one in each.texts[: count // 2]]
-    embedder = TextEmbedder()
-    model = embedder.model
-    assert model is not None
-    encode = model.module.encode
-    encode(texts[:64])
+    found = find_model(MINILM)
+    encode = TorchSentences(found.folder, found.digest).module.encode
+    embedders = {f"dn2, {name}": TextEmbedder(precision=name, cache=False) for name in ("f32", "bf16")}
+    for work in (encode, *(embedder.transform for embedder in embedders.values())):
+        work(texts[:64])
     took: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
             cached = TextEmbedder(cache=Cache(Path(folder, f"{number}.sqlite")))
-            cached.__dict__["model"] = model
-            for name, work in (
-                ("sentence-transformers, encode", lambda: encode(texts)),
-                ("dn2, minilm+characters", lambda: embedder.transform(texts)),
-                ("dn2, filling a cache", lambda cached=cached: cached.transform(texts)),
-                ("dn2, from the cache", lambda cached=cached: cached.transform(texts)),
-            ):
+            cached.__dict__["model"] = embedders["dn2, f32"].model
+            works = {"sentence-transformers, encode": lambda: encode(texts)}
+            works |= {name: partial(embedder.transform, texts) for name, embedder in embedders.items()}
+            works |= {f"dn2, {how}": partial(cached.transform, texts) for how in ("filling a cache", "from the cache")}
+            for name, work in works.items():
                 took.setdefault(name, []).append(seconds(work))
     first = np.array(next(iter(took.values())))
     for name, times in took.items():

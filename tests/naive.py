@@ -476,3 +476,44 @@ def vus_pr(scores: Sequence[float], truth: Sequence[bool], largest: int, thresho
             recall_before = recall
         areas.append(area)
     return sum(areas) / len(areas)
+
+
+def bert(weights: dict[str, np.ndarray], tokens: list[int], heads: int, epsilon: float, first: int) -> np.ndarray:
+    """Encode tokens: (length, d) in double precision.
+
+    weights : by the names that transformers gives them; first : the position of the first token."""
+    double = {name: values.astype(np.float64) for name, values in weights.items()}
+
+    def linear(x, name):
+        return x @ double[f"{name}.weight"].T + double[f"{name}.bias"]
+
+    def normalize(x, name):
+        away = x - x.mean(axis=1, keepdims=True)
+        scaled = away / np.sqrt(np.square(away).mean(axis=1, keepdims=True) + epsilon)
+        return scaled * double[f"{name}.LayerNorm.weight"] + double[f"{name}.LayerNorm.bias"]
+
+    x = np.array(
+        [
+            double["embeddings.word_embeddings.weight"][token]
+            + double["embeddings.position_embeddings.weight"][first + place]
+            + double["embeddings.token_type_embeddings.weight"][0]
+            for place, token in enumerate(tokens)
+        ]
+    )
+    x = normalize(x, "embeddings")
+    layer, width = 0, x.shape[1] // heads
+    while f"encoder.layer.{layer}.output.dense.weight" in double:
+        name = f"encoder.layer.{layer}"
+        parts = [linear(x, f"{name}.attention.self.{part}") for part in ("query", "key", "value")]
+        attended = []
+        for head in range(heads):
+            q, k, v = (part[:, head * width : (head + 1) * width] for part in parts)
+            strength = np.exp(q @ k.T / math.sqrt(width))
+            attended.append(strength / strength.sum(axis=1, keepdims=True) @ v)
+        joined = linear(np.concatenate(attended, axis=1), f"{name}.attention.output.dense")
+        x = normalize(x + joined, f"{name}.attention.output")
+        hidden = linear(x, f"{name}.intermediate.dense")
+        hidden = np.array([[0.5 * h * (1 + math.erf(h / math.sqrt(2))) for h in row] for row in hidden])
+        x = normalize(x + linear(hidden, f"{name}.output.dense"), f"{name}.output")
+        layer += 1
+    return x

@@ -305,3 +305,8 @@ def test_an_embedder_with_a_cache_can_be_cloned_and_pickled(path: Path) -> None:
         copied.cache.put({b"a": b"1"})
         assert copied.cache.path == path
         assert embedder.cache.get(b"a") == b"1"
+
+
+def test_a_cache_is_a_cache_or_a_yes_or_no(tmp_path: Path) -> None:
+    with pytest.raises(dn2.InputError, match=r"cache must be True, False or a dn2.Cache, got .*; write dn2.Cache"):
+        Cache.of(tmp_path / "cache.sqlite")  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from dn2.arrays import Positions, Vector, Vectors
+from dn2.arrays import Array, Positions, Vector, Vectors
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
 from dn2.results.context import Points
@@ -60,7 +60,8 @@ class Batch:
     source : what the kind explains the items by.
     digests : (m,) the SHA-256 of the file of each readable item, '' for items from memory; empty for kinds that do not
         record it.
-    files : what pictures of all items are read from later; None for kinds without pictures."""
+    files : what pictures of all items are read from later; None for kinds without pictures.
+    contents : (m, ...) digests of what the vectors were made of, for kinds that find copies by them; else None."""
 
     names: Sequence[str]
     errors: Mapping[int, str]
@@ -69,6 +70,7 @@ class Batch:
     source: Any
     digests: Sequence[str] = ()
     files: Sequence[Any] | None = None
+    contents: Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +78,15 @@ class Reference:
     """The readable items of a reference set, and their vectors, (n, d).
 
     unreadable : rows with the errors of the other items; kind : with what it keeps of the items.
-    places : where windows of series lie, (n,): see `dn2.neighbors.windows`; None for other kinds."""
+    places : where windows of series lie, (n,): see `dn2.neighbors.windows`; None for other kinds.
+    contents : (n, ...) as in `Batch`."""
 
     items: list[ReferenceItem]
     vectors: Vectors
     unreadable: list[Row]
     kind: Any
     places: Positions | None = None
+    contents: Array | None = None
 
 
 class Judge(Protocol):

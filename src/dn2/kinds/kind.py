@@ -176,6 +176,12 @@ class Kind(ABC, Generic[FoundT]):
             scored.rows += self._rows(judge, batch)
         return scored
 
+    def recalled(self, detector: Detector, embedded: Batch | Reference) -> Vectors:
+        """Return the vectors of embedded items, (m, d), those of copies of reference items as the set has them.
+
+        A copy lies at distance 0 then, although another machine may have embedded the reference set."""
+        return embedded.vectors
+
     def score_one(self, judge: Judge, item: Any) -> Row:
         """Score one item from memory; raises as `embed_one` does."""
         batch = self.embed_one(item)
@@ -186,7 +192,7 @@ class Kind(ABC, Generic[FoundT]):
     def _rows(self, judge: Judge, batch: Batch) -> Iterator[Row]:
         detector = judge.detector
         if len(batch.vectors):
-            distances, positions = detector.search(batch.vectors)
+            distances, positions = detector.search(self.recalled(detector, batch))
         else:
             k = int(detector.steps.n_neighbors)
             distances, positions = np.empty((0, k), np.float32), np.empty((0, k), np.int64)

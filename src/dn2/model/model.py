@@ -118,7 +118,7 @@ class Model(Scorer):
                     "remove it first or give the new one another name"
                 )
             new = now.kind.reference(found_items, tell)
-            detector = now.detector.add(new.vectors, places=new.places)
+            detector = now.detector.add(now.kind.recalled(now.detector, new), places=new.places)
             self.state = State(new.kind, detector, now.items + new.items, new.unreadable, now.origin)
         return self
 

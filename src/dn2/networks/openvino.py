@@ -1,4 +1,4 @@
-"""A compiled backbone that embeds pictures asynchronously, the same bits for a picture every time."""
+"""Models compiled for this machine that embed asynchronously, the same bits for an input every time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
-from dn2.arrays import Pixels, Vector
+from dn2.arrays import Array, Pixels, Vector
 from dn2.errors import BackboneError
 from dn2.extras import import_openvino
 from dn2.networks.backbone import AnyNetwork, Backbone
@@ -17,40 +17,68 @@ from dn2.system.processes import PerProcess, cpu_count
 PRECISIONS = ("auto", "f32", "bf16")
 
 
-class Network(AnyNetwork):
-    """A backbone compiled for this machine's CPU by OpenVINO.
+class Requests:
+    """A model compiled for this machine's CPU by OpenVINO, in each process that uses it.
 
-    precision : `f32`, `bf16`, or `auto`, which takes bf16 where the processor computes in it.
+    build : makes the model, of one input and of one output, (1, d) float32; precision : `f32` or `bf16`.
 
-    One picture is one request on one thread, and as many run at once as there are processors: measured as fast
-    as any batch, and a picture's embedding then depends on nothing but the picture."""
+    One input is one request on one thread, and as many run at once as there are processors: measured as fast as any
+    batch, and what comes out then depends on nothing but that input.
 
-    def __init__(self, backbone: Backbone, precision: str = "auto") -> None:
-        if precision not in PRECISIONS:
-            raise BackboneError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        if precision == "auto":
-            capabilities = _with_core(lambda core: core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-            precision = "bf16" if "BF16" in capabilities else "f32"
-        self.backbone = backbone
-        self.precision = precision
-        self._requests = PerProcess(partial(_compile, backbone, precision))
-        self.dimension = self._requests.get().dimension
+    Attributes
+    ----------
+    dimension : the length d of its output."""
 
-    def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
-        """Embed one picture, (height, width, 3) uint8; `receive` gets its (d,) vector from another thread.
+    def __init__(self, build: Callable[[], Any], precision: str) -> None:
+        self._compiled = PerProcess(partial(_compile, build, precision))
+        self.dimension = self._compiled.get().dimension
+
+    def start(self, value: Array, receive: Callable[[Vector], None]) -> None:
+        """Start on one input; `receive` gets its (d,) vector from another thread.
 
         Returns at once unless all requests are busy."""
-        requests = self._requests.get()
-        with requests.starting:
-            requests.queue.start_async({0: pixels[None]}, [receive])
+        compiled = self._compiled.get()
+        with compiled.starting:
+            compiled.queue.start_async({0: value}, [receive])
 
     def wait(self) -> None:
-        """Wait until every picture started so far has been received."""
-        self._requests.get().queue.wait_all()
+        """Wait until everything started so far has been received."""
+        self._compiled.get().queue.wait_all()
 
 
-class _Requests(NamedTuple):
-    """A compiled network and its queue of requests.
+class Network(AnyNetwork):
+    """A backbone on `Requests`; precision : `f32`, `bf16`, or `auto`, which takes bf16 where the processor computes
+    in it."""
+
+    def __init__(self, backbone: Backbone, precision: str = "auto") -> None:
+        self.backbone = backbone
+        self.precision = choose_precision(precision)
+        self._requests = Requests(backbone.build, self.precision)
+        self.dimension = self._requests.dimension
+
+    def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
+        """See `AnyNetwork`.  Returns at once unless all requests are busy; `receive` is called from another thread."""
+        self._requests.start(pixels[None], receive)
+
+    def wait(self) -> None:
+        """See `AnyNetwork`."""
+        self._requests.wait()
+
+
+def choose_precision(precision: str) -> str:
+    """Return the arithmetic that is asked for; for `auto`, bf16 where the processor computes in it, else f32.
+
+    Raises BackboneError for any that there is not."""
+    if precision not in PRECISIONS:
+        raise BackboneError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+    if precision != "auto":
+        return precision
+    capabilities = _with_core(lambda core: core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return "bf16" if "BF16" in capabilities else "f32"
+
+
+class _Compiled(NamedTuple):
+    """A compiled model and its queue of requests.
 
     dimension : the length of its output; starting : a lock, held while a request starts, since the queue may give the
     same idle request to two threads at once."""
@@ -60,19 +88,19 @@ class _Requests(NamedTuple):
     starting: threading.Lock
 
 
-def _compile(backbone: Backbone, precision: str) -> _Requests:
+def _compile(build: Callable[[], Any], precision: str) -> _Compiled:
     threads = cpu_count()
-    network = backbone.build()
+    model = build()
     options = {
         "INFERENCE_PRECISION_HINT": precision,
         "NUM_STREAMS": threads,
         "INFERENCE_NUM_THREADS": threads,
-        "ENABLE_CPU_PINNING": False,  # the threads that decode pictures need the same processors
+        "ENABLE_CPU_PINNING": False,  # the threads that prepare inputs need the same processors
     }
-    compiled = _with_core(lambda core: core.compile_model(network, "CPU", options))
+    compiled = _with_core(lambda core: core.compile_model(model, "CPU", options))
     queue = import_openvino().AsyncInferQueue(compiled, 2 * threads)
     queue.set_callback(_deliver)
-    return _Requests(int(compiled.output(0).get_partial_shape()[1].get_length()), queue, threading.Lock())
+    return _Compiled(int(compiled.output(0).get_partial_shape()[1].get_length()), queue, threading.Lock())
 
 
 def _with_core(work: Callable[[Any], Any]) -> Any:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
+from dn2.errors import InputError
 from dn2.system.processes import PerProcess
 
 logger = logging.getLogger("dn2")
@@ -82,8 +83,15 @@ class Cache:
         Returns
         -------
         cache : Cache or None
+
+        Raises
+        ------
+        InputError
+            For anything else.
         """
-        return cls() if cache is True else cache or None
+        if isinstance(cache, (bool, Cache)) or cache is None:
+            return cls() if cache is True else cache or None
+        raise InputError(f"cache must be True, False or a dn2.Cache, got {cache!r:.80}; write dn2.Cache(path)")
 
     def __repr__(self) -> str:
         return f"Cache({str(self.path)!r})"

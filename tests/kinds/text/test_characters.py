@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import naive
 from dn2.kinds.text.characters import FORM, WORDING, embed_characters
-from dn2.networks import sentences
+from dn2.networks import language
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 
@@ -29,8 +29,8 @@ def test_a_text_has_the_same_characters_in_any_company(monkeypatch: pytest.Monke
     texts = ["one", "Another, longer one", "3", "😀" * 50]
     alone = [np.concatenate(embed_characters([text]), axis=1)[0] for text in texts]
     for texts_at_once, characters_at_once in ((512, 1 << 20), (1, 1 << 20), (3, 10)):
-        monkeypatch.setattr(sentences, "TEXTS_AT_ONCE", texts_at_once)
-        monkeypatch.setattr(sentences, "CHARACTERS_AT_ONCE", characters_at_once)
+        monkeypatch.setattr(language, "TEXTS_AT_ONCE", texts_at_once)
+        monkeypatch.setattr(language, "CHARACTERS_AT_ONCE", characters_at_once)
         assert (np.concatenate(embed_characters(texts), axis=1) == np.array(alone)).all()
 
 

