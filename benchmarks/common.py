@@ -158,7 +158,7 @@ def machine() -> str:
         name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     precision = ImageEmbedder().networks[0].precision
     packages = ", ".join(f"{package} {version(package)}" for package in ("openvino", "faiss-cpu", "pillow", "numpy"))
-    return f"{name}, {cpu_count()} cores, {precision}, Python {platform.python_version()}, {packages}"
+    return f"{name}, {cpu_count()} cores, pictures in {precision}, Python {platform.python_version()}, {packages}"
 
 
 def from_tests(name: str) -> Any:

@@ -80,10 +80,11 @@ def test_messages_are_embedded_alone(desk: Path, dn2_command) -> None:
         assert arrays["items"][0] == "t-0001"
         texts = pd.read_csv("messages.csv")["body"]
         assert (arrays["embeddings"] == dn2.TextEmbedder("characters").transform(texts)).all()
-    done = dn2_command("embed", "messages.csv", "--column", "body", "--preset", "fast", "-o", "v.npz")
+    done = dn2_command("embed", "messages.csv", "--kind", "image", "--id-column", "ticket", "-o", "v.npz")
     assert (done.status, done.err) == (
         2,
-        "dn2: --preset belongs to the kind image, and the items here are of the kind text: leave it out\n",
+        "dn2: --id-column belongs to the kinds text, table and series, and the items here are of the kind image: leave "
+        "it out\n",
     )
     done = dn2_command("embed", "messages.csv", "-o", "v.npz")
     assert (done.status, done.err) == (
