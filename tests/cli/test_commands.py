@@ -23,14 +23,16 @@ from dn2.cli.app import app
 from dn2.cli.help import PURPOSES
 from small_models import reseal
 
-NO_PICTURE = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
+NO_PICTURE = (
+    "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF, JPEG 2000, AVIF, PBM, PGM, PPM)"
+)
 COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
 
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
-    "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
-    "--id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time --values "
-    "--window --force --cache --no-cache",
+    "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --groups "
+    "--column --id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time "
+    "--values --window --force --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self "
     "--neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values --window "
     "--backbone --cache --no-cache",
@@ -40,7 +42,7 @@ OPTIONS = {
     "readmit": "--backbone",
     "inspect": "--items --aside --plot --json --backbone",
     "verify": "--backbone",
-    "embed": "--output -o --kind --backbone --precision --column --id-column --cache --no-cache",
+    "embed": "--output -o --kind --backbone --precision --white --column --id-column --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --figure --report --cache --no-cache",
@@ -194,9 +196,7 @@ def test_fit_leaves_out_what_cannot_be_read_and_says_so_with_status_3(
 ) -> None:
     done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
     assert (done.status, done.out) == (3, "")
-    assert lines(done.err)[1:-1] == [
-        "dn2: not read: broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
-    ]
+    assert lines(done.err)[1:-1] == [f"dn2: not read: broken.png: {NO_PICTURE}"]
     assert len(dn2.load(tmp_path / "m.dn2").items) == 7
 
 
@@ -565,9 +565,7 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
     expected, _ = dn2.load(saved, cache=None).evaluate([world / "more", world / "normal"], [world / "other", mixed])
     assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
     assert got == vars(expected)
-    assert lines(done.err)[1:] == [
-        "dn2: not read: mixed/broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
-    ]
+    assert lines(done.err)[1:] == [f"dn2: not read: mixed/broken.png: {NO_PICTURE}"]
     assert dn2_command("evaluate", saved, *normal, *anomalous, "--cache").status == 3
     assert entries(own_cache) == 8 + 40 + 12  # those in `mixed` are copies
 

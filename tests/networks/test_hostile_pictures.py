@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from dn2.errors import UnreadableItem
-from dn2.networks import decoding, libtiff, limits
+from dn2.networks import decoding, libtiff, limits, opaque
 from dn2.networks.decoding import open_decoded, picture_size
 from dn2.networks.pixels import Preprocessing, read_small, to_pixels, to_thumbnail
 from dn2.networks.semaphore import WeightedSemaphore
+from dn2.networks.tiff import Depth
 from dn2.system.processes import PerProcess
 
 SMALL = Preprocessing(8, 8)
@@ -102,11 +103,11 @@ def test_a_picture_brought_to_rgb_some_rows_at_a_time_has_the_same_pixels(monkey
     elif mode in ("LA", "RGBA", "PA"):
         picture = picture.convert(mode)
         picture.putalpha(NOISE.getchannel(1))
-    whole = decoding._make_opaque(picture)
+    whole = opaque.make_opaque(picture, Depth(), None)
     for pixels in (1, 90, 250):
-        monkeypatch.setattr(decoding, "BAND_PIXELS", pixels)
-        banded = decoding._make_opaque(picture)
-        assert (banded.mode, banded.tobytes()) == (whole.mode, whole.tobytes())
+        monkeypatch.setattr(opaque, "BAND_PIXELS", pixels)
+        banded = opaque.make_opaque(picture, Depth(), None)
+        assert (banded.mode, banded.tobytes(), banded.info) == (whole.mode, whole.tobytes(), whole.info)
 
 
 def test_what_is_made_of_a_picture_is_made_while_its_memory_is_accounted_for(monkeypatch):
@@ -189,12 +190,9 @@ def test_a_picture_in_more_pieces_than_any_has_is_refused(monkeypatch, kind):
 # Time: metadata
 
 
-def test_a_png_of_many_color_profiles_is_refused(promptly):
+def test_the_color_profiles_of_a_png_are_not_unpacked(promptly):
     profile = chunk(b"iCCP", b"name\0\0" + zlib.compress(bytes(1 << 20), 9))
-    words = "a PNG must have at most 16 colour profiles"
-    assert promptly(lambda: refusal(png(9, 9, profile * 10_000))) == words
-    assert promptly(lambda: refusal(png(9, 9, after=[profile * 10_000]))) == words
-    assert whole_way(png(9, 9, profile))
+    assert promptly(lambda: whole_way(png(9, 9, profile * 10_000, after=[profile * 10_000]))) == (9, 9)
 
 
 def jpeg(mode="RGB", **options):
@@ -208,9 +206,9 @@ def exif_of_rationals(count):
     return b"II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + b"\0\0\0\0" + struct.pack("<II", 1, 3) * count
 
 
-@pytest.mark.filterwarnings("ignore:Metadata Warning")
+@pytest.mark.filterwarnings("ignore:Metadata Warning", "ignore:Tag data larger")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "PNG text", "WEBP"])
-def test_exif_of_a_million_numbers_is_refused(promptly, kind):
+def test_exif_of_a_million_numbers_is_passed_over(promptly, kind):
     def encoded(count):
         exif = exif_of_rationals(count)
         if kind == "JPEG":
@@ -226,9 +224,7 @@ def test_exif_of_a_million_numbers_is_refused(promptly, kind):
         NOISE.save(buffer, "WEBP", exif=b"Exif\0\0" + exif)
         return buffer.getvalue()
 
-    words = promptly(lambda: refusal(encoded(1_000_000)))
-    assert words.startswith("EXIF metadata must have at most 1,048,576 bytes, got ")
-    assert whole_way(encoded(100))
+    assert promptly(lambda: whole_way(encoded(1_000_000))) == promptly(lambda: whole_way(encoded(100)))
 
 
 def test_a_jpeg_of_many_tables_before_its_first_scan_is_refused(monkeypatch):
