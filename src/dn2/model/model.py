@@ -79,7 +79,14 @@ class Model(Scorer):
         html: str = import_above("dn2.report.notebook").model_html(self.state)
         return html
 
-    def add(self, inputs: Any, *, names: Iterable[str] | None = None, progress: Shown = None) -> Self:
+    def add(
+        self,
+        inputs: Any,
+        *,
+        names: Iterable[str] | None = None,
+        exclude: str | Sequence[str] = (),
+        progress: Shown = None,
+    ) -> Self:
         """Add items to the reference set.
 
         Parameters
@@ -88,6 +95,8 @@ class Model(Scorer):
             As in `score`.
         names : iterable of n str, default=None
             What items from memory are called; by default their position or their key.
+        exclude : str or iterable of str, default=()
+            Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
             Called with (done, total); None shows a bar in a notebook and nothing in a script, False nothing.
 
@@ -109,7 +118,7 @@ class Model(Scorer):
         """
         with self._changing.get(), shown(progress, "adding") as tell:
             now = self.state
-            found_items = find_items(now.kind, inputs, tell)
+            found_items = find_items(now.kind, inputs, tell, exclude)
             found_items = found_items if names is None else rename(found_items, names)
             identities = {identity(item.name) for item in now.items}
             if taken := [name for name in found_items.names if identity(name) in identities]:

@@ -20,6 +20,7 @@ from dn2.kinds.image import words
 from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.kinds.image.embedding import embed, embed_items, keep_source, unreadable_members
 from dn2.kinds.image.evidence import GroupEvidence, Member
+from dn2.kinds.image.layout import warn_of_layout
 from dn2.kinds.image.options import ImageOptions, check_white
 from dn2.kinds.image.pictures import MOST_PICTURES, ItemPictures
 from dn2.kinds.image.pipeline import EmbeddedPicture
@@ -75,7 +76,10 @@ class ImageKind(Kind[FoundImages]):
         backbone = options.backbone or get_preset(options.preset).backbone
         embedder = ImageEmbedder(backbone, precision=options.precision, cache=cache, white=options.white)
         kind = cls(embedder, Pooling.of(options.normalize or embedder.normalize) if options.groups else None)
-        return kind, kind.find(inputs, progress)
+        found_items = kind.find(inputs, progress)
+        if not options.groups and not options.contaminated:
+            warn_of_layout(found_items.items)
+        return kind, found_items
 
     @property
     def one(self) -> str:
