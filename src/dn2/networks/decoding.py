@@ -13,10 +13,11 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
 
 from dn2.arrays import Array
 from dn2.errors import UnreadableItem
+from dn2.networks.boxes import check_jpeg_2000, check_pixels, is_avif, is_jpeg_2000, without_exif
 from dn2.networks.libtiff import hear_damage
 from dn2.networks.limits import MAX_PIXELS, PictureBytes, check_opened, check_size
 from dn2.networks.netpbm import Netpbm, is_netpbm, open_netpbm
@@ -30,7 +31,7 @@ from dn2.networks.upright import turn_upright, upright_copy
 from dn2.system.processes import PerProcess
 
 # Named, so that Pillow never tries its other decoders, some of which call external programs.
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", *(["AVIF"] if features.check("avif") else []))
 
 MAX_FILE_BYTES = 1 << 30
 # Pillow warns of pictures from half of `MAX_PIXELS` on, which line-scan cameras do make.
@@ -44,7 +45,7 @@ JPEG_OVERSAMPLING = 2
 # Bytes that a pixel takes at most while it is decoded: two copies of 4 bytes, and what decoders keep beside them
 # (WebP a canvas or two and the frame, TIFF a strip of up to 16 bits a channel, a progressive JPEG its coefficients).
 BYTES_PER_PIXEL = 8
-BYTES_BESIDE = {"WEBP": 12, "TIFF": 8}
+BYTES_BESIDE = {"WEBP": 12, "TIFF": 8, "JPEG2000": 20, "AVIF": 20}
 BYTES_OF_COEFFICIENTS = 8
 BYTES_PER_DIGITS = 80  # of a number that is written out, and of its picture
 
@@ -252,6 +253,10 @@ def _open_headers(data: bytes | memoryview) -> _Opened:
     elif is_png(data):
         is_deep = is_deep_png(data)
         data, further_pages = strip(bytes(data))
+    elif is_jpeg_2000(data):
+        check_jpeg_2000(bytes(data))
+    elif is_avif(data):
+        data = without_exif(bytes(data))
     file = PictureBytes(data)
     try:
         image = Image.open(file, formats=FORMATS)
@@ -261,7 +266,11 @@ def _open_headers(data: bytes | memoryview) -> _Opened:
     check_opened(image, data)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         is_deep = image.tag_v2.get(BITS, (8,))[0] == 16
-    elif image.format in ("WEBP", "AVIF"):
+    elif image.format == "AVIF":
+        check_pixels(*image.size)
+        image.info.pop("xmp", None)  # which does not turn it either
+        further_pages = getattr(image, "n_frames", 1) - 1
+    elif image.format == "WEBP":
         further_pages = getattr(image, "n_frames", 1) - 1
     elif image.format == "GIF":
         further_pages = _count_further_frames(data)

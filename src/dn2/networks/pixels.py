@@ -25,7 +25,10 @@ from dn2.networks.decoding import file_bytes, open_decoded
 READING_VERSION = 2
 
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"}
+    {
+        *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm"),
+    }
 )
 
 THUMBNAIL_SIZE = 192  # pixels a side: what a page shows

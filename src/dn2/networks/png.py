@@ -34,16 +34,20 @@ def is_deep(data: bytes | memoryview) -> bool:
 
 
 def strip(data: bytes) -> Png:
-    """Leave out chunks that do not matter to the picture; what follows damage stays, for the decoder to judge.
+    """Leave out chunks that do not matter to the picture.
+
+    What follows damage stays, for the decoder to judge, unless it lies behind the picture's data.
 
     Raises UnreadableItem for a PNG in more than `MAX_PIECES` chunks."""
     view = memoryview(data)
     kept: list[tuple[int, int]] = [(0, len(SIGNATURE))]
-    start, chunks, frames, has_data, is_first_a_frame = len(SIGNATURE), 0, 0, False, False
+    start, tail = len(SIGNATURE), len(data)  # what follows the last chunk is no part of the picture
+    chunks, frames, has_data, is_first_a_frame = 0, 0, False, False
     while start + _HEAD + _CHECKSUM <= len(data):
         name = data[start + 4 : start + _HEAD]
         end = start + _HEAD + int.from_bytes(data[start : start + 4], "big") + _CHECKSUM
         if end > len(data) or not name.isalpha():
+            tail = start if name == b"IDAT" or not has_data else len(data)
             break
         chunks += 1
         if chunks > limits.MAX_PIECES:
@@ -59,9 +63,9 @@ def strip(data: bytes) -> Png:
                 kept.append((start, end))
         start = end
     further = max(0, frames - is_first_a_frame)
-    if kept == [(0, start)]:
+    if kept == [(0, start)] and tail == len(data):
         return Png(data, further)
-    return Png(b"".join([view[first:last] for first, last in (*kept, (start, len(data)))]), further)
+    return Png(b"".join([view[first:last] for first, last in (*kept, (tail, len(data)))]), further)
 
 
 def _says_which_way_is_up(name: bytes, chunk: memoryview) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from PIL import Image
+from PIL import Image, features
 
 from dn2.networks.limits import PictureBytes
 from dn2.networks.tiff import is_tiff, why_unread
@@ -17,13 +17,13 @@ _KNOWN = (
     (rb"\xff\xd8\xff", "JPEG"),
     (rb"GIF8[79]a", "GIF"),
     (rb"RIFF....WEBP", "WEBP"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG2000"),
+    (rb"....ftypavi[fs]", "AVIF"),
 )
 
 # The same of formats that dn2 does not read, with their names in a sentence.
 _FOREIGN = (
     (rb"....ftyp(?:hei[cxms]|hev[cxms]|mif1|msf1)", "a HEIC picture"),
-    (rb"....ftypavi[fs]", "an AVIF picture"),
-    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (rb"\xff\x0a|\0\0\0\x0cJXL ", "a JPEG XL picture"),
     (rb"8BPS", "a Photoshop file"),
     (rb"\x76\x2f\x31\x01", "an OpenEXR picture"),
@@ -44,6 +44,8 @@ def why_unidentified(data: bytes | memoryview) -> str:
         return why_unread(data)
     for pattern, name in _KNOWN:
         if re.match(pattern, head, re.DOTALL):
+            if name == "AVIF" and not features.check("avif"):
+                return "an AVIF picture, which the Pillow installed here does not decode; save it as PNG or JPEG"
             return f"damaged picture: a {name} whose header cannot be read{_words_of_pillow(data, name)}"
     for pattern, words in _FOREIGN:
         if re.match(pattern, head, re.DOTALL):
