@@ -215,7 +215,7 @@ def test_fit_says_that_all_pictures_are_alike_in_place_of_copies(dn2_command, ti
         Image.new("RGBA", (9, 8), (40 * number, 0, 0, 0)).save(tmp_path / "clear" / f"{number}.png")
     done = dn2_command("fit", tmp_path / "clear", "-o", tmp_path / "clear.dn2", "--backbone", tiny, "--no-cache")
     assert done.status == 0
-    assert "dn2: 5 pictures show nothing: all of it is transparent, which is white to dn2: 0.png" in done.err
+    assert "dn2: nothing to see in 5 pictures: all of it is transparent, which is white to dn2: 0.png" in done.err
     assert "dn2: all 5 reference items look the same to dn2: whatever looks so is no anomaly" in done.err
     assert "near copy" not in done.err
 

@@ -370,7 +370,8 @@ def test_a_png_whose_transparency_is_damaged_says_so():
     data = png(2, 1, 8, 0, b"\0\0", (b"tRNS", b"\0\0"))
     at = data.index(b"tRNS") + 6
     with pytest.raises(
-        UnreadableItem, match=r"damaged picture: a PNG .* \(broken PNG file \(bad header checksum in b'tRNS"
+        UnreadableItem,
+        match=r"damaged picture: the header of this PNG .* \(broken PNG file \(bad header checksum in b'tRNS",
     ):
         decode(data[:at] + b"sums" + data[at + 4 :])
 
@@ -571,7 +572,7 @@ def test_a_text_file_with_a_pictures_name_is_no_picture(tmp_path):
         (b"8BPS" + bytes(40), "a Photoshop file"),
         (bytes(128) + b"DICM" + bytes(40), "a DICOM file"),
         (b"%PDF-1.4" + bytes(40), "a PDF"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(40), "^damaged picture: a PNG whose header cannot be read"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "^damaged picture: the header of this PNG cannot be read"),
         (b"II*\0" + bytes(40), "^damaged picture: a TIFF whose first directory cannot be read"),
     ],
 )

@@ -46,7 +46,7 @@ def why_unidentified(data: bytes | memoryview) -> str:
         if re.match(pattern, head, re.DOTALL):
             if name == "AVIF" and not features.check("avif"):
                 return "an AVIF picture, which the Pillow installed here does not decode; save it as PNG or JPEG"
-            return f"damaged picture: a {name} whose header cannot be read{_words_of_pillow(data, name)}"
+            return f"damaged picture: the header of this {name} cannot be read{_words_of_pillow(data, name)}"
     for pattern, words in _FOREIGN:
         if re.match(pattern, head, re.DOTALL):
             return f"{words}, which dn2 does not read; save it as PNG or JPEG"

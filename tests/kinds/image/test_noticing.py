@@ -57,8 +57,8 @@ def test_10_bits_in_files_of_16_are_noticed_and_with_their_white_are_as_8(folder
     plain = fit(folder / "plain", cache=cache)
     assert said() == []
     words = [
-        "6 pictures of more than 8 bits hold no value above 1,023 of 65,535, and look nearly black to dn2. If it is "
-        "data of 10 bits, fit with white=1023; white=65535 says that it is as dark as that"
+        "no value above 1,023 of 65,535 in 6 pictures of more than 8 bits, nearly black to dn2; if it is data of 10 "
+        "bits, fit with white=1023; white=65535 says that it is as dark as that"
     ]
     for _ in range(2):  # the second time, from the cache
         dark = fit(folder / "deep", cache=cache)
@@ -89,7 +89,7 @@ def test_a_model_keeps_its_white_in_all_that_it_does(folder, said, fit, tmp_path
     Image.fromarray(deep * 4).save(tmp_path / "over" / "over.png")
     said()
     model.add(tmp_path / "over")
-    assert said() == [f"1 picture hold values up to {4 * deep.max():,}, and what is above 1,023 is read as white"]
+    assert said() == [f"values up to {4 * deep.max():,} in 1 picture, and what is above 1,023 is read as white"]
     manifest = json.loads((tmp_path / "deep.dn2" / "model.json").read_text())
     assert manifest["embedder"]["white"] == 1023
 
@@ -119,7 +119,7 @@ def test_pages_and_what_is_transparent_are_said_once(folder, said, fit, tmp_path
     assert said() == [
         "2 files have 7 further pages or frames in all that are not read; each file is its first page: "
         f"{tmp_path / 'a.tif'}",
-        f"1 picture show nothing: all of it is transparent, which is white to dn2: {tmp_path / 'clear.png'}",
+        f"nothing to see in 1 picture: all of it is transparent, which is white to dn2: {tmp_path / 'clear.png'}",
     ]
 
 

@@ -37,9 +37,9 @@ class Noticed:
             return ""
         bits = max(8, highest.bit_length())
         return (
-            f"{_pictures(deep)} of more than 8 bits hold no value above {highest:,} of {LARGEST:,}, and look nearly "
-            f"black to dn2. If it is data of {bits} bits, fit with {_white(2**bits - 1)}; {_white(LARGEST)} says that "
-            "it is as dark as that"
+            f"no value above {highest:,} of {LARGEST:,} in {_pictures(deep)} of more than 8 bits, nearly black to dn2; "
+            f"if it is data of {bits} bits, fit with {_white(2**bits - 1)}; {_white(LARGEST)} says that it is as dark "
+            "as that"
         )
 
     def _over_white(self) -> str:
@@ -47,7 +47,7 @@ class Noticed:
         if not over:
             return ""
         highest, white = max(seen.highest or 0 for seen in over.values()), max(seen.white for seen in over.values())
-        return f"{_pictures(over)} hold values up to {highest:,}, and what is above {white:,} is read as white"
+        return f"values up to {highest:,} in {_pictures(over)}, and what is above {white:,} is read as white"
 
     def _pages(self) -> str:
         paged = {name: seen.further_pages for name, seen in self._seen if seen.further_pages}
@@ -62,7 +62,7 @@ class Noticed:
         clear = [name for name, seen in self._seen if seen.is_transparent]
         if not clear:
             return ""
-        return f"{_pictures(clear)} show nothing: all of it is transparent, which is white to dn2: {clear[0]}"
+        return f"nothing to see in {_pictures(clear)}: all of it is transparent, which is white to dn2: {clear[0]}"
 
 
 def _pictures(names: Iterable[str]) -> str:
