@@ -10,7 +10,7 @@ from PIL import Image, features
 from dn2.errors import UnreadableItem
 from dn2.networks import boxes
 from dn2.networks.decoding import open_decoded
-from dn2.networks.opaque import SEEN
+from dn2.networks.opaque import SEEN, Seen
 
 pytestmark = pytest.mark.skipif(
     not (features.check("jpg_2000") and features.check("avif")), reason="this Pillow decodes neither"
@@ -51,6 +51,13 @@ def test_a_lossless_jpeg_2000_is_read_as_it_was_written(options, mode):
 def test_a_jpeg_2000_of_16_bits_is_scaled_to_8():
     grey = NOISE[:, :, 0].astype(np.uint16) * 257
     assert np.array_equal(read(encoded(Image.fromarray(grey), "JPEG2000")), NOISE[:, :, 0])
+
+
+def test_a_jpeg_2000_of_12_bits_says_what_is_white():
+    data = encoded(Image.fromarray(NOISE[:, :, 0].astype(np.uint16) * 257), "JPEG2000", no_jp2=True)
+    assert data[42] == 15  # the bits of a number, less one
+    with open_decoded(data[:42] + b"\x0b" + data[43:], white=255) as image:
+        assert image.info[SEEN] == Seen(4095 << 4, 4095 << 4, is_said=True)
 
 
 def test_an_avif_is_read_nearly_as_it_was_written_and_turned_by_its_boxes_alone():

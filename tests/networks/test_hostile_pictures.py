@@ -286,17 +286,32 @@ def test_a_tiff_of_more_strips_than_rows_is_refused(promptly):
     )
 
 
-@pytest.mark.parametrize(("number", "kind", "size"), [(282, 5, 8), (700, 3, 2), (338, 3, 2)])
+@pytest.mark.parametrize(("number", "kind", "size"), [(282, 5, 8), (320, 3, 2), (338, 3, 2)])
 def test_a_tiff_with_millions_of_numbers_in_a_tag_is_refused(promptly, number, kind, size):
     data = tiff(9, 9, [(number, kind, 1_100_000, bytes(1_100_000 * size))])
     assert promptly(lambda: refusal(data)) == "the tags of a TIFF must hold at most 1,048,576 numbers"
 
 
+@pytest.mark.parametrize(("number", "kind", "size"), [(700, 3, 2), (34675, 4, 4), (50838, 12, 8)])
+def test_metadata_of_a_tiff_of_millions_of_numbers_is_passed_over(promptly, number, kind, size):
+    data = tiff(9, 9, [(number, kind, 1_100_000, bytes(1_100_000 * size))])
+    assert promptly(lambda: whole_way(data)) == (9, 9)
+
+
 @pytest.mark.parametrize("pointers", [1, 2])
-def test_numbers_in_a_directory_within_a_tiff_count_too(promptly, pointers):
+def test_numbers_in_a_directory_within_a_tiff_are_passed_over(promptly, pointers):
     inner = struct.pack("<HHHIII", 1, 0x9000, 5, 1_100_000, 8 + 18, 0) + bytes(8 * 1_100_000)
     data = tiff(9, 9, [(34665, 4, pointers, struct.pack(f"<{pointers}I", *[8] * pointers))], inner)
-    assert promptly(lambda: refusal(data)) == "the tags of a TIFF must hold at most 1,048,576 numbers"
+    assert promptly(lambda: whole_way(data)) == (9, 9)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF", "ignore:Possibly corrupt EXIF", "ignore:Tag data larger")
+@pytest.mark.parametrize("number", [34665, 34853, 40965, 700, 34675, 33723])
+@pytest.mark.parametrize("value", [0, 7, 8, 94, 108, 110, 2**31 - 5, 2**32 - 1])
+def test_metadata_of_a_tiff_that_leads_anywhere_is_passed_over(number, value):
+    pixels = np.random.default_rng(0).bytes(100)
+    data = tiff(9, 9, [(number, 4, 1, struct.pack("<I", value))], pixels)
+    assert whole_way(data) == (9, 9)
 
 
 def test_directories_of_a_tiff_that_point_to_each_other_end(promptly):

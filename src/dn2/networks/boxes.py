@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from dn2.errors import UnreadableItem
 from dn2.networks.limits import MAX_PIXELS, check_size
+from dn2.networks.tiff import Depth
 
 MAX_BOXED_PIXELS = MAX_PIXELS // 4  # whose decoders keep four times what others do
 MAX_BOXES = 1 << 10
@@ -34,6 +35,7 @@ class _Size(NamedTuple):
     tile_height: int
     tiles: int
     components: int
+    bits: int
 
 
 def is_jpeg_2000(data: bytes | memoryview) -> bool:
@@ -64,10 +66,11 @@ def without_exif(data: bytes) -> bytes:
     return data
 
 
-def check_jpeg_2000(data: bytes) -> None:
+def check_jpeg_2000(data: bytes) -> Depth:
     """Refuse a JPEG 2000 that is not whole, or of which the decoder would keep far more than its pixels.
 
-    The decoder itself takes a file that ends early for a whole one.  Raises UnreadableItem."""
+    The decoder itself takes a file that ends early for a whole one.  Raises UnreadableItem.
+    Returns what is white in its numbers as they are decoded, which fill 16 bits from above."""
     start, stop = 0, len(data)
     if data[:4] != _CODE_STREAM:
         boxes = list(_boxes(data))
@@ -82,7 +85,8 @@ def check_jpeg_2000(data: bytes) -> None:
         if inner.count(b"pclr") > 1 or inner.count(b"ihdr") != 1:
             raise UnreadableItem("damaged picture: the header of a JP2 must have one size, and at most one palette")
         start, stop = streams[0]
-    _check_stream(data, start, stop)
+    bits = _check_stream(data, start, stop).bits
+    return Depth(((1 << bits) - 1) << 16 - bits if 8 < bits < 16 else None)
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -102,7 +106,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     raise UnreadableItem(f"a picture must be stored in at most {MAX_BOXES:,} boxes")
 
 
-def _check_stream(data: bytes, start: int, stop: int) -> None:
+def _check_stream(data: bytes, start: int, stop: int) -> _Size:
     size: _Size | None = None
     seen = set[int]()
     for marker, first, last in _segments(data, start + 2, stop):
@@ -116,6 +120,7 @@ def _check_stream(data: bytes, start: int, stop: int) -> None:
         raise UnreadableItem("damaged picture: a JPEG 2000 without a size")
     if len(seen) < size.tiles:
         raise UnreadableItem(f"damaged picture: it ends early, after {len(seen):,} of {size.tiles:,} tiles")
+    return size
 
 
 def _segments(data: bytes, place: int, stop: int) -> Iterator[tuple[int, int, int]]:
@@ -146,7 +151,7 @@ def _segments(data: bytes, place: int, stop: int) -> Iterator[tuple[int, int, in
 
 
 def _size_of(body: bytes) -> _Size:
-    if len(body) < 36:
+    if len(body) < 39:
         raise UnreadableItem("damaged picture: a JPEG 2000 without a size")
     right, bottom, left, top, wide, high, tiles_left, tiles_top, components = struct.unpack(">8IH", body[2:36])
     width, height = right - left, bottom - top
@@ -158,7 +163,7 @@ def _size_of(body: bytes) -> _Size:
         raise UnreadableItem(f"a JPEG 2000 must have at most {MAX_TILES:,} tiles, got {tiles:,}")
     if not 1 <= components <= 4:
         raise UnreadableItem(f"a JPEG 2000 of {components:,} bands; dn2 reads 1 to 4: save it so, or as PNG")
-    return _Size(width, height, min(wide, width), min(high, height), tiles, components)
+    return _Size(width, height, min(wide, width), min(high, height), tiles, components, (body[36] & 127) + 1)
 
 
 def _check_coding(body: bytes, size: _Size, of_component: bool) -> None:

@@ -247,14 +247,14 @@ def _open_headers(data: bytes | memoryview) -> _Opened:
     """Read a picture's headers, and check the cost of decoding it."""
     depth, further_pages, is_deep = Depth(), 0, False
     if is_tiff(data):
-        check_tags(data)
+        data = check_tags(data)
         further_pages = count_further_pages(data)
         data, depth = prepare(bytes(data))
     elif is_png(data):
         is_deep = is_deep_png(data)
         data, further_pages = strip(bytes(data))
     elif is_jpeg_2000(data):
-        check_jpeg_2000(bytes(data))
+        depth = check_jpeg_2000(bytes(data))
     elif is_avif(data):
         data = without_exif(bytes(data))
     file = PictureBytes(data)

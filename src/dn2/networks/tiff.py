@@ -15,10 +15,14 @@ from dn2.errors import UnreadableItem
 MAX_STRIPS = 1 << 18  # or tiles, of which there may be one for each row
 MAX_NUMBERS = 1 << 20  # in all tags of a TIFF: strips, their sizes and two tables of 3 x 65,536 colours
 MAX_TAGS = 1 << 16
+MAX_NUMBERS_OF_METADATA = 1 << 16  # in one tag, or in all directories below one
+MAX_DIRECTORIES = 16  # below one
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, ORIENTATION = 256, 257, 258, 259, 262, 266, 274
 BANDS, SIZES, MAXIMUM, PREDICTOR, TILE_WIDTH, NUMBERS, MAXIMUM_TOO = 277, 279, 281, 317, 322, 339, 341
 KIND_OF_PAGE, OLD_KIND_OF_PAGE = 254, 255
+XMP = 700
+OF_PIXELS = frozenset((*range(254, 345), 347, *range(512, 533)))  # tags that say how pixels are stored
 _OFFSETS = {273: "strips", 324: "tiles"}
 _DIRECTORIES = (34665, 34853, 40965)  # tags that point to further ones: EXIF, GPS, interoperability
 
@@ -30,7 +34,7 @@ MORE_THAN_8 = range(9, 16)
 _BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _WHOLE_NUMBERS = (1, 3, 4, 16)  # types
 _STRINGS = (1, 2, 7)  # types that stay strings of bytes; of the others each number becomes an object
-_LONG = 4
+_LONG, _UNDEFINED = 4, 7
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Tiff:
     """The directories of a TIFF."""
 
     def __init__(self, data: bytes | memoryview) -> None:
-        self._data = data
+        self.data = data
         self._order: Literal["little", "big"] = "little" if data[0] == ord("I") else "big"
         sign = "<" if self._order == "little" else ">"
         self.is_wide = data[2] == 43 if len(data) > 2 else False  # a BigTIFF, whose fields have 8 bytes and not 4
@@ -83,40 +87,49 @@ class Tiff:
     def entries(self, start: int) -> Iterator[tuple[int, Entry]]:
         """Give the tags of the directory at a place, in order.  Raises UnreadableItem beyond 65,536 of them."""
         first = start + self._count_bytes
-        if first > len(self._data):
+        if first > len(self.data):
             return
         count = self._count(start)
         if count > MAX_TAGS:
             raise UnreadableItem(f"a TIFF must have at most {MAX_TAGS:,} tags, got {count:,}")
         size, place = self._entry.size, first
-        for tag, kind, values, _ in self._entry.iter_unpack(self._data[first : first + count * size]):
+        for tag, kind, values, _ in self._entry.iter_unpack(self.data[first : first + count * size]):
             inline = place + size - self.field
             fits = values * _BYTES_OF_TYPE.get(kind, 0) <= self.field
-            at = inline if fits else self.number(self._data[inline : inline + self.field])
+            at = inline if fits else self.number(self.data[inline : inline + self.field])
             yield tag, Entry(kind, values, place, at)
             place += size
 
     def _count(self, start: int) -> int:
         """Return the number of entries of a directory that lie within the file."""
         first = start + self._count_bytes
-        return min(self.number(self._data[start:first]), (len(self._data) - first) // self._entry.size)
+        return min(self.number(self.data[start:first]), (len(self.data) - first) // self._entry.size)
 
     def after(self, start: int) -> int:
         """Return where the next directory is; 0 behind the last one."""
-        end = start + self._count_bytes + self.number(self._data[start : start + self._count_bytes]) * self._entry.size
-        return self.number(self._data[end : end + self.field]) if end + self.field <= len(self._data) else 0
+        end = start + self._count_bytes + self.number(self.data[start : start + self._count_bytes]) * self._entry.size
+        return self.number(self.data[end : end + self.field]) if end + self.field <= len(self.data) else 0
 
     def values(self, entry: Entry | None, default: int = 0) -> list[int]:
         """Read the values of a tag of whole numbers; the default for a tag that is missing or of another type."""
         if entry is None or entry.kind not in _WHOLE_NUMBERS or not entry.length:
             return [default]
         size = _BYTES_OF_TYPE[entry.kind]
-        stored = self._data[entry.values : entry.values + size * min(entry.length, MAX_STRIPS)]
+        stored = self.data[entry.values : entry.values + size * min(entry.length, MAX_STRIPS)]
         return [self.number(stored[at : at + size]) for at in range(0, len(stored) - size + 1, size)] or [default]
+
+    def as_strings(self, entries: list[Entry]) -> bytes:
+        """Return the file with the values of some tags as strings of bytes, of which no decoder makes numbers."""
+        changed = bytearray(self.data)
+        for entry in entries:
+            tag = self._start.unpack_from(changed, entry.entry)[0]
+            size = entry.length * _BYTES_OF_TYPE.get(entry.kind, 0)
+            self._start.pack_into(changed, entry.entry, tag, _UNDEFINED, size)
+        return bytes(changed)
 
     def with_numbers(self, numbers: dict[Entry, int]) -> bytes:
         """Return the file with other values of some tags, one each."""
-        changed = bytearray(self._data)
+        changed = bytearray(self.data)
         for entry, value in numbers.items():
             tag = self._start.unpack_from(changed, entry.entry)[0]
             self._start.pack_into(changed, entry.entry, tag, _LONG, 1)
@@ -125,27 +138,52 @@ class Tiff:
         return bytes(changed)
 
 
-def check_tags(data: bytes | memoryview) -> None:
-    """Refuse a TIFF whose directories hold more numbers than a picture needs, which Pillow reads as soon as it opens a
-    file.  Raises UnreadableItem."""
+def check_tags(data: bytes | memoryview) -> bytes | memoryview:
+    """Return a TIFF without metadata that is damaged, or of more numbers than Pillow should make objects of.
+
+    Raises UnreadableItem for one whose own tags hold more numbers than a picture needs."""
     tiff = Tiff(data)
-    waiting, seen, numbers = [tiff.first], set[int](), 0
+    numbers, metadata = 0, []
+    for tag, entry in tiff.entries(tiff.first):
+        size = _BYTES_OF_TYPE.get(entry.kind, 0)
+        if entry.length * size > len(data):
+            continue  # as decoders do
+        if tag in _OFFSETS and entry.length > MAX_STRIPS:
+            raise UnreadableItem(f"a TIFF must have at most {MAX_STRIPS:,} {_OFFSETS[tag]}, got {entry.length:,}")
+        if tag in _DIRECTORIES:
+            if _has_too_many_numbers(tiff, tiff.number(data[entry.values : entry.values + size])):
+                metadata.append(entry)
+        elif entry.kind not in _STRINGS:
+            if tag == XMP or (tag not in OF_PIXELS and entry.length > MAX_NUMBERS_OF_METADATA):
+                metadata.append(entry)
+            else:
+                numbers += entry.length
+    if numbers > MAX_NUMBERS:
+        raise UnreadableItem(f"the tags of a TIFF must hold at most {MAX_NUMBERS:,} numbers")
+    return tiff.as_strings(metadata) if metadata else data
+
+
+def _has_too_many_numbers(tiff: Tiff, start: int) -> bool:
+    """Tell whether a directory of metadata, with those that it points to, has more numbers than any."""
+    waiting, seen, numbers = [start], {tiff.first}, 0
     while waiting:
         start = waiting.pop()
         if start in seen:
             continue
         seen.add(start)
-        for tag, entry in tiff.entries(start):
+        try:
+            entries = list(tiff.entries(start))
+        except UnreadableItem:  # of too many tags, as where it points to pixels
+            return True
+        for tag, entry in entries:
             size = _BYTES_OF_TYPE.get(entry.kind, 0)
-            if entry.length * size > len(data):
-                continue  # as decoders do
-            if tag in _OFFSETS and entry.length > MAX_STRIPS:
-                raise UnreadableItem(f"a TIFF must have at most {MAX_STRIPS:,} {_OFFSETS[tag]}, got {entry.length:,}")
-            numbers += 0 if entry.kind in _STRINGS else entry.length
-            if numbers > MAX_NUMBERS:
-                raise UnreadableItem(f"the tags of a TIFF must hold at most {MAX_NUMBERS:,} numbers")
-            if tag in _DIRECTORIES:
-                waiting.append(tiff.number(data[entry.values : entry.values + size]))
+            if entry.length * size <= len(tiff.data):
+                numbers += 0 if entry.kind in _STRINGS else entry.length
+                if tag in _DIRECTORIES:
+                    waiting.append(tiff.number(tiff.data[entry.values : entry.values + size]))
+        if numbers > MAX_NUMBERS_OF_METADATA or len(seen) > MAX_DIRECTORIES:
+            return True
+    return False
 
 
 def count_further_pages(data: bytes | memoryview) -> int:
