@@ -14,6 +14,7 @@ import numpy as np
 
 from dn2.errors import InputError
 from dn2.extras import import_above
+from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
@@ -118,7 +119,8 @@ class Model(Scorer):
         """
         with self._changing.get(), shown(progress, "adding") as tell:
             now = self.state
-            found_items = find_items(now.kind, inputs, tell, exclude)
+            with leaving_out(exclude):
+                found_items = find_items(now.kind, inputs, tell)
             found_items = found_items if names is None else rename(found_items, names)
             identities = {identity(item.name) for item in now.items}
             if taken := [name for name in found_items.names if identity(name) in identities]:

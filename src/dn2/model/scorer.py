@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dn2.errors import InputError, UnreadableItem
+from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReadColumn, ReferenceItem
 from dn2.kinds.kind import Kind
@@ -143,7 +144,8 @@ class Scorer:
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
         with shown(progress, "scoring") as tell:
-            found_items = find_items(now.kind, inputs, tell, exclude)
+            with leaving_out(exclude):
+                found_items = find_items(now.kind, inputs, tell)
             results = score_found(self, now, found_items if names is None else rename(found_items, names), memory, tell)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
@@ -224,7 +226,8 @@ class Scorer:
         """
         now = self.state
         with shown(progress, "scoring") as tell:
-            found_items = [find_items(now.kind, inputs, tell, exclude) for inputs in (normal, anomalous)]
+            with leaving_out(exclude):
+                found_items = [find_items(now.kind, inputs, tell) for inputs in (normal, anomalous)]
             check_apart(*found_items)
             results = [score_found(self, now, items_of_truth, None, tell) for items_of_truth in found_items]
         n_reference = [result.reference_items for result in results]

@@ -14,7 +14,6 @@ import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import hold_inputs
 from dn2.kinds.exchange import FoundItems, ScoredItems
 from dn2.kinds.guess import check_files
@@ -51,16 +50,11 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
     )
 
 
-def find_items(
-    kind: Kind[Any], inputs: Any, progress: Progress | None, exclude: str | Sequence[str] = ()
-) -> FoundItems:
-    """Find the items that inputs name, without those that `exclude` matches: see `dn2.inputs.leaving_out`.
-
-    Raises InputError as `Kind.find` does, and for files of other kinds."""
+def find_items(kind: Kind[Any], inputs: Any, progress: Progress | None) -> FoundItems:
+    """Find the items that inputs name.  Raises InputError as `Kind.find` does, and for files of other kinds."""
     held = hold_inputs(inputs)
     check_files(kind, held)
-    with leaving_out(exclude):
-        return kind.find(held, progress)  # type: ignore[no-any-return]
+    return kind.find(held, progress)  # type: ignore[no-any-return]
 
 
 def score_found(

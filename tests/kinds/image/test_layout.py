@@ -24,11 +24,11 @@ MVTEC = ("train/good", "test/good", "test/broken_large", "ground_truth/broken_la
 def test_the_root_of_mvtec_is_noticed(caplog):
     assert said(caplog, *MVTEC) == [
         "9 items among those to learn from as normal lie in folders that look like tests and masks: test (6), "
-        "ground_truth (3); give train/good alone, or say exclude='test'"
+        "ground_truth (3); give train/good alone, or say exclude=['test', 'ground_truth']"
     ]
     assert said(caplog, *(f"bottle/{folder}" for folder in MVTEC)) == [
         "9 items among those to learn from as normal lie in folders that look like tests and masks: bottle/test (6), "
-        "bottle/ground_truth (3); give bottle/train/good alone, or say exclude='test'"
+        "bottle/ground_truth (3); give bottle/train/good alone, or say exclude=['test', 'ground_truth']"
     ]
 
 

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from dn2.inputs.items import Item
 from dn2.results.words import count_in_words
-from dn2.system.interface import option
+from dn2.system.interface import command, option
 
 logger = logging.getLogger("dn2")
 
@@ -59,19 +59,24 @@ def _say(siblings: Iterable[str], counts: dict[str, int]) -> str:
     total = count_in_words(sum(counts[names[name]] for _, name in others), "item", "items")
     return (
         f"{total} among those to learn from as normal lie in folders that look like {kinds}: {listed}; "
-        f"{_way_out(names, of_training, of_good, others[0][1], counts)}"
+        f"{_way_out(names, of_training, of_good, [name for _, name in others], counts)}"
     )
 
 
 def _way_out(
-    names: dict[str, str], of_training: list[str], of_good: list[str], other: str, counts: dict[str, int]
+    names: dict[str, str], of_training: list[str], of_good: list[str], others: list[str], counts: dict[str, int]
 ) -> str:
+    folders = [PurePosixPath(names[name]).name for name in others]
+    leave_out = command(
+        " ".join(option("exclude", folder) for folder in folders),
+        option("exclude", folders[0]) if len(folders) == 1 else f"exclude={folders}",
+    )
     if of_training or of_good:
         best = names[(of_training or of_good)[0]]
         inner = (f"{best}/{good}" for good in sorted(GOOD))
         best = next((folder for folder in inner if folder in counts), best)
-        return f"give {best} alone, or say {option('exclude', other)}"
-    return f"say {option('exclude', other)}, or give the folder of the normal ones alone"
+        return f"give {best} alone, or say {leave_out}"
+    return f"say {leave_out}, or give the folder of the normal ones alone"
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:
