@@ -70,9 +70,9 @@ def test_other_files_of_a_folder_are_passed_over_and_counted(folder, caplog):
 
 
 def test_where_no_item_is_found_it_is_said_what_there_is(folder):
-    touch(*[f"good/{number}.HEIC" for number in range(3)], "good/x.avif")
+    touch(*[f"good/{number}.HEIC" for number in range(3)], "good/x.cr2")
     with pytest.raises(
-        InputError, match=r"no item found in 'good'; it holds 3 \.heic, 1 \.avif; files ending in \.bmp "
+        InputError, match=r"no item found in 'good'; it holds 3 \.heic, 1 \.cr2; files ending in \.avif "
     ):
         names("good")
 
