@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from common import begin
 from dn2.kinds.image.pipeline import ImagePipeline
@@ -126,9 +126,45 @@ def originals() -> dict[str, bytes]:
     add("BMP palette", palette)
     add("BMP 1 bit", bits)
     files["BMP run lengths"] = run_length_bmp(np.asarray(palette))
+    add("JPEG2000", color)
+    add("JPEG2000 bare", color, no_jp2=True)
+    add("JPEG2000 tiles", color.convert("RGBA"), tile_size=(64, 64), precinct_size=(32, 32), quality_layers=[9, 3])
+    add("JPEG2000 grey 16", Image.fromarray(deep))
+    if features.check("avif"):
+        add("AVIF", color, exif=exif)
+        add("AVIF alpha", color.convert("RGBA"))
+        add("AVIF animated", color, save_all=True, append_images=others)
+    add("PPM", color)
+    add("PPM grey 16", Image.fromarray(deep))
+    add("PPM 1 bit", bits)
+    files["PPM 12 bits"] = b"P5 120 90 4095\n" + (deep // 16).astype(">u2").tobytes()
+    files["PPM digits"] = b"P3 # in digits\n120 90 255\n" + " ".join(map(str, np.asarray(color).ravel())).encode()
+    files["PPM 1 bit digits"] = b"P1 120 90\n" + (48 + np.asarray(bits).astype(np.uint8)).tobytes()
+    files["TIFF 12 bits"] = packed_tiff(deep >> 4)
+    add("TIFF negative", Image.fromarray(deep), tiffinfo={262: 0})
     add("GIF", palette)
     add("GIF animated", palette, save_all=True, append_images=[other.quantize(30) for other in others], disposal=2)
     return files
+
+
+def packed_tiff(numbers: np.ndarray) -> bytes:
+    """Encode numbers of 12 bits, (height, width), two in three bytes, which Pillow does not write."""
+    first, second = numbers[:, ::2].astype(int), numbers[:, 1::2].astype(int)
+    rows = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=-1).astype(np.uint8).tobytes()
+    height, width = numbers.shape
+    tags = (
+        (256, width),
+        (257, height),
+        (258, 12),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, height),
+        (279, len(rows)),
+    )
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<I", 8 + len(rows)) + rows + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
 def run_length_bmp(places: np.ndarray) -> bytes:
@@ -155,6 +191,13 @@ def fields(data: bytes) -> list[tuple[int, int]]:
             (4, 4),
             *(place for start in riff_chunks(data) for place in ((start + 4, 4), (start + 8, 4), (start + 12, 3))),
         ]
+    if (stream := data.find(b"\xff\x4f\xff\x51")) >= 0:
+        places = [(at, 2) for start in stream_segments(data, stream + 2) for at in range(start, start + 50, 2)]
+        return [(at, 4) for at in range(0, stream, 2)] + places
+    if data[4:8] == b"ftyp":
+        return [(at, 4) for at in range(0, min(len(data), 400), 2)]
+    if data.startswith(b"P") and data[1:2] in b"123456":
+        return [(at, 1) for at in range(1, 16)]
     if data.startswith(b"BM"):
         return [(start, 4) for start in range(2, 54, 4)]
     return [(start, 2) for start in range(6, 10, 2)] + [
@@ -179,6 +222,13 @@ def jpeg_segments(data: bytes) -> Iterator[int]:
             continue
         yield start
         start += 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+
+
+def stream_segments(data: bytes, start: int) -> Iterator[int]:
+    """Find where the segments of the main header and of the first tile-part of a JPEG 2000 begin."""
+    while start + 4 <= len(data) and data[start : start + 2] != b"\xff\x93":
+        yield start
+        start += 2 + max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
 
 
 def riff_chunks(data: bytes) -> Iterator[int]:

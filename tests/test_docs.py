@@ -57,10 +57,15 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for digit in range(3):
         pictures = [(f"{n:02d}", pixels) for n, pixels in enumerate(digits.images[digits.target == digit][:28])]
         folders |= {f"classes/train/{digit}": pictures[:20], f"classes/test/{digit}": pictures[20:]}
+    folders |= {"line_3/2024/may": folders["good_parts"], "line_3/test": folders["defects"]}
+    folders["line_3/2024/may/setup"] = [("part_00_mask", zeros[0]), ("part_00", zeros[0])]
     for folder, pictures in folders.items():
         (tmp_path / folder).mkdir(parents=True)
         for name, pixels in pictures:
             Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "camera").mkdir()
+    for n in range(10):
+        Image.fromarray((zeros[n] * 63).astype(np.uint16)).save(tmp_path / "camera" / f"{n}.png")
     (tmp_path / "tables").mkdir()
     for number in (4, 8):
         np.savez(tmp_path / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)

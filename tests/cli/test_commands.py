@@ -23,24 +23,26 @@ from dn2.cli.app import app
 from dn2.cli.help import PURPOSES
 from small_models import reseal
 
-NO_PICTURE = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
+NO_PICTURE = (
+    "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF, JPEG 2000, AVIF, PBM, PGM, PPM)"
+)
 COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
 
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
-    "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --groups --column "
-    "--id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time --values "
-    "--window --force --cache --no-cache",
+    "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --groups "
+    "--column --id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time "
+    "--values --window --exclude --force --cache --no-cache",
     "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self "
     "--neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values --window "
-    "--backbone --cache --no-cache",
-    "evaluate": "--normal --anomalous --plot --json --backbone --cache --no-cache",
-    "add": "--backbone --cache --no-cache",
+    "--exclude --backbone --cache --no-cache",
+    "evaluate": "--normal --anomalous --exclude --plot --json --backbone --cache --no-cache",
+    "add": "--exclude --backbone --cache --no-cache",
     "remove": "--backbone",
     "readmit": "--backbone",
     "inspect": "--items --aside --plot --json --backbone",
     "verify": "--backbone",
-    "embed": "--output -o --kind --backbone --precision --column --id-column --cache --no-cache",
+    "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --figure --report --cache --no-cache",
@@ -194,9 +196,7 @@ def test_fit_leaves_out_what_cannot_be_read_and_says_so_with_status_3(
 ) -> None:
     done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
     assert (done.status, done.out) == (3, "")
-    assert lines(done.err)[1:-1] == [
-        "dn2: not read: broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
-    ]
+    assert lines(done.err)[1:-1] == [f"dn2: not read: broken.png: {NO_PICTURE}"]
     assert len(dn2.load(tmp_path / "m.dn2").items) == 7
 
 
@@ -207,6 +207,36 @@ def test_fit_names_at_most_ten_unreadable_items(dn2_command, mixed: Path, tiny: 
     assert done.status == 3
     assert done.err.count("not read:") == 10
     assert lines(done.err)[-2] == "dn2: ... and 3 more that could not be read"
+
+
+def test_fit_says_that_all_pictures_are_alike_in_place_of_copies(dn2_command, tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "clear").mkdir()
+    for number in range(5):
+        Image.new("RGBA", (9, 8), (40 * number, 0, 0, 0)).save(tmp_path / "clear" / f"{number}.png")
+    done = dn2_command("fit", tmp_path / "clear", "-o", tmp_path / "clear.dn2", "--backbone", tiny, "--no-cache")
+    assert done.status == 0
+    assert "dn2: nothing to see in 5 pictures: all of it is transparent, which is white to dn2: 0.png" in done.err
+    assert "dn2: all 5 reference items look the same to dn2: whatever looks so is no anomaly" in done.err
+    assert "near copy" not in done.err
+
+
+def test_fit_and_score_leave_out_what_is_excluded(dn2_command, tiny: str, world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "normal", tmp_path / "root" / "train" / "good")
+    shutil.copytree(world / "other", tmp_path / "root" / "test" / "bad")
+    fit = ["fit", tmp_path / "root", "-o", tmp_path / "m.dn2", "--backbone", tiny, "--no-cache"]
+    done = dn2_command(*fit)
+    assert "lie in folders that look like tests: test" in done.err
+    assert "give train/good alone, or say --exclude test" in done.err
+    done = dn2_command(*fit, "--force", "--exclude", "test", "--exclude", "*.nothing")
+    assert "dn2: --exclude test: test left out" in done.err
+    assert "dn2: --exclude '*.nothing' matches nothing in the folders" in done.err
+    assert "look like" not in done.err
+    every = sorted(item.name for item in dn2.load(tmp_path / "m.dn2", cache=False).items)
+    assert every
+    assert all(name.startswith("train/good/") for name in every)
+    score = ["score", tmp_path / "m.dn2", tmp_path / "root", "--json", "--no-cache", "--exclude", "train"]
+    rows = [json.loads(line) for line in dn2_command(*score).out.splitlines()]
+    assert {row["item"].split("/")[0] for row in rows} == {"test"}
 
 
 def test_fit_warns_of_near_copies(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
@@ -565,9 +595,7 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
     expected, _ = dn2.load(saved, cache=None).evaluate([world / "more", world / "normal"], [world / "other", mixed])
     assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
     assert got == vars(expected)
-    assert lines(done.err)[1:] == [
-        "dn2: not read: mixed/broken.png: not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
-    ]
+    assert lines(done.err)[1:] == [f"dn2: not read: mixed/broken.png: {NO_PICTURE}"]
     assert dn2_command("evaluate", saved, *normal, *anomalous, "--cache").status == 3
     assert entries(own_cache) == 8 + 40 + 12  # those in `mixed` are copies
 

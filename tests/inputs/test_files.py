@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dn2.errors import InputError
 from dn2.inputs.files import find_groups, find_items
 from dn2.inputs.items import Item
+from dn2.inputs.leaving_out import leaving_out
 from dn2.kinds.guess import guess_kind
 from dn2.networks.pixels import SUFFIXES
 
@@ -69,11 +70,77 @@ def test_other_files_of_a_folder_are_passed_over_and_counted(folder, caplog):
 
 
 def test_where_no_item_is_found_it_is_said_what_there_is(folder):
-    touch(*[f"good/{number}.HEIC" for number in range(3)], "good/x.avif")
+    touch(*[f"good/{number}.HEIC" for number in range(3)], "good/x.cr2")
     with pytest.raises(
-        InputError, match=r"no item found in 'good'; it holds 3 \.heic, 1 \.avif; files ending in \.bmp "
+        InputError, match=r"no item found in 'good'; it holds 3 \.heic, 1 \.cr2; files ending in \.avif "
     ):
         names("good")
+
+
+OF_A_SET = ("a/1.png", "a/1_mask.png", "a/deep/2.png", "a/old/3.png", "b/old/4.png", "b/x/old/5.png", "old/6.png")
+
+
+@pytest.mark.parametrize(
+    ("globs", "left"),
+    [
+        ("*_mask.png", "a/1.png a/deep/2.png a/old/3.png b/old/4.png b/x/old/5.png old/6.png"),
+        ("old", "a/1.png a/1_mask.png a/deep/2.png"),
+        ("old/", "a/1.png a/1_mask.png a/deep/2.png"),
+        ("./a/old", "a/1.png a/1_mask.png a/deep/2.png b/old/4.png b/x/old/5.png old/6.png"),
+        ("a/*.png", "a/deep/2.png a/old/3.png b/old/4.png b/x/old/5.png old/6.png"),
+        ("b/**/old", "a/1.png a/1_mask.png a/deep/2.png a/old/3.png old/6.png"),
+        ("a/**", "b/old/4.png b/x/old/5.png old/6.png"),
+        ("**/*.png", None),
+        (["a", "b"], "old/6.png"),
+        ([], "a/1.png a/1_mask.png a/deep/2.png a/old/3.png b/old/4.png b/x/old/5.png old/6.png"),
+    ],
+)
+def test_what_is_excluded_by_its_name_or_its_path_is_left_out(folder, globs, left):
+    touch(*(f"set/{path}" for path in OF_A_SET))
+    with leaving_out(globs):
+        if left is None:
+            with pytest.raises(InputError, match="no item found"):
+                names("set")
+            return
+        assert names("set") == sorted(left.split(), key=left.split().index)
+        assert names("set/a", "set/old") == names("set/a", "set/old")
+
+
+def test_what_is_excluded_is_said_once_and_a_glob_that_matches_nothing_too(folder, caplog):
+    touch(*(f"set/{path}" for path in OF_A_SET), "set/@eaDir/1.png/THUMB.png", "set/a/@eaDir/x.png")
+    with caplog.at_level(logging.INFO, "dn2"), leaving_out(["old", "*.tiff"]):
+        assert names("set") == names("set") == ["a/1.png", "a/1_mask.png", "a/deep/2.png"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "exclude='old': a/old, b/old, b/x/old and 1 more left out",
+        "exclude='*.tiff' matches nothing in the folders",
+        "folders that a drive keeps for itself left out: @eaDir, a/@eaDir",
+    ]
+
+
+def test_folders_of_drives_are_left_out_unless_they_are_named(folder):
+    touch(
+        "a/1.png", "a/@eaDir/1.png", "a/$RECYCLE.BIN/2.png", "a/#recycle/3.png", "a/__MACOSX/4.png", "a/@eadir2/5.png"
+    )
+    assert names("a") == ["1.png", "@eadir2/5.png"]
+    assert names("a/@eaDir") == ["1.png"]
+    assert names("a/**/*.png") == ["a/1.png", "a/@eadir2/5.png"]
+    assert names("a/@eaDir/*.png") == ["a/@eaDir/1.png"]
+    assert [item.name for item in find_groups("a", SUFFIXES)] == ["@eadir2"]
+
+
+def test_globs_groups_and_files_named_by_themselves_may_be_excluded_too(folder):
+    touch("a/1.png", "a/1_mask.png", "a/g/2.png", "a/g/2_mask.png", "a/old/3.png")
+    with leaving_out(["*_mask.png", "old"]):
+        assert names("a/**/*.png") == ["a/1.png", "a/g/2.png"]
+        assert names("a/1_mask.png") == ["a/1_mask.png"]
+        (group,) = find_groups("a", SUFFIXES)
+        assert [member.name for member in group.members] == ["2.png"]
+
+
+@pytest.mark.parametrize("glob", ["", "/", 3])
+def test_what_is_no_glob_excludes_nothing(glob):
+    with pytest.raises(InputError, match="exclude must be globs such as"), leaving_out([glob]):
+        pass
 
 
 def test_hidden_files_and_folders_are_left_out(folder):

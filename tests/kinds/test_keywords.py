@@ -24,15 +24,15 @@ OPTIONS = {name: option for kind in KINDS for name, option in options_in(options
 
 def test_the_signature_of_fit_lists_every_option_with_type_and_default() -> None:
     listed = inspect.signature(dn2.fit).parameters
-    assert list(listed)[:5] == ["inputs", "kind", "names", "cache", "progress"]
-    assert set(listed) == {"inputs", "kind", "names", "cache", "progress", *OPTIONS}
+    assert list(listed)[:6] == ["inputs", "kind", "names", "cache", "exclude", "progress"]
+    assert set(listed) == {"inputs", "kind", "names", "cache", "exclude", "progress", *OPTIONS}
     assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for name, one in listed.items() if name != "inputs")
     assert listed["index"].default == "auto"
     assert (listed["window"].default, listed["window"].annotation) == (None, int | None)
     assert (listed["groups"].default, listed["groups"].annotation) == (False, bool)
     assert listed["drop_columns"].default == ()
     own = inspect.signature(dn2.score_self).parameters
-    assert set(own) == {"inputs", "kind", "progress", *options_in(options_of("series"))}
+    assert set(own) == {"inputs", "kind", "exclude", "progress", *options_in(options_of("series"))}
 
 
 @pytest.mark.parametrize("function", [dn2.fit, dn2.score_self], ids=lambda one: one.__name__)

@@ -56,8 +56,10 @@ class OfRowsAsTexts(OfRows, dn2.TextEmbedder):
 
 
 class OfRowsAsPictures(OfRows, dn2.ImageEmbedder):
-    def __init__(self, backbone: str = "lite0@32", *, precision: str = "f32", cache: Any = False) -> None:
-        super().__init__(backbone, precision=precision, cache=cache)
+    def __init__(
+        self, backbone: str = "lite0@32", *, precision: str = "f32", cache: Any = False, white: int | None = None
+    ) -> None:
+        super().__init__(backbone, precision=precision, cache=cache, white=white)
 
     def transform(self, X: Any) -> Any:
         shades = (255 / (1 + np.exp(-check_array(X, dtype=float)))).astype(np.uint8)

@@ -16,6 +16,7 @@ from dn2.cli.backbones import embed, export
 from dn2.cli.bench import bench
 from dn2.cli.common import (
     CacheOption,
+    ExcludeOption,
     JsonOption,
     ModelArgument,
     NamedBackboneOption,
@@ -74,6 +75,7 @@ def evaluate(
     anomalous: Annotated[
         list[str], typer.Option(metavar="INPUT", help="Items known to be anomalous. Repeat it for several.")
     ],
+    exclude: ExcludeOption = None,
     plot: PlotOption = None,
     as_json: JsonOption = False,
     backbone: NamedBackboneOption = None,
@@ -92,7 +94,7 @@ def evaluate(
     with with_stdin(normal, kind) as good, with_stdin(anomalous, kind) as bad:
         check_outputs((plot,), (*good, *bad), kind)
         with progress("scoring") as show:
-            scores = loaded.score_known(good, bad, progress=show)
+            scores = loaded.score_known(good, bad, exclude=exclude or (), progress=show)
     rate = loaded.false_alarm_rate
     evaluation = scores.evaluate(rate)
     if plot is not None:

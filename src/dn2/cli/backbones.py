@@ -10,6 +10,7 @@ import typer
 from dn2.cli import stopping
 from dn2.cli.common import (
     CacheOption,
+    ExcludeOption,
     InputsArgument,
     check_outputs,
     finish,
@@ -27,11 +28,13 @@ def embed(
         Path,
         typer.Option("--output", "-o", metavar="FILE", help="The .npz or .parquet to write.", show_default=False),
     ],
+    exclude: ExcludeOption = None,
     cache: CacheOption = True,
     **options: Any,
 ) -> None:
     """Write the embeddings of pictures or messages alone, not normalised."""
     from dn2.cli.progress import progress
+    from dn2.inputs.leaving_out import leaving_out
     from dn2.model import embedding
     from dn2.model.fitting import choose_kind
     from dn2.results.embeddings import writer_for
@@ -39,11 +42,12 @@ def embed(
     write = writer_for(output)
     kind_asked = options.pop("kind", None)
     with with_stdin(inputs, kind_asked or find_kind_by_options(options)) as sources:
-        kind = choose_kind(sources, kind_asked, options)
+        with leaving_out(exclude, is_told=False):
+            kind = choose_kind(sources, kind_asked, options)
         note_cache(cache, kind)
         check_outputs((output,), sources, kind)
         with progress("embedding") as show:
-            reference = embedding.embed(sources, kind, cache, show, options)
+            reference = embedding.embed(sources, kind, cache, show, options, exclude or ())
     names, vectors, unreadable = [item.name for item in reference.items], reference.vectors, reference.unreadable
     write(output, names, vectors)
     stopping.wrote(output)

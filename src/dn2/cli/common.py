@@ -58,6 +58,17 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead.")]
 PlotOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw a figure, too: a .png or .svg.", show_default=False)
 ]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Files and folders, in the folders given, that are no items: '*_mask.png', test, 'line 2/**/old'. A glob "
+        "without a slash is matched against names, one with a slash against the whole path within the folder. Repeat "
+        "it for several.",
+        show_default=False,
+    ),
+]
 MemoryOption = Annotated[
     str | None,
     typer.Option(
@@ -180,7 +191,14 @@ def report_reference(model: Model, path: Path) -> None:
     report_aside(model)
     for remark in model.kind.remarks(model.state):
         note(remark)
-    if calibration.n_near_duplicates:
+    if model.state.is_all_alike:
+        logger.warning(
+            "all %d reference items look the same to dn2: whatever looks so is no anomaly, and all else is one; see "
+            "whether they are the %s that you mean",
+            len(model.items),
+            model.kind.many,
+        )
+    elif calibration.n_near_duplicates:
         logger.warning(
             "%d of %d reference items have a near copy in the set; copies cause more false alarms than asked for: "
             "keep one of each (dn2 inspect lists them)",

@@ -11,6 +11,7 @@ import typer
 from dn2.cli import stopping
 from dn2.cli.common import (
     CacheOption,
+    ExcludeOption,
     InputsArgument,
     ModelArgument,
     NamedBackboneOption,
@@ -40,22 +41,25 @@ def fit(
         typer.Option("--output", "-o", metavar="MODEL", help="The folder to write the model to.", show_default=False),
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there already.")] = False,
+    exclude: ExcludeOption = None,
     cache: CacheOption = True,
     **options: Any,
 ) -> None:
     """Learn from normal items what normal looks like, and write it as a model."""
     import dn2
     from dn2.cli.progress import progress
+    from dn2.inputs.leaving_out import leaving_out
     from dn2.model.fitting import choose_kind
     from dn2.store.bundle import check_target
 
     check_target(output, force)
     kind_asked = options.pop("kind", None)
     with with_stdin(inputs, kind_asked or find_kind_by_options(options)) as sources:
-        kind = choose_kind(sources, kind_asked, options)
+        with leaving_out(exclude, is_told=False):
+            kind = choose_kind(sources, kind_asked, options)
         note_cache(cache, kind)
         with progress("fitting") as show:
-            model = dn2.fit(sources, kind=kind, cache=cache, progress=show, **options)
+            model = dn2.fit(sources, kind=kind, cache=cache, exclude=exclude or (), progress=show, **options)
     model.save(output, overwrite=force)
     stopping.wrote(output)
     report_reference(model, output)
@@ -64,7 +68,11 @@ def fit(
 
 
 def add(
-    model: ModelArgument, inputs: InputsArgument, backbone: NamedBackboneOption = None, cache: CacheOption = True
+    model: ModelArgument,
+    inputs: InputsArgument,
+    exclude: ExcludeOption = None,
+    backbone: NamedBackboneOption = None,
+    cache: CacheOption = True,
 ) -> None:
     """Add normal items to the reference set of a model."""
     from dn2.cli.progress import progress
@@ -73,7 +81,7 @@ def add(
     loaded = load(model, cache=cache, backbone=backbone)
     before = len(loaded.items)
     with with_stdin(inputs, loaded.kind.name) as sources, progress("adding") as show:
-        loaded.add(sources, progress=show)
+        loaded.add(sources, exclude=exclude or (), progress=show)
     _save(loaded, model, _items(len(loaded.items) - before) + " added")
     finish(loaded.unreadable)
 

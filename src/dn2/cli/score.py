@@ -14,6 +14,7 @@ from dn2.cli import stopping
 from dn2.cli.common import (
     INPUTS,
     CacheOption,
+    ExcludeOption,
     MemoryOption,
     NamedBackboneOption,
     RateOption,
@@ -94,6 +95,7 @@ def score(
         bool,
         typer.Option(SELF, help="Score series against themselves, without a model, to find what is unlike the rest."),
     ] = False,
+    exclude: ExcludeOption = None,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
     **options: Any,
@@ -118,9 +120,10 @@ def score(
         _check_self(scored, backbone, fdr)
         kind = choose_itself(None)
         _check_points(kind_of(kind), points)
+        limits = {"false_alarm_rate": false_alarm_rate, "memory": memory}
         with with_stdin(scored, kind) as sources:
             check_outputs(outputs, sources, kind)
-            results = _score_self(sources, kind, options | {"false_alarm_rate": false_alarm_rate, "memory": memory})
+            results = _score_self(sources, kind, options | limits, exclude or ())
             _write(results, output, page, points)
     else:
         if options:
@@ -132,7 +135,12 @@ def score(
             check_outputs(outputs, sources, loaded.kind.name)
             with progress("scoring") as show:
                 results = loaded.score(
-                    sources, false_alarm_rate=false_alarm_rate, fdr=fdr, memory=memory, progress=show
+                    sources,
+                    false_alarm_rate=false_alarm_rate,
+                    fdr=fdr,
+                    memory=memory,
+                    exclude=exclude or (),
+                    progress=show,
                 )
             _write(results, output, page, points)
     _print(results, as_json, output)
@@ -170,11 +178,11 @@ def _check_points(kind: Any, points: Path | None) -> None:
         kind.check_points(points)
 
 
-def _score_self(inputs: Sequence[Any], kind: str, options: dict[str, Any]) -> Results:
+def _score_self(inputs: Sequence[Any], kind: str, options: dict[str, Any], exclude: Sequence[str]) -> Results:
     import dn2
 
     with progress("scoring") as show:
-        results = dn2.score_self(inputs, kind=kind, progress=show, **options)
+        results = dn2.score_self(inputs, kind=kind, exclude=exclude, progress=show, **options)
     logger.info("scored against themselves: a rate flags that share of the intervals, whatever they are")
     return results
 

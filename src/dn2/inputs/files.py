@@ -152,7 +152,7 @@ def _list_paths(inputs: Inputs) -> list[str | os.PathLike[str]]:
 
 
 def _group(folder: Path, prefix: str, suffixes: frozenset[str]) -> Item:
-    files, _ = _by_ending(folder, walk_files(folder), suffixes)
+    files, _ = _by_ending(folder, walk_files(folder, (folder.name,)), suffixes)
     members = tuple(Item(_name(file.relative_to(folder)), file) for file in files)
     return Item(_name(PurePath(prefix, folder.name)), folder, members)
 

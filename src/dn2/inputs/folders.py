@@ -12,33 +12,33 @@ from functools import cache
 from pathlib import Path, PurePath
 
 from dn2.errors import InputError
+from dn2.inputs.leaving_out import ANY_DEPTH, any_left_out, is_left_out
 
 logger = logging.getLogger("dn2")
 
-ANY_DEPTH = "**"
 LONGEST_SHOWN = 200
 
 Folder = tuple[int, int | str]  # what identifies it: device and inode, or its path where a system has no inodes
 
 
-def walk_files(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path, within: tuple[str, ...] = ()) -> Iterator[Path]:
     """Give the files below a folder: each level in the order of names, files before folders.
 
-    Hidden files and folders are left out, links followed, and each real folder is visited once.  A folder that cannot
-    be read is passed over with a warning."""
+    Hidden files and folders are left out, and what `leaving_out` says; links are followed, and each real folder is
+    visited once.  A folder that cannot be read is passed over with a warning.
+
+    within : the path of the folder in the one that the user names."""
     visited: set[Folder] = set()
-    waiting = [folder]
+    waiting = [(folder, within)]
     while waiting:
-        parent = waiting.pop()
+        parent, parts = waiting.pop()
         opened = _open(parent)
         if opened is None or opened[0] in visited:  # a link back up, or a second way to the same folder
             continue
         visited.add(opened[0])
-        visible = [entry for entry in opened[1] if not entry.name.startswith(".")]
-        folders = [entry for entry in visible if _is_folder(entry)]
-        inside = {entry.name for entry in folders}
-        yield from (parent / entry.name for entry in visible if entry.name not in inside)
-        waiting += [parent / entry.name for entry in reversed(folders)]
+        folders, files = _sort_out(opened[1], parts)
+        yield from (parent / name for name in files)
+        waiting += [(parent / name, (*parts, name)) for name in reversed(folders)]
 
 
 def list_subfolders(folder: Path) -> tuple[list[str], int]:
@@ -48,9 +48,19 @@ def list_subfolders(folder: Path) -> tuple[list[str], int]:
     opened = _open(folder)
     if opened is None:
         raise InputError(f"the folder {folder} cannot be read")
-    visible = [entry for entry in opened[1] if not entry.name.startswith(".")]
-    names = [entry.name for entry in visible if _is_folder(entry)]
-    return names, len(visible) - len(names)
+    folders, files = _sort_out(opened[1], ())
+    return folders, len(files)
+
+
+def _sort_out(entries: list[os.DirEntry[str]], parts: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the names of the folders and of the files of a folder that are neither hidden nor left out."""
+    names: tuple[list[str], list[str]] = ([], [])
+    for entry in entries:
+        if not entry.name.startswith("."):
+            is_folder = _is_folder(entry)
+            if not is_left_out((*parts, entry.name), is_folder=is_folder):
+                names[not is_folder].append(entry.name)
+    return names
 
 
 def match_glob(pattern: str) -> list[Path]:
@@ -63,7 +73,7 @@ def match_glob(pattern: str) -> list[Path]:
         real = cache(os.path.realpath)  # few folders hold many files
         files: dict[tuple[str, str], Path] = {}
         for match in sorted(paths, key=lambda path: (len(str(path)), path)):
-            if not os.path.isdir(match):
+            if not os.path.isdir(match) and not any_left_out(match, pattern):
                 files.setdefault((real(str(match.parent)), match.name), match)
     except RecursionError:
         raise InputError(

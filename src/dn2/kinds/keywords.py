@@ -21,6 +21,7 @@ class FitOptions(TypedDict, total=False):
     preset: Literal["fast", "default", "accurate"] | None
     backbone: str | None
     precision: Literal["auto", "f32", "bf16"] | None
+    white: int | None
     normalize: Literal["none", "unit", "root-unit"] | None
     whiten: bool | None
     groups: bool | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Unpack
@@ -11,6 +11,7 @@ import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
+from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import hold_inputs, rename
 from dn2.kinds.exchange import FoundItems
 from dn2.kinds.guess import guess_kind
@@ -45,6 +46,7 @@ def fit(
     kind: str | None = None,
     names: Iterable[str] | None = None,
     cache: Cache | bool | None = True,
+    exclude: str | Sequence[str] = (),
     progress: Shown = None,
     **options: Unpack[FitOptions],
 ) -> Model:
@@ -64,6 +66,10 @@ def fit(
     cache : Cache or bool, default: True
         Where the embeddings of pictures and messages are kept by content, so that nothing is embedded
         twice; True for the user's own cache, False or None for none.
+    exclude : str or list of str, optional
+        Globs of files and folders, in the folders given, that are no items: `*_mask.png`, `test`, or
+        `line 2/**/old`. A glob without a slash is matched against names, one with a slash against the
+        whole path within the folder given; `**` stands for folders to any depth.
     progress : callable, optional
         Called with (done, total) as items are done.
     {options}
@@ -96,16 +102,22 @@ def fit(
     True
     """
     inputs = hold_inputs(inputs)
-    name = choose_kind(inputs, kind, options)
-    chosen = choose_options(name, options)
     with shown(progress, "fitting") as tell:
-        learnt, found_items = kind_of(name).learn(inputs, chosen, Cache.of(cache), tell)
+        with leaving_out(exclude):
+            name = choose_kind(inputs, kind, options)
+            chosen = choose_options(name, options)
+            learnt, found_items = kind_of(name).learn(inputs, chosen, Cache.of(cache), tell)
         return _fit(learnt, found_items if names is None else rename(found_items, names), chosen, tell)
 
 
 @with_keywords(kinds_that_compare_themselves())
 def score_self(
-    inputs: Any, *, kind: str | None = None, progress: Shown = None, **options: Unpack[SelfOptions]
+    inputs: Any,
+    *,
+    kind: str | None = None,
+    exclude: str | Sequence[str] = (),
+    progress: Shown = None,
+    **options: Unpack[SelfOptions],
 ) -> Results:
     """Score series whose anomalies are unknown against themselves: each window against all that do not overlap it.
 
@@ -118,6 +130,8 @@ def score_self(
         The series, as for `fit`.
     kind : str, optional
         What the items are; by default series.
+    exclude : str or list of str, optional
+        Globs of files and folders that hold no items, as for `fit`.
     progress : callable, optional
         Called with (done, total) as windows are done.
     {options}
@@ -152,7 +166,8 @@ def score_self(
     if rate is not None:
         check_rate(rate)
     with shown(progress, "scoring") as tell:
-        learnt, found_items = kind_of(name).learn(inputs, chosen, None, tell)
+        with leaving_out(exclude):
+            learnt, found_items = kind_of(name).learn(inputs, chosen, None, tell)
         learnt.check_rate(rate, found_items)
         model = _fit(learnt, found_items, chosen, tell, measure=False)
     results = to_results(model, model.state, learnt.score_itself(model.state, found_items))

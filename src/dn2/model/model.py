@@ -14,6 +14,7 @@ import numpy as np
 
 from dn2.errors import InputError
 from dn2.extras import import_above
+from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
@@ -79,7 +80,14 @@ class Model(Scorer):
         html: str = import_above("dn2.report.notebook").model_html(self.state)
         return html
 
-    def add(self, inputs: Any, *, names: Iterable[str] | None = None, progress: Shown = None) -> Self:
+    def add(
+        self,
+        inputs: Any,
+        *,
+        names: Iterable[str] | None = None,
+        exclude: str | Sequence[str] = (),
+        progress: Shown = None,
+    ) -> Self:
         """Add items to the reference set.
 
         Parameters
@@ -88,6 +96,8 @@ class Model(Scorer):
             As in `score`.
         names : iterable of n str, default=None
             What items from memory are called; by default their position or their key.
+        exclude : str or iterable of str, default=()
+            Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
             Called with (done, total); None shows a bar in a notebook and nothing in a script, False nothing.
 
@@ -109,7 +119,8 @@ class Model(Scorer):
         """
         with self._changing.get(), shown(progress, "adding") as tell:
             now = self.state
-            found_items = find_items(now.kind, inputs, tell)
+            with leaving_out(exclude):
+                found_items = find_items(now.kind, inputs, tell)
             found_items = found_items if names is None else rename(found_items, names)
             identities = {identity(item.name) for item in now.items}
             if taken := [name for name in found_items.names if identity(name) in identities]:

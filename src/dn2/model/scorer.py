@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dn2.errors import InputError, UnreadableItem
+from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReadColumn, ReferenceItem
 from dn2.kinds.kind import Kind
@@ -88,6 +89,7 @@ class Scorer:
         false_alarm_rate: float | None = None,
         fdr: float | None = None,
         memory: str | int | None = None,
+        exclude: str | Sequence[str] = (),
         progress: Shown = None,
     ) -> Results:
         """Score items: an anomaly score, a p-value, a decision and the nearest reference items for each.
@@ -106,6 +108,8 @@ class Scorer:
             Decide all items together by Benjamini-Hochberg at this false-discovery rate instead.
         memory : str or int, default=None
             Such as `4GB`, see `dn2.fit`; what does not fit is refused.
+        exclude : str or iterable of str, default=()
+            Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
             None shows a bar in a notebook and nothing in a script, False nothing; else called with (done, total).
 
@@ -140,7 +144,8 @@ class Scorer:
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
         with shown(progress, "scoring") as tell:
-            found_items = find_items(now.kind, inputs, tell)
+            with leaving_out(exclude):
+                found_items = find_items(now.kind, inputs, tell)
             results = score_found(self, now, found_items if names is None else rename(found_items, names), memory, tell)
         return results.at(rate) if fdr is None else discover(results, fdr)
 
@@ -186,13 +191,17 @@ class Scorer:
             raise UnreadableItem(row.error or "it has no p-value")
         return replace(row, is_anomaly=row.p_value <= rate)
 
-    def score_known(self, normal: Any, anomalous: Any, *, progress: Shown = None) -> KnownScores:
+    def score_known(
+        self, normal: Any, anomalous: Any, *, exclude: str | Sequence[str] = (), progress: Shown = None
+    ) -> KnownScores:
         """Score items known to be normal and anomalous.
 
         Parameters
         ----------
         normal, anomalous : path, iterable of paths, or items from memory
             As in `score`.
+        exclude : str or iterable of str, default=()
+            Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
             None shows a bar in a notebook and nothing in a script, False nothing; else called with (done, total), for
             the normal items first.
@@ -217,7 +226,8 @@ class Scorer:
         """
         now = self.state
         with shown(progress, "scoring") as tell:
-            found_items = [find_items(now.kind, inputs, tell) for inputs in (normal, anomalous)]
+            with leaving_out(exclude):
+                found_items = [find_items(now.kind, inputs, tell) for inputs in (normal, anomalous)]
             check_apart(*found_items)
             results = [score_found(self, now, items_of_truth, None, tell) for items_of_truth in found_items]
         n_reference = [result.reference_items for result in results]
@@ -229,13 +239,17 @@ class Scorer:
             scores, p_values, truth, [row for result in results for row in result.unreadable], *n_reference
         )
 
-    def evaluate(self, normal: Any, anomalous: Any, *, progress: Shown = None) -> tuple[Evaluation, list[Row]]:
+    def evaluate(
+        self, normal: Any, anomalous: Any, *, exclude: str | Sequence[str] = (), progress: Shown = None
+    ) -> tuple[Evaluation, list[Row]]:
         """Score items known to be normal and anomalous, and compare.
 
         Parameters
         ----------
         normal, anomalous : path, iterable of paths, or items from memory
             As in `score`.
+        exclude : str or iterable of str, default=()
+            Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
             None shows a bar in a notebook and nothing in a script, False nothing; else called with (done, total), for
             the normal items first.
@@ -260,7 +274,7 @@ class Scorer:
         >>> figures.roc_auc
         1.0
         """
-        known = self.score_known(normal, anomalous, progress=progress)
+        known = self.score_known(normal, anomalous, exclude=exclude, progress=progress)
         return known.evaluate(self.false_alarm_rate), known.unreadable
 
     def near_duplicates(self) -> list[tuple[str, str]]:

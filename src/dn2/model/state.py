@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.neighbors.calibration import Calibration
@@ -55,6 +57,15 @@ class State:
             (self.items[position].name, self.items[nearest].name)
             for position, nearest in self.detector.near_duplicates()
         ]
+
+    @property
+    def is_all_alike(self) -> bool:
+        """Whether all reference items have one and the same embedding."""
+        if self.detector.leave_one_out.distances.any():
+            return False
+        blocks = self.detector.blocks
+        first = np.asarray(blocks[0])[:1]
+        return all(bool((np.asarray(block) == first).all()) for block in blocks)
 
     def describe(self) -> dict[str, Any]:
         """See `Model.describe`."""

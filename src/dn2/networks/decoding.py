@@ -8,24 +8,36 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError, features
 
 from dn2.arrays import Array
 from dn2.errors import UnreadableItem
+from dn2.networks.boxes import check_jpeg_2000, check_pixels, is_avif, is_jpeg_2000, without_exif
 from dn2.networks.libtiff import hear_damage
-from dn2.networks.limits import MAX_PIXELS, PictureBytes, check_encoded, check_exif_size, check_opened, check_size
+from dn2.networks.limits import MAX_PIXELS, PictureBytes, check_opened, check_size
+from dn2.networks.netpbm import Netpbm, is_netpbm, open_netpbm
+from dn2.networks.opaque import LARGEST, SEEN, Seen, make_opaque, seen_of_numbers, to_8_bits
+from dn2.networks.png import is_deep as is_deep_png
+from dn2.networks.png import is_png, strip
+from dn2.networks.recognition import why_unidentified
 from dn2.networks.semaphore import WeightedSemaphore
+from dn2.networks.tiff import BITS, ORIENTATION, Depth, check_tags, count_further_pages, is_tiff, prepare, unpack
+from dn2.networks.upright import turn_upright, upright_copy
 from dn2.system.processes import PerProcess
 
 # Named, so that Pillow never tries its other decoders, some of which call external programs.
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "JPEG2000", *(["AVIF"] if features.check("avif") else []))
 
 MAX_FILE_BYTES = 1 << 30
 # Pillow warns of pictures from half of `MAX_PIXELS` on, which line-scan cameras do make.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# It warns of damaged metadata, too, which no picture is judged by.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 as long as this many decoded pixels are left per pixel of the result.
 JPEG_OVERSAMPLING = 2
@@ -33,8 +45,9 @@ JPEG_OVERSAMPLING = 2
 # Bytes that a pixel takes at most while it is decoded: two copies of 4 bytes, and what decoders keep beside them
 # (WebP a canvas or two and the frame, TIFF a strip of up to 16 bits a channel, a progressive JPEG its coefficients).
 BYTES_PER_PIXEL = 8
-BYTES_BESIDE = {"WEBP": 12, "TIFF": 8}
+BYTES_BESIDE = {"WEBP": 12, "TIFF": 8, "JPEG2000": 20, "AVIF": 20}
 BYTES_OF_COEFFICIENTS = 8
+BYTES_PER_DIGITS = 80  # of a number that is written out, and of its picture
 
 FAXES = ("tiff_ccitt", "group3", "group4")
 
@@ -82,39 +95,61 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 @contextmanager
-def open_decoded(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Iterator[Image.Image]:
-    """Decode the first frame of a picture: upright, mode `L` or `RGB`, without metadata.
+def open_decoded(
+    data: bytes | memoryview, size: tuple[int, int] | None = None, white: int | None = None
+) -> Iterator[Image.Image]:
+    """Decode the first frame of a picture: upright, mode `L` or `RGB`, without metadata, with `Seen` in its `info`.
 
     Inside, the memory of the picture counts as taken.
 
-    data : the file's bytes, in one of `FORMATS`.
+    data : the file's bytes, in one of `FORMATS`, or in those of `dn2.networks.netpbm`.
     size : (width, height) that the caller will scale to; a JPEG is then decoded at a fraction of its size that leaves
         at least `JPEG_OVERSAMPLING` times as many pixels a side.
+    white : the number that stands for white in grey pictures of more than 8 bits which do not say it themselves.
     Raises UnreadableItem unless it is a whole picture within the limits, and for any error inside."""
     with _name_failures():
-        image = _open_headers(data)
+        if is_netpbm(data):
+            with _open_netpbm(open_netpbm(bytes(data)), white) as picture:
+                yield picture
+            return
+        opened = _open_headers(data)
+        image = opened.image
         coefficients = BYTES_OF_COEFFICIENTS * image.width * image.height if "progressive" in image.info else 0
         if size is not None:
             side = JPEG_OVERSAMPLING * max(size)
             image.draft(image.mode, (side, side))
         per_pixel = BYTES_PER_PIXEL + BYTES_BESIDE.get(image.format or "", 0)
         with _of_pixels.get().taken(coefficients + per_pixel * image.width * image.height):
-            _load(image)
-            picture = _make_opaque(image)
-            picture.info = {}  # metadata would be copied into its thumbnail
+            picture = make_opaque(_load(opened), opened.depth, white, is_deep=opened.is_deep)
+            if opened.further_pages:
+                picture.info = {SEEN: replace(picture.info[SEEN], further_pages=opened.further_pages)}
             yield picture
 
 
 @contextmanager
-def from_memory(picture: Array | Image.Image) -> Iterator[Image.Image]:
+def _open_netpbm(opened: Netpbm, white: int | None) -> Iterator[Image.Image]:
+    """Decode a PBM, PGM or PPM; see `open_decoded`."""
+    per_pixel = BYTES_PER_DIGITS if opened.kind <= 3 else BYTES_PER_PIXEL
+    with _of_pixels.get().taken(per_pixel * opened.bands * opened.width * opened.height):
+        is_said = white is not None or opened.white != LARGEST
+        full = white if white is not None and opened.white == LARGEST else opened.white
+        numbers = opened.numbers()
+        picture = Image.fromarray(numbers if full == 255 else to_8_bits(numbers, full))
+        picture.info = {SEEN: seen_of_numbers(numbers, full, is_said) if opened.white > 255 else Seen()}
+        yield picture
+
+
+@contextmanager
+def from_memory(picture: Array | Image.Image, white: int | None = None) -> Iterator[Image.Image]:
     """Give the picture that `open_decoded` gives of a file with the same pixels.
 
-    picture : (height, width), or (height, width, c) with c of 1, 3 or 4, uint8; or a picture of Pillow, which stays as
-        it is, but for being decoded.
+    picture : (height, width), or (height, width, c) with c of 1, 3 or 4, uint8, or uint16 with a given `white`; or a
+        picture of Pillow, which stays as it is, but for being decoded.
+    white : see `open_decoded`.
     Inside, the memory of the picture counts as taken.
     Raises UnreadableItem unless it is a picture within the limits, and for any error inside."""
     with _name_failures():
-        image = picture if isinstance(picture, Image.Image) else _of_array(picture)
+        image, seen = (picture, None) if isinstance(picture, Image.Image) else _of_array(picture, white)
         if not image.width * image.height:
             raise UnreadableItem(f"a picture has at least one pixel, got {image.width} x {image.height}")
         check_size(image.width, image.height)
@@ -122,14 +157,15 @@ def from_memory(picture: Array | Image.Image) -> Iterator[Image.Image]:
             if image is picture:
                 with _loading.get()[id(image) % 64]:
                     image.load()
-                _check_exif(image)
-                image = ImageOps.exif_transpose(image)  # a copy
-            opaque = _make_opaque(image)
-            opaque.info = {}
+                image = upright_copy(image)
+            opaque = make_opaque(image, Depth(), white)
+            if seen is not None:
+                opaque.info = {SEEN: replace(seen, is_transparent=opaque.info[SEEN].is_transparent)}
             yield opaque
 
 
-def _of_array(array: Array) -> Image.Image:
+def _of_array(array: Array, white: int | None) -> tuple[Image.Image, Seen]:
+    """Return an array as a picture, and what is noticed of its numbers."""
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise UnreadableItem(
             "a picture is an array of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, "
@@ -138,9 +174,13 @@ def _of_array(array: Array) -> Image.Image:
     if 0 in array.shape:
         raise UnreadableItem(f"a picture has at least one pixel, got an array of shape {array.shape}")
     check_size(array.shape[1], array.shape[0])
+    seen = Seen()
+    if array.dtype == np.uint16 and white is not None:
+        seen = seen_of_numbers(array, white, is_said=True)
+        array = to_8_bits(array, white)
     if array.dtype != np.uint8:
         raise UnreadableItem(_way_to_uint8(array))
-    return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2:] == (1,) else array))
+    return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.shape[2:] == (1,) else array)), seen
 
 
 def _way_to_uint8(array: Array) -> str:
@@ -156,6 +196,7 @@ def _way_to_uint8(array: Array) -> str:
     low, high = float(array.min()), float(array.max())
     if low < 0 or high > 255:
         way = "numpy.interp(picture, (black, white), (0, 255)).astype('uint8'), with the camera's own black and white"
+        way += ", or fit with white= and the camera's white" if array.dtype == np.uint16 else ""
     elif kind == "f":
         way = "(255 * picture).round().astype('uint8')" if high <= 1 else "picture.round().astype('uint8')"
     else:
@@ -166,7 +207,10 @@ def _way_to_uint8(array: Array) -> str:
 def picture_size(data: bytes | memoryview) -> tuple[int, int]:
     """Return (width, height) of a picture as it is stored, without decoding it.  Raises UnreadableItem."""
     with _name_failures():
-        return _open_headers(data).size
+        if is_netpbm(data):
+            opened = open_netpbm(bytes(data))
+            return opened.width, opened.height
+        return _open_headers(data).image.size
 
 
 @contextmanager
@@ -176,8 +220,6 @@ def _name_failures() -> Iterator[None]:
         yield
     except UnreadableItem:
         raise
-    except UnidentifiedImageError as error:
-        raise UnreadableItem("not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)") from error
     except Image.DecompressionBombError as error:
         raise UnreadableItem(f"more pixels than the limit of {MAX_PIXELS:,}: {error}") from error
     except MemoryError as error:
@@ -189,18 +231,63 @@ def _name_failures() -> Iterator[None]:
         raise UnreadableItem(f"damaged picture: {reason}") from error
 
 
-def _open_headers(data: bytes | memoryview) -> Image.Image:
+class _Opened(NamedTuple):
+    """A picture whose headers were read.
+
+    depth : what its file says of its numbers; is_deep : whether it has colours of 16 bits.
+    further_pages : how many pages or frames follow the first."""
+
+    image: Image.Image
+    depth: Depth
+    is_deep: bool
+    further_pages: int
+
+
+def _open_headers(data: bytes | memoryview) -> _Opened:
     """Read a picture's headers, and check the cost of decoding it."""
-    check_encoded(data)
+    depth, further_pages, is_deep = Depth(), 0, False
+    if is_tiff(data):
+        data = check_tags(data)
+        further_pages = count_further_pages(data)
+        data, depth = prepare(bytes(data))
+    elif is_png(data):
+        is_deep = is_deep_png(data)
+        data, further_pages = strip(bytes(data))
+    elif is_jpeg_2000(data):
+        depth = check_jpeg_2000(bytes(data))
+    elif is_avif(data):
+        data = without_exif(bytes(data))
     file = PictureBytes(data)
-    image = Image.open(file, formats=FORMATS)
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise UnreadableItem(why_unidentified(data)) from error
     file.header_is_read()
     check_opened(image, data)
-    return image
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        is_deep = image.tag_v2.get(BITS, (8,))[0] == 16
+    elif image.format == "AVIF":
+        check_pixels(*image.size)
+        image.info.pop("xmp", None)  # which does not turn it either
+        further_pages = getattr(image, "n_frames", 1) - 1
+    elif image.format == "WEBP":
+        further_pages = getattr(image, "n_frames", 1) - 1
+    elif image.format == "GIF":
+        further_pages = _count_further_frames(data)
+    return _Opened(image, depth, is_deep and image.mode[:1] != "I", further_pages)
 
 
-def _load(image: Image.Image) -> None:
+def _count_further_frames(data: bytes | memoryview) -> int:
+    """Count the frames of a GIF after the first; 0 where they cannot be counted."""
+    try:
+        return int(getattr(Image.open(PictureBytes(data), formats=("GIF",)), "n_frames", 1)) - 1
+    except Exception:  # as of any damaged picture, of which the first frame may be whole
+        return 0
+
+
+def _load(opened: _Opened) -> Image.Image:
     """Decode, and turn upright."""
+    image = opened.image
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         with hear_damage(fax=image.info["compression"] in FAXES) as heard:
             try:
@@ -208,50 +295,10 @@ def _load(image: Image.Image) -> None:
             finally:
                 if heard:
                     raise OSError(heard[0])
+        if opened.depth.packed is not None:
+            image = Image.fromarray(unpack(np.asarray(image), *opened.depth.packed))
+            image.getexif()[ORIENTATION] = opened.depth.orientation
     else:
         image.load()
-    _check_exif(image)
-    ImageOps.exif_transpose(image, in_place=True)
-
-
-def _check_exif(image: Image.Image) -> None:
-    exif = image.info.get("exif") or image.info.get("Raw profile type exif", "")
-    check_exif_size(len(exif) if isinstance(exif, bytes) else len(exif) // 2)  # in hexadecimal
-
-
-BAND_PIXELS = 1 << 22
-_TO_8_BITS = (np.arange(1 << 16) / 257 + 0.5).astype(np.uint8)
-
-
-def _make_opaque(image: Image.Image) -> Image.Image:
-    """Bring any mode to `L` or `RGB`, some rows at a time: 16 bits scaled to 8, transparency laid over white."""
-    if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        return image
-    grey = image.mode in ("1", "F") or image.mode.startswith("I")
-    opaque = Image.new("L" if grey and "transparency" not in image.info else "RGB", image.size)
-    rows = max(1, BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        opaque.paste(_make_band_opaque(band), (0, top))
-    return opaque
-
-
-def _make_band_opaque(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
-        if not (values.min() >= 0 and values.max() < len(_TO_8_BITS)):
-            raise UnreadableItem(
-                "a picture of 32-bit numbers must hold values from 0 to 65,535; save it in 16 or 8 bits"
-            )
-        return Image.fromarray(_TO_8_BITS[values])
-    if image.mode == "F":
-        values = np.asarray(image)
-        if not (values.min() >= 0 and values.max() <= 1):
-            raise UnreadableItem("a picture of floating-point numbers must hold values from 0 to 1")
-        return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image)
-        return white
-    return image.convert("L" if image.mode == "1" else "RGB")
+    turn_upright(image)
+    return image

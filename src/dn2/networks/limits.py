@@ -7,14 +7,14 @@ from __future__ import annotations
 import io
 import math
 import re
-import struct
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from PIL import BmpImagePlugin, Image, JpegImagePlugin, TiffImagePlugin
 
 from dn2.errors import UnreadableItem
+from dn2.networks.tiff import MAX_STRIPS
 
 MAX_PIXELS = 178_956_970  # Pillow's own limit against decompression bombs, 683 MiB of RGB as it keeps it
 # A line of a line-scan camera has 1,024 pixels or more, of which `MAX_PIXELS` holds 175,000; JPEG ends at 65,535.
@@ -23,26 +23,22 @@ MAX_SIDE = 1 << 18
 # chunks of 8 KiB, is read in 400,000.
 MAX_PIECES = 1 << 20
 MAX_JPEG_HEADER_BYTES = 1 << 25  # before the first scan: depth maps and colour profiles have some mebibytes
-MAX_EXIF_BYTES = 1 << 20  # 16 times what one segment of a JPEG holds
-MAX_COLOR_PROFILES = 16  # in a PNG, which is to have one; each may be a mebibyte when decompressed
+MAX_EXIF_BYTES = 1 << 20  # 16 times what one segment of a JPEG holds; each number in it becomes an object
 # Progressive JPEGs have about 10 scans, of four inks 18, each of which passes over all pixels.
 MAX_SCANS = 1_000
 MAX_SCANNED_PIXELS = 20 * MAX_PIXELS
 MAX_RUN_LENGTH_PIXELS = 1 << 24  # of a BMP, which Pillow decodes in Python where it is run-length encoded
-MAX_STRIPS = MAX_SIDE  # or tiles of a TIFF, which may have one for each row
-MAX_NUMBERS = 1 << 20  # in all tags of a TIFF: strips, their sizes and two tables of 3 x 65,536 colours
-MAX_TAGS = 1 << 16
 MAX_STORED_BYTES = 1 << 30  # of strips or tiles together, which may lie over each other
 
 
 class PictureBytes(io.BytesIO):
     """An encoded picture that counts the pieces and the metadata that decoders read.
 
-    Reading beyond the limits raises UnreadableItem."""
+    Reading beyond the limits raises UnreadableItem; EXIF beyond its limit reads as zeros."""
 
     def __init__(self, data: bytes | memoryview) -> None:
         super().__init__(data)
-        self._pieces = self._exif_bytes = self._color_profiles = self._header_bytes = 0
+        self._pieces = self._exif_bytes = self._header_bytes = 0
         self._in_jpeg_header = bytes(data[:2]) == b"\xff\xd8"
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -57,28 +53,13 @@ class PictureBytes(io.BytesIO):
                 raise UnreadableItem(f"a JPEG must have at most {MAX_JPEG_HEADER_BYTES:,} bytes before its first scan")
             if piece.startswith(b"Exif\0\0"):
                 self._exif_bytes += len(piece)
-                check_exif_size(self._exif_bytes)
-        elif size == 8 and piece.endswith(b"iCCP"):
-            self._color_profiles += 1
-            if self._color_profiles > MAX_COLOR_PROFILES:
-                raise UnreadableItem(f"a PNG must have at most {MAX_COLOR_PROFILES} colour profiles")
+                if self._exif_bytes > MAX_EXIF_BYTES:
+                    return bytes(len(piece))  # no metadata to the decoder
         return piece
 
     def header_is_read(self) -> None:
         """Note that the header was read: from now on pixels are."""
         self._in_jpeg_header = False
-
-
-def check_exif_size(size: int) -> None:
-    """Refuse EXIF metadata of too many bytes: each number in it becomes an object."""
-    if size > MAX_EXIF_BYTES:
-        raise UnreadableItem(f"EXIF metadata must have at most {MAX_EXIF_BYTES:,} bytes, got {size:,}")
-
-
-def check_encoded(data: bytes | memoryview) -> None:
-    """Check the tags of a TIFF, which Pillow reads as soon as it opens a file.  Raises UnreadableItem."""
-    if bytes(data[:2]) in (b"II", b"MM"):
-        _check_tags(data)
 
 
 def check_size(width: int, height: int) -> None:
@@ -134,48 +115,6 @@ def _scans(data: bytes) -> Iterator[int]:
 
 
 # TIFF
-
-_BYTES_OF_TYPE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
-_STRINGS = (1, 2, 7)  # types that stay strings of bytes; of the others each number becomes an object
-_DIRECTORIES = (34665, 34853, 40965)  # tags that point to further ones: EXIF, GPS, interoperability
-_OFFSETS = {273: "strips", 324: "tiles"}
-
-
-def _check_tags(data: bytes | memoryview) -> None:
-    """Refuse a TIFF whose directories hold more numbers than a picture needs."""
-    order: Literal["<", ">"] = "<" if data[0] == ord("I") else ">"
-    wide = data[2] == 43 if len(data) > 2 else False  # a BigTIFF, whose fields have 8 bytes and not 4
-    field = 8 if wide else 4
-    count_of, entry = (
-        struct.Struct(order + ("Q" if wide else "H")),
-        struct.Struct(order + ("HHQ8s" if wide else "HHI4s")),
-    )
-
-    def number(at: bytes | memoryview) -> int:
-        return int.from_bytes(at, "little" if order == "<" else "big")
-
-    waiting, seen, numbers = [number(data[field : 2 * field])], set[int](), 0
-    while waiting:
-        start = waiting.pop()
-        first = start + count_of.size
-        if start in seen or first > len(data):
-            continue
-        seen.add(start)
-        entries = min(number(data[start:first]), (len(data) - first) // entry.size)
-        if entries > MAX_TAGS:
-            raise UnreadableItem(f"a TIFF must have at most {MAX_TAGS:,} tags, got {entries:,}")
-        for tag, kind, count, value in entry.iter_unpack(data[first : first + entries * entry.size]):
-            size = _BYTES_OF_TYPE.get(kind, 0)
-            if count * size > len(data):
-                continue  # as decoders do
-            if tag in _OFFSETS and count > MAX_STRIPS:
-                raise UnreadableItem(f"a TIFF must have at most {MAX_STRIPS:,} {_OFFSETS[tag]}, got {count:,}")
-            numbers += 0 if kind in _STRINGS else count
-            if numbers > MAX_NUMBERS:
-                raise UnreadableItem(f"the tags of a TIFF must hold at most {MAX_NUMBERS:,} numbers")
-            if tag in _DIRECTORIES:
-                at = number(value) if count * size > field else None
-                waiting.append(number(value[:size] if at is None else data[at : at + size]))
 
 
 def _check_strips(image: TiffImagePlugin.TiffImageFile, data: bytes) -> None:

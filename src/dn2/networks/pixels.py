@@ -22,9 +22,14 @@ from dn2.errors import UnreadableItem
 from dn2.networks.decoding import file_bytes, open_decoded
 
 # A change that alters the pixels of any picture needs a new number, which is part of the cache's key.
-READING_VERSION = 1
+READING_VERSION = 2
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"),
+        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".pbm", ".pgm", ".ppm", ".pnm"),
+    }
+)
 
 THUMBNAIL_SIZE = 192  # pixels a side: what a page shows
 LARGEST_THUMBNAIL = 1 << 16  # bytes; `to_thumbnail` makes some thousand
@@ -145,10 +150,10 @@ def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMB
     return to_thumbnail(sheet, size)
 
 
-def read_small(path: str | os.PathLike[str]) -> bytes | None:
-    """Read a file as a thumbnail.  Returns None if it cannot be read."""
+def read_small(path: str | os.PathLike[str], white: int | None = None) -> bytes | None:
+    """Read a file as a thumbnail; white : see `open_decoded`.  Returns None if it cannot be read."""
     try:
-        with file_bytes(path) as data, open_decoded(data, (THUMBNAIL_SIZE, THUMBNAIL_SIZE)) as image:
+        with file_bytes(path) as data, open_decoded(data, (THUMBNAIL_SIZE, THUMBNAIL_SIZE), white) as image:
             return to_thumbnail(image)
     except UnreadableItem:
         return None

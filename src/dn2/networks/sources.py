@@ -24,9 +24,10 @@ Source = str | os.PathLike[str] | Picture
 
 @dataclass(frozen=True)
 class EncodedPicture:
-    """A picture as a file holds it."""
+    """A picture as a file holds it; white : see `dn2.networks.decoding.open_decoded`."""
 
     data: bytes
+    white: int | None = None
 
     @property
     def digest(self) -> str:
@@ -40,7 +41,7 @@ class EncodedPicture:
 
     def decoded(self, size: tuple[int, int] | None) -> AbstractContextManager[Image.Image]:
         """Decode it inside: see `dn2.networks.decoding.open_decoded`."""
-        return open_decoded(self.data, size)
+        return open_decoded(self.data, size, self.white)
 
 
 @dataclass(frozen=True)
@@ -67,19 +68,20 @@ def is_picture(value: Any) -> bool:
 
 
 @contextmanager
-def open_picture(source: Source) -> Iterator[EncodedPicture | PixelPicture]:
+def open_picture(source: Source, white: int | None = None) -> Iterator[EncodedPicture | PixelPicture]:
     """Open a picture, and count its memory as taken inside.
 
+    white : see `dn2.networks.decoding.open_decoded`.
     Raises UnreadableItem for a picture that cannot be read, and for any error inside."""
     if isinstance(source, (str, os.PathLike)):
         with file_bytes(source) as data:
-            yield EncodedPicture(data)
+            yield EncodedPicture(data, white)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
         check_length(len(data), "the encoded picture")
-        yield EncodedPicture(data)
+        yield EncodedPicture(data, white)
     elif isinstance(source, (np.ndarray, Image.Image)):
-        with from_memory(source) as image:
+        with from_memory(source, white) as image:
             yield PixelPicture(image)
     else:
         raise UnreadableItem(

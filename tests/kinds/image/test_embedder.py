@@ -60,8 +60,8 @@ def test_embedding_item_by_item_gives_the_rows_of_transform(embedder, files, tmp
 
 def test_a_clone_has_the_same_parameters_and_shares_the_cache(tmp_path):
     cache = dn2.Cache(tmp_path / "cache.sqlite")
-    copy = clone(ImageEmbedder("lite1", precision="f32", cache=cache))
-    assert copy.get_params() == {"backbone": "lite1", "precision": "f32", "cache": cache}
+    copy = clone(ImageEmbedder("lite1", precision="f32", cache=cache, white=1023))
+    assert copy.get_params() == {"backbone": "lite1", "precision": "f32", "cache": cache, "white": 1023}
     assert type(copy) is ImageEmbedder
     cache.close()
 

@@ -22,7 +22,7 @@ from small_models import lots, own_cache, places_of, saved_lots, world, write_di
 
 __all__ = ["lots", "own_cache", "saved_lots", "world"]  # fixtures
 
-BROKEN = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
+BROKEN = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF, JPEG 2000, AVIF, PBM, PGM, PPM)"
 
 
 @pytest.fixture

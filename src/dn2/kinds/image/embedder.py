@@ -12,6 +12,7 @@ import numpy as np
 
 from dn2.arrays import Vector, Vectors
 from dn2.errors import BackboneError, InputError, UnreadableItem
+from dn2.kinds.image.options import check_white
 from dn2.kinds.image.pipeline import EmbeddedPicture, ImagePipeline, embed_one
 from dn2.kinds.image.reading import list_pictures
 from dn2.kinds.transformer import Embedder
@@ -42,6 +43,9 @@ class ImageEmbedder(Embedder):
     cache : Cache, bool or None, default=True
         Where embeddings are kept by content: True for the user's cache, which is opened at first use, a `dn2.Cache`, or
         False or None for nowhere.
+    white : int, default=None
+        The value, 1 to 65,535, that stands for white in grey pictures of more than 8 bits, unless their files say it:
+        1,023 of a 10-bit camera.  None takes 65,535.
 
     Attributes
     ----------
@@ -59,10 +63,18 @@ class ImageEmbedder(Embedder):
     derived_attributes = ("networks", "specs")
     _held: tuple[bytes, ...] | None = None  # the files that a saved model brings
 
-    def __init__(self, backbone: str = "lite0", *, precision: str = "auto", cache: Cache | bool | None = True) -> None:
+    def __init__(
+        self,
+        backbone: str = "lite0",
+        *,
+        precision: str = "auto",
+        cache: Cache | bool | None = True,
+        white: int | None = None,
+    ) -> None:
         self.backbone = backbone
         self.precision = precision
         self.cache = cache
+        self.white = white
 
     @cached_property
     def networks(self) -> list[AnyNetwork]:
@@ -92,10 +104,16 @@ class ImageEmbedder(Embedder):
 
     @classmethod
     def held_by_model(
-        cls, backbone: str, files: Sequence[bytes], *, precision: str = "auto", cache: Cache | bool | None = None
+        cls,
+        backbone: str,
+        files: Sequence[bytes],
+        *,
+        precision: str = "auto",
+        cache: Cache | bool | None = None,
+        white: int | None = None,
     ) -> Self:
         """Make the embedder of a saved model: its networks are opened from the files that the model holds."""
-        embedder = cls(backbone, precision=precision, cache=cache)
+        embedder = cls(backbone, precision=precision, cache=cache, white=white)
         embedder._held = tuple(files)
         return embedder
 
@@ -136,6 +154,7 @@ class ImageEmbedder(Embedder):
             "preprocessing": self.preprocessing,
             "precision": "+".join(precisions if len(set(precisions)) > 1 else precisions[:1]),
             "dimension": self.dimension,
+            **({} if self.white is None else {"white": self.white}),
         }
 
     def transform(self, X: Any) -> Vectors:
@@ -144,8 +163,9 @@ class ImageEmbedder(Embedder):
         Parameters
         ----------
         X : iterable of n pictures
-            Each a path, the bytes of a file, a picture of Pillow, or an array of uint8 of shape (height, width),
-            (height, width, 1), (height, width, 3) or (height, width, 4); or an array of shape (n, height, width, c).
+            Each a path, the bytes of a file, a picture of Pillow, or an array of uint8, of uint16 where `white` is
+            given, of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4); or an array
+            of shape (n, height, width, c).
             A single picture in memory stands for a list of one.
 
         Returns
@@ -191,12 +211,13 @@ class ImageEmbedder(Embedder):
             join=self.join,
             thumbnails=thumbnails,
             thumbnails_of_memory=thumbnails_of_memory,
+            white=check_white(self.white),
         )
         return pipeline.embed(sources)
 
     def embed_one(self, source: Source) -> Vector:
         """Embed one picture in the calling thread, (d,) float32; nothing is kept of it.  Raises UnreadableItem."""
-        return self.join(embed_one(self.networks, source))
+        return self.join(embed_one(self.networks, source, check_white(self.white)))
 
     def join(self, parts: Sequence[Vector]) -> Vector:
         """Make the embedding of a picture, (d,), from the vectors of the networks.
@@ -234,6 +255,6 @@ class ImageEmbedder(Embedder):
 
     def __sklearn_clone__(self) -> Self:
         """Make an embedder of the same parameters, which shares the cache: an open file cannot be copied."""
-        cloned = type(self)(self.backbone, precision=self.precision, cache=self.cache)
+        cloned = type(self)(self.backbone, precision=self.precision, cache=self.cache, white=self.white)
         cloned._held = self._held
         return cloned

@@ -14,6 +14,7 @@ from dn2.errors import InputError
 from dn2.inputs.items import Item
 from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.kinds.image.evidence import Member
+from dn2.kinds.image.noticing import Noticed
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
 from dn2.neighbors.prepare.normalize import normalize
@@ -66,19 +67,30 @@ def embed_items(
 
 
 def embed(
-    embedder: ImageEmbedder, items: Sequence[Item], *, thumbnails: bool = False, pooling: Pooling | None = None
+    embedder: ImageEmbedder,
+    items: Sequence[Item],
+    *,
+    thumbnails: bool = False,
+    pooling: Pooling | None = None,
+    is_told: bool = True,
 ) -> Iterator[EmbeddedPicture]:
     """Embed items, pictures or groups, in order; an unreadable item has an error in place of a vector.
 
-    thumbnails : also of files; pictures from memory always get one."""
+    thumbnails : also of files; pictures from memory always get one.
+    is_told : whether to warn, behind the last item, of what was noticed."""
     sources = (picture.source for item in items for picture in ([item] if item.members is None else item.members))
     embedded = embedder.embed(sources, thumbnails=thumbnails, thumbnails_of_memory=True)
+    noticed = Noticed()
     for item in items:
         if item.members is None:
-            yield next(embedded)
+            result = next(embedded)
         else:
             assert pooling is not None
-            yield _pool_group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
+            result = _pool_group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
+        noticed.add(item.name, result)
+        yield result
+    if is_told:
+        noticed.tell()
 
 
 def _pool_group(item: Item, members: list[EmbeddedPicture], thumbnails: bool, pooling: Pooling) -> EmbeddedPicture:

@@ -20,7 +20,8 @@ from dn2.kinds.image import words
 from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.kinds.image.embedding import embed, embed_items, keep_source, unreadable_members
 from dn2.kinds.image.evidence import GroupEvidence, Member
-from dn2.kinds.image.options import ImageOptions
+from dn2.kinds.image.layout import warn_of_layout
+from dn2.kinds.image.options import ImageOptions, check_white
 from dn2.kinds.image.pictures import MOST_PICTURES, ItemPictures
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
@@ -73,9 +74,12 @@ class ImageKind(Kind[FoundImages]):
     ) -> tuple[Self, FoundImages]:
         """See `Kind`.  Raises BackboneError."""
         backbone = options.backbone or get_preset(options.preset).backbone
-        embedder = ImageEmbedder(backbone, precision=options.precision, cache=cache)
+        embedder = ImageEmbedder(backbone, precision=options.precision, cache=cache, white=options.white)
         kind = cls(embedder, Pooling.of(options.normalize or embedder.normalize) if options.groups else None)
-        return kind, kind.find(inputs, progress)
+        found_items = kind.find(inputs, progress)
+        if not options.groups and not options.contaminated:
+            warn_of_layout(found_items.items)
+        return kind, found_items
 
     @property
     def one(self) -> str:
@@ -214,7 +218,7 @@ class ImageKind(Kind[FoundImages]):
         by_score = sorted(range(len(rows)), key=lambda place: rows[place].anomaly_score or 0, reverse=True)
         shown_places = sorted(on_map.union(by_score[:MOST_PICTURES]))
         shown_items = [(place, item) for place in shown_places if (item := files[place]) is not None]
-        embedded = embed(self.embedder, [item for _, item in shown_items], pooling=self.pooling)
+        embedded = embed(self.embedder, [item for _, item in shown_items], pooling=self.pooling, is_told=False)
         for done, ((place, _), result) in enumerate(zip(shown_items, embedded, strict=True), 1):
             if result.vector is None or not _scores_alike(
                 judge.detector, result.vector, rows[place].anomaly_score or 0
@@ -230,7 +234,9 @@ class ImageKind(Kind[FoundImages]):
         self, files: Sequence[Item | None] | None, reference: Sequence[ReferenceItem], progress: Progress | None
     ) -> ItemPictures | None:
         """See `Kind`."""
-        return None if files is None else ItemPictures(self.thumbnails, reference, files, progress)
+        if files is None:
+            return None
+        return ItemPictures(self.thumbnails, reference, files, progress, self.embedder.white)
 
     def only(self, places: Positions) -> Self:
         """Keep only the thumbnails at some places."""
@@ -261,7 +267,7 @@ class ImageKind(Kind[FoundImages]):
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the network, which must embed the golden pictures as before, and the thumbnails."""
         recorded = files.manifest["embedder"]
-        options = {"precision": recorded["precision"], "cache": cache}
+        options = {"precision": recorded["precision"], "cache": cache, "white": check_white(recorded.get("white"))}
         if backbone is None:
             held = files.arrays("network") if "network" in files.manifest["contents"] else {}
             packed = [bytes(file) for file in PackedBytes.of_arrays(**held)] if held else []

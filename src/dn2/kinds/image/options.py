@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import ClassVar
 
 from dn2.errors import InputError
@@ -11,6 +12,14 @@ from dn2.kinds.options import CleaningOptions, option
 from dn2.system.interface import option as named
 
 BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or several joined by +."
+LARGEST_WHITE = (1 << 16) - 1
+
+
+def check_white(white: int | None) -> int | None:
+    """Return the value that is white.  Raises InputError unless it fits into 16 bits."""
+    if white is not None and not (isinstance(white, Integral) and white is not True and 0 < white <= LARGEST_WHITE):
+        raise InputError(f"{named('white')} must be an integer in 1 ... {LARGEST_WHITE:,}, got {white!r:.80}")
+    return white
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +42,14 @@ class ImageOptions(CleaningOptions):
         choices=("auto", "f32", "bf16"),
         embeds=True,
     )
+    white: int | None = option(
+        None,
+        "The value that is white in grey pictures of more than 8 bits whose files do not say it: 1023 for 10 bits, "
+        "4095 for 12. Default: 65535.",
+        metavar="VALUE",
+        minimum=1,
+        embeds=True,
+    )
     normalize: str | None = option(
         None,
         "How embeddings are normalised. Default: as measures best with the backbone.",
@@ -48,6 +65,7 @@ class ImageOptions(CleaningOptions):
     def check(self) -> None:
         """See `Options`."""
         super().check()
+        check_white(self.white)
         if self.groups and self.whiten:
             raise InputError(f"groups are not whitened: leave out {named('whiten')}, or {named('groups')}")
         if self.preset != "default" and not self._is_preset_used():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from dn2.arrays import Progress
@@ -21,7 +22,8 @@ class ItemPictures:
     """Reads the pictures of scored items from their files, and of reference items from a model's thumbnails; items from
     memory keep only a small picture.
 
-    thumbnails : of the reference items, in their order; files : of the scored items, None for a missing file."""
+    thumbnails : of the reference items, in their order; files : of the scored items, None for a missing file.
+    white : see `dn2.networks.decoding.open_decoded`."""
 
     def __init__(
         self,
@@ -29,11 +31,13 @@ class ItemPictures:
         reference: Sequence[ReferenceItem],
         files: Sequence[Item | None],
         progress: Progress | None,
+        white: int | None = None,
     ) -> None:
         self._thumbnails = thumbnails
         self._reference = reference
         self._files = {item.name: item for item in files if item is not None}
         self._progress = progress
+        self._white = white
 
     def of_items(self, names: Sequence[str]) -> Mapping[str, bytes]:
         """See `dn2.kinds.exchange.Pictures`."""
@@ -58,7 +62,7 @@ class ItemPictures:
         pictures_read: dict[str, bytes] = {}
         with ThreadPoolExecutor(cpu_count()) as pool:
             try:
-                pictures = zip(items, pool.map(_picture, items.values()), strict=True)
+                pictures = zip(items, pool.map(partial(_picture, white=self._white), items.values()), strict=True)
                 for done, (name, picture) in enumerate(pictures, 1):
                     if picture is not None:
                         pictures_read[name] = picture
@@ -69,10 +73,10 @@ class ItemPictures:
         return pictures_read
 
 
-def _picture(item: Item) -> bytes | None:
+def _picture(item: Item, white: int | None) -> bytes | None:
     if item.members is None:
-        small: bytes | None = item.content if item.in_memory else read_small(item.path)
+        small: bytes | None = item.content if item.in_memory else read_small(item.path, white)
         return small
-    read = (_picture(member) for member in item.members)
+    read = (_picture(member, white) for member in item.members)
     sheet = list(islice((picture for picture in read if picture is not None), SHEET_CELLS))
     return to_contact_sheet(sheet) if sheet else None

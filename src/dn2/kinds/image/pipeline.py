@@ -7,17 +7,19 @@ import json
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
+from PIL import Image, ImageFile
 
 from dn2.arrays import Pixels, Vector
 from dn2.errors import UnreadableItem
 from dn2.networks.backbone import AnyNetwork
-from dn2.networks.pixels import THUMBNAIL_SIZE, to_pixels, to_thumbnail
+from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
+from dn2.networks.pixels import READING_VERSION, THUMBNAIL_SIZE, to_pixels, to_thumbnail
 from dn2.networks.sources import EncodedPicture, PixelPicture, Source, is_picture, open_picture
 from dn2.store.cache import Cache
 from dn2.system.processes import cpu_count
@@ -38,7 +40,8 @@ class EmbeddedPicture:
     digest : SHA-256 of the encoded bytes, or of shape and pixels, hexadecimal.
     vector : (d,) float32, or None with `error` set.
     parts : the vector of each network; pixels : the networks' waiting inputs; new : entries to add to the cache.
-    members : of a group, each picture; their vectors are pooled to that of the group."""
+    members : of a group, each picture; their vectors are pooled to that of the group.
+    seen : what was noticed when it was decoded; is_strict : whether its decoder refused what is damaged."""
 
     digest: str = ""
     vector: Vector | None = None
@@ -48,13 +51,16 @@ class EmbeddedPicture:
     pixels: dict[int, Pixels] = field(default_factory=dict)
     new: dict[bytes, bytes] = field(default_factory=dict)
     members: list[EmbeddedPicture] = field(default_factory=list)
+    seen: Seen = NOTHING_SEEN
+    is_strict: bool = True
 
 
 class ImagePipeline:
     """Embeds pictures with one network or several; asks the cache before it decodes, fills it after every window.
 
     join : makes the embedding of a picture from the vectors of the networks, by default by concatenation.
-    thumbnails : also make small pictures; thumbnails_of_memory : at least of pictures in memory."""
+    thumbnails : also make small pictures; thumbnails_of_memory : at least of pictures in memory.
+    white : see `dn2.networks.decoding.open_decoded`."""
 
     def __init__(
         self,
@@ -64,7 +70,10 @@ class ImagePipeline:
         join: Callable[[Sequence[Vector]], Vector] = np.concatenate,
         thumbnails: bool = False,
         thumbnails_of_memory: bool = False,
+        white: int | None = None,
     ) -> None:
+        self._white = white
+        self._said = [] if white is None else [f"white {white}"]  # part of every key
         self._networks = networks
         self._join = join
         self._cache = cache
@@ -74,7 +83,7 @@ class ImagePipeline:
         pixels = sum(3 * backbone.preprocessing.height * backbone.preprocessing.width for backbone in backbones)
         self._window = min(WINDOW, max(cpu_count(), WINDOW_BYTES // pixels))
         self._recipes = [
-            json.dumps([backbone.digest, backbone.preprocessing.as_dict(), network.precision])
+            json.dumps([backbone.digest, backbone.preprocessing.as_dict(), network.precision, *self._said])
             for backbone, network in zip(backbones, networks, strict=True)
         ]
 
@@ -95,11 +104,12 @@ class ImagePipeline:
         item = EmbeddedPicture()
         small = self._thumbnails or (self._thumbnails_of_memory and is_picture(source))
         try:
-            with open_picture(source) as picture:
+            with open_picture(source, self._white) as picture:
                 item.digest = picture.digest
                 stored = [self._recall(self._vector_key(item.digest, recipe)) for recipe in self._recipes]
                 item.parts = [None if vector is None else np.frombuffer(vector, np.float32) for vector in stored]
                 item.thumbnail = self._recall(self._thumbnail_key(item.digest)) if small else None
+                item.seen = self._recall_seen(item.digest)
                 self._decode(item, picture, small and item.thumbnail is None)
         except UnreadableItem as error:
             item.error, item.pixels = str(error), {}
@@ -116,12 +126,24 @@ class ImagePipeline:
                 places.setdefault(size, []).append(place)
         for size, places_of_size in places.items():
             with picture.decoded(size) as image:
+                self._notice(item, image)
                 for place in places_of_size:
                     if item.parts[place] is None:
                         item.pixels[place] = to_pixels(image, self._networks[place].backbone.preprocessing)
                 if 0 in places_of_size and small:
                     item.thumbnail = to_thumbnail(image)
                     item.new[self._thumbnail_key(item.digest)] = item.thumbnail
+
+    def _notice(self, item: EmbeddedPicture, image: Image.Image) -> None:
+        """Keep what was noticed when a picture was decoded, if it is anything."""
+        item.seen = image.info.get(SEEN, NOTHING_SEEN)
+        item.is_strict = item.is_strict and not ImageFile.LOAD_TRUNCATED_IMAGES  # which other programs may set
+        if item.seen != NOTHING_SEEN:
+            item.new[self._seen_key(item.digest)] = json.dumps(astuple(item.seen)).encode()
+
+    def _recall_seen(self, digest: str) -> Seen:
+        kept = self._recall(self._seen_key(digest))
+        return NOTHING_SEEN if kept is None else Seen(*json.loads(kept))
 
     def _start(self, item: EmbeddedPicture) -> EmbeddedPicture:
         for place, pixels in item.pixels.items():
@@ -148,22 +170,24 @@ class ImagePipeline:
 
     def _remember(self, window: list[EmbeddedPicture]) -> None:
         if self._cache is not None:
-            self._cache.put({key: value for item in window for key, value in item.new.items()})
+            self._cache.put({key: value for item in window if item.is_strict for key, value in item.new.items()})
 
     @staticmethod
     def _vector_key(digest: str, recipe: str) -> bytes:
         return hashlib.sha256(f"{digest} {recipe}".encode()).digest()
 
-    @staticmethod
-    def _thumbnail_key(digest: str) -> bytes:
-        return hashlib.sha256(f"{digest} thumbnail {THUMBNAIL_SIZE}".encode()).digest()
+    def _thumbnail_key(self, digest: str) -> bytes:
+        return self._vector_key(digest, " ".join(["thumbnail", str(THUMBNAIL_SIZE), str(READING_VERSION), *self._said]))
+
+    def _seen_key(self, digest: str) -> bytes:
+        return self._vector_key(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
 
 
-def embed_one(networks: Sequence[AnyNetwork], source: Source) -> list[Vector]:
+def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None = None) -> list[Vector]:
     """Return the vector of each network for one picture, computed in the calling thread and kept nowhere.
 
-    Raises UnreadableItem."""
-    with open_picture(source) as picture:
+    white : see `dn2.networks.decoding.open_decoded`.  Raises UnreadableItem."""
+    with open_picture(source, white) as picture:
         inputs = []
         for preprocessing in [network.backbone.preprocessing for network in networks]:
             with picture.decoded(preprocessing.scaled) as image:

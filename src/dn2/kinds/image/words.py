@@ -13,7 +13,7 @@ POOLED = {MEAN: "pooled by their mean", GEOMETRIC: "pooled by their geometric me
 def say(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name what the model is made of; about : what `Model.describe` returns."""
     embedder, detector = about["embedder"], about["detector"]
-    sizes = embedder["preprocessing"]
+    sizes, white = embedder["preprocessing"], embedder.get("white")
     sizes = sizes if isinstance(sizes, list) else [sizes]
     groups = f", groups of them, {POOLED[about['groups']['pooling']]}" if about["groups"] else ""
     return [
@@ -21,6 +21,7 @@ def say(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("reference items", f"{about['calibration']['n_reference']:,}"),
         ("backbone", f"{embedder['backbone']} ({embedder['dimension']} features, {embedder['precision']})"),
         ("pictures", " and ".join(map(_preparation, sizes))),
+        *([("white", f"{white:,} in grey pictures of more than 8 bits")] if white is not None else []),
         ("normalisation", about["groups"]["members"] if about["groups"] else detector["normalize"]),
         ("whitening", "partial, learnt" if detector["whiten"] else "none"),
     ]
