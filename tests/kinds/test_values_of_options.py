@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +105,18 @@ def test_what_has_not_been_scored_can_be_shown_and_compared() -> None:
 @pytest.mark.parametrize(
     ("name", "way_out"),
     [
-        ("a.xlsx", "give its table as CSV or Parquet"),
-        ("a.json", "give JSON Lines, one record a line"),
-        ("a.csv.gz", "give what it packs"),
+        ("a.xlsx", r"give the frame pandas\.read_excel\('.*a\.xlsx'\)"),
+        ("a.sqlite", "save its table as CSV or Parquet"),
+        ("a.csv.zip", "unpack it first"),
     ],
 )
-def test_files_that_no_kind_reads_are_refused_with_the_way_out(name: str, way_out: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [None, "table"])
+def test_files_that_no_kind_reads_are_refused_with_the_way_out(
+    name: str, way_out: str, kind: str | None, tmp_path: Path
+) -> None:
     (tmp_path / name).write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=way_out):
-        dn2.fit(tmp_path / name)
+        dn2.fit(tmp_path / name, kind=kind)
 
 
 def test_files_of_another_kind_are_refused_and_not_scored_as_nothing(tmp_path: Path) -> None:
@@ -123,10 +127,10 @@ def test_files_of_another_kind_are_refused_and_not_scored_as_nothing(tmp_path: P
             model.score(inputs)
 
 
-@pytest.mark.parametrize("ending", [".log", ".ndjson"])
+@pytest.mark.parametrize("ending", [".log", ".ndjson", ".log.gz", ".jsonl.gz"])
 def test_logs_and_records_by_other_endings_are_messages(ending: str, tmp_path: Path) -> None:
     lines = [f"pump {number % 7} reports {number % 5} bar" for number in range(60)]
-    written = lines if ending == ".log" else [f'{{"text": "{line}"}}' for line in lines]
-    (tmp_path / f"a{ending}").write_text("\n".join(written))
+    written = "\n".join(lines if "log" in ending else [f'{{"text": "{line}"}}' for line in lines]).encode()
+    (tmp_path / f"a{ending}").write_bytes(gzip.compress(written) if ending.endswith(".gz") else written)
     model = dn2.fit(tmp_path / f"a{ending}", backbone="characters")
     assert (model.kind.name, len(model.items)) == ("text", 60)

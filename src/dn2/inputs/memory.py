@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dn2.errors import InputError
-from dn2.system.naming import identity, is_possible, writable
+from dn2.system.naming import ending_of, identity, is_possible, writable
 
 NAMES = "names="
 LONGEST_PATH = 4_096  # characters; a longer text is not looked up as a path
@@ -100,7 +100,7 @@ def are_messages(texts: Collection[str | None], suffixes: frozenset[str]) -> boo
 
 
 def _ends(text: str, suffixes: frozenset[str]) -> bool:
-    return os.path.splitext(text)[1].lower() in suffixes
+    return ending_of(text) in suffixes
 
 
 def _is_pattern(text: str) -> bool:

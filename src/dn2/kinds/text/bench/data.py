@@ -12,9 +12,9 @@ from dn2.arrays import Flags
 from dn2.bench.split import Split, halve_normal
 from dn2.errors import InputError
 from dn2.inputs.columns import text_of, write_column
+from dn2.inputs.json_files import read_records
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
 from dn2.kinds.text.embedder import problem_of
-from dn2.kinds.text.reading import read_records
 
 TEXT, SPLIT = "text", "split"
 LABELS = ("label", "intent")
