@@ -21,6 +21,7 @@ from PIL import Image
 import dn2
 from dn2.cli.app import app
 from dn2.cli.help import PURPOSES
+from dn2.results.words import number_in_words
 from small_models import reseal
 
 NO_PICTURE = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF)"
@@ -650,7 +651,7 @@ def test_inspect_says_what_the_model_is_and_what_its_rate_means(dn2_command, sav
         "neighbours": "2",
         "calibration": "leave-one-out, 40 items",
         "false-alarm rate": "1 in 41 (smallest: 1 in 41)",
-        "flagged above": f"anomaly score {about['calibration']['threshold']:.4g}",
+        "flagged above": f"anomaly score {number_in_words(about['calibration']['threshold'])}",
         "near-duplicates": "0",
     }.items():
         assert re.search(rf"^{name} +{re.escape(value)} *$", facts, re.MULTILINE), name

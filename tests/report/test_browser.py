@@ -333,6 +333,9 @@ def test_a_row_of_a_table_shows_its_columns_beside_those_of_its_neighbors(
     page.keyboard.press("Escape")
     wait_until(page, "document.activeElement.dataset.place === '1'")
     assert page.locator("#map [data-item]").count() == 15
+    columns = page.locator("h2", has_text="How its columns were read").locator("+ dl")
+    assert columns.locator("dt").all_text_contents() == [one.name for one in results.context.model.columns]
+    assert "numbers" in columns.text_content()
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])

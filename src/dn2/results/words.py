@@ -32,6 +32,12 @@ def count_in_words(count: int, noun: str, plural: str) -> str:
     return f"{count:,} {noun if count == 1 else plural}"
 
 
+def number_in_words(value: float, digits: int = 4) -> str:
+    """Write a number with so many digits: 24,720 and not 2.472e+04."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if 10 ** (digits - 1) <= abs(rounded) < 1e15 else f"{rounded:.{digits}g}"
+
+
 def lost_in_words(count: int) -> str:
     """Say how many could not be read, at the end of a sentence."""
     return f"; {count:,} could not be read" if count else ""
