@@ -65,6 +65,10 @@ def test_a_dict_of_more_columns_than_rows_is_said_to_be_read_as_a_table(caplog: 
         "the dict is read as a table of 120 columns and 4 rows; if it holds 120 vectors by name, say kind='vector'"
     ]
     assert dn2.fit(by_name, kind="vector").items[7].name == "part 7"
+    caplog.clear()
+    for columns, options in ((by_name, {"kind": "table"}), ({"a": ROWS[:, 0], "b": ROWS[:, 1]}, {})):
+        dn2.fit(columns, **options)
+    assert "is read as a table" not in caplog.text
 
 
 def test_a_number_beyond_floats_is_an_error_of_its_row() -> None:

@@ -15,9 +15,10 @@ from dn2.inputs.files import NAMED_ONLY, NamedFiles, expand, find_items, is_list
 from dn2.inputs.foreign import refuse_foreign
 from dn2.inputs.frames import is_frame
 from dn2.inputs.items import Piped
+from dn2.inputs.memory import are_paths, is_pattern, texts_of
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import KINDS, kind_of, suffixes_of
-from dn2.system.interface import option
+from dn2.system.interface import command, option
 from dn2.system.naming import ending_of
 
 logger = logging.getLogger("dn2")
@@ -36,6 +37,8 @@ def guess_kind(inputs: Any) -> str:
     if not isinstance(inputs, (str, os.PathLike)) and not _names_files(inputs, suffixes):
         for kind in KINDS:
             if kind_of(kind).claims(inputs, suffixes):
+                if (doubt := kind_of(kind).doubt(inputs)) is not None:
+                    logger.warning(doubt)
                 return kind
     several = [inputs] if isinstance(inputs, (str, os.PathLike)) or not isinstance(inputs, Iterable) else list(inputs)
     for path in several:
@@ -59,6 +62,16 @@ def check_found(inputs: Any) -> None:
     suffixes = suffixes_of(None)
     if not any(ending_of(file) in suffixes for folder in expand(folders) for file in folder.files):
         find_items(folders, suffixes)
+
+
+def check_not_texts(inputs: Any) -> None:
+    """Raise InputError for a list of texts of which none is a path, where nothing says that they are messages."""
+    texts = texts_of(inputs)
+    if texts is None or len(texts) < 2 or are_paths(texts, suffixes_of(None)) or any(map(is_pattern, texts)):
+        return
+    first = next(text for text in texts if text is not None)
+    instead = command("", f"; if these are messages, say {option('kind', 'text')}")
+    raise InputError(f"{first!r:.80} does not exist, nor does any other of {len(texts):,} inputs{instead}")
 
 
 def _is_folder(path: Any) -> bool:

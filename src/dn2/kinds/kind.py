@@ -89,6 +89,11 @@ class Kind(ABC, Generic[FoundT]):
         return False
 
     @classmethod
+    def doubt(cls, inputs: Any) -> str | None:
+        """Say what else inputs that `claims` takes may be; None where that is clear."""
+        return None
+
+    @classmethod
     def claims_file(cls, path: Path) -> bool:
         """Tell whether a file holds items of this kind, unless another is asked for."""
         return ending_of(path) in cls.suffixes

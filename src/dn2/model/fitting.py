@@ -13,7 +13,7 @@ from dn2.arrays import Progress
 from dn2.errors import InputError
 from dn2.inputs.memory import hold_inputs, rename
 from dn2.kinds.exchange import FoundItems
-from dn2.kinds.guess import check_found, guess_kind
+from dn2.kinds.guess import check_found, check_not_texts, guess_kind
 from dn2.kinds.keyword_options import with_keywords
 from dn2.kinds.keywords import FitOptions, SelfOptions
 from dn2.kinds.kind import Kind
@@ -172,6 +172,8 @@ def choose_kind(inputs: Any, kind: str | None, options: Mapping[str, Any]) -> st
     kind = find_kind_by_options(given)
     if kind is None:
         kind = guess_kind(inputs)
+        if kind == KINDS[0]:
+            check_not_texts(inputs)
         if kind == KINDS[0] and all(owners_of(name) == KINDS for name in given):
             check_found(inputs)
         return kind

@@ -483,7 +483,7 @@ def test_a_series_that_never_changes_has_nothing_strange() -> None:
         (beat(300), {"window": 1}, "window must be an integer of at least 2, got 1"),
         (np.zeros((3, 3, 3)), {}, r"a series in memory is an array of numbers, .* got float64 of \(3, 3, 3\)"),
         (np.array(["a", "b"]), {}, "a series in memory is an array of numbers"),
-        (np.full(30, np.nan), {}, "no row of the array has a number in every column"),
+        (np.full(30, np.nan), {}, "all 30 values of the series are missing"),
         (beat(300), {"time": "t"}, "an array has the columns 'value', and 't' is asked for; give a frame"),
         (
             {"t": [-1e308, 0, 1e308], "x": [1.0, 2, 3]},

@@ -13,14 +13,14 @@ import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.inputs.columns import text_of, write_column
+from dn2.inputs.columns import is_missing, text_of, write_column
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.encodings import Encoding, find_encoding, open_encoded, say_encodings
 from dn2.inputs.files import Inputs, find_items
 from dn2.inputs.frames import is_frame, row_names
 from dn2.inputs.items import Item
 from dn2.inputs.json_files import read_records
-from dn2.inputs.memory import are_messages, are_paths, are_texts, label_items, number_items
+from dn2.inputs.memory import are_messages, are_missing, are_paths, label_items, number_items, texts_of
 from dn2.inputs.names import list_few, name_rows
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
 from dn2.kinds.text.embedder import LONGEST_TEXT, TOO_LONG
@@ -63,22 +63,25 @@ class TextRows:
 
 def is_column_of_texts(value: object) -> bool:
     """Tell whether a value is a column of texts in memory: a 1-d array, or a Series of pandas or polars, with a text
-    among its first."""
+    among the first of its values that are there."""
     one_column = (
         value.ndim == 1 if isinstance(value, np.ndarray) else hasattr(value, "to_frame") and not is_frame(value)
     )
-    return one_column and any(isinstance(item, str) for item in islice(cast(Iterable[object], value), TEXTS_LOOKED_AT))
+    if not one_column or getattr(getattr(value, "dtype", None), "kind", "O") in "biufcmM":
+        return False
+    present = (item for item in cast(Iterable[object], value) if not is_missing(item))
+    return any(isinstance(item, str) for item in islice(present, TEXTS_LOOKED_AT))
 
 
 def texts_by_name(value: object) -> dict[str, str | None] | None:
     """Return a list of texts in memory, or a dict of texts by name, by name; None for anything else.
 
     A list of paths, see `dn2.inputs.memory.are_paths`, gives None, too."""
-    if isinstance(value, Mapping):
-        return dict(zip(label_items(value), value.values(), strict=True)) if are_texts([*value.values()]) else None
-    if not are_texts(value):
+    texts = texts_of([*value.values()] if isinstance(value, Mapping) else value)
+    if texts is None:
         return None
-    texts = cast(Sequence[str | None], value)
+    if isinstance(value, Mapping):
+        return dict(zip(label_items(value), texts, strict=True))
     return None if are_paths(texts, TEXT_SUFFIXES) else dict(zip(number_items("text", len(texts)), texts, strict=True))
 
 
@@ -86,10 +89,8 @@ def are_clearly_texts(value: object, suffixes: frozenset[str]) -> bool:
     """Tell whether inputs of unknown kind are texts: a column of texts, or a list or a dict of messages.
 
     suffixes : the endings of the files that hold items, of any kind."""
-    several = [*value.values()] if isinstance(value, Mapping) else value
-    if are_texts(several):
-        return are_messages(cast(Sequence[str | None], several), suffixes)
-    return is_column_of_texts(value)
+    texts = texts_of([*value.values()] if isinstance(value, Mapping) else value)
+    return is_column_of_texts(value) if texts is None else are_messages(texts, suffixes)
 
 
 def read_texts(
@@ -112,7 +113,7 @@ def read_texts(
     Raises InputError unless the inputs are such files or texts, and the column exists and can be chosen."""
     if column is not None and column == id_column:
         raise InputError(f"the column {column!r} cannot both hold the messages and name them; leave out one of the two")
-    if is_column_of_texts(inputs):
+    if is_column_of_texts(inputs) or are_missing(inputs):
         return _read_column(inputs)
     if (texts := texts_by_name(inputs)) is not None:
         return _rows_of_texts(list(texts), list(texts.values()))
@@ -150,9 +151,10 @@ def _read_lines(path: Path, encoding: Encoding) -> Iterator[tuple[int, str | Non
 
 
 def _read_column(column: Any) -> TextRows:
+    if isinstance(column, (list, tuple)):
+        return _rows_of_texts(number_items("text", len(column)), [text_of(value) for value in column])
     values = column.tolist() if hasattr(column, "tolist") else column.to_list()
-    texts = [text_of(value) for value in values]
-    return _rows_of_texts(row_names(column, len(texts)), texts)
+    return _rows_of_texts(row_names(column, len(values)), [text_of(value) for value in values])
 
 
 def _rows_of_texts(names: list[str], texts: Sequence[str | None]) -> TextRows:
@@ -184,9 +186,7 @@ def _choose_column(texts: Sequence[str], names: Sequence[str], is_fitted: bool) 
             "give its column of messages alone, as a table of one column or as lines of a .txt file",
             "give its column of messages alone, such as frame['body']",
         )
-        raise InputError(
-            f"the model was fitted on texts without columns, and this table has several; {way_out}: {columns}"
-        )
+        raise InputError(f"the model was fitted on texts without columns; {way_out}: {columns}")
     raise InputError(f"say which column holds the messages, with {option('column')}: {columns}")
 
 
