@@ -49,6 +49,8 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("anomalies among them", f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})")
         )
         rows.append(("set aside", f"{share['aside']:,} ({command('--aside', 'Model.set_aside')} lists them)"))
+        kept = ("reference items", f"{n - share['aside']:,}, and {share['aside']:,} set aside")
+        rows = [kept if name == kept[0] else (name, value) for name, value in rows]
     return rows
 
 
