@@ -70,8 +70,8 @@ def check_not_texts(inputs: Any) -> None:
     if texts is None or len(texts) < 2 or are_paths(texts, suffixes_of(None)) or any(map(is_pattern, texts)):
         return
     first = next(text for text in texts if text is not None)
-    instead = command("", f"; if these are messages, say {option('kind', 'text')}")
-    raise InputError(f"{first!r:.80} does not exist, nor does any other of {len(texts):,} inputs{instead}")
+    none = f", nor does any other of {len(texts):,} inputs; if these are messages, say {option('kind', 'text')}"
+    raise InputError(f"{first!r:.80} does not exist{command('; name a folder, a file, a glob or @list.txt', none)}")
 
 
 def _is_folder(path: Any) -> bool:

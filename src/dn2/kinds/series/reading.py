@@ -21,6 +21,7 @@ from dn2.inputs.writing import NOTHING_SAID, Said, Writing
 from dn2.kinds.series.memory import IN_MEMORY, column_names, points_of, series_by_name
 from dn2.kinds.series.sensors import hold_slow_sensors, why_no_sensor
 from dn2.kinds.series.stamps import MOMENTS, read_stamps
+from dn2.results.words import count_in_words
 from dn2.system.interface import option
 from dn2.system.naming import absolute, identity, writable
 
@@ -275,13 +276,19 @@ def _mean_by_stamp(cells: Numbers, places: np.ndarray[Any, np.dtype[np.int64]], 
 def _warn_of_repairs(series: Sequence[Series]) -> None:
     unordered = [item.name for item in series if not item.ordered]
     warn_of(unordered, "rows are not in the order of their stamps; they are put in it")
-    for words, count in (
-        ("stamps come more than once; their values are averaged", lambda item: item.repeated),
-        ("sensors report more seldom than there are rows; a value holds until the next", lambda item: len(item.slow)),
-        ("rows lack a value; short runs of them are bridged", lambda item: len(item.missing)),
+    for one, many, words, count in (
+        ("stamp comes", "stamps come", "more than once; their values are averaged", lambda item: item.repeated),
+        (
+            "sensor reports",
+            "sensors report",
+            "more seldom than there are rows; a value holds until the next",
+            lambda item: len(item.slow),
+        ),
+        ("row lacks", "rows lack", "a value; short runs of them are bridged", lambda item: len(item.missing)),
     ):
         counted = [(item.name, count(item)) for item in series if count(item)]
-        warn_of([name for name, _ in counted], words, [f"{number:,} " for _, number in counted])
+        counts = [f"{count_in_words(number, one, many)} " for _, number in counted]
+        warn_of([name for name, _ in counted], words, counts)
 
 
 def warn_of(names: Sequence[str], words: str, counts: Sequence[str] | None = None) -> None:
