@@ -121,7 +121,7 @@ def test_windows_1252_is_read_and_said_once_with_a_word_to_judge_by(
         "¿Qué? año, señor, ¡Olé!, corazón, pingüino",
         "São João, ação, coração, peça, informações, ÔNIBUS",
         "Malmö, Århus, Tromsø, smørrebrød, Tänään, Töölö",
-        "25 °C, 3 m³, 7 µm, 5 €, 10 ± 2, 1½, §5, 100 £, ™",
+        "25 °C, 3 m³, 90 kWh/m²a, 7 µm, 5 €, 10 ± 2, 1½, §5, 100 £, ™",
     ],
 )
 def test_texts_of_western_europe_can_be_windows_1252(text: str) -> None:
