@@ -403,7 +403,7 @@ def test_intervals_stand_in_their_time_and_windows_lie_over_their_nearest(
     assert (top.start or "") < middle < (top.end or "")
     page.locator("#times rect.alarm-mark").locator(f"text=one:{top.start}").first.locator("..").click()
     assert page.locator("#large-name").text_content() == top.item
-    assert f"From {top.start} to {top.end}." in page.locator("#large-body").inner_text()
+    assert f"From {top.start} to {top.end}, highest at {top.peak}." in page.locator("#large-body").inner_text()
     assert top.curves is not None
     assert page.locator("#large-body svg.overlay").count() == len(top.curves) == 2
     assert (

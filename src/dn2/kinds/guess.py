@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dn2.errors import InputError
 from dn2.inputs.files import NAMED_ONLY, NamedFiles, expand, find_items, is_list
 from dn2.inputs.foreign import refuse_foreign
@@ -59,7 +61,7 @@ def check_found(inputs: Any) -> None:
     folders = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     if not isinstance(folders, (list, tuple)) or not folders or not all(map(_is_folder, folders)):
         return
-    suffixes = suffixes_of(None)
+    suffixes = suffixes_of(None) - NAMED_ONLY
     if not any(ending_of(file) in suffixes for folder in expand(folders) for file in folder.files):
         find_items(folders, suffixes)
 
@@ -69,8 +71,11 @@ def check_not_texts(inputs: Any) -> None:
     texts = texts_of(inputs)
     if texts is None or len(texts) < 2 or are_paths(texts, suffixes_of(None)) or any(map(is_pattern, texts)):
         return
-    first = next(text for text in texts if text is not None)
-    none = f", nor does any other of {len(texts):,} inputs; if these are messages, say {option('kind', 'text')}"
+    present = [text for text in texts if text is not None]
+    first, column = present[0], np.array(present, dtype=object)
+    kind = next(kind for kind in KINDS if kind_of(kind).claims(column, suffixes_of(None)))
+    many = kind_of(kind).many
+    none = f", nor does any other of {len(texts):,} inputs; if these are {many}, say {option('kind', kind)}"
     raise InputError(f"{first!r:.80} does not exist{command('; name a folder, a file, a glob or @list.txt', none)}")
 
 
