@@ -21,6 +21,7 @@ from PIL import Image
 import dn2
 from dn2.cli.app import app
 from dn2.cli.help import PURPOSES
+from dn2.results.words import number_in_words
 from small_models import reseal
 
 NO_PICTURE = (
@@ -428,7 +429,7 @@ def test_inspect_says_which_share_is_anomalous_and_how_many_stand_aside(dn2_comm
     about = dn2.load(dirty).describe()
     share = about["contamination"]
     for name, value in {
-        "reference items": "72",
+        "reference items": f"{72 - share['aside']}, and {share['aside']} set aside",
         "index": f"exact ({about['search']['why']})",
         "calibration": f"split, {about['calibration']['sample_size']} items",
         "anomalies among them": f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})",
@@ -678,7 +679,7 @@ def test_inspect_says_what_the_model_is_and_what_its_rate_means(dn2_command, sav
         "neighbours": "2",
         "calibration": "leave-one-out, 40 items",
         "false-alarm rate": "1 in 41 (smallest: 1 in 41)",
-        "flagged above": f"anomaly score {about['calibration']['threshold']:.4g}",
+        "flagged above": f"anomaly score {number_in_words(about['calibration']['threshold'])}",
         "near-duplicates": "0",
     }.items():
         assert re.search(rf"^{name} +{re.escape(value)} *$", facts, re.MULTILINE), name
@@ -796,22 +797,22 @@ REFUSED = {
     "fit": "Missing argument",
     "fit {normal}": "Missing option '--output'",
     "fit {normal} -o {tmp}/m --nonsense": "No such option: --nonsense",
-    "fit {normal} -o {tmp}/m --neighbors 0": "'--neighbors'",
-    "fit {normal} -o {tmp}/m --neighbors two": "'--neighbors'",
-    "fit {normal} -o {tmp}/m --precision f64": "'--precision'",
-    "fit {normal} -o {tmp}/m --normalize l1": "'--normalize'",
+    "fit {normal} -o {tmp}/m --neighbors 0": "--neighbors must be at least 1",
+    "fit {normal} -o {tmp}/m --neighbors two": "--neighbors must be a",
+    "fit {normal} -o {tmp}/m --precision f64": "--precision must be one of",
+    "fit {normal} -o {tmp}/m --normalize l1": "--normalize must be one of",
     "fit {normal} -o {tmp}/m --false-alarm-rate 0": "must lie between 0 and 1, got 0",
     "fit {normal} -o {tmp}/m --false-alarm-rate nan": "must lie between 0 and 1, got nan",
     "fit {normal} -o {tmp}/m --false-alarm-rate 0.001": "needs at least 999 reference items, got 40; add 959 more",
     "fit {normal} -o {tmp}/m --backbone resnet": "must be lite0, lite1, lite2, timm/NAME or the path of an .onnx",
     "fit {normal} -o {tmp}/m --backbone no.onnx": "no.onnx: cannot be read",
     "fit {normal} -o {tmp}/m --backbone {tiny} --neighbors 40": "need at least 41 reference items",
-    "fit {normal} -o {tmp}/m --preset best": "'--preset'",
+    "fit {normal} -o {tmp}/m --preset best": "--preset must be one of",
     "fit {normal} -o {tmp}/m --index kmeans:0": "the index must be auto, exact, kdtree, kmeans-tree",
     "fit {normal} -o {tmp}/m --index kmeans:x --neighbors 1": "the index must be auto, exact, kdtree, kmeans-tree",
     "fit {normal} -o {tmp}/m --whiten --groups": "groups are not whitened",
     "fit {normal} -o {tmp}/m --recall 1": "the recall promised must lie between 0 and 1, such as 0.999, got 1",
-    "fit {normal} -o {tmp}/m --storage int4": "'--storage'",
+    "fit {normal} -o {tmp}/m --storage int4": "--storage must be one of",
     "fit {normal} -o {tmp}/m --memory lots": "must be a size such as 4GB or 512MiB, got 'lots'",
     "fit {normal} -o {tmp}/m --backbone {tiny} --memory 1MB": "of memory, 0.001 GB are allowed; allow more",
     "fit {normal} -o {tmp}/m --index tree": "L leaves visited, got 'tree'",
@@ -832,8 +833,8 @@ REFUSED = {
     "fit {normal} -o {tmp}/m --contaminated --drop 1": "at least 0 and less than 1, got 1",
     "fit {normal} -o {tmp}/m --contaminated --drop -0.1": "at least 0 and less than 1, got -0.1",
     "fit {normal} -o {tmp}/m --contaminated --drop nan": "at least 0 and less than 1, got nan",
-    "fit {normal} -o {tmp}/m --contaminated --drop half": "'--drop'",
-    "fit {normal} -o {tmp}/m --contaminated --first-neighbors 0": "'--first-neighbors'",
+    "fit {normal} -o {tmp}/m --contaminated --drop half": "--drop must be a",
+    "fit {normal} -o {tmp}/m --contaminated --first-neighbors 0": "--first-neighbors must be at least 1",
     "fit {normal} -o {tmp}/m --contaminated --false-alarm-rate 0.04": "24 items that calibrate, got 20 of 40; add 8",
     "fit {normal} -o {tmp}/m --contaminated --drop 0.99 --backbone {tiny}": "10 neighbours need at least 11 reference",
     "fit {normal} -o {tmp}/m --groups": "no group found in",
@@ -861,7 +862,10 @@ REFUSED = {
     "score {saved}": "nothing to score: give INPUT after MODEL",
     "score {saved} {tmp}/nothing": "does not exist",
     "score {saved} {empty}": "no item found in",
-    "score {tmp}/nothing {normal}": "is no dn2 model",
+    "score {tmp}/nothing {normal}": "nothing: the folder does not exist; make one with dn2 fit INPUT -o MODEL",
+    "fit {normal} -o {tmp}/m --false-alarm-rate 1%": "--false-alarm-rate must be a number",
+    "fit {normal} -o {tmp}/m --kind tabel": "--kind must be one of 'image', 'series', 'table', 'text', 'vector'",
+    "predict {saved} {normal}": "there is no command 'predict'; dn2 score is meant, it seems",
     "score {normal} {normal}": "is no dn2 model",
     "score {saved} {normal} -o {tmp}/r.xlsx": "must end in .csv or .jsonl or .parquet",
     "score {saved} {normal} -o {readme}/r.csv": "readme.md is no folder",

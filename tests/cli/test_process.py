@@ -91,7 +91,7 @@ def test_the_command_is_installed_and_starts_at_once() -> None:
 def test_a_refusal_is_one_line_and_no_traceback(tmp_path: Path) -> None:
     done = run("score", tmp_path / "nothing.dn2", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert re.fullmatch(r"dn2: .* is no dn2 model: .*\n", done.stderr)
+    assert re.fullmatch(r"dn2: there is no model .*: the folder does not exist; .*\n", done.stderr)
 
 
 def test_a_reader_that_stops_early_sees_no_traceback(saved: Path, world: Path) -> None:

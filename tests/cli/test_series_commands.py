@@ -40,7 +40,7 @@ def test_series_are_fitted_scored_and_described(plant: Path, dn2_command) -> Non
     assert len(points) == 1_600
     assert list(points) == ["series", "time", "anomaly_score", "p_value", "is_anomaly", "error"]
     done = dn2_command("inspect", "pump.dn2")
-    assert "60 points, by time, 60 apart" in done.out
+    assert "60 points, by time, 1 min apart" in done.out
     assert "pressure, flow" in done.out
     assert "blocks, " in done.out
     assert "The rate is the share of intervals of normal series that are flagged" in done.out

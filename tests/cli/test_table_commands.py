@@ -14,6 +14,7 @@ import pytest
 import dn2
 from dn2.kinds.table.evidence import RowEvidence
 from dn2.results.files import read_rows
+from dn2.results.words import number_in_words
 from small_tables import frame, write
 
 LEFT_OUT = (
@@ -156,7 +157,7 @@ def test_score_prints_the_reasons(dn2_command, saved_rows: Path, tables: Path) -
     table = lines(done.out)[1:]
     assert len(table) == 10
     for line, row in zip(table, sorted(dn2.load(saved_rows).score(tables / "odd.csv"), key=_by_score), strict=True):
-        assert line.split()[:4] == [row.item, f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", "yes"]
+        assert line.split()[:4] == [row.item, number_in_words(row.anomaly_score), f"{row.p_value:.4f}", "yes"]
         first = row.columns[0]
         beside = ", ".join(f"{value:.6g}" for value in first.neighbors)
         assert f"temperature {first.value:.6g} beside {beside} ({first.share:.0%})" in line

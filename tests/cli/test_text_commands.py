@@ -39,7 +39,7 @@ def test_messages_are_fitted_scored_and_described(desk: Path, dn2_command) -> No
 
 def test_a_text_file_is_of_messages_and_a_bad_line_an_error(desk: Path, dn2_command) -> None:
     dn2_command("fit", "messages.txt", "-o", "lines.dn2", "--backbone", "characters")
-    Path("in.txt").write_bytes(b"please cancel my order.\ncaf\xe9\n")
+    Path("in.txt").write_bytes(b"please cancel my order.\ncaf\xe9\x81\n")
     done = dn2_command("score", "lines.dn2", "in.txt", "--json")
     assert done.status == 3
     first, second = map(json.loads, done.out.splitlines())

@@ -116,6 +116,19 @@ def test_a_list_of_paths_comes_through_stdin(dn2_command, world: Path, here: Pat
     assert dn2_command("embed", "-", "-o", "v.npz", *options).err.startswith("3 embeddings of 192 features")
 
 
+def test_bytes_on_stdin_that_are_no_list_are_shown_as_numbers(dn2_command, here: Path, piped) -> None:
+    piped(b"\x89PNG\r\n\xff")
+    assert r"its first line, '\x89PNG', names no file" in dn2_command("fit", "-", "-o", "m.dn2").err
+
+
+def test_a_percentage_is_answered_with_the_share_to_write(dn2_command, here: Path, monkeypatch) -> None:
+    for arguments in (["--false-alarm-rate", "1%"], ["--false-alarm-rate=1%"]):
+        command = ["fit", "a.csv", "-o", "m.dn2", *arguments]
+        monkeypatch.setattr(sys, "argv", ["dn2", *command])
+        words = "dn2: --false-alarm-rate must be a number, got '1%'; write 0.01; see: dn2 fit --help"
+        assert dn2_command(*command).err.splitlines() == [words]
+
+
 def test_messages_come_through_stdin_one_a_line(dn2_command, here: Path, piped) -> None:
     write_messages(here)
     lines = Path("messages.txt").read_text().splitlines()

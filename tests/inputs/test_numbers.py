@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dn2.inputs.numbers import DECIMALS, GROUPINGS, Notation, Undecided, find_notation
@@ -75,17 +75,6 @@ def test_whole_numbers_in_groups_are_read_back_once_something_tells_the_decimal_
     else:
         assert isinstance(found, Notation)
         assert found.read_all(texts).tolist() == values
-
-
-@given(amounts, amounts)
-def test_two_notations_in_one_column_are_asked_about(some: list[float], others: list[float]) -> None:
-    one, other = Notation(".", ","), Notation(",", ".")
-    texts = [write(value, one) for value in some] + [write(value, other) for value in others]
-    assume(min(len(some), len(others)) > 0.05 * len(texts))
-    found = find_notation(texts)
-    assert isinstance(found, Undecided)
-    assert found.why.startswith("numbers written in several ways: ")
-    assert find_notation(texts, decimal=".") is None
 
 
 @pytest.mark.parametrize(

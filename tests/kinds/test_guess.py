@@ -46,6 +46,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("notes", "text"),
         ("notes/readme.txt", "text"),
         ("more.jsonl", "text"),
+        ("more.log.gz", "text"),
+        ("more.csv.gz", "table"),
+        ("more.json", "table"),
         ("annotated", "table"),
         (np.array(["one", "two"]), "text"),
         (pd.Series(["one", "two"]), "text"),
@@ -119,6 +122,13 @@ def test_a_folder_that_does_not_tell_its_kind_is_refused_with_what_is_there(
     make(*[f"mixed/{name}" for name in files])
     with pytest.raises(InputError, match=f"mixed holds files of several kinds, {found}; say which are meant with kind"):
         dn2.fit("mixed")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_without_any_item_names_the_endings_of_all_kinds() -> None:
+    make("others/book.xlsx", "others/settings.json")
+    with pytest.raises(InputError, match=r"it holds .*1 \.xlsx.*; files ending in \.bmp \.csv .* \.npy .* \.txt"):
+        dn2.fit("others")
 
 
 @pytest.mark.usefixtures("folder")

@@ -150,6 +150,33 @@ def test_a_text_that_cannot_be_read_is_a_row_with_its_error(text: dn2.Model, bad
         text.score_one(bad)
 
 
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_what_is_missing_among_texts_is_an_error_of_its_own(text: dn2.Model, nothing: Any) -> None:
+    for texts in (["please help", nothing], pd.Series(["please help", nothing], dtype=object)):
+        assert [row.error for row in text.score(texts)] == [None, "it is missing"]
+    for texts in ([nothing] * 3, pd.Series([nothing] * 3, dtype=object)):
+        assert [row.error for row in text.score(texts)] == ["it is missing"] * 3
+        with pytest.raises(dn2.InputError, match=r"none of the 3 rows can be read; '.*': it is missing"):
+            dn2.fit(texts, kind="text", backbone="characters")
+
+
+def test_texts_after_very_many_that_are_missing_are_messages() -> None:
+    column = pd.Series([None] * 1_500 + ["pump runs", "pump stops"] * 30, dtype=object)
+    assert dn2.fit(column, backbone="characters").kind.name == "text"
+
+
+def test_texts_of_which_none_is_a_path_name_the_way_to_messages() -> None:
+    with pytest.raises(dn2.InputError, match=r"'hello' does not exist, nor does any other .*; if these .* kind='text'"):
+        dn2.fit(["hello", "ok", None])
+    with pytest.raises(dn2.InputError, match="'missing/a' does not exist; name a folder"):
+        dn2.fit(["missing/a", "missing/b"])
+
+
+def test_a_series_of_nothing_says_so() -> None:
+    with pytest.raises(dn2.InputError, match="all 50 values of the series are missing"):
+        dn2.fit(pd.Series([np.nan] * 50))
+
+
 def test_a_list_of_paths_stays_paths(text: dn2.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notes.txt").write_text("hello there\nbye\n")
@@ -234,7 +261,7 @@ def test_a_series_that_cannot_be_read_is_a_row_with_its_error(series: dn2.Model)
     )
     assert {row.item.partition(":")[0] for row in results if row.error is None} == {"good"}
     errors = {row.item.partition(":")[0]: row.error for row in results.errors}
-    assert "no row of the array has a number" in errors["empty"]
+    assert "all 50 values of the series are missing" in errors["empty"]
     assert "9 points between gaps are fewer than a window" in errors["short"]
     assert "a series in memory is an array of numbers" in errors["words"]
     stamps = pd.DatetimeIndex([pd.NaT, *pd.date_range("2024", periods=99)])

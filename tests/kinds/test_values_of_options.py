@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_a_dict_of_more_columns_than_rows_is_said_to_be_read_as_a_table(caplog: 
         "the dict is read as a table of 120 columns and 4 rows; if it holds 120 vectors by name, say kind='vector'"
     ]
     assert dn2.fit(by_name, kind="vector").items[7].name == "part 7"
+    caplog.clear()
+    for columns, options in ((by_name, {"kind": "table"}), ({"a": ROWS[:, 0], "b": ROWS[:, 1]}, {})):
+        dn2.fit(columns, **options)
+    assert "is read as a table" not in caplog.text
 
 
 def test_a_number_beyond_floats_is_an_error_of_its_row() -> None:
@@ -104,15 +109,18 @@ def test_what_has_not_been_scored_can_be_shown_and_compared() -> None:
 @pytest.mark.parametrize(
     ("name", "way_out"),
     [
-        ("a.xlsx", "give its table as CSV or Parquet"),
-        ("a.json", "give JSON Lines, one record a line"),
-        ("a.csv.gz", "give what it packs"),
+        ("a.xlsx", r"give the frame pandas\.read_excel\('.*a\.xlsx'\)"),
+        ("a.sqlite", "save its table as CSV or Parquet"),
+        ("a.csv.zip", "unpack it first"),
     ],
 )
-def test_files_that_no_kind_reads_are_refused_with_the_way_out(name: str, way_out: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [None, "table"])
+def test_files_that_no_kind_reads_are_refused_with_the_way_out(
+    name: str, way_out: str, kind: str | None, tmp_path: Path
+) -> None:
     (tmp_path / name).write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match=way_out):
-        dn2.fit(tmp_path / name)
+        dn2.fit(tmp_path / name, kind=kind)
 
 
 def test_files_of_another_kind_are_refused_and_not_scored_as_nothing(tmp_path: Path) -> None:
@@ -123,10 +131,10 @@ def test_files_of_another_kind_are_refused_and_not_scored_as_nothing(tmp_path: P
             model.score(inputs)
 
 
-@pytest.mark.parametrize("ending", [".log", ".ndjson"])
+@pytest.mark.parametrize("ending", [".log", ".ndjson", ".log.gz", ".jsonl.gz"])
 def test_logs_and_records_by_other_endings_are_messages(ending: str, tmp_path: Path) -> None:
     lines = [f"pump {number % 7} reports {number % 5} bar" for number in range(60)]
-    written = lines if ending == ".log" else [f'{{"text": "{line}"}}' for line in lines]
-    (tmp_path / f"a{ending}").write_text("\n".join(written))
+    written = "\n".join(lines if "log" in ending else [f'{{"text": "{line}"}}' for line in lines]).encode()
+    (tmp_path / f"a{ending}").write_bytes(gzip.compress(written) if ending.endswith(".gz") else written)
     model = dn2.fit(tmp_path / f"a{ending}", backbone="characters")
     assert (model.kind.name, len(model.items)) == ("text", 60)

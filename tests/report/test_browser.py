@@ -333,6 +333,9 @@ def test_a_row_of_a_table_shows_its_columns_beside_those_of_its_neighbors(
     page.keyboard.press("Escape")
     wait_until(page, "document.activeElement.dataset.place === '1'")
     assert page.locator("#map [data-item]").count() == 15
+    columns = page.locator("h2", has_text="How its columns were read").locator("+ dl")
+    assert columns.locator("dt").all_text_contents() == [one.name for one in results.context.model.columns]
+    assert "numbers" in columns.text_content()
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
@@ -400,7 +403,7 @@ def test_intervals_stand_in_their_time_and_windows_lie_over_their_nearest(
     assert (top.start or "") < middle < (top.end or "")
     page.locator("#times rect.alarm-mark").locator(f"text=one:{top.start}").first.locator("..").click()
     assert page.locator("#large-name").text_content() == top.item
-    assert f"From {top.start} to {top.end}." in page.locator("#large-body").inner_text()
+    assert f"From {top.start} to {top.end}, highest at {top.peak}." in page.locator("#large-body").inner_text()
     assert top.curves is not None
     assert page.locator("#large-body svg.overlay").count() == len(top.curves) == 2
     assert (

@@ -21,6 +21,7 @@ from dn2.kinds.registry import KINDS
 from dn2.report.notebook import PICTURE_SIZE
 from dn2.results.results import Results
 from dn2.results.rows import Row
+from dn2.results.words import number_in_words
 from made_messages import messages
 from made_series import pump
 from small_report import explained, row
@@ -35,6 +36,7 @@ class Reader(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.open: list[str] = []
+        self.in_cell = False
         self.pictures: list[bytes] = []
         self.cells: list[list[str]] = []
         self.text = ""
@@ -52,15 +54,17 @@ class Reader(HTMLParser):
             self.open.append(tag)
         if tag == "tr":
             self.cells.append([])
+        self.in_cell = self.in_cell or tag in ("td", "th")
         if tag in ("td", "th") and self.cells:
             self.cells[-1].append("")
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
+        self.in_cell = self.in_cell and tag not in ("td", "th")
 
     def handle_data(self, data: str) -> None:
         self.text += data
-        if self.cells and self.cells[-1]:
+        if self.in_cell and self.cells and self.cells[-1]:
             self.cells[-1][-1] += data
 
 
@@ -195,9 +199,22 @@ def test_a_model_says_what_it_is_and_what_its_rate_means(kind: str, models: dict
     model = models[kind]
     shown = read(model)
     assert repr(model) == f"<{shown.text.partition('kind')[0]}>"
-    assert dict(shown.cells)["reference items"] == f"{len(model.items):,}"
+    pairs = dict(shown.cells)
+    assert pairs["reference items"] == f"{len(model.items):,}"
+    threshold = model.calibration.threshold(model.false_alarm_rate)
+    assert pairs["flagged above"] == f"anomaly score {number_in_words(threshold)}"
+    assert pairs["near-duplicates"] == "0"
     for words in model.kind.assumptions(model.calibration):
         assert words in shown.text
+
+
+def test_a_model_of_a_table_says_how_each_column_was_read(models: dict[str, dn2.Model]) -> None:
+    frame = {"amount": np.random.default_rng(0).normal(size=120), "note": [f"note {n}" for n in range(120)]}
+    shown = dict(read(dn2.fit(frame | {HOSTILE[:20]: ["x"] * 120})).cells)
+    assert (shown["amount"], shown[HOSTILE[:20]]) == ("numbers", "categories, always 'x'")
+    assert shown["note"] == "left out: an identifier or free text: 120 different ones in 120 rows"
+    assert "How its columns were read" in read(models["table"]).text
+    assert "How its columns were read" not in read(models["vector"]).text
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from dn2.results import writing
 from dn2.results.context import Context
 from dn2.results.results import writer_for
 from dn2.results.rows import COLUMNS
-from dn2.results.words import rate_in_words
+from dn2.results.words import join_words, number_in_words, rate_in_words
 
 CONTRACT = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
 STRANGE = 'a "quoted", name\nwith a line,\r\nbreak\tand\rmore \u2028 é 日本 😀 ; \\n'
@@ -413,6 +413,21 @@ def test_a_sentence_says_what_was_asked_and_what_came_out() -> None:
 )
 def test_a_rate_is_so_many_in_so_many(rate: float, words: str) -> None:
     assert rate_in_words(rate) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (24_720.4, "24,720"), (999.9, "999.9"), (0.01493, "0.01493"), (1234.5, "1,234"), (123_456_789, "123,500,000"),
+        (0, "0"), (-24_720.4, "-24,720"), (1e-9, "1e-09"), (1e20, "1e+20"), (float("inf"), "inf"),
+    ],
+)  # fmt: skip
+def test_a_number_is_written_without_an_exponent_where_people_would(value: float, words: str) -> None:
+    assert number_in_words(value) == words
+
+
+def test_words_are_listed_as_people_do() -> None:
+    assert [join_words(list(words)) for words in ("", "a", "ab", "abc")] == ["", "a", "a and b", "a, b and c"]
 
 
 def test_results_and_rows_are_shown_in_one_short_line(results: Results, groups: Results) -> None:

@@ -28,9 +28,9 @@ logger = logging.getLogger("dn2")
 
 INPUTS = (
     "A folder (searched recursively), a file, a glob, @list.txt (a list of paths) or - (such a list on stdin); several "
-    "are allowed. Pictures; messages in .txt, one a line, and .jsonl; the rows of .csv, .tsv and .parquet, or series "
-    "in them; or vectors in .npy, .npz and .safetensors. Through - come also messages themselves, one a line, and "
-    "tables and series as CSV."
+    "are allowed. Pictures; messages in .txt and .log, one a line, and .jsonl; the rows of .csv, .tsv, .json and "
+    ".parquet, or series in them (.gz, too); or vectors in .npy, .npz and .safetensors. Through - come also messages "
+    "themselves, one a line, and tables and series as CSV."
 )
 InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)]
 ModelArgument = Annotated[

@@ -32,6 +32,7 @@ from dn2.cli.progress import progress
 from dn2.cli.stdin import with_stdin
 from dn2.errors import InputError
 from dn2.kinds.registry import choose_itself, heading_of, kind_of, kinds_that_compare_themselves
+from dn2.results.words import join_words
 from dn2.system.interface import option
 from dn2.system.printing import printable_json
 
@@ -127,7 +128,7 @@ def score(
             _write(results, output, page, points)
     else:
         if options:
-            names = " and ".join(option(name) for name in options)
+            names = join_words([option(name) for name in options])
             raise InputError(f"{names} can be given with {SELF} alone: a model knows what it was fitted with")
         loaded = load(model, cache=cache, backbone=backbone)
         _check_points(loaded.kind, points)
@@ -219,7 +220,7 @@ def _say(results: Results, model: Path | None, outputs: Sequence[Path | None], f
             results.reference_items,
             len(results) - len(results.errors),
         )
-    written = " and ".join(str(path) for path in outputs if path is not None)
+    written = join_words([str(path) for path in outputs if path is not None])
     note(results.summary() + (f"; written to {written}" if written else ""))
     if fdr is not None:
         logger.info(

@@ -15,7 +15,7 @@ from dn2.model.words import describe_model
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
 from dn2.results.rows import Evidence, Row
-from dn2.results.words import rate_in_words
+from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.printing import printable
 
 ROWS_SHOWN = 20
@@ -71,7 +71,7 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
 
 
 def _figures(row: Row) -> tuple[str, str, str]:
-    return f"{row.anomaly_score:.4g}", f"{row.p_value:.4f}", "yes" if row.is_anomaly else "no"
+    return number_in_words(row.anomaly_score or 0), f"{row.p_value:.4f}", "yes" if row.is_anomaly else "no"
 
 
 def _evidence(row: Row) -> tuple[str, str]:
@@ -107,14 +107,9 @@ def _figure_in_words(figure: float, n_reference: int) -> str:
 
 def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]], console: Console) -> None:
     """Print what a model consists of, and what its decisions are worth."""
-    calibration = about["calibration"]
-    rows = [
-        ("flagged above", f"anomaly score {calibration['threshold']:.4g}"),
-        ("near-duplicates", f"{calibration['near_duplicates']:,}"),
-    ]
-    pairs([*describe_model(about), *rows], console)
+    pairs(describe_model(about), console)
     console.print("\nWhat the rate means:")
-    for words in calibration["assumptions"]:
+    for words in about["calibration"]["assumptions"]:
         console.print(f"- {escape_text(words)}", highlight=False)
     if duplicates:
         console.print("\nNear-duplicates (item, its nearest):")

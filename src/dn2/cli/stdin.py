@@ -65,12 +65,13 @@ def _check_list(path: Path, kind: str | None) -> None:
     import glob
 
     from dn2.kinds.registry import KINDS, kind_of
+    from dn2.system.naming import path_to_text
 
     with open(path, "rb") as file:
         first = os.fsdecode(file.readline(AT_ONCE).strip())
     if kind is None and first and not (os.path.lexists(first) or glob.has_magic(first) or "\0" in first):
         piped = " or ".join(f"--kind {kind_name}" for kind_name in KINDS if kind_of(kind_name).piped)
         raise InputError(
-            f"stdin is read as a list of paths, and its first line, {first!r:.80}, names no file; if it holds the "
-            f"items themselves, say so with {piped}"
+            f"stdin is read as a list of paths, and its first line, '{path_to_text(first):.80}', names no file; if it "
+            f"holds the items themselves, say so with {piped}"
         )

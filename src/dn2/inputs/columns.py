@@ -77,7 +77,7 @@ def text_of(value: Any) -> str | None:
     """Write one value as text, None where it is missing.
 
     A whole number is written without a point, because frames make floats of integers where one is missing."""
-    if _is_missing(value):
+    if is_missing(value):
         return None
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
@@ -122,7 +122,7 @@ def _objects(values: Sequence[Any]) -> Column:
 
 
 def _of_objects(values: list[Any], name: str) -> Column:
-    values = [None if _is_missing(value) else value for value in values]
+    values = [None if is_missing(value) else value for value in values]
     kinds = set(map(type, values)) - {type(None)}
     if nested := [kind for kind in kinds if issubclass(kind, (*NESTED, complex, np.complexfloating))]:
         raise _nested(name, nested[0].__name__)
@@ -180,7 +180,8 @@ def _of_moments(values: list[Any]) -> Column:
     return np.concatenate(parts if alike else [write_column(part) for part in parts])
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Tell whether a value stands for none: None, NaN, NaT, or what a library has for them."""
     if type(value).__name__ in NO_VALUE:
         return True
     if isinstance(value, Decimal):
@@ -195,7 +196,9 @@ def _too_large(integers: Iterable[Any]) -> bool:
 
 
 def _nested(name: str, kind: Any) -> InputError:
-    return InputError(
-        f"the column {name!r} holds {kind}, which is neither number, text nor moment; "
-        f"leave it out with {option('drop_columns', name)}"
-    )
+    return InputError(f"the column {name!r} holds {kind}, which is neither number, text nor moment; {leave_out(name)}")
+
+
+def leave_out(name: str) -> str:
+    """Say how to leave out a column that cannot be read."""
+    return f"leave it out with {option('drop_columns', name)} or, of series, name the others with {option('values')}"

@@ -17,8 +17,10 @@ from dn2.arrays import Progress
 from dn2.errors import InputError
 from dn2.inputs.columns import Column, ColumnsRead, stack
 from dn2.inputs.csv_lines import Record, first_line, open_lines, records
+from dn2.inputs.encodings import Encoding, require_encoding
 from dn2.inputs.names import check_column_names
-from dn2.system.bounds import check_fits, reading
+from dn2.system.bounds import check_fits
+from dn2.system.naming import ending_of
 
 DELIMITERS = ",;\t|"
 SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
@@ -43,7 +45,7 @@ class CsvFile:
 
     path: Path
     names: list[str]
-    encoding: str
+    encoding: Encoding
     delimiter: str
     n_skipped: int = 0  # lines before the header
 
@@ -105,17 +107,16 @@ class CsvFile:
 
 
 def open_csv(path: Path) -> CsvFile:
-    """Read the header of a CSV file: UTF-8, or UTF-16 by its byte order mark.
+    """Read the header of a CSV file, written as `find_encoding` finds.
 
     The delimiter is the one most frequent in the header, or that of a line `sep=;` before it; in a .tsv file it is a
     tab.  Lines of comments before the header are passed over.  A column without a name is named by its place, from
     `column 1` on.
     Raises InputError if the file cannot be read, is empty, or its first line names no columns."""
-    with reading(path), open(path, "rb") as binary:
-        encoding = "utf-16" if binary.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = require_encoding(path)
     with open_lines(path, encoding) as file:
         n_skipped, said, line = _before_header(file)
-        delimiter = said or ("\t" if path.suffix.lower() == ".tsv" else _delimiter(line))
+        delimiter = said or ("\t" if ending_of(path).startswith(".tsv") else _delimiter(line))
     with open_lines(path, encoding) as file:
         header = next(records(path, file, delimiter, n_skipped), None)
     if header is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 from collections.abc import Iterator
@@ -11,52 +10,25 @@ from pathlib import Path
 from typing import TextIO
 
 from dn2.errors import InputError
-from dn2.system.bounds import read_lines, reading
+from dn2.inputs.encodings import Encoding, open_encoded
+from dn2.system.bounds import read_lines
 
 LONGEST_CELL = 1 << 20
 LONGEST_LINE = 1 << 24
-PART = 1 << 20
 EMPTY = frozenset({"\n", "\r\n", "\r"})
 
 Record = list[str] | str
 
 
 @contextlib.contextmanager
-def open_lines(path: Path, encoding: str) -> Iterator[TextIO]:
+def open_lines(path: Path, encoding: Encoding) -> Iterator[TextIO]:
     """Open a CSV file for Python's csv module, with long cells allowed inside.  Raises InputError."""
     before = csv.field_size_limit(LONGEST_CELL)
     try:
-        with reading(path), open(path, encoding=encoding, newline="") as file:
+        with open_encoded(path, encoding, newline="") as file:
             yield file
-    except UnicodeError as error:
-        raise InputError(f"{path}{_bad_byte(path)}; save the file as UTF-8") from error
     finally:
         csv.field_size_limit(before)
-
-
-def _bad_byte(path: Path) -> str:
-    """Say where a file is not UTF-8, reading it anew: the decoder of a text file knows only the place in its buffer."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    number, start, position = 1, 0, 0  # line number, and the offsets in the file of the line and of the part
-    with open(path, "rb") as file:
-        for part in iter(partial(file.read, PART), None):
-            if not position and part[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                break
-            try:
-                decoder.decode(part, final=not part)
-            except UnicodeDecodeError as error:
-                data, at = error.object, position + len(part) - len(error.object)
-                if b"\n" in data[: error.start]:
-                    number += data.count(b"\n", 0, error.start)
-                    start = at + data.rfind(b"\n", 0, error.start) + 1
-                byte = at + error.start - start + 1
-                return f", line {number:,}: byte {byte:,} (0x{data[error.start]:02x}) is no UTF-8"
-            if not part:
-                break
-            if b"\n" in part:
-                number, start = number + part.count(b"\n"), position + part.rfind(b"\n") + 1
-            position += len(part)
-    return " begins as UTF-16 and does not go on as such"
 
 
 def first_line(file: TextIO) -> str:

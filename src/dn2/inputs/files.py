@@ -15,7 +15,7 @@ from dn2.errors import InputError
 from dn2.inputs.folders import list_subfolders, match_glob, walk_files
 from dn2.inputs.items import Item, Piped
 from dn2.system.bounds import open_text, read_lines
-from dn2.system.naming import find_spelling, identity, is_possible, path_of_text, path_to_text
+from dn2.system.naming import ending_of, find_spelling, identity, is_possible, path_of_text, path_to_text
 
 logger = logging.getLogger("dn2")
 
@@ -23,6 +23,7 @@ Inputs = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 LONGEST_PATH = 1 << 16  # characters of a line of a list
 ENDINGS_NAMED = 5
+NAMED_ONLY = frozenset({".json", ".json.gz"})  # often settings or annotations beside items: none, unless it is named
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ def find_items(inputs: Inputs, suffixes: frozenset[str]) -> list[Item]:
         other_endings += passed_over
     if not items:
         endings_found = f"; it holds {_count_endings(other_endings)}" if other_endings else ""
-        searched = " ".join(sorted(suffixes))
         raise InputError(
-            f"no item found in {_name_paths(paths)}{endings_found}; files ending in {searched} are searched for"
+            f"no item found in {_name_paths(paths)}{endings_found}; files ending in {_list_endings(suffixes)} are "
+            "searched for"
         )
     items = _drop_repeated(items) if len(inputs_named) > 1 else items
     check_item_names(items)
@@ -126,7 +127,7 @@ def is_among(path: Path, inputs: Inputs, suffixes: frozenset[str]) -> bool:
     if not os.path.exists(path):
         return False
     for named in expand(inputs):
-        if named.folder is not None and path.suffix.lower() not in suffixes:
+        if named.folder is not None and ending_of(path) not in suffixes:
             continue  # the folder may be large, and is searched only if it may hold the file
         if any(os.path.exists(file) and path.samefile(file) for file in named.files):
             return True
@@ -213,19 +214,18 @@ def _by_ending(folder: Path, files: Iterable[Path], suffixes: frozenset[str]) ->
     chosen: list[Path] = []
     others: Counter[str] = Counter()
     for file in files:
-        suffix = os.path.splitext(file)[1].lower()
-        if suffix in suffixes:
+        suffix = ending_of(file)
+        if suffix in suffixes and suffix not in NAMED_ONLY:
             chosen.append(file)
         else:
             others[suffix] += 1
     if chosen and others:
-        endings = " ".join(sorted(suffixes))
         logger.info(
             "%s: %d files passed over, %s; taken are those ending in %s",
             folder,
             others.total(),
             _count_endings(others),
-            endings,
+            _list_endings(suffixes),
         )
     return chosen, others
 
@@ -288,6 +288,13 @@ def check_item_names(items: Sequence[Item]) -> None:
 def _name_paths(paths: list[str | os.PathLike[str]]) -> str:
     shown = ", ".join(path.name if isinstance(path, Piped) else repr(os.fspath(path)) for path in paths[:3])
     return shown + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+
+
+def _list_endings(suffixes: frozenset[str]) -> str:
+    searched = sorted(suffixes - NAMED_ONLY)
+    packed = [ending for ending in searched if ending.endswith(".gz")]
+    plain = " ".join(ending for ending in searched if ending not in packed)
+    return f"{plain}, or packed as {packed[0]}," if packed else plain
 
 
 def _count_endings(endings: Counter[str]) -> str:

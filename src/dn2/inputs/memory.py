@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dn2.errors import InputError
-from dn2.system.naming import identity, is_possible, writable
+from dn2.inputs.columns import is_missing
+from dn2.system.naming import ending_of, identity, is_possible, writable
 
 NAMES = "names="
 LONGEST_PATH = 4_096  # characters; a longer text is not looked up as a path
@@ -71,13 +72,18 @@ def _different(names: list[str]) -> list[str]:
     return names
 
 
-def are_texts(inputs: Any) -> bool:
-    """Tell whether inputs are a list or a tuple of texts, some of which may be missing (None)."""
-    return (
-        isinstance(inputs, (list, tuple))
-        and all(item is None or isinstance(item, str) for item in inputs)
-        and any(isinstance(item, str) for item in inputs)
-    )
+def texts_of(inputs: Any) -> list[str | None] | None:
+    """Return a list or a tuple of texts, with None for those that are missing; None for any other inputs."""
+    if not isinstance(inputs, (list, tuple)) or not all(isinstance(item, str) or is_missing(item) for item in inputs):
+        return None
+    texts = [item if isinstance(item, str) else None for item in inputs]
+    return texts if any(text is not None for text in texts) else None
+
+
+def are_missing(inputs: Any) -> bool:
+    """Tell whether inputs are a list, or a column, of nothing but missing values."""
+    is_column = isinstance(inputs, (list, tuple)) or is_series(inputs)
+    return is_column and len(inputs) > 0 and all(map(is_missing, inputs))
 
 
 def are_paths(texts: Collection[str | None], suffixes: frozenset[str]) -> bool:
@@ -95,16 +101,21 @@ def are_messages(texts: Collection[str | None], suffixes: frozenset[str]) -> boo
     suffixes, or looks like an `@list` or a glob."""
     present = [text for text in texts if text is not None]
     return any(len(text.split()) > 1 for text in present) and not any(
-        _ends(text, suffixes) or _is_pattern(text) or _exists(text) for text in present
+        _ends(text, suffixes) or is_pattern(text) or _exists(text) for text in present
     )
 
 
 def _ends(text: str, suffixes: frozenset[str]) -> bool:
-    return os.path.splitext(text)[1].lower() in suffixes
+    return ending_of(text) in suffixes
 
 
-def _is_pattern(text: str) -> bool:
-    return len(text.split()) == 1 and (text.startswith("@") or os.sep in text or "/" in text or glob.has_magic(text))
+def is_pattern(text: str | None) -> bool:
+    """Tell whether a text looks like a path in a folder, an `@list` or a glob."""
+    return (
+        text is not None
+        and len(text.split()) == 1
+        and (text.startswith("@") or os.sep in text or "/" in text or glob.has_magic(text))
+    )
 
 
 def _exists(text: str) -> bool:

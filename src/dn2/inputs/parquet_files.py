@@ -13,10 +13,9 @@ import numpy as np
 from dn2 import extras
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow
-from dn2.inputs.columns import LARGEST_INTEGER, Column, ColumnsRead, to_column, write_column, write_texts
+from dn2.inputs.columns import LARGEST_INTEGER, Column, ColumnsRead, leave_out, to_column, write_column, write_texts
 from dn2.inputs.names import check_column_names
 from dn2.system.bounds import check_fits, parsing
-from dn2.system.interface import option
 from dn2.system.naming import writable
 
 MOST_AT_ONCE = 64  # columns
@@ -143,7 +142,7 @@ def _of_dictionary(values: Any) -> Column:
 
 def _check_flat(kind: Any, name: str, where: str = "") -> None:
     if import_pyarrow().types.is_nested(kind):
-        raise InputError(f"{where}the column {name!r} holds {kind}; leave it out with {option('drop_columns', name)}")
+        raise InputError(f"{where}the column {name!r} holds {kind}; {leave_out(name)}")
 
 
 def _too_large(values: Any) -> bool:

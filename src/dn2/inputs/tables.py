@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,19 +14,26 @@ from dn2.errors import InputError
 from dn2.inputs.columns import Column, ColumnsRead, stack, write_column
 from dn2.inputs.csv_files import CsvFile, open_csv
 from dn2.inputs.digests import sha256_of
+from dn2.inputs.encodings import say_encodings
 from dn2.inputs.files import Inputs, find_items
+from dn2.inputs.foreign import refuse_foreign
 from dn2.inputs.frames import category_columns, is_frame, read_frame
 from dn2.inputs.items import Item
+from dn2.inputs.json_files import JsonFile, open_records
 from dn2.inputs.names import choose_names, list_few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
+from dn2.system.naming import ending_of
 
-Files = Sequence[CsvFile | ParquetFile]
+Files = Sequence[CsvFile | JsonFile | ParquetFile]
 
-OPENERS: dict[str, Callable[[Path], CsvFile | ParquetFile]] = {
+OPENERS: dict[str, Callable[[Path], CsvFile | JsonFile | ParquetFile]] = {
     ".csv": open_csv,
     ".tsv": open_csv,
-    ".parquet": open_table,
+    ".json": open_records,
+    ".jsonl": open_records,
+    ".ndjson": open_records,
 }
+OPENERS |= {f"{ending}.gz": opener for ending, opener in OPENERS.items()} | {".parquet": open_table}
 TABLE_SUFFIXES = frozenset(OPENERS)
 
 
@@ -93,6 +99,7 @@ def read_table(
     else:
         items = find_items(inputs, TABLE_SUFFIXES)
         files = [_open(item) for item in items]
+        say_encodings({file.path: file.encoding for file in files if not isinstance(file, ParquetFile)})
         available = list(dict.fromkeys(name for file in files for name in file.names))
         chosen = choose_names(available, id_column, drop, only)
         read = set(chosen)
@@ -139,9 +146,10 @@ def _read_files(items: list[Item], files: Files, chosen: list[str], ways: _Ways)
     )
 
 
-def _open(item: Item) -> CsvFile | ParquetFile:
-    suffix = os.path.splitext(item.path)[1].lower()
+def _open(item: Item) -> CsvFile | JsonFile | ParquetFile:
+    suffix = ending_of(item.path)
     if suffix not in OPENERS:
+        refuse_foreign(item.path, TABLE_SUFFIXES)
         raise InputError(f"{item.path} is no table; files ending in {', '.join(sorted(TABLE_SUFFIXES))} are read")
     return OPENERS[suffix](item.path)
 

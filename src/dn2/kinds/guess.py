@@ -10,24 +10,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dn2.errors import InputError
-from dn2.inputs.files import expand, is_list
+from dn2.inputs.files import NAMED_ONLY, NamedFiles, expand, find_items, is_list
+from dn2.inputs.foreign import refuse_foreign
 from dn2.inputs.frames import is_frame
 from dn2.inputs.items import Piped
+from dn2.inputs.memory import are_paths, is_pattern, texts_of
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import KINDS, kind_of, suffixes_of
-from dn2.system.interface import option
+from dn2.system.interface import command, option
+from dn2.system.naming import ending_of
 
 logger = logging.getLogger("dn2")
 
 TEXTS_LOOKED_AT = 1_000
-
-# What people have and no kind reads, by ending: what to save it as.
-FOREIGN = dict.fromkeys(
-    (".xlsx", ".xls", ".ods", ".feather", ".arrow", ".sqlite", ".db"), "its table as CSV or Parquet"
-)
-FOREIGN |= {".json": "JSON Lines, one record a line (.jsonl)"}
-FOREIGN |= dict.fromkeys((".gz", ".zip", ".7z", ".tar"), "what it packs")
 
 
 def guess_kind(inputs: Any) -> str:
@@ -41,11 +39,13 @@ def guess_kind(inputs: Any) -> str:
     if not isinstance(inputs, (str, os.PathLike)) and not _names_files(inputs, suffixes):
         for kind in KINDS:
             if kind_of(kind).claims(inputs, suffixes):
+                if (doubt := kind_of(kind).doubt(inputs)) is not None:
+                    logger.warning(doubt)
                 return kind
     several = [inputs] if isinstance(inputs, (str, os.PathLike)) or not isinstance(inputs, Iterable) else list(inputs)
     for path in several:
-        if isinstance(path, (str, os.PathLike)) and (ending := _ending_of(Path(path))) in FOREIGN:
-            raise InputError(f"{os.fspath(path)} is of a kind that dn2 does not read; give {FOREIGN[ending]}")
+        if isinstance(path, (str, os.PathLike)):
+            refuse_foreign(path, suffixes)
     guesses = [kind for item in several if isinstance(item, (str, os.PathLike)) for kind in _kinds_of_input(item)]
     kinds = sorted({kind for kind in guesses if kind is not None})
     if len(kinds) > 1:
@@ -56,24 +56,51 @@ def guess_kind(inputs: Any) -> str:
     return kinds[0] if kinds else KINDS[0]
 
 
+def check_found(inputs: Any) -> None:
+    """Raise InputError, naming the endings of all kinds, for folders without a file of any kind."""
+    folders = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    if not isinstance(folders, (list, tuple)) or not folders or not all(map(_is_folder, folders)):
+        return
+    suffixes = suffixes_of(None) - NAMED_ONLY
+    if not any(ending_of(file) in suffixes for folder in expand(folders) for file in folder.files):
+        find_items(folders, suffixes)
+
+
+def check_not_texts(inputs: Any) -> None:
+    """Raise InputError for a list of texts of which none is a path, where nothing says that they are messages."""
+    texts = texts_of(inputs)
+    if texts is None or len(texts) < 2 or are_paths(texts, suffixes_of(None)) or any(map(is_pattern, texts)):
+        return
+    present = [text for text in texts if text is not None]
+    first, column = present[0], np.array(present, dtype=object)
+    kind = next(kind for kind in KINDS if kind_of(kind).claims(column, suffixes_of(None)))
+    many = kind_of(kind).many
+    none = f", nor does any other of {len(texts):,} inputs; if these are {many}, say {option('kind', kind)}"
+    raise InputError(f"{first!r:.80} does not exist{command('; name a folder, a file, a glob or @list.txt', none)}")
+
+
+def _is_folder(path: Any) -> bool:
+    return isinstance(path, (str, os.PathLike)) and os.path.isdir(path)
+
+
 def _kinds_of_input(path: str | os.PathLike[str]) -> list[str | None]:
     try:
         folders = expand(path)
     except InputError:  # finding the items raises it again, in the words of their kind
         lists = isinstance(path, Piped) or is_list(os.fspath(path))
         return [None if lists else _kind_of_file(Path(path))]
-    return [_kind_of_files(found.folder or os.fspath(path), found.files) for found in folders]
+    return [_kind_of_files(found, os.fspath(path)) for found in folders]
 
 
-def _kind_of_files(where: str | Path, files: Iterable[Path]) -> str | None:
-    """Guess the kind of files in one folder; None if no ending is known."""
-    suffixes = suffixes_of(None)
-    recognised = [file for file in files if _ending_of(file) in suffixes]
+def _kind_of_files(found: NamedFiles, path: str) -> str | None:
+    """Guess the kind of the files that a path names; None if no ending is known."""
+    where, suffixes = found.folder or path, suffixes_of(None) - (NAMED_ONLY if found.folder else frozenset())
+    recognised = [file for file in found.files if ending_of(file) in suffixes]
     main = next((kind for kind in KINDS if kind_of(kind).has_companions), None)
     main_suffixes = kind_of(main).suffixes if main else frozenset()
-    main_files = [file for file in recognised if _ending_of(file) in main_suffixes]
+    main_files = [file for file in recognised if ending_of(file) in main_suffixes]
     stems = {file.stem for file in main_files}
-    other_files = [file for file in recognised if _ending_of(file) not in main_suffixes and file.stem not in stems]
+    other_files = [file for file in recognised if ending_of(file) not in main_suffixes and file.stem not in stems]
     counts = Counter({main: len(main_files)} if main_files else {})
     if len(main_files) < len(other_files):
         counts.update(map(_kind_of_file, other_files))
@@ -96,8 +123,8 @@ def check_files(kind: Kind[Any], inputs: Any) -> None:
         return
     known = suffixes_of(None)
     files = [Path(path) for path in several]
-    others = [file for file in files if _ending_of(file) in known and file.is_file() and not kind.claims_file(file)]
-    if others and len(others) == len(files) and not any(_ending_of(file) in kind.suffixes for file in files):
+    others = [file for file in files if ending_of(file) in known and file.is_file() and not kind.claims_file(file)]
+    if others and len(others) == len(files) and not any(ending_of(file) in kind.suffixes for file in files):
         raise InputError(f"{others[0]} holds no {kind.many}: it is of the kind {_kind_of_file(others[0])}")
 
 
@@ -105,15 +132,9 @@ def _kind_of_file(file: Path) -> str:
     return next((kind for kind in KINDS if kind_of(kind).claims_file(file)), KINDS[0])
 
 
-def _ending_of(file: Path) -> str:
-    return os.path.splitext(file)[1].lower()
-
-
 def _names_files(inputs: Any, suffixes: frozenset[str]) -> bool:
     """Tell whether the first items in memory are all paths with the ending of a known file."""
     if is_frame(inputs) or not isinstance(inputs, Iterable):
         return False
     first = list(islice(inputs, TEXTS_LOOKED_AT))
-    return bool(first) and all(
-        isinstance(name, (str, os.PathLike)) and _ending_of(Path(name)) in suffixes for name in first
-    )
+    return bool(first) and all(isinstance(name, (str, os.PathLike)) and ending_of(name) in suffixes for name in first)

@@ -24,6 +24,7 @@ from dn2.results.rows import Evidence, Neighbor, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
+from dn2.system.naming import ending_of
 
 EVERY_KIND_HAS = ("name", "one", "many", "options", "suffixes", "embedder", "dimension")
 
@@ -88,9 +89,14 @@ class Kind(ABC, Generic[FoundT]):
         return False
 
     @classmethod
+    def doubt(cls, inputs: Any) -> str | None:
+        """Say what else inputs that `claims` takes may be; None where that is clear."""
+        return None
+
+    @classmethod
     def claims_file(cls, path: Path) -> bool:
         """Tell whether a file holds items of this kind, unless another is asked for."""
-        return path.suffix.lower() in cls.suffixes
+        return ending_of(path) in cls.suffixes
 
     @classmethod
     @abstractmethod

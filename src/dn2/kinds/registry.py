@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
@@ -12,6 +12,7 @@ from dn2.errors import InputError
 from dn2.extras import import_above
 from dn2.kinds.options import Options, options_in
 from dn2.results.rows import Evidence
+from dn2.results.words import join_words
 from dn2.system.interface import command, option
 
 # In the order in which they are asked whether inputs are theirs.
@@ -40,7 +41,7 @@ def room_of(kind: str, room: str) -> Any:
 def heading_of(kinds: Iterable[str]) -> str:
     """Name kinds as a heading: `Pictures and messages`."""
     first, *further = [options_of(kind).heading for kind in kinds]
-    return _join_names([first, *(heading.lower() for heading in further)])
+    return join_words([first, *(heading.lower() for heading in further)])
 
 
 @cache
@@ -76,7 +77,7 @@ def choose_options(kind: str, given: Mapping[str, Any]) -> Options:
         if not asks_for_nothing(value):
             instead = command(*options_of(kind).elsewhere.get(name, ("leave it out", "leave it out")))
             raise InputError(
-                f"{option(name)} belongs to the kind{'s' * (len(owners) > 1)} {_join_names(owners)}, and the items "
+                f"{option(name)} belongs to the kind{'s' * (len(owners) > 1)} {join_words(owners)}, and the items "
                 f"here are of the kind {kind}: {instead}"
             )
     return options_of(kind).of({name: value for name, value in given.items() if name in allowed})
@@ -122,10 +123,6 @@ def _suggest_option(name: str) -> str:
 def asks_for_nothing(value: Any) -> bool:
     """Tell whether an option has a value that leaves it out."""
     return value is None or value is False or (isinstance(value, (tuple, list)) and not value)
-
-
-def _join_names(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def suffixes_of(kind: str | None) -> frozenset[str]:

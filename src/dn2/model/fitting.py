@@ -14,7 +14,7 @@ from dn2.errors import InputError
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import hold_inputs, rename
 from dn2.kinds.exchange import FoundItems
-from dn2.kinds.guess import guess_kind
+from dn2.kinds.guess import check_found, check_not_texts, guess_kind
 from dn2.kinds.keyword_options import with_keywords
 from dn2.kinds.keywords import FitOptions, SelfOptions
 from dn2.kinds.kind import Kind
@@ -26,6 +26,7 @@ from dn2.kinds.registry import (
     find_kind_by_options,
     kind_of,
     kinds_that_compare_themselves,
+    owners_of,
     suffixes_of,
 )
 from dn2.model.model import Model
@@ -185,7 +186,12 @@ def choose_kind(inputs: Any, kind: str | None, options: Mapping[str, Any]) -> st
     given = [name for name, value in options.items() if not asks_for_nothing(value)]
     kind = find_kind_by_options(given)
     if kind is None:
-        return guess_kind(inputs)
+        kind = guess_kind(inputs)
+        if kind == KINDS[0]:
+            check_not_texts(inputs)
+        if kind == KINDS[0] and all(owners_of(name) == KINDS for name in given):
+            check_found(inputs)
+        return kind
     with suppress(InputError):
         looks_like = guess_kind(inputs)
         if suffixes_of(looks_like).isdisjoint(suffixes_of(kind)):

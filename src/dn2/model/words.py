@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dn2.kinds.exchange import ReadColumn
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import kind_of
-from dn2.results.words import rate_in_words
+from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.interface import command
 
+MOST_COLUMNS = 100  # on a page
 EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
 
 
@@ -34,6 +36,8 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             "false-alarm rate",
             f"{rate_in_words(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
         ),
+        ("flagged above", f"anomaly score {number_in_words(calibration['threshold'])}"),
+        ("near-duplicates", f"{calibration['near_duplicates']:,}"),
     ]
     search, n = about["search"], calibration["n_reference"]
     if search.get("learnt_from", n) != n:
@@ -45,7 +49,19 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("anomalies among them", f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})")
         )
         rows.append(("set aside", f"{share['aside']:,} ({command('--aside', 'Model.set_aside')} lists them)"))
+        kept = ("reference items", f"{n - share['aside']:,}, and {share['aside']:,} set aside")
+        rows = [kept if name == kept[0] else (name, value) for name, value in rows]
     return rows
+
+
+def describe_columns(columns: Sequence[ReadColumn]) -> list[tuple[str, str]]:
+    """Name columns, and say how each was read, or why it is left out; the first hundred of very many."""
+    rows = [
+        (column.name, column.words if column.is_compared else f"left out: {column.words}")
+        for column in columns[:MOST_COLUMNS]
+    ]
+    more = len(columns) - MOST_COLUMNS
+    return rows + [(f"and {more:,} more", "model.columns lists all in Python")] * (more > 0)
 
 
 def _index(name: str, search: Mapping[str, Any]) -> str:

@@ -11,11 +11,11 @@ from PIL import Image
 
 from dn2.kinds.exchange import Pictures
 from dn2.model.state import State
-from dn2.model.words import brief_of, describe_model
+from dn2.model.words import brief_of, describe_columns, describe_model
 from dn2.report.shortening import Shortener, find_strangest
 from dn2.results.results import Results
 from dn2.results.rows import Evidence, Row
-from dn2.results.words import rate_in_words
+from dn2.results.words import number_in_words, rate_in_words
 
 # Limits that keep a notebook's file small, which holds all that it shows.
 MOST_ROWS = 10
@@ -57,16 +57,22 @@ def results_html(results: Results) -> str:
 def model_html(state: State) -> str:
     """Show a model's description, and the meaning of its rate."""
     head = brief_of(state.kind, len(state.items) - len(state.set_aside), state.false_alarm_rate)
-    rows = "".join(
-        f'<tr><th scope="row" style="{LEFT}">{_text(name)}</th><td style="{LEFT}">{_words(value)}</td></tr>'
-        for name, value in describe_model(state.describe())
-    )
+    columns = describe_columns(state.kind.columns)
+    columns_html = f"<p>How its columns were read:</p>{_pairs(columns)}" if columns else ""
     means = "".join(f"<li>{_text(words)}</li>" for words in state.kind.assumptions(state.calibration))
     rate = _text(rate_in_words(state.false_alarm_rate))
     return (
-        f"<div><p><b>{_text(head)}</b></p><table><tbody>{rows}</tbody></table>"
+        f"<div><p><b>{_text(head)}</b></p>{_pairs(describe_model(state.describe()))}{columns_html}"
         f"<p>What the rate of {rate} means:</p><ul>{means}</ul></div>"
     )
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row" style="{NAME}">{_name(name)}</th><td style="{LEFT}">{_words(value)}</td></tr>'
+        for name, value in pairs
+    )
+    return f"<table><tbody>{rows}</tbody></table>"
 
 
 def _table(rows: Sequence[Row], pictures: _Thumbnails) -> str:
@@ -82,7 +88,7 @@ def _cells(row: Row, pictures: _Thumbnails) -> Iterator[str]:
     evidence = row.evidence if row.evidence is not None else Evidence()
     name, words = evidence.say(row.neighbors, row.item)
     yield f'<th scope="row" style="{NAME}">{_name(name)}</th>'
-    yield f'<td style="{NUMBER}">{row.anomaly_score or 0:.4g}</td>'
+    yield f'<td style="{NUMBER}">{number_in_words(row.anomaly_score or 0)}</td>'
     yield f'<td style="{NUMBER}">{row.p_value or 0:.3g}</td>'
     yield f'<td style="{LEFT}">{_verdict(row)}</td>'
     if not pictures:
@@ -130,7 +136,7 @@ class _Thumbnails:
         """Show the pictures of the nearest neighbours, with their distances."""
         for neighbor in row.neighbors[:MOST_NEIGHBORS]:
             picture = self._shown(self._reference.get(neighbor.item), neighbor.item)
-            yield f'<div title="{_name(neighbor.item)}">{picture}<br>{neighbor.distance:.3g}</div>'
+            yield f'<div title="{_name(neighbor.item)}">{picture}<br>{number_in_words(neighbor.distance, 3)}</div>'
 
     def _shown(self, encoded: bytes | None, name: str) -> str:
         small = None if encoded is None else _smaller(encoded)

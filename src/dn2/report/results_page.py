@@ -45,6 +45,7 @@ class PageContext:
 
     reference_scores : (m,) the calibrating scores, ascending.
     model : the model's description, as names and values; guarantee : the meaning of its rate, in words.
+    columns : how each column of a table was read, as names and words.
     section : makes the section of the kind of data, given the rows that could be read.
     neighbors : the heading of the neighbours.  notes : further sentences."""
 
@@ -55,6 +56,7 @@ class PageContext:
     map: Map | None = None
     neighbors: str = "Nearest normal items (distance)"
     notes: Sequence[str] = ()
+    columns: Sequence[tuple[str, str]] = ()
 
 
 def write_results_page(path: Path, results: Results, around: PageContext) -> None:
@@ -64,6 +66,7 @@ def write_results_page(path: Path, results: Results, around: PageContext) -> Non
     title = results.summary()
     about = (
         f"<h2>The model</h2>{definitions(around.model)}"
+        f"{f'<h2>How its columns were read</h2>{definitions(around.columns)}' if around.columns else ''}"
         f"<h2>What the false-alarm rate means</h2>{sentences(around.guarantee)}"
     )
     notes = " ".join([*around.notes, *columns.left_out()])

@@ -12,11 +12,13 @@ from dn2.arrays import Progress
 from dn2.errors import InputError
 from dn2.kinds.registry import room_of
 from dn2.model.state import State
-from dn2.model.words import describe_model
+from dn2.model.words import describe_columns, describe_model
 from dn2.report.results_page import Map, PageContext, write_results_page
 from dn2.report.section import Section
 from dn2.results.context import MOST_ON_MAP, Context, places_on_map
 from dn2.results.results import Results
+
+ABOUT_ITS_RATE = ("calibration", "false-alarm rate", "flagged above")
 
 
 def write_page_of(results: Results, path: Path, progress: Progress | None = None) -> None:
@@ -28,7 +30,7 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         raise InputError("the model has changed since it scored these items; score them again")
     described = describe_model(state.describe())
     if context.guarantee:  # the rate and the calibration are those of a model that scored nothing
-        described = [pair for pair in described if pair[0] not in ("calibration", "false-alarm rate")]
+        described = [pair for pair in described if pair[0] not in ABOUT_ITS_RATE]
     room = room_of(state.kind.name, "page")
     section = Section if room is None else room.Section
     page = PageContext(
@@ -39,6 +41,7 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         map=_map(state, context, results),
         neighbors=_neighbors(state, context),
         notes=_gone(context, results),
+        columns=describe_columns(state.kind.columns),
     )
     write_results_page(path, results, page)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from dn2.extras import import_above
+from dn2.results.words import number_in_words
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
 
@@ -28,7 +29,7 @@ class Neighbor:
     distance: float
 
     def __str__(self) -> str:
-        return f"{self.item} ({self.distance:.3g})"
+        return f"{self.item} ({number_in_words(self.distance, 3)})"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Row:
     def __repr__(self) -> str:
         if self.error is not None:
             return f"<Row {self.item!r}: not read, {self.error}>"
-        words = [] if self.anomaly_score is None else [f"anomaly score {self.anomaly_score:.4g}"]
+        words = [] if self.anomaly_score is None else [f"anomaly score {number_in_words(self.anomaly_score)}"]
         words += [] if self.p_value is None else [f"p-value {self.p_value:.3g}"]
         words += [] if self.is_anomaly is None else ["anomalous" if self.is_anomaly else "normal"]
         return f"<Row {self.item!r}: {', '.join(words) or 'not scored'}>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def rate_in_words(rate: float) -> str:
@@ -30,6 +31,17 @@ def decided_in_words(
 def count_in_words(count: int, noun: str, plural: str) -> str:
     """Write a number of items; noun, plural : the words for one item, and for several."""
     return f"{count:,} {noun if count == 1 else plural}"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """List words: a, b and c."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def number_in_words(value: float, digits: int = 4) -> str:
+    """Write a number with so many digits: 24,720 and not 2.472e+04."""
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.0f}" if 10 ** (digits - 1) <= abs(rounded) < 1e15 else f"{rounded:.{digits}g}"
 
 
 def lost_in_words(count: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,10 +46,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise ModelError(f"{folder}: {MANIFEST} cannot be read: {error.strerror}") from error
-        raise ModelError(
-            f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror}); "
-            f"make one with {command('dn2 fit INPUT -o MODEL', 'dn2.fit(inputs).save(path)')}"
-        ) from error
+        why = f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror})"
+        if not os.path.lexists(folder):
+            why = f"there is no model {folder}: the folder does not exist"
+        made = command("dn2 fit INPUT -o MODEL", "dn2.fit(inputs).save(path)")
+        raise ModelError(f"{why}; make one with {made}") from error
     try:
         manifest = json.loads(data)
         version = manifest["format"]

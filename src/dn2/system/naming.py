@@ -50,6 +50,12 @@ def is_possible(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def ending_of(path: str | os.PathLike[str]) -> str:
+    """Return the ending of a file's name in lower case; of a packed file with the one before it, such as `.csv.gz`."""
+    rest, ending = os.path.splitext(os.fspath(path).lower())
+    return os.path.splitext(rest)[1] + ending if ending == ".gz" else ending
+
+
 def absolute(path: str | os.PathLike[str]) -> str:
     """Return the absolute path, or the path as it is where the working folder is gone."""
     try:

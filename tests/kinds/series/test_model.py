@@ -220,7 +220,7 @@ def test_what_is_written_is_read_back(model: Model, new: pd.DataFrame, tmp_path:
         results.save(tmp_path / f"r.{suffix}")
         assert read_rows(tmp_path / f"r.{suffix}", IntervalEvidence) == list(results.rows)
     header = (tmp_path / "r.csv").read_text().splitlines()[0]
-    assert header == "item,anomaly_score,p_value,is_anomaly,neighbors,error,start,end,curves"
+    assert header == "item,anomaly_score,p_value,is_anomaly,neighbors,error,start,end,curves,peak"
 
 
 # Stamps and values that are not as they should be
@@ -297,7 +297,7 @@ def test_uneven_stamps_are_interpolated_and_said(short: pd.DataFrame, caplog: py
     uneven |= {name: np.interp(times, known, short[name].rolling(9, 1, True).mean()) for name in ("pressure", "flow")}
     uneven["pressure"][400] = 30
     results = score_short(pd.DataFrame(uneven), short)
-    assert "series: its stamps are uneven; values are interpolated, 60 apart" in caplog.messages
+    assert "series: its stamps are uneven; values are interpolated, 1 min apart" in caplog.messages
     assert len(points_of(results)) == 900
     top = max(results, key=lambda row: row.anomaly_score or 0)
     assert np.datetime64(top.start) < uneven["time"].to_numpy()[400] < np.datetime64(top.end)
@@ -322,7 +322,7 @@ def test_stamps_of_another_step_are_refused_and_the_other_series_goes_on(short: 
     results = model.score(pd.concat([slow, short.assign(p="fast")]))
     (lost,) = results.errors
     assert lost.item == "slow"
-    assert lost.error == "its points are 300 apart, those of the reference 60; bring it to the same step"
+    assert lost.error == "its points are 5 min apart, those of the reference 1 min; bring it to the same step"
     assert len(results) > 1
     with pytest.raises(InputError, match="no series has 60 points without a long gap"):
         model.score(slow)
@@ -483,7 +483,7 @@ def test_a_series_that_never_changes_has_nothing_strange() -> None:
         (beat(300), {"window": 1}, "window must be an integer of at least 2, got 1"),
         (np.zeros((3, 3, 3)), {}, r"a series in memory is an array of numbers, .* got float64 of \(3, 3, 3\)"),
         (np.array(["a", "b"]), {}, "a series in memory is an array of numbers"),
-        (np.full(30, np.nan), {}, "no row of the array has a number in every column"),
+        (np.full(30, np.nan), {}, "all 30 values of the series are missing"),
         (beat(300), {"time": "t"}, "an array has the columns 'value', and 't' is asked for; give a frame"),
         (
             {"t": [-1e308, 0, 1e308], "x": [1.0, 2, 3]},

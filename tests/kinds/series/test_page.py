@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_curves_of_the_most_anomalous_intervals_and_the_place_of_all(
 ) -> None:
     monkeypatch.setattr(shortening, "MOST_EXPLAINED", 1)
     rows = [interval("one", "10", 2, 5.0, 6.0), interval("two", "20", 3, 7.0, 8.0), interval("one", "30", 9)]
+    rows[2] = replace(rows[2], evidence=replace(rows[2].evidence, peak="305"))
     data = written(tmp_path / "page.html", [*rows, Row("lost", error="short")], section=Section)
     assert data["kind"] == {
         "items": [1],
@@ -33,6 +35,7 @@ def test_curves_of_the_most_anomalous_intervals_and_the_place_of_all(
         "owner": [0, 1, 0],
         "start": ["10", "20", "30"],
         "end": ["109", "209", "309"],
+        "peak": ["10", "20", "305"],
     }
     said = "The values of the 1 most anomalous intervals are drawn; a results file has those of all."
     assert said in (tmp_path / "page.html").read_text("utf-8")

@@ -23,5 +23,5 @@ def make(folder: Path) -> Sample:
     queries = folder / "queries.txt"
     _write(queries, [*_messages(70, 3), "WINNER!!! Claim your FREE prize now", *_messages(80, 2)])
     with open(queries, "ab") as file:
-        file.write(b"caf\xe9\n")
+        file.write(b"caf\xe9\x81\n")
     return Sample(normal, more, queries, "queries.txt:4", "queries.txt:7", {"backbone": "characters"})

@@ -224,6 +224,16 @@ def test_a_model_of_a_column_takes_messages_from_anywhere(model: Model, queries:
     assert model.describe()["column"] == "body"
 
 
+def test_a_model_of_lines_asks_for_a_column_alone_where_a_table_has_several(rows: pd.DataFrame, tmp_path: Path) -> None:
+    model = dn2.fit(list(rows["body"]), kind="text", backbone="characters")
+    frame = pd.DataFrame({"title": ["a", "b"], "body": ["please help", "hello there"]})
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    for table in (frame, tmp_path / "new.csv"):
+        with pytest.raises(InputError, match=r"without columns; give .* alone, such as frame\['body'\]"):
+            model.score(table)
+    assert len(model.score(frame["body"])) == len(model.score(frame[["body"]])) == 2
+
+
 def test_a_column_of_messages_in_a_table_gets_a_hint(rows: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="if one holds messages, name it"):
         dn2.fit(pd.DataFrame({"body": [f"{text} {place}" for place, text in enumerate(rows["body"])]}))

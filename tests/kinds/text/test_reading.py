@@ -48,8 +48,8 @@ def test_text_files_in_a_folder_are_a_message_each(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_no_utf_8_keeps_its_byte_for_the_error(tmp_path: Path) -> None:
-    found = read_texts(write(tmp_path / "m.txt", b"fine\ncaf\xe9\nfine again\n"))
-    assert found.texts == ["fine", "caf\udce9", "fine again"]
+    found = read_texts(write(tmp_path / "m.txt", b"fine\ncaf\xe9\xd0\xf8\nfine again\n"))
+    assert found.texts == ["fine", "caf\udce9\udcd0\udcf8", "fine again"]
 
 
 def test_utf_16_is_read_by_its_mark(tmp_path: Path) -> None:

@@ -40,32 +40,35 @@ class IntervalEvidence(Evidence):
 
     start, end : the stamps of its first and last point; None where the series could not be read.
     curves : the values of its strangest window and of the neighbors, first in the columns that make it most anomalous;
-        None for an interval without a window."""
+        None for an interval without a window.
+    peak : the stamp of its highest point."""
 
-    file_columns: ClassVar[tuple[str, ...]] = ("start", "end", "curves")
-    heading: ClassVar[str] = "nearest windows (distance)"
+    file_columns: ClassVar[tuple[str, ...]] = ("start", "end", "curves", "peak")
+    heading: ClassVar[str] = "where it is strangest; nearest windows (distance)"
     start: str | None = None
     end: str | None = None
     curves: tuple[Curve, ...] | None = None
+    peak: str | None = None
 
     def as_record(self) -> dict[str, Any]:
         """See `Evidence`."""
         curves = None if self.curves is None else [asdict(curve) for curve in self.curves]
-        return {"start": self.start, "end": self.end, "curves": curves}
+        return {"start": self.start, "end": self.end, "curves": curves, "peak": self.peak}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """See `Evidence`."""
-        start, end = (as_text(record[name]) if record.get(name) else None for name in ("start", "end"))
+        start, end, peak = (as_text(record[name]) if record.get(name) else None for name in ("start", "end", "peak"))
         curves = as_list(from_json(record.get("curves")))
-        return cls(start, end, tuple(_curve(**curve) for curve in curves) or None)
+        return cls(start, end, tuple(_curve(**curve) for curve in curves) or None, peak)
 
     def say(self, neighbors: tuple[Neighbor, ...], name: str) -> tuple[str, str]:
         """See `Evidence`."""
         curves = self.curves or ()
         shares = ", ".join(f"{curve.column} ({curve.share:.0%})" for curve in curves if curve.share >= SHARE_SAID)
         until = "" if self.end is None else f" to {self.end}"
-        return f"{name}{until}", f"{shares}; {in_line(neighbors)}" if len(curves) > 1 else in_line(neighbors)
+        parts = [f"highest at {self.peak}"] * (self.peak is not None) + [shares] * (len(curves) > 1)
+        return f"{name}{until}", "; ".join([*parts, in_line(neighbors)])
 
 
 def _curve(column: Any, share: Any, value: Any, neighbors: Any) -> Curve:

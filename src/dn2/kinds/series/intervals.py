@@ -11,7 +11,7 @@ from dn2.kinds.exchange import Batch, Judge, ScoredItems
 from dn2.kinds.series.embedder import SeriesEmbedder
 from dn2.kinds.series.evidence import Curve, IntervalEvidence
 from dn2.kinds.series.points import Points
-from dn2.kinds.series.reading import stamp_texts
+from dn2.kinds.series.stamps import stamp_texts
 from dn2.kinds.series.windows import Windows
 from dn2.neighbors.blocks import rows_at
 from dn2.neighbors.calibration import mean_squared_distance
@@ -47,6 +47,7 @@ def to_intervals(
     owners = windows.owners(intervals.peaks)
     scores = points[intervals.peaks]
     first, last = windows.stamps_at(intervals.starts), windows.stamps_at(intervals.stops - 1)
+    highest = windows.stamps_at(intervals.peaks)
     on_map = set(places_on_map(len(strangest)).tolist())
     vectors: dict[int, Vector] = {}
     rows: list[Row] = []
@@ -61,7 +62,7 @@ def to_intervals(
         neighbors = tuple(Neighbor(judge.items[position].name, far) for position, far in near_by)
         curves = _curves(embedder, vector, rows_at(judge.detector.blocks, positions[window]))
         start, end = first[number], last[number]
-        evidence = IntervalEvidence(start, end, tuple(curves))
+        evidence = IntervalEvidence(start, end, tuple(curves), highest[number])
         name = f"{windows.read.series[placed.owner].name}:{start}"
         rows.append(Row(name, float(scores[number]), p, None, neighbors, evidence=evidence))
     rows += windows.unscored()

@@ -25,6 +25,7 @@ from dn2.kinds.series.intervals import search_windows, to_intervals
 from dn2.kinds.series.options import SeriesOptions
 from dn2.kinds.series.points import points_writer_for
 from dn2.kinds.series.reading import read_series
+from dn2.kinds.series.stamps import KINDS_OF_STAMPS
 from dn2.kinds.series.windows import MOST_NUMBERS, MOST_WINDOWS, Windows, batches, cut_windows, place
 from dn2.neighbors.calibration import Calibration, attainable_rate
 from dn2.neighbors.steps import Steps
@@ -41,7 +42,7 @@ class SeriesKind(Kind[Windows]):
     """Windows that slide over series; see `Kind`.
 
     time : the column of stamps; id_column : the column of the names of series; None for data without it.
-    said : how numbers and dates are written."""
+    said : how numbers and dates are written; stamps : the kind of stamps, see `dn2.kinds.series.stamps`."""
 
     name: ClassVar[str] = "series"
     one: ClassVar[str] = "interval"
@@ -56,6 +57,7 @@ class SeriesKind(Kind[Windows]):
     time: str | None = None
     id_column: str | None = None
     said: Said = NOTHING_SAID
+    stamps: str | None = None
 
     @classmethod
     def claims(cls, inputs: Any, suffixes: frozenset[str]) -> bool:
@@ -78,7 +80,7 @@ class SeriesKind(Kind[Windows]):
             progress=progress,
         )
         windows, embedder = cut_windows(read, options.window)
-        return cls(embedder, read.time or options.time, options.id_column, read.said), windows
+        return cls(embedder, read.time or options.time, options.id_column, read.said, read.stamps), windows
 
     @property
     def brief(self) -> str:
@@ -99,6 +101,7 @@ class SeriesKind(Kind[Windows]):
             values=names,
             id_column=self.id_column,
             model_columns=names,
+            model_stamps=self.stamps,
             said=self.said,
             progress=progress,
         )
@@ -176,7 +179,11 @@ class SeriesKind(Kind[Windows]):
 
     def remarks(self, judge: Judge) -> list[str]:
         """See `Kind`."""
-        return [f"values: {list_few(self.embedder.columns)}", *self.assumptions(judge.calibration)[-1:]]
+        return [
+            f"values: {list_few(self.embedder.columns)}",
+            f"window: {words.window(self.describe())}",
+            *self.assumptions(judge.calibration)[-1:],
+        ]
 
     @property
     def columns(self) -> Sequence[ReadColumn]:
@@ -190,7 +197,8 @@ class SeriesKind(Kind[Windows]):
     def describe(self) -> dict[str, Any]:
         """Say which columns and windows are compared."""
         about = {"kind": self.name, "embedder": self.embedder.as_dict()}
-        return {**about, "time": self.time, "id_column": self.id_column, "writing": asdict(self.said)}
+        writing = asdict(self.said)
+        return {**about, "time": self.time, "stamps": self.stamps, "id_column": self.id_column, "writing": writing}
 
     @classmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
@@ -199,7 +207,10 @@ class SeriesKind(Kind[Windows]):
         column_names = manifest["time"], manifest["id_column"]
         for name in column_names:
             check_column_name(name)
-        return cls(SeriesEmbedder.from_dict(manifest["embedder"]), *column_names, Said.from_dict(manifest["writing"]))
+        if manifest["stamps"] not in (None, *KINDS_OF_STAMPS):
+            raise ValueError(f"stamps of the kind {manifest['stamps']!r:.80}")
+        said = Said.from_dict(manifest["writing"])
+        return cls(SeriesEmbedder.from_dict(manifest["embedder"]), *column_names, said, manifest["stamps"])
 
     def check_steps(self, steps: Steps) -> None:
         """See `Kind`."""

@@ -53,6 +53,8 @@ def points_of(series: Any, time: str | None, id_column: str | None) -> tuple[Col
         there = list_few(column_names(values.shape[1]))
         raise InputError(f"an array has the columns {there}, and {list_few(asked_columns)} is asked for; give a frame")
     if not np.isfinite(values).all(axis=1).any():
+        if not np.isfinite(values).any():
+            raise InputError(f"all {len(values):,} values of the series are missing")
         raise InputError("no row of the array has a number in every column")
     if not stamped:
         return np.arange(float(len(values))), values

@@ -22,7 +22,7 @@ mount(({ data, items, listOfNearest, isAnomalous, openItem }) => {
     const several = drawn.get(item).length > 1;
     const charts = drawn.get(item).map((one) => make("figure", {},
       make("figcaption", {}, make("span", { class: "text" }, one[0]), several ? ` (${percent(one[1])} of the distance)` : ""), overlay(one, 640, 150)));
-    return [make("p", {}, `From ${data.start[item]} to ${data.end[item]}.`), ...charts,
+    return [make("p", {}, `From ${data.start[item]} to ${data.end[item]}, highest at ${data.peak[item]}.`), ...charts,
       make("p", { class: "quiet" }, make("span", { class: "key own" }, "the strangest window of it"),
         make("span", { class: "key reference" }, "its nearest windows, in their own time"))];
   }

@@ -47,6 +47,7 @@ class Section(Base):
             "owner": owners,
             "start": [row.start or "" for row in self.rows],
             "end": [row.end or "" for row in self.rows],
+            "peak": [row.peak or row.start or "" for row in self.rows],
         }
 
     def left_out(self) -> list[str]:

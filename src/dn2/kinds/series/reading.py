@@ -20,6 +20,8 @@ from dn2.inputs.tables import Table, read_table
 from dn2.inputs.writing import NOTHING_SAID, Said, Writing
 from dn2.kinds.series.memory import IN_MEMORY, column_names, points_of, series_by_name
 from dn2.kinds.series.sensors import hold_slow_sensors, why_no_sensor
+from dn2.kinds.series.stamps import MOMENTS, read_stamps
+from dn2.results.words import count_in_words
 from dn2.system.interface import option
 from dn2.system.naming import absolute, identity, writable
 
@@ -53,13 +55,15 @@ class Series:
 class SeriesRead:
     """Series of the same columns; errors : by name of a row or a series, why it could not be read.
 
-    said : how numbers and dates turned out to be written; time : the column of stamps."""
+    said : how numbers and dates turned out to be written; time : the column of stamps.
+    stamps : the kind of these, see `dn2.kinds.series.stamps`; None where rows have none."""
 
     series: Sequence[Series]
     columns: Sequence[str]
     errors: Mapping[str, str]
     said: Said = NOTHING_SAID
     time: str | None = None
+    stamps: str | None = None
 
 
 def read_series(
@@ -69,6 +73,7 @@ def read_series(
     values: Collection[str] = (),
     id_column: str | None = None,
     model_columns: Sequence[str] = (),
+    model_stamps: str | None = None,
     said: Said = NOTHING_SAID,
     progress: Progress | None = None,
 ) -> SeriesRead:
@@ -80,7 +85,7 @@ def read_series(
     id_column : the column that names the series of each row; without it each file is one.
     said : how a person says that numbers and dates are written.
     model_columns : the columns of a fitted model, which tell its frames from series by name; the columns of arrays and
-        Series have no names and are taken in this order.
+        Series have no names and are taken in this order.  model_stamps : the kind of its stamps.
 
     Rows are put in the order of their stamps, and values of one stamp are averaged.  Rows without a value in some
     column are left out.  Each of the three is logged.
@@ -98,7 +103,9 @@ def read_series(
     writing = Writing(table.columns, said, table.delimiter, table.with_points)
     numbers = _choose_values(table, writing, values, key_columns, errors)
     owners = _owners(table, id_column, is_frame(inputs), errors)
-    stamps = _number_rows(owners) if time is None else _stamps(table.columns[time], writing, time, errors)
+    stamps, kind_of_stamps = _number_rows(owners), None
+    if time is not None:
+        stamps, kind_of_stamps = read_stamps(table.columns[time], writing, time, model_stamps, errors)
     rows = np.stack(list(numbers.values()), axis=1)
     places: dict[str, list[int]] = {}
     for place, owner in enumerate(owners):
@@ -120,7 +127,8 @@ def read_series(
                 table.digests[rows_of_series[0]],
             )
         )
-    return _check_readable(SeriesRead(series, list(numbers), unread, writing.found(numbers, time), time))
+    found = writing.found(numbers, time)
+    return _check_readable(SeriesRead(series, list(numbers), unread, found, time, kind_of_stamps))
 
 
 def _with_index(inputs: Any, time: str | None) -> tuple[Any, str | None]:
@@ -137,13 +145,6 @@ def _with_index(inputs: Any, time: str | None) -> tuple[Any, str | None]:
 def _why_unread(columns: Sequence[str], rows: Numbers) -> str:
     empty = [name for name, cells in zip(columns, rows.T, strict=True) if not np.isfinite(cells).any()]
     return f"no row has a number in {list_few(empty)}; leave {'it' if len(empty) == 1 else 'them'} out"
-
-
-def stamp_texts(stamps: Column) -> list[str]:
-    """Write stamps, (n,), for a person: moments in ISO 8601, numbers as short as possible."""
-    if stamps.dtype.kind == "M":
-        return [text.removesuffix(".000000") for text in np.datetime_as_string(stamps, unit="us").tolist()]
-    return [str(int(stamp)) if stamp.is_integer() and abs(stamp) < 1e15 else repr(stamp) for stamp in stamps.tolist()]
 
 
 def _read_memory(
@@ -169,7 +170,8 @@ def _read_memory(
             errors[name] = str(error)
         else:
             series.append(_sort_series(name, stamps, values, "", ""))
-    return _check_readable(SeriesRead(series, columns, errors))
+    stamped = any(one.stamps.dtype.kind == "M" for one in series)
+    return _check_readable(SeriesRead(series, columns, errors, stamps=MOMENTS if stamped else None))
 
 
 def _check_readable(read: SeriesRead) -> SeriesRead:
@@ -237,33 +239,6 @@ def _number_rows(owners: Sequence[str]) -> Column:
     return numbers
 
 
-def _stamps(column: Column, writing: Writing, time: str, errors: dict[int, str]) -> Column:
-    """Return the stamps, moments or numbers as most of them are, and note the rows without one."""
-    if column.dtype == object:
-        column = _parse_stamps(column, writing, time, errors)
-    bad = np.isnat(column) if column.dtype.kind == "M" else ~np.isfinite(column)
-    for row in np.flatnonzero(bad).tolist():
-        errors.setdefault(row, f"its stamp {time!r} is missing")
-    return column
-
-
-def _parse_stamps(column: Column, writing: Writing, time: str, errors: dict[int, str]) -> Column:
-    """Read stamps from texts, and note the rows where a stamp cannot be read."""
-    (moments, no_moment), (numbers, no_number) = writing.moments(time), writing.numbers(time)
-    wrong = min(no_number, no_moment, key=len)
-    if len(wrong) > len(column) / 2:
-        raise InputError(
-            f"the column of stamps {time!r} must hold numbers or moments such as 2024-01-31 12:00:00, and it holds "
-            f"{_describe_cells(column)}"
-        )
-    for row in wrong:
-        errors.setdefault(row, f"its stamp {column[row]!r:.60} cannot be read")
-    if len(no_number) < len(no_moment):
-        return numbers
-    nothing = np.iinfo(np.int64).min
-    return np.where(np.isnan(moments), nothing, np.nan_to_num(moments)).astype(np.int64).view("datetime64[us]")
-
-
 def _owners(table: Table, id_column: str | None, in_memory: bool, errors: dict[int, str]) -> Sequence[str]:
     """Return the name of the series of each row, and note the rows without one."""
     if id_column is None:
@@ -301,13 +276,19 @@ def _mean_by_stamp(cells: Numbers, places: np.ndarray[Any, np.dtype[np.int64]], 
 def _warn_of_repairs(series: Sequence[Series]) -> None:
     unordered = [item.name for item in series if not item.ordered]
     warn_of(unordered, "rows are not in the order of their stamps; they are put in it")
-    for words, count in (
-        ("stamps come more than once; their values are averaged", lambda item: item.repeated),
-        ("sensors report more seldom than there are rows; a value holds until the next", lambda item: len(item.slow)),
-        ("rows lack a value; short runs of them are bridged", lambda item: len(item.missing)),
+    for one, many, words, count in (
+        ("stamp comes", "stamps come", "more than once; their values are averaged", lambda item: item.repeated),
+        (
+            "sensor reports",
+            "sensors report",
+            "more seldom than there are rows; a value holds until the next",
+            lambda item: len(item.slow),
+        ),
+        ("row lacks", "rows lack", "a value; short runs of them are bridged", lambda item: len(item.missing)),
     ):
         counted = [(item.name, count(item)) for item in series if count(item)]
-        warn_of([name for name, _ in counted], words, [f"{number:,} " for _, number in counted])
+        counts = [f"{count_in_words(number, one, many)} " for _, number in counted]
+        warn_of([name for name, _ in counted], words, counts)
 
 
 def warn_of(names: Sequence[str], words: str, counts: Sequence[str] | None = None) -> None:

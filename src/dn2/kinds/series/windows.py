@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dn2.arrays import Positions
+from dn2.arrays import Numbers, Positions
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.kinds.series.embedder import LARGEST_DEFAULT, SeriesEmbedder, choose_window
 from dn2.kinds.series.evidence import IntervalEvidence
 from dn2.kinds.series.grid import Stretch, find_step, is_even, longest_gap, longest_run, seconds_of, stretches_of
-from dn2.kinds.series.reading import SeriesRead, stamp_texts, warn_of
+from dn2.kinds.series.reading import SeriesRead, warn_of
+from dn2.kinds.series.stamps import stamp_texts, step_in_words
 from dn2.results.rows import Row
 from dn2.system.interface import option
 from dn2.system.processes import cached_property
@@ -137,9 +138,10 @@ def place(read: SeriesRead, window: int, step: float) -> Windows:
     placed: list[PlacedStretch] = []
     short: list[tuple[int, Stretch]] = []
     errors, uneven, after, gap = dict(read.errors), [], 0, longest_gap(window)
+    in_seconds = any(series.stamps.dtype.kind == "M" for series in read.series)
     for owner, series in enumerate(read.series):
         times = seconds_of(series.stamps)
-        if problem := _problem(times, step, gap):
+        if problem := _problem(times, step, gap, in_seconds=in_seconds):
             errors[series.name] = problem
             continue
         if not is_even(times, step):
@@ -150,7 +152,9 @@ def place(read: SeriesRead, window: int, step: float) -> Windows:
                 continue
             placed.append(PlacedStretch(owner, stretch, after))
             after += len(stretch.values)
-    warn_of(uneven, f"its stamps are uneven; values are interpolated, {step:g} apart")
+    warn_of(
+        uneven, f"its stamps are uneven; values are interpolated, {step_in_words(step, in_seconds=in_seconds)} apart"
+    )
     if not placed:
         longest = max((len(stretch.values) for _, stretch in short), default=0)
         why = next(iter(errors.values())) if errors and not short else f"the longest has {longest:,}"
@@ -158,7 +162,7 @@ def place(read: SeriesRead, window: int, step: float) -> Windows:
     return Windows(read, window, step, placed, short, errors)
 
 
-def _problem(times: np.ndarray[Any, np.dtype[np.float64]], step: float, gap: int) -> str | None:
+def _problem(times: Numbers, step: float, gap: int, *, in_seconds: bool) -> str | None:
     """Say why times, (n,), cannot be put on a grid."""
     if not np.isfinite(times).all():
         return "its stamps are too far apart to be told apart"
@@ -166,9 +170,11 @@ def _problem(times: np.ndarray[Any, np.dtype[np.float64]], step: float, gap: int
         return None
     own_step = find_step([times])
     if is_even(times, own_step) and abs(own_step - step) > SAME_STEP * step:
-        return f"its points are {own_step:g} apart, those of the reference {step:g}; bring it to the same step"
+        own, reference = (step_in_words(one, in_seconds=in_seconds) for one in (own_step, step))
+        return f"its points are {own} apart, those of the reference {reference}; bring it to the same step"
     if np.minimum(np.diff(times) / step, gap + 1).sum() > MOST_GRID * len(times):
-        return f"its stamps are too uneven for a step of {step:g}, the median; bring them to an even one"
+        median = step_in_words(step, in_seconds=in_seconds)
+        return f"its stamps are too uneven for a step of {median}, the median; bring them to an even one"
     return None
 
 

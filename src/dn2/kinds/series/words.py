@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dn2.kinds.series.stamps import NUMBERS, UNITS, step_in_words
 from dn2.neighbors.calibration import Calibration
 
 AMONG_THEMSELVES = [
@@ -16,15 +17,25 @@ AMONG_THEMSELVES = [
 
 def say(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name what the model is made of; about : what `Model.describe` returns."""
-    embedder, columns = about["embedder"], about["embedder"]["columns"]
+    columns = about["embedder"]["columns"]
     identifier = "" if about["id_column"] is None else f", named by {about['id_column']}"
-    stamps = "one a row" if about["time"] is None else f"by {about['time']}, {embedder['step']:g} apart"
     return [
         ("kind", f"windows of series{identifier}"),
         ("reference items", f"{about['calibration']['n_reference']:,}"),
-        ("window", f"{embedder['window']:,} points, {stamps}"),
+        ("window", window(about)),
         ("values", ", ".join(columns[:10]) + (f" and {len(columns) - 10:,} more" if len(columns) > 10 else "")),
     ]
+
+
+def window(about: Mapping[str, Any]) -> str:
+    """Say how long windows are, and how far apart their points; about : as `describe` of the kind gives it."""
+    embedder = about["embedder"]
+    stamps = "one a row"
+    if about["stamps"] is not None:
+        apart = step_in_words(embedder["step"], in_seconds=about["stamps"] != NUMBERS)
+        counted = f" ({about['stamps']} since 1970)" if about["stamps"] in UNITS else ""
+        stamps = f"by {about['time'] or 'their index'}{counted}, {apart} apart"
+    return f"{embedder['window']:,} points, {stamps}"
 
 
 def assumptions(calibration: Calibration) -> list[str]:

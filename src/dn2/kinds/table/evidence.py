@@ -66,7 +66,9 @@ def cell_in_words(value: Any) -> str:
     """Write a cell of a table for a person."""
     if value is None:
         return "missing"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+    return str(value)
 
 
 def _contribution(column: Any, share: Any, value: Any, neighbors: Any) -> Contribution:

@@ -62,6 +62,14 @@ class TableKind(Kind[Table]):
         return is_frame(inputs) or (not is_series(inputs) and rows_by_name(inputs) is not None)
 
     @classmethod
+    def doubt(cls, inputs: Any) -> str | None:
+        """See `Kind`.  A dict of more columns than rows may be one of vectors by name."""
+        if not isinstance(inputs, Mapping) or rows_by_name(inputs) is not None:
+            return None
+        n_rows = len(next(iter(inputs.values()), ()))
+        return words.may_be_vectors(n_rows, len(inputs)) if len(inputs) > n_rows else None
+
+    @classmethod
     def learn(
         cls, inputs: Any, options: TableOptions, cache: Cache | None, progress: Progress | None
     ) -> tuple[Self, Table]:
@@ -75,8 +83,6 @@ class TableKind(Kind[Table]):
         embedder = TableEmbedder.learn(columns, writing, dict.fromkeys(table.categories, DECLARED) | kinds)
         if embedder.left_out:
             logger.warning("columns left out: %s", words.list_left_out(embedder.left_out))
-        if isinstance(inputs, Mapping) and len(table.columns) > len(table.names):
-            logger.warning(words.may_be_vectors(len(table.names), len(table.columns)))
         for hint in words.hints(embedder, options.id_column):
             logger.info(hint)
         return cls(embedder, options.id_column, np.empty((0, len(embedder.columns)))), table

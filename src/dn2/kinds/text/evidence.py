@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from dn2.results.checked import as_text, as_texts
 from dn2.results.rows import Evidence, Neighbor, from_json
+from dn2.results.words import number_in_words
 
 LONGEST_SAID = 120  # characters
 
@@ -54,7 +55,7 @@ class MessageEvidence(Evidence):
         if self.text is None:
             return super().say(neighbors, name)
         near = zip(self.text.neighbors[:1], neighbors, strict=False)
-        beside = "".join(f"; {_in_one_line(text)} ({neighbor.distance:.3g})" for text, neighbor in near)
+        beside = "".join(f"; {_in_one_line(text)} ({number_in_words(neighbor.distance, 3)})" for text, neighbor in near)
         return name, f"{_in_one_line(self.text.value)}{beside}"
 
 

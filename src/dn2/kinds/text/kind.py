@@ -32,6 +32,7 @@ from dn2.store.cache import Cache
 from dn2.store.packed import Chunk, PackedBytes
 from dn2.store.shards import StoredRows
 from dn2.system.interface import option
+from dn2.system.naming import ending_of
 
 logger = logging.getLogger("dn2")
 
@@ -67,7 +68,7 @@ class TextKind(Kind[TextRows]):
     @classmethod
     def claims_file(cls, path: Path) -> bool:
         """See `Kind`."""
-        return path.suffix.lower() in PLAIN_SUFFIXES
+        return ending_of(path) in PLAIN_SUFFIXES
 
     @classmethod
     def learn(
@@ -100,7 +101,8 @@ class TextKind(Kind[TextRows]):
 
     def find(self, inputs: Any, progress: Progress | None = None) -> TextRows:
         """Read messages from files, a frame or memory.  Raises InputError unless there is at least one."""
-        rows = read_texts(inputs, column=self.column, id_column=self.id_column, progress=progress)
+        is_fitted = len(self.texts) > 0
+        rows = read_texts(inputs, column=self.column, id_column=self.id_column, is_fitted=is_fitted, progress=progress)
         return add_problems(rows)
 
     def embed(self, found_items: TextRows, progress: Progress | None) -> Iterator[Batch]:

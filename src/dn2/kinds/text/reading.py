@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,24 +13,29 @@ import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.inputs.columns import text_of, write_column
+from dn2.inputs.columns import is_missing, text_of, write_column
 from dn2.inputs.digests import sha256_of
+from dn2.inputs.encodings import Encoding, find_encoding, open_encoded, say_encodings
 from dn2.inputs.files import Inputs, find_items
 from dn2.inputs.frames import is_frame, row_names
 from dn2.inputs.items import Item
-from dn2.inputs.memory import are_messages, are_paths, are_texts, label_items, number_items
+from dn2.inputs.json_files import read_records
+from dn2.inputs.memory import are_messages, are_missing, are_paths, label_items, number_items, texts_of
 from dn2.inputs.names import list_few, name_rows
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
 from dn2.kinds.text.embedder import LONGEST_TEXT, TOO_LONG
-from dn2.system import bounds
-from dn2.system.bounds import open_text
-from dn2.system.interface import option
+from dn2.system.bounds import read_lines
+from dn2.system.interface import command, option
+from dn2.system.naming import ending_of
 
-TEXTS, JSON_LINES = frozenset({".txt", ".log"}), frozenset({".jsonl", ".ndjson"})
+TEXTS, JSON_LINES = (
+    frozenset(ending + packed for ending in endings for packed in ("", ".gz"))
+    for endings in ((".txt", ".log"), (".jsonl", ".ndjson"))
+)
 PLAIN_SUFFIXES = TEXTS | JSON_LINES
+RECORDS = JSON_LINES | {".json", ".json.gz"}
 TEXT_SUFFIXES = PLAIN_SUFFIXES | TABLE_SUFFIXES
 
-LONGEST_RECORD = 1 << 24
 TEXTS_LOOKED_AT = 1_000
 MISSING = "it is missing"
 
@@ -59,22 +63,25 @@ class TextRows:
 
 def is_column_of_texts(value: object) -> bool:
     """Tell whether a value is a column of texts in memory: a 1-d array, or a Series of pandas or polars, with a text
-    among its first."""
+    among the first of its values that are there."""
     one_column = (
         value.ndim == 1 if isinstance(value, np.ndarray) else hasattr(value, "to_frame") and not is_frame(value)
     )
-    return one_column and any(isinstance(item, str) for item in islice(cast(Iterable[object], value), TEXTS_LOOKED_AT))
+    if not one_column or getattr(getattr(value, "dtype", None), "kind", "O") in "biufcmM":
+        return False
+    present = (item for item in cast(Iterable[object], value) if not is_missing(item))
+    return any(isinstance(item, str) for item in islice(present, TEXTS_LOOKED_AT))
 
 
 def texts_by_name(value: object) -> dict[str, str | None] | None:
     """Return a list of texts in memory, or a dict of texts by name, by name; None for anything else.
 
     A list of paths, see `dn2.inputs.memory.are_paths`, gives None, too."""
-    if isinstance(value, Mapping):
-        return dict(zip(label_items(value), value.values(), strict=True)) if are_texts([*value.values()]) else None
-    if not are_texts(value):
+    texts = texts_of([*value.values()] if isinstance(value, Mapping) else value)
+    if texts is None:
         return None
-    texts = cast(Sequence[str | None], value)
+    if isinstance(value, Mapping):
+        return dict(zip(label_items(value), texts, strict=True))
     return None if are_paths(texts, TEXT_SUFFIXES) else dict(zip(number_items("text", len(texts)), texts, strict=True))
 
 
@@ -82,10 +89,8 @@ def are_clearly_texts(value: object, suffixes: frozenset[str]) -> bool:
     """Tell whether inputs of unknown kind are texts: a column of texts, or a list or a dict of messages.
 
     suffixes : the endings of the files that hold items, of any kind."""
-    several = [*value.values()] if isinstance(value, Mapping) else value
-    if are_texts(several):
-        return are_messages(cast(Sequence[str | None], several), suffixes)
-    return is_column_of_texts(value)
+    texts = texts_of([*value.values()] if isinstance(value, Mapping) else value)
+    return is_column_of_texts(value) if texts is None else are_messages(texts, suffixes)
 
 
 def read_texts(
@@ -93,6 +98,7 @@ def read_texts(
     *,
     column: str | None = None,
     id_column: str | None = None,
+    is_fitted: bool = False,
     progress: Progress | None = None,
 ) -> TextRows:
     """Read messages from files as `find_items` finds them, from a frame, or from texts in memory: a column, a list, or
@@ -102,16 +108,17 @@ def read_texts(
     message each.  JSON Lines hold one message each: a text, or a record with it.  Of tables each row is a message.
     column : that holds the messages; by default the only column of text.  id_column : that names them; without it they
         are named by their file and number.  Text files and a column in memory have neither.
+    is_fitted : whether a model reads, whose column is as it was fitted.
     progress : called with the number of rows of a CSV file read so far, and about how many there are.
     Raises InputError unless the inputs are such files or texts, and the column exists and can be chosen."""
     if column is not None and column == id_column:
         raise InputError(f"the column {column!r} cannot both hold the messages and name them; leave out one of the two")
-    if is_column_of_texts(inputs):
+    if is_column_of_texts(inputs) or are_missing(inputs):
         return _read_column(inputs)
     if (texts := texts_by_name(inputs)) is not None:
         return _rows_of_texts(list(texts), list(texts.values()))
     if is_frame(inputs):
-        return _read_table_column(inputs, column, id_column, progress)
+        return _read_table_column(inputs, column, id_column, is_fitted, progress)
     if not isinstance(inputs, (str, os.PathLike)):
         inputs = list(inputs)
     try:
@@ -120,49 +127,34 @@ def read_texts(
         raise InputError(
             f"{error}; texts themselves come as a list without paths, as an array, or as a column of pandas or polars"
         ) from error
-    suffixes = {os.path.splitext(item.path)[1].lower() for item in items}
+    suffixes = {ending_of(item.path) for item in items}
+    if suffixes <= RECORDS:
+        return _read_record_files(items, column, id_column, is_fitted)
     if suffixes <= TABLE_SUFFIXES:
-        return _read_table_column(inputs, column, id_column, progress)
-    if suffixes <= JSON_LINES:
-        return _read_record_files(items, column, id_column)
+        return _read_table_column(inputs, column, id_column, is_fitted, progress)
     if suffixes <= TEXTS:
         return _read_text_files(items)
     raise InputError(
         f"messages come in files of one kind, got {list_few(sorted(suffixes))}; text files end in "
-        f"{' or '.join(sorted(TEXTS))}, JSON Lines in {' or '.join(sorted(JSON_LINES))}, tables in "
-        f"{', '.join(sorted(TABLE_SUFFIXES))}"
+        f"{' or '.join(sorted(TEXTS))}, records in {' or '.join(sorted(RECORDS))}, tables in "
+        f"{', '.join(sorted(TABLE_SUFFIXES - RECORDS))}"
     )
 
 
-def read_records(path: Path) -> Iterator[tuple[int, Any, str | None]]:
-    """Give, for each line of JSON Lines that is not blank, its number, its value, and what is wrong, or None.
-
-    Raises InputError if the file cannot be read."""
-    for number, line in read_lines(path, LONGEST_RECORD):
-        if line is None:
-            yield number, None, f"a line of more than {LONGEST_RECORD:,} characters"
-        elif line and not line.isspace():
-            try:
-                yield number, json.loads(line), None
-            except json.JSONDecodeError as error:
-                yield number, None, f"it is no JSON: {error.msg}, at character {error.pos + 1:,}"
-            except (ValueError, RecursionError) as error:  # a number of very many digits, very deep nesting
-                yield number, None, f"it is no JSON that is read: {error}"
-
-
-def read_lines(path: Path, longest: int) -> Iterator[tuple[int, str | None]]:
-    """Number the lines of a text file, without their ends; None for a line of more than so many characters.
+def _read_lines(path: Path, encoding: Encoding) -> Iterator[tuple[int, str | None]]:
+    """Number the lines of a text file, without their ends; None for a line that is too long.
 
     Bytes that are not valid UTF-8 become surrogates.  Raises InputError if the file cannot be read."""
-    with open_text(path) as file:
-        for number, line in enumerate(bounds.read_lines(file, longest), 1):
+    with open_encoded(path, encoding) as file:
+        for number, line in enumerate(read_lines(file, LONGEST_TEXT), 1):
             yield number, None if line is None else line.removesuffix("\n")
 
 
 def _read_column(column: Any) -> TextRows:
+    if isinstance(column, (list, tuple)):
+        return _rows_of_texts(number_items("text", len(column)), [text_of(value) for value in column])
     values = column.tolist() if hasattr(column, "tolist") else column.to_list()
-    texts = [text_of(value) for value in values]
-    return _rows_of_texts(row_names(column, len(texts)), texts)
+    return _rows_of_texts(row_names(column, len(values)), [text_of(value) for value in values])
 
 
 def _rows_of_texts(names: list[str], texts: Sequence[str | None]) -> TextRows:
@@ -171,33 +163,42 @@ def _rows_of_texts(names: list[str], texts: Sequence[str | None]) -> TextRows:
     return TextRows(names, [text or "" for text in texts], errors, nowhere, nowhere)
 
 
-def _read_table_column(inputs: Any, column: str | None, id_column: str | None, progress: Progress | None) -> TextRows:
+def _read_table_column(
+    inputs: Any, column: str | None, id_column: str | None, is_fitted: bool, progress: Progress | None
+) -> TextRows:
     if column is None:
         columns = read_table(inputs, id_column=id_column).columns
-        column = _choose_column([name for name, cells in columns.items() if cells.dtype == object], list(columns))
+        texts = [name for name, cells in columns.items() if cells.dtype == object]
+        column = _choose_column(texts, list(columns), is_fitted)
     table = read_table(inputs, id_column=id_column, verbatim={column}, only={column}, progress=progress)
     cells = write_column(table.columns[column]).tolist()
     errors = {place: MISSING for place, text in enumerate(cells) if text is None} | table.errors
     return TextRows(table.names, [text or "" for text in cells], errors, table.paths, table.digests, column)
 
 
-def _choose_column(texts: Sequence[str], names: Sequence[str]) -> str:
+def _choose_column(texts: Sequence[str], names: Sequence[str], is_fitted: bool) -> str:
     """Return the only column of text.  Raises InputError unless there is exactly one."""
     if len(texts) == 1:
         return texts[0]
     columns = f"columns of text are {list_few(texts)}" if texts else f"no column holds text, only {list_few(names)}"
-    raise InputError(
-        f"say which column holds the messages, with {option('column')} where the model is fitted: {columns}"
-    )
+    if is_fitted:
+        way_out = command(
+            "give its column of messages alone, as a table of one column or as lines of a .txt file",
+            "give its column of messages alone, such as frame['body']",
+        )
+        raise InputError(f"the model was fitted on texts without columns; {way_out}: {columns}")
+    raise InputError(f"say which column holds the messages, with {option('column')}: {columns}")
 
 
 def _read_text_files(items: Sequence[Item]) -> TextRows:
     rows = TextRows([], [], {}, [], [])
+    encodings: dict[Path, Encoding] = {}
     for item in items:
         digest, before = "", len(rows.names)
         try:
             digest = sha256_of(item.path)
-            for number, text in _read_whole(item.path) if item.in_folder else read_lines(item.path, LONGEST_TEXT):
+            encoding = encodings[item.path] = find_encoding(item.path)
+            for number, text in (_read_whole if item.in_folder else _read_lines)(item.path, encoding):
                 if item.in_folder or text is None or (text and not text.isspace()):
                     _add_message(rows, item.name if item.in_folder else f"{item.name}:{number}", text, TOO_LONG)
         except InputError as error:
@@ -209,6 +210,7 @@ def _read_text_files(items: Sequence[Item]) -> TextRows:
         rows.digests.extend([digest] * added)
     if not rows.names:
         raise InputError(f"{items[0].path} holds no message; a text file given by itself holds one a line")
+    say_encodings(encodings)
     return rows
 
 
@@ -220,27 +222,29 @@ def _add_message(rows: TextRows, name: str, text: str | None, error: str) -> Non
     rows.texts.append(text or "")
 
 
-def _read_whole(path: Path) -> Iterator[tuple[int, str | None]]:
+def _read_whole(path: Path, encoding: Encoding) -> Iterator[tuple[int, str | None]]:
     """Give a whole text file as one message; None if it is too long."""
-    with open_text(path) as file:
+    with open_encoded(path, encoding) as file:
         text = file.read(LONGEST_TEXT + 2).removesuffix("\n")
     yield 1, None if len(text) > LONGEST_TEXT else text
 
 
-def _read_record_files(items: Sequence[Item], column: str | None, id_column: str | None) -> TextRows:
-    members = _list_members(items)
+def _read_record_files(items: Sequence[Item], column: str | None, id_column: str | None, is_fitted: bool) -> TextRows:
+    encodings = {item.path: find_encoding(item.path) for item in items}
+    say_encodings(encodings)
+    members = _list_members(encodings)
     for name in (column, id_column):
         if name is not None and members and name not in members:
             raise InputError(f"{items[0].path}: no record has {name!r}; there is {list_few(list(members))}")
     if column is None and members:
         column = _choose_column(
-            [name for name, is_text in members.items() if is_text and name != id_column], list(members)
+            [name for name, is_text in members.items() if is_text and name != id_column], list(members), is_fitted
         )
     rows = TextRows([], [], {}, [], [], column)
     ids: list[str | None] = []
     for item in items:
         digest = sha256_of(item.path)
-        for number, record, error in read_records(item.path):
+        for number, record, error in read_records(item.path, encodings[item.path]):
             text, record_id, reason = ("", None, error) if error else _text_of_record(record, column, id_column)
             if reason is not None:
                 rows.errors[len(rows.names)] = reason
@@ -250,7 +254,7 @@ def _read_record_files(items: Sequence[Item], column: str | None, id_column: str
             rows.digests.append(digest)
             ids.append(record_id)
     if not rows.names:
-        raise InputError(f"{items[0].path} holds no record; JSON Lines have one a line")
+        raise InputError(f"{items[0].path} holds no record")
     if id_column is None:
         return rows
     names, unnamed = name_rows(ids, rows.names, id_column)
@@ -258,11 +262,11 @@ def _read_record_files(items: Sequence[Item], column: str | None, id_column: str
     return replace(rows, names=names, texts=texts, errors={**unnamed, **rows.errors})
 
 
-def _list_members(items: Sequence[Item]) -> dict[str, bool]:
+def _list_members(encodings: Mapping[Path, Encoding]) -> dict[str, bool]:
     """Return the names of all members of records, and whether each is a text in any record."""
     members: dict[str, bool] = {}
-    for item in items:
-        for _, record, _ in read_records(item.path):
+    for path, encoding in encodings.items():
+        for _, record, _ in read_records(path, encoding):
             for name, value in record.items() if isinstance(record, dict) else ():
                 members[name] = members.get(name, False) or isinstance(value, str)
     return members

@@ -12,15 +12,17 @@ from dn2.arrays import Flags
 from dn2.bench.split import Split, halve_normal
 from dn2.errors import InputError
 from dn2.inputs.columns import text_of, write_column
+from dn2.inputs.files import NAMED_ONLY
+from dn2.inputs.json_files import read_records
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
 from dn2.kinds.text.embedder import problem_of
-from dn2.kinds.text.reading import read_records
+from dn2.system.naming import ending_of
 
 TEXT, SPLIT = "text", "split"
 LABELS = ("label", "intent")
 ANOMALOUS = frozenset({"1", "true", "anomaly", "anomalous", "spam", "oos"})
 TRAIN, TEST = "train", "test"
-SUFFIXES = TABLE_SUFFIXES | {".jsonl"}
+SUFFIXES = TABLE_SUFFIXES - NAMED_ONLY
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def read_text_sets(data: Path, n_neighbors: int) -> list[TextSet]:
     Raises InputError unless there is a file and all of them can be used."""
     paths = [data]
     if data.is_dir():
-        paths = sorted(path for path in data.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        paths = sorted(path for path in data.iterdir() if ending_of(path) in SUFFIXES and path.is_file())
     if not paths:
         raise InputError(
             f"{data} holds no file ending in {', '.join(sorted(SUFFIXES))}; each is to have the columns {TEXT} and "
