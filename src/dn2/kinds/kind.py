@@ -139,16 +139,12 @@ class Kind(ABC, Generic[FoundT]):
         clean = None
         if isinstance(options, CleaningOptions):
             clean = Clean.of(options.contaminated, options.drop, options.first_neighbors)
+        recall = DEFAULT_RECALL if options.recall is None else options.recall
         return Steps(
             self.neighbors(options, n),
             options.false_alarm_rate,
             clean=clean,
-            search=Search(
-                options.index,
-                DEFAULT_RECALL if options.recall is None else options.recall,
-                options.storage,
-                options.memory,
-            ),
+            search=Search(options.index, recall, options.storage, options.memory),
         )
 
     def neighbors(self, options: Any, n: int) -> int:
