@@ -119,7 +119,7 @@ REFUSED = {
     "bench one-class {digits} --backbone a --backbone b": "backbone, got 2; use the protocol backbones for several",
     "bench one-class {digits} --backbone resnet": "the backbone must be",
     "bench one-class {digits} --backbone {digits}/tiny.onnx --neighbors 80": "need at least 81 reference items",
-    "bench one-class {digits} --seeds 0": "'--seeds'",
+    "bench one-class {digits} --seeds 0": "--seeds must be at least 1",
     "bench one-class {digits} --figure pdf": "figure must be one of png, svg, got 'pdf'",
     "bench groups {digits} --rivals": "rivals does not belong to groups, but to one-class, multimodal, few-shot, text",
     "bench neighbors {digits} --neighbors 3": "neighbors does not belong to neighbors, but to one-class",

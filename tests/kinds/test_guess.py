@@ -127,7 +127,7 @@ def test_a_folder_that_does_not_tell_its_kind_is_refused_with_what_is_there(
 @pytest.mark.usefixtures("folder")
 def test_a_folder_without_any_item_names_the_endings_of_all_kinds() -> None:
     make("others/book.xlsx", "others/settings.json")
-    with pytest.raises(InputError, match=r"it holds .*1 \.xlsx.*; files ending in \.bmp \.csv .* \.npy .* \.txt"):
+    with pytest.raises(InputError, match=r"it holds .*1 \.xlsx.*; files ending in \.avif \.bmp .* \.npy .* \.txt"):
         dn2.fit("others")
 
 

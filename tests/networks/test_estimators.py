@@ -48,8 +48,8 @@ class OfRows:
 
 
 class OfRowsAsTexts(OfRows, dn2.TextEmbedder):
-    def __init__(self, backbone: str = "characters", *, cache: Any = True) -> None:
-        super().__init__(backbone, cache=cache)
+    def __init__(self, backbone: str = "characters", *, precision: str = "f32", cache: Any = True) -> None:
+        super().__init__(backbone, precision=precision, cache=cache)
 
     def transform(self, X: Any) -> Any:
         return super().transform([str(row.tolist()) for row in check_array(X, dtype=float)])

@@ -237,7 +237,7 @@ def test_locks_that_other_threads_hold_at_a_fork_do_not_stop_the_child(pictures:
         (network,) = model.embedder.networks
         with (
             model._changing.get(),
-            network._requests.get().starting,
+            network._requests._compiled.get().starting,
             model.embedder.cache._file.get()._lock,
             decoding._of_pixels.get().taken(decoding.BYTES_PER_PIXEL * decoding.MAX_PIXELS),
         ):
