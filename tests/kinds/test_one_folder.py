@@ -22,7 +22,7 @@ LINE = re.compile(r"^KINDS = .*$", re.M)
 def other_house(folder: Path, kinds: list[str]) -> Path:
     """Copy dn2 with only some of its kinds, and perhaps one more: their folders, and the registry's line."""
     copy = folder / "dn2"
-    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SOURCE, copy)  # with what is compiled: it need not be compiled anew
     for kind in set(KINDS) - set(kinds):
         shutil.rmtree(copy / "kinds" / kind)
     for kind in set(kinds) - set(KINDS):

@@ -238,7 +238,7 @@ def test_what_a_saved_model_names_is_neither_opened_nor_downloaded(
     assert asked == [("some/model", True), ("some/model", False)]
 
 
-@pytest.mark.parametrize("storage", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("storage", ["float32", "uint8"])
 def test_a_copy_lies_at_0_wherever_the_reference_set_was_embedded(
     folder: Path, tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
