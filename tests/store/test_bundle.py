@@ -613,7 +613,7 @@ def test_a_first_save_stopped_at_any_step_leaves_no_model_or_the_new_one(saved: 
         if found[-1]:
             assert_holds(folder, saved)
         else:
-            with pytest.raises(ModelError, match="no dn2 model|there is no model"):
+            with pytest.raises(ModelError, match=r"no dn2 model|there is no model"):
                 dn2.load(folder)
         save_again(folder, saved)
     assert found == sorted(found)
