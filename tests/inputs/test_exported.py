@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import dn2
 from dn2.errors import InputError
 from dn2.inputs import json_files, packed
-from dn2.inputs.encodings import NOT_1252, find_encoding
+from dn2.inputs.encodings import find_encoding
 from dn2.inputs.tables import read_table
 from dn2.kinds.text.reading import read_texts
 from dn2.system.interface import use_command_line
@@ -122,10 +122,19 @@ def test_windows_1252_is_read_and_said_once_with_a_word_to_judge_by(
         "São João, ação, coração, peça, informações, ÔNIBUS",
         "Malmö, Århus, Tromsø, smørrebrød, Tänään, Töölö",
         "25 °C, 3 m³, 90 kWh/m²a, 7 µm, 5 €, 10 ± 2, 1½, §5, 100 £, ™",
+        "N°Client; N°A12; RésuméÉtat; Temp°C; m³h",
+        "Maßänderung, Schweißüberhöhung, Fußödem, AußenÖffnung, TemperaturÖl",
+        "käyttöä säästöä ympäristöä",
+        "ráð, góð, svæði",
+        "blåøjet; överåaring; blåögd; tööõpe õõnes",
+        "Acme®Plus; Foo™bar; »Spaß« …",
+        "Café",
     ],
 )
-def test_texts_of_western_europe_can_be_windows_1252(text: str) -> None:
-    assert NOT_1252.search(text.encode("cp1252")) is None
+def test_texts_of_western_europe_are_read_as_windows_1252(tmp_path: Path, text: str) -> None:
+    for ending in (b"", b"\n"):
+        encoding = find_encoding(write(tmp_path / "rows.csv", text.encode("cp1252") + ending))
+        assert encoding.name == "cp1252", encoding.first_bad
 
 
 @pytest.mark.parametrize(
@@ -143,12 +152,16 @@ def test_texts_of_western_europe_can_be_windows_1252(text: str) -> None:
         ("오늘의 날씨", "euc_kr"),
         ("Größe", "utf-8"),
         ("5 € \u2013 ja", "utf-8"),
+        ("\u2192 start \u2713 done \u26a0 slow", "utf-8"),
+        ("\u4e2d\u6587 \u5b57", "utf-8"),
     ],
 )
 def test_other_encodings_are_refused_with_line_and_byte(tmp_path: Path, text: str, encoding: str) -> None:
-    bad = b"\xff\xfe" if encoding == "utf-8" else b""  # of a file of several encodings
+    bad = b"\xe2\x86" if encoding == "utf-8" else b""  # a character that was cut off
     path = write(tmp_path / "rows.csv", b"id,text\n1,a\n2," + text.encode(encoding) + bad + b"\n")
-    with pytest.raises(InputError, match=r"rows\.csv, line 3: byte \d+ \(0x..\) is no UTF-8; save the file as UTF-8"):
+    with pytest.raises(
+        InputError, match=r"rows\.csv, line 3: byte \d+ \(0x..\) is no UTF-8, and .* as Windows-1252; save the file as UTF-8"
+    ):
         read_table(path)
 
 

@@ -25,18 +25,36 @@ LONGEST_EXAMPLE = 24
 ZIP = b"PK\x03\x04"
 WORD = re.compile(r"[\s,;|\"]")
 
-# Bytes that Windows-1252 does not write in languages that it is used for.
-_HIGH, _LOW, _CAPITAL = rb"\xc0-\xd6\xd8-\xf6\xf8-\xff", rb"a-z\xdf-\xf6\xf8-\xff", rb"A-Z\xc0-\xd6\xd8-\xde"
-_SIGN = rb"\x80\x82\x84-\x89\x8b\x91\x93-\x95\x98\x99\x9b\xa1-\xac\xae-\xb1\xb3\xb5\xb6\xb8-\xbf"
-_PAIRS = rb"[\xe4\xf6\xfc\xc4\xd6\xdc]\xdf|([\xe4\xe9\xf6\xc4\xc9\xd6])\1|[\xe7\xf1\xc7\xd1][" + _HIGH + rb"]"
-NOT_1252 = re.compile(
-    rb"[\x00-\x08\x0e-\x1f\x81\x8d\x8f\x90\x9d\x9f]"  # characters that it lacks, or that no word has
-    rb"|[\xc2\xc3][\x80-\xbf]|\xe2[\x80-\x82]"  # UTF-8
-    rb"|[" + _LOW + _CAPITAL + rb"][" + _SIGN + rb"][" + _LOW + _CAPITAL + rb"]"  # a sign within a word
-    rb"|[" + _LOW + rb"][\x8a\x8c\x8e\xc0-\xd6\xd8-\xde]"  # a capital within a word
-    rb"|(?!" + _PAIRS + rb")[" + _HIGH + rb"][" + _HIGH + rb"]"  # accents beside each other: another alphabet
+# A character of UTF-8 beyond ASCII (but for those that a ß before a quotation mark is), and one that is cut off.
+CHARACTER = re.compile(rb"[\xc2-\xde][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+CUT_OFF = re.compile(rb"(?:[\xc2\xc3]|[\xe0-\xef][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{1,2})\Z")
+MOST_CHARACTERS = 0.1  # of UTF-8, which two signs of Windows-1252 may be by chance, for each byte that is none
+
+# How bytes beyond ASCII stand in Windows-1252: alone among letters, or beside each other as its languages have it.
+# Elsewhere they are another alphabet (pairs), or the letters of another encoding are its signs (within words).
+HIGH = re.compile(rb"[\x80-\xff]")
+LACKING = re.compile(rb"[\x00-\x08\x0e-\x1f\x81\x8d\x8f\x90\x9d]")
+_LETTER = rb"[A-Za-z\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff]"
+_SMALL = rb"[a-z\xdf-\xf6\xf8-\xff]"
+_NORTHERN = (
+    rb"[\xc1\xc4-\xc6\xc9\xcd\xd3\xd5\xd6\xd8\xda\xdc\xdd\xdf\xe1\xe4-\xe6\xe9\xed\xf0\xf3\xf5\xf6\xf8\xfa\xfc-\xfe]"
 )
-CUT_OFF = (b"\xc2", b"\xc3")  # the first half of a character of UTF-8 at the end of a file
+_QUOTES = rb"[\x80\x82\x84\x85\x8b\x91-\x97\x9b\xa0\xa1\xab\xae\xb0\xb7\xbb\xbf\x99]"
+PAIR = re.compile(rb"(?=[\x80-\xff]{2}).", re.DOTALL)
+NATURAL_PAIR = re.compile(
+    rb"(?="
+    + _NORTHERN
+    + rb"{2}|[\xc1\xc6\xcd\xd3\xd6\xd8\xda\xdd]\xd0|[\xc7\xd1\xe7\xf1][\xc0-\xff]|"
+    + _QUOTES
+    + rb"[\xc0-\xff]"
+    rb"|[\xc0-\xff]" + _QUOTES + rb"|" + _QUOTES + rb"{2}).",
+    re.DOTALL,
+)
+WITHIN_WORD = re.compile(
+    _LETTER + rb"[\x82-\x84\x86-\x8c\x8e\x91\x93-\x95\x98\x9b\xa1-\xac\xb1\xb6\xb9\xbc-\xbf](?=" + _SMALL + rb")"
+    rb"|" + _LETTER + rb"{2}\xb3(?=" + _SMALL + rb")"
+)
+MOST_STRANGE = 0.25  # of the bytes beyond ASCII
 
 
 @dataclass(frozen=True)
@@ -78,7 +96,9 @@ def require_encoding(path: Path) -> Encoding:
             raise InputError(f"{path} is no text but packed, as Excel's own files are; save its table as CSV")
     encoding = find_encoding(path)
     if encoding.first_bad and encoding.name != "cp1252":
-        raise InputError(f"{path}, {encoding.first_bad}; save the file as UTF-8")
+        raise InputError(
+            f"{path}, {encoding.first_bad}, and the file does not read as Windows-1252; save the file as UTF-8"
+        )
     return encoding
 
 
@@ -110,13 +130,23 @@ def _find_bad_byte(path: Path) -> Encoding | None:
 
 
 def _can_be_1252(path: Path) -> bool:
+    """Tell whether a file that is not UTF-8 is most likely Windows-1252, and neither a damaged UTF-8 nor another
+    encoding: by how its bytes beyond ASCII stand, counted over all of it."""
+    high = in_characters = characters = strange = 0
     tail = b""
     with open_bytes(path) as file:
         for part in iter(partial(file.read, PART), b""):
-            if NOT_1252.search(tail + part):
+            if LACKING.search(part):
                 return False
-            tail = part[-2:]
-    return tail[-1:] not in CUT_OFF
+            found = CHARACTER.findall(part)
+            characters += len(found)
+            in_characters += sum(map(len, found))
+            high += len(HIGH.findall(part))
+            strange += len(PAIR.findall(part)) - len(NATURAL_PAIR.findall(part)) + len(WITHIN_WORD.findall(part))
+            tail = (tail + part)[-3:]
+    if characters > MOST_CHARACTERS * (high - in_characters) or CUT_OFF.search(tail):
+        return False
+    return strange < MOST_STRANGE * high
 
 
 @contextlib.contextmanager
