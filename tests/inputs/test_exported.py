@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import gzip
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +162,8 @@ def test_other_encodings_are_refused_with_line_and_byte(tmp_path: Path, text: st
     bad = b"\xe2\x86" if encoding == "utf-8" else b""  # a character that was cut off
     path = write(tmp_path / "rows.csv", b"id,text\n1,a\n2," + text.encode(encoding) + bad + b"\n")
     with pytest.raises(
-        InputError, match=r"rows\.csv, line 3: byte \d+ \(0x..\) is no UTF-8, and .* as Windows-1252; save the file as UTF-8"
+        InputError,
+        match=r"rows\.csv, line 3: byte \d+ \(0x..\) is no UTF-8, and .* as Windows-1252; save the file as UTF-8",
     ):
         read_table(path)
 
@@ -272,3 +275,12 @@ def test_records_are_a_table_where_a_json_is_named_and_messages_where_that_is_sa
     assert dn2.fit(listed, kind="text", backbone="characters").kind.name == "text"
     model = dn2.fit(lines, kind="table")
     assert [row.anomaly_score for row in model.score(listed)] == [row.anomaly_score for row in model.score(lines)]
+
+
+def test_the_limit_of_the_csv_module_is_that_of_before_and_of_no_other_thread(tmp_path: Path) -> None:
+    long = write(tmp_path / "long.csv", "a,b\n" + f"1,{'x' * 200_000}\n" * 3)
+    short = write(tmp_path / "short.csv", "a,b\n" + "1,x\n" * 300)
+    with ThreadPoolExecutor(4) as pool:
+        read = list(pool.map(read_table, [long, short, short, long] * 12))
+    assert all(not table.errors for table in read)
+    assert csv.field_size_limit() == 131_072

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dn2.errors import UnreadableItem
+from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.networks.decoding import from_memory, open_decoded
 from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
 
@@ -140,6 +141,21 @@ def test_arrays_of_16_bits_are_read_where_white_is_said(shape):
         pass
 
 
+def test_arrays_of_16_bits_may_be_of_either_byte_order_and_white_of_any_whole_number():
+    numbers = np.round(GREY * 4095).astype(">u2")
+    with from_memory(numbers, 4095) as image, from_memory(numbers.astype("<u2"), 4095) as other:
+        assert np.array_equal(np.asarray(image), np.asarray(other))
+    vectors = ImageEmbedder("lite0@32", white=numbers.max(), cache=False).transform([numbers])
+    assert np.array_equal(vectors, ImageEmbedder("lite0@32", white=4095, cache=False).transform([numbers]))
+
+
+def test_the_transparent_grey_of_a_png_is_laid_over_white_at_any_depth():
+    for numbers in (np.array([[0, 9], [9, 200]], np.uint8), np.array([[0, 9], [9, 200]], np.uint16) * 257):
+        file = io.BytesIO()
+        Image.fromarray(numbers).save(file, "PNG", transparency=int(numbers[0, 1]))
+        assert read(file.getvalue())[0].tolist() == [[0, 255], [255, 200]]
+
+
 def test_a_picture_of_pillow_of_16_bits_is_read_as_its_file():
     numbers = np.round(GREY * 1023).astype(np.uint16)
     for white in (None, 1023):
@@ -195,6 +211,8 @@ def test_a_pbm_is_black_where_it_is_1():
     [
         (b"P5 9", "the header must give its width, its height and its white in digits"),
         (b"P5 " + b" " * 5000 + b"x", "the header must give"),
+        (b"P5 " + b"#\n" * 40_000 + b"3 3 255\n" + bytes(9), "in at most 65,536 bytes"),
+        (b"P2 3 1 100 " + b"#\n" * 2_000 + b"1 2 3", "must have at most 1,000 comments"),
         (b"P5 3 3 0\n" + bytes(9), r"white must lie in 1 ... 65,535, got 0"),
         (b"P5 3 3 70000\n" + bytes(99), r"white must lie in 1 ... 65,535, got 70,000"),
         (b"P5 3 3 255\n" + bytes(8), "it ends early, after 8 of 9 bytes"),

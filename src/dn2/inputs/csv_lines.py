@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TextIO
 from dn2.errors import InputError
 from dn2.inputs.encodings import Encoding, open_encoded
 from dn2.system.bounds import read_lines
+from dn2.system.processes import PerProcess
 
 LONGEST_CELL = 1 << 20
 LONGEST_LINE = 1 << 24
@@ -23,12 +25,37 @@ Record = list[str] | str
 @contextlib.contextmanager
 def open_lines(path: Path, encoding: Encoding) -> Iterator[TextIO]:
     """Open a CSV file for Python's csv module, with long cells allowed inside.  Raises InputError."""
-    before = csv.field_size_limit(LONGEST_CELL)
-    try:
-        with open_encoded(path, encoding, newline="") as file:
-            yield file
-    finally:
-        csv.field_size_limit(before)
+    with _limit.get().raised(), open_encoded(path, encoding, newline="") as file:
+        yield file
+
+
+class _Limit:
+    """The csv module's limit on the length of cells, which is one for all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = csv.field_size_limit()
+
+    @contextlib.contextmanager
+    def raised(self) -> Iterator[None]:
+        """Raise the limit until the last of those who need it so is done."""
+        self._change(1)
+        try:
+            yield
+        finally:
+            self._change(-1)
+
+    def _change(self, users: int) -> None:
+        with self._lock:
+            if not self._users:
+                self._before = csv.field_size_limit(LONGEST_CELL)
+            self._users += users
+            if not self._users:
+                csv.field_size_limit(self._before)
+
+
+_limit = PerProcess(_Limit)
 
 
 def first_line(file: TextIO) -> str:

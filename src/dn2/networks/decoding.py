@@ -51,6 +51,8 @@ BYTES_PER_DIGITS = 80  # of a number that is written out, and of its picture
 
 FAXES = ("tiff_ccitt", "group3", "group4")
 
+UINT16 = (np.dtype("<u2"), np.dtype(">u2"))
+
 LONGEST_REASON = 300  # characters of what a decoder says, which may quote the file
 
 # Bytes that all threads together may hold, of files and for decoding.  Every thread takes from the first before the
@@ -175,7 +177,7 @@ def _of_array(array: Array, white: int | None) -> tuple[Image.Image, Seen]:
         raise UnreadableItem(f"a picture has at least one pixel, got an array of shape {array.shape}")
     check_size(array.shape[1], array.shape[0])
     seen = Seen()
-    if array.dtype == np.uint16 and white is not None:
+    if array.dtype in UINT16 and white is not None:
         seen = seen_of_numbers(array, white, is_said=True)
         array = to_8_bits(array, white)
     if array.dtype != np.uint8:
@@ -196,7 +198,7 @@ def _way_to_uint8(array: Array) -> str:
     low, high = float(array.min()), float(array.max())
     if low < 0 or high > 255:
         way = "numpy.interp(picture, (black, white), (0, 255)).astype('uint8'), with the camera's own black and white"
-        way += ", or fit with white= and the camera's white" if array.dtype == np.uint16 else ""
+        way += ", or fit with white= and the camera's white" if array.dtype in UINT16 else ""
     elif kind == "f":
         way = "(255 * picture).round().astype('uint8')" if high <= 1 else "picture.round().astype('uint8')"
     else:

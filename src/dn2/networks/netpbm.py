@@ -12,6 +12,8 @@ from dn2.errors import UnreadableItem
 from dn2.networks.limits import check_size
 
 MAX_PLAIN_PIXELS = 1 << 22  # of numbers written out in digits
+MAX_HEADER_BYTES = 1 << 16
+MAX_COMMENTS = 1_000  # among numbers written out in digits
 BYTES_A_NUMBER = 16  # at most, with the spaces around it
 
 _MAGIC = re.compile(rb"P[1-6][# \t\n\v\f\r]")
@@ -78,6 +80,8 @@ class Netpbm:
         return numbers.astype(np.uint8 if self.white < 256 else np.uint16)
 
     def _text(self) -> bytes:
+        if self.data.count(b"#", self.start) > MAX_COMMENTS:
+            raise UnreadableItem(f"a picture written in digits must have at most {MAX_COMMENTS:,} comments")
         text = _COMMENT.sub(b"", self.data[self.start :])
         if _DIGITS.fullmatch(text) is None:
             raise UnreadableItem("damaged picture: its pixels must be written in digits")
@@ -98,9 +102,12 @@ def open_netpbm(data: bytes) -> Netpbm:
     """Read the header of a picture.  Raises UnreadableItem for one that is damaged or beyond the limits."""
     kind, place, sizes = data[1] - ord("0"), 2, []
     for _ in range(2 if kind in (1, 4) else 3):
-        token = _TOKEN.match(data, place)
+        token = _TOKEN.match(data, place, MAX_HEADER_BYTES)
         if token is None:
-            raise UnreadableItem("damaged picture: the header must give its width, its height and its white in digits")
+            raise UnreadableItem(
+                "damaged picture: the header must give its width, its height and its white in digits, in at most "
+                f"{MAX_HEADER_BYTES:,} bytes"
+            )
         sizes.append(int(token[1]))
         place = token.end()
     width, height, white = (*sizes, 1)[:3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -110,7 +110,11 @@ def _make_band_opaque(image: Image.Image, depth: Depth, white: int | None) -> tu
         said = white if depth.white is None else depth.white
         full = LARGEST if said is None else said
         grey = to_8_bits(numbers, full)
-        return Image.fromarray(~grey if depth.is_negative else grey), seen_of_numbers(numbers, full, said is not None)
+        grey = ~grey if depth.is_negative else grey
+        clear = numbers == image.info.get("transparency", -1)
+        grey[clear] = 255
+        seen = seen_of_numbers(numbers, full, said is not None)
+        return Image.fromarray(grey), replace(seen, is_transparent=bool(clear.all()))
     if image.mode == "F":
         values = np.asarray(image)
         if not (values.min() >= 0 and values.max() <= 1):

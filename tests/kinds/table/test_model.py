@@ -763,7 +763,10 @@ def test_ten_thousand_columns_are_compared() -> None:
         ("a,b\n,NaN\nNA,\n", "no column is left to compare rows by: a: categories, always empty; b: "),
         ("a,b\n1,x\n1,x\n", "no column is left to compare rows by: a: numbers, always 1; b: categories, always 'x'"),
         ("a\ninf\n-inf\n", "no column is left to compare rows by: a: nothing but infinite values"),
-        ("a,b\n1,мир\n".encode("cp1251"), "line 2: byte 3 .* is no UTF-8, and the file does not read as Windows-1252; save the file as UTF-8"),
+        (
+            "a,b\n1,мир\n".encode("cp1251"),
+            "line 2: byte 3 .* is no UTF-8, and the file does not read as Windows-1252; save the file as UTF-8",
+        ),
         ("a,b\n1,x\n2,y\n", "2 neighbours need at least 3 reference items, got .*2"),
     ],
 )

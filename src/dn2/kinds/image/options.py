@@ -19,7 +19,7 @@ def check_white(white: int | None) -> int | None:
     """Return the value that is white.  Raises InputError unless it fits into 16 bits."""
     if white is not None and not (isinstance(white, Integral) and white is not True and 0 < white <= LARGEST_WHITE):
         raise InputError(f"{named('white')} must be an integer in 1 ... {LARGEST_WHITE:,}, got {white!r:.80}")
-    return white
+    return None if white is None else int(white)
 
 
 @dataclass(frozen=True, kw_only=True)

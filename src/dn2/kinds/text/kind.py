@@ -123,7 +123,7 @@ class TextKind(Kind[TextRows]):
         batches = in_batches(found_items, found_items.errors, embedded, None, TEXTS_AT_ONCE)
         for number, batch in enumerate(batches):
             yield replace(batch, contents=digest(batch.source))
-            done = sum(work[: (number + 1) * TEXTS_AT_ONCE])
+            done += sum(work[number * TEXTS_AT_ONCE : (number + 1) * TEXTS_AT_ONCE])
             if progress is not None:
                 progress(done, total)
         if long and self.embedder.model is not None:
