@@ -7,18 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from glob import has_magic
 from pathlib import PurePath
 from types import NoneType
 from typing import Any
 
 from dn2.errors import InputError
+from dn2.inputs.globs import ANY_DEPTH, first_places, next_places
 from dn2.system.interface import option
 
 logger = logging.getLogger("dn2")
 
-ANY_DEPTH = "**"
 NAMED = 3  # folders that a line names
 
 # Thumbnails, deleted files and snapshots of network drives and systems; others of theirs are hidden.
@@ -125,20 +124,10 @@ def _parts(glob: str) -> tuple[str, ...]:
 
 def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     """Tell whether the parts of a path match those of a glob."""
-    reached = {0}
-    for part in (*parts, None):
-        for place in sorted(reached):  # a `**` also matches nothing
-            while place < len(pattern) and pattern[place] == ANY_DEPTH:
-                place += 1
-                reached.add(place)
-        if part is None:
-            break
-        reached = {
-            place if pattern[place] == ANY_DEPTH else place + 1
-            for place in reached - {len(pattern)}
-            if pattern[place] == ANY_DEPTH or fnmatch(part, pattern[place])
-        }
-    return len(pattern) in reached
+    places = first_places(pattern)
+    for part in parts:
+        places = next_places(part, places, pattern)
+    return len(pattern) in places
 
 
 def _name_few(paths: set[str]) -> str:
