@@ -47,7 +47,7 @@ OPTIONS = {
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --figure --report --cache --no-cache",
-    "report": "--model --output -o --root --false-alarm-rate --backbone --cache --no-cache",
+    "report": "--model --output -o --root --exclude --false-alarm-rate --backbone --cache --no-cache",
     "demo": "--output -o",
 }
 

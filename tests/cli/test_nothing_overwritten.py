@@ -54,6 +54,7 @@ def state(folder: Path) -> dict[str, bytes]:
             "pictures/0002.png",
         ),
         ("embed messages.parquet --kind text -o messages.parquet", "messages.parquet"),
+        ("score rows.dn2 data/rows.csv --exclude rows.csv -o data/rows.csv", "data/rows.csv"),
         ("bench text text.csv -o .", "text.csv"),
         ("bench text . -o .", "text.csv"),
     ],
@@ -66,6 +67,23 @@ def test_what_is_read_is_not_written_over(dn2_command, place: Path, command: str
         [f"dn2: {lost} is among the inputs and would be lost; give another name for what is written"],
     )
     assert state(place) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "score rows.dn2 data --exclude out.csv -o data/out.csv",
+        "score rows.dn2 data/* --exclude out.* -o data/out.csv",
+        "score --self data --exclude out --points data/out/points.csv",
+        "evaluate zeros.dn2 --normal pictures --anomalous pictures2 --exclude plot.png --plot pictures/plot.png",
+    ],
+)
+def test_what_is_excluded_may_be_written_again(dn2_command, place: Path, command: str) -> None:
+    write_digits(place / "pictures2", range(3, 5))
+    Path("data/out").mkdir()
+    for _ in range(2):
+        done = dn2_command(*command.split())
+        assert (done.status, "would be lost" in done.err) == (0, False), done.err
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,8 @@ def test_a_report_of_rows_takes_nothing_but_the_results_file(dn2_command, tmp_pa
     done = dn2_command("report", results, "--model", model, "--root", tmp_path, "-o", later)
     assert (done.status, done.out) == (2, "")
     assert "have no pictures that lie in a folder: leave out --root" in done.err
+    done = dn2_command("report", results, "--model", model, "--exclude", "x", "-o", later)
+    assert (done.status, "in a folder: leave out --exclude" in done.err) == (2, True)
     assert dn2_command("report", results, "--model", model, "-o", later).status == 0
     assert data_in(at_once)["map"]["items"] == list(range(12))
     assert data_in(later) == data_in(at_once) | {"map": None}
@@ -195,6 +197,25 @@ def test_the_report_of_groups_shows_contact_sheets_and_members(
     again = tmp_path / "again.html"
     assert dn2_command("report", results, "--model", saved_lots, "--root", lots / "bad", "-o", again).status == 0
     assert again.read_bytes() == page.read_bytes()
+
+
+def test_the_report_of_groups_finds_their_pictures_with_what_was_excluded(
+    dn2_command, saved_lots: Path, lots: Path, world: Path, tmp_path: Path
+) -> None:
+    groups = Path(shutil.copytree(lots / "bad", tmp_path / "groups"))
+    for group in groups.iterdir():
+        (group / "setup").mkdir()
+        for n, path in enumerate(sorted((world / "other").iterdir())):
+            shutil.copy(path, group / "setup" / path.name if n % 2 else group / f"{n}_mask.png")
+    exclude = ["--exclude", "*_mask.png", "--exclude", "*/setup"]
+    page, again, results = tmp_path / "page.html", tmp_path / "again.html", tmp_path / "r.csv"
+    assert dn2_command("score", saved_lots, groups, *exclude, "-o", results, "--report", page).status == 0
+    report = ["report", results, "--model", saved_lots, "--root", groups, "-o", again]
+    done = dn2_command(*report, *exclude)
+    assert done.err == f"written: {again}\n"
+    assert again.read_bytes() == page.read_bytes()
+    done = dn2_command(*report)
+    assert "no picture of them: if dn2 score was given --exclude, give the same; else its files are others" in done.err
 
 
 def test_results_of_another_model_are_refused(

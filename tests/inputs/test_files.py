@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -92,6 +93,7 @@ OF_A_SET = ("a/1.png", "a/1_mask.png", "a/deep/2.png", "a/old/3.png", "b/old/4.p
         ("a/**", "b/old/4.png b/x/old/5.png old/6.png"),
         ("**/*.png", None),
         (["a", "b"], "old/6.png"),
+        (np.array(["a", "b"]), "old/6.png"),
         ([], "a/1.png a/1_mask.png a/deep/2.png a/old/3.png b/old/4.png b/x/old/5.png old/6.png"),
     ],
 )
@@ -137,10 +139,39 @@ def test_globs_groups_and_files_named_by_themselves_may_be_excluded_too(folder):
         assert [member.name for member in group.members] == ["2.png"]
 
 
-@pytest.mark.parametrize("glob", ["", "/", 3])
+@pytest.mark.parametrize(
+    ("given", "globs", "left"),
+    [
+        ("set/a/*.png", "a", "1 1_mask"),
+        ("set/a/*.png", "set/**", "1 1_mask"),
+        ("set/a/**/*.png", ["a", "old"], "1 1_mask deep/2"),
+        ("set/**/*.png", "a/**", "b/old/4 b/x/old/5 old/6"),
+        ("set/*/old/*.png", "a/old", "b/old/4"),
+        ("set/?/**/old/*.png", "b/*", "a/old/3"),
+        ("set/[a]/*", "a", None),
+    ],
+)
+@pytest.mark.parametrize("absolute", [False, True])
+def test_what_is_excluded_from_a_glob_lies_in_the_folder_before_its_first_wildcard(
+    folder, given, globs, left, absolute
+):
+    touch(*(f"set/{path}" for path in OF_A_SET))
+    start = f"{folder}/" if absolute else "./"
+    base = given[: min(given.index(sign) for sign in "*?[" if sign in given)].rpartition("/")[0]
+    with leaving_out([*([globs] if isinstance(globs, str) else globs), "here"]):
+        if left is None:
+            with pytest.raises(InputError, match="no item found"):
+                names(start + given)
+        else:
+            found = [Path(name).relative_to(folder / base if absolute else base) for name in names(start + given)]
+            assert [path.with_suffix("").as_posix() for path in found] == left.split()
+
+
+@pytest.mark.parametrize("glob", ["", "/", ".", "./", 3, None, Path("x"), b"x"])
 def test_what_is_no_glob_excludes_nothing(glob):
-    with pytest.raises(InputError, match="exclude must be globs such as"), leaving_out([glob]):
-        pass
+    for globs in [[glob], (one for one in ["x", glob]), *([] if glob is None else [glob])]:
+        with pytest.raises(InputError, match="exclude must be globs such as"), leaving_out(globs):
+            pass
 
 
 def test_hidden_files_and_folders_are_left_out(folder):

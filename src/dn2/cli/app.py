@@ -92,7 +92,7 @@ def evaluate(
     loaded = load(model, cache=cache, backbone=backbone)
     kind = loaded.kind.name
     with with_stdin(normal, kind) as good, with_stdin(anomalous, kind) as bad:
-        check_outputs((plot,), (*good, *bad), kind)
+        check_outputs((plot,), (*good, *bad), kind, exclude)
         with progress("scoring") as show:
             scores = loaded.score_known(good, bad, exclude=exclude or (), progress=show)
     rate = loaded.false_alarm_rate

@@ -45,7 +45,7 @@ def embed(
         with leaving_out(exclude, is_told=False):
             kind = choose_kind(sources, kind_asked, options)
         note_cache(cache, kind)
-        check_outputs((output,), sources, kind)
+        check_outputs((output,), sources, kind, exclude)
         with progress("embedding") as show:
             reference = embedding.embed(sources, kind, cache, show, options, exclude or ())
     names, vectors, unreadable = [item.name for item in reference.items], reference.vectors, reference.unreadable

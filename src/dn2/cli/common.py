@@ -96,19 +96,25 @@ def open_cache(use: bool) -> Cache | None:
 
 
 def check_outputs(
-    outputs: Sequence[Path | None], inputs: Sequence[str | os.PathLike[str]], kind: str | None = None
+    outputs: Sequence[Path | None],
+    inputs: Sequence[str | os.PathLike[str]],
+    kind: str | None = None,
+    exclude: Sequence[str] | None = None,
 ) -> None:
     """Raise InputError, before the work, unless all outputs differ from each other and from the inputs.
 
-    kind : of the items that are read, None for any."""
+    kind : of the items that are read, None for any.  exclude : globs of what is not read."""
     from dn2.inputs.files import is_among
+    from dn2.inputs.leaving_out import leaving_out
     from dn2.kinds.registry import suffixes_of
 
     places: set[str] = set()
     for output in outputs:
         if output is None:
             continue
-        if is_among(output, inputs, suffixes_of(kind)):
+        with leaving_out(exclude, is_told=False):
+            is_read = is_among(output, inputs, suffixes_of(kind))
+        if is_read:
             raise InputError(f"{output} is among the inputs and would be lost; give another name for what is written")
         if (place := os.path.realpath(output)) in places:
             raise InputError(f"two files would both be written to {output}; give one of them another name")

@@ -49,12 +49,17 @@ def report(
             show_default=False,
         ),
     ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Of groups, what dn2 score was told to leave out.", show_default=False),
+    ] = None,
     false_alarm_rate: RateOption = None,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
 ) -> None:
     """Show results as one page that needs no network: what was found, and why."""
     from dn2.cli.progress import progress
+    from dn2.inputs.leaving_out import leaving_out
     from dn2.model.scoring import read_scored
     from dn2.report.page import check_page
 
@@ -62,11 +67,12 @@ def report(
     check_page(output)
     check_outputs((output,), [str(results)])
     loaded = load(model, cache=cache, backbone=backbone)
-    with progress("embedding") as show:
+    with leaving_out(exclude, is_told=False), progress("embedding") as show:
         scored = read_scored(loaded, results, root or Path("."), false_alarm_rate, show)
     files = None if scored.context is None else scored.context.files
-    if files is None and root is not None:
-        raise InputError(f"{loaded.kind.many} have no pictures that lie in a folder: leave out --root")
+    if files is None and (root is not None or exclude):
+        flag = "--root" if root is not None else "--exclude"
+        raise InputError(f"{loaded.kind.many} have no pictures that lie in a folder: leave out {flag}")
     _warn_of_missing(scored, root)
     with progress("reading pictures") as show:
         scored.to_html(output, progress=show)
@@ -91,9 +97,6 @@ def _warn_of_missing(scored: Results, root: Path | None) -> None:
     missing = [item for item, file in readable if file is None]
     if not missing:
         return
-    where = root or Path(".")
-    place = _folder_with(where, missing[0])
-    way_out = f"give --root {quote_words(place)}" if place is not None else "give --root FOLDER, the INPUT of dn2 score"
     logger.warning(
         "%s of %s items, such as %s, %s not found in %s as they were scored, and the page shows no picture of them: %s",
         f"{len(missing):,}",
@@ -101,8 +104,15 @@ def _warn_of_missing(scored: Results, root: Path | None) -> None:
         missing[0],
         "is" if len(missing) == 1 else "are",
         "the working folder" if root is None else root,
-        way_out,
+        _way_out(root or Path("."), missing[0]),
     )
+
+
+def _way_out(where: Path, item: str) -> str:
+    if os.path.isdir(where / item):
+        return "if dn2 score was given --exclude, give the same; else its files are others by now"
+    place = _folder_with(where, item)
+    return f"give --root {quote_words(place)}" if place is not None else "give --root FOLDER, the INPUT of dn2 score"
 
 
 def _folder_with(where: Path, item: str) -> Path | None:

@@ -123,7 +123,7 @@ def score(
         _check_points(kind_of(kind), points)
         limits = {"false_alarm_rate": false_alarm_rate, "memory": memory}
         with with_stdin(scored, kind) as sources:
-            check_outputs(outputs, sources, kind)
+            check_outputs(outputs, sources, kind, exclude)
             results = _score_self(sources, kind, options | limits, exclude or ())
             _write(results, output, page, points)
     else:
@@ -133,7 +133,7 @@ def score(
         loaded = load(model, cache=cache, backbone=backbone)
         _check_points(loaded.kind, points)
         with with_stdin(scored, loaded.kind.name) as sources:
-            check_outputs(outputs, sources, loaded.kind.name)
+            check_outputs(outputs, sources, loaded.kind.name, exclude)
             with progress("scoring") as show:
                 results = loaded.score(
                     sources,

@@ -7,12 +7,12 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path, PurePath
 
 from dn2.errors import InputError
-from dn2.inputs.leaving_out import ANY_DEPTH, any_left_out, is_left_out
+from dn2.inputs.globs import ANY_DEPTH, first_places, next_places
+from dn2.inputs.leaving_out import any_left_out, is_left_out
 
 logger = logging.getLogger("dn2")
 
@@ -91,7 +91,7 @@ def _any_depth(pattern: str) -> Iterator[Path]:
     first = parts.index(ANY_DEPTH)
     before, after = PurePath(*parts[:first]), parts[first:]
     starts = map(Path, sorted(glob.iglob(str(before)))) if glob.has_magic(str(before)) else [Path(before)]
-    waiting = deque((start, _reached({0}, after)) for start in starts)
+    waiting = deque((start, first_places(after)) for start in starts)
     visited: set[tuple[Folder, frozenset[int]]] = set()
     while waiting:
         folder, places = waiting.popleft()
@@ -99,32 +99,13 @@ def _any_depth(pattern: str) -> Iterator[Path]:
         if opened is None or (opened[0], places) in visited:
             continue
         visited.add((opened[0], places))
-        for entry in opened[1]:
-            reached = _reached(_step(entry.name, places, after), after)
+        dotted = {place for place in places if place < len(after) and after[place].startswith(".")}
+        for entry in opened[1]:  # a name that starts with a dot is matched by a part that does
+            reached = next_places(entry.name, dotted if entry.name.startswith(".") else places, after)
             if reached and _is_folder(entry):
                 waiting.append((folder / entry.name, reached))
             elif len(after) in reached:
                 yield folder / entry.name
-
-
-def _step(name: str, places: frozenset[int], parts: tuple[str, ...]) -> set[int]:
-    """Return the places in a pattern reached after one more name; `**` matches any visible name, and stays."""
-    reached = set()
-    for place in places - {len(parts)}:
-        part = parts[place]
-        visible = not name.startswith(".") or (part.startswith(".") and part != ANY_DEPTH)
-        if visible and (part == ANY_DEPTH or fnmatch(name, part)):
-            reached.add(place if part == ANY_DEPTH else place + 1)
-    return reached
-
-
-def _reached(places: set[int], parts: tuple[str, ...]) -> frozenset[int]:
-    """Return places in a pattern with the places behind each `**` among them, which also matches no name at all."""
-    reached = set(places)
-    for place in range(len(parts)):
-        if place in reached and parts[place] == ANY_DEPTH:
-            reached.add(place + 1)
-    return frozenset(reached)
 
 
 def _open(folder: Path) -> tuple[Folder, list[os.DirEntry[str]]] | None:

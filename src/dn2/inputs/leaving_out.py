@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from glob import has_magic
 from pathlib import PurePath
+from types import NoneType
+from typing import Any
 
 from dn2.errors import InputError
+from dn2.inputs.globs import ANY_DEPTH, first_places, next_places
 from dn2.system.interface import option
 
 logger = logging.getLogger("dn2")
 
-ANY_DEPTH = "**"
 NAMED = 3  # folders that a line names
 
 # Thumbnails, deleted files and snapshots of network drives and systems; others of theirs are hidden.
@@ -65,10 +67,12 @@ def leaving_out(globs: str | Sequence[str] | None, *, is_told: bool = True) -> I
 
     globs : matched against the path of a file or a folder within the folder that the user names, or against its name
         alone if the glob has no slash; `**` stands for folders to any depth, and what lies in a folder goes with it.
+        Of a glob that names inputs, that folder is the part before its first wildcard.
     is_told : whether to say at the end what was left out.
-    Raises InputError for a glob that is no text, or empty."""
-    several = [globs] if isinstance(globs, str) else list(globs or ())
-    if wrong := [glob for glob in several if not isinstance(glob, str) or not glob.strip("/")]:
+    Raises InputError for a glob that is no text, or names nothing."""
+    is_one = isinstance(globs, (str, bytes)) or not isinstance(globs, (Iterable, NoneType))
+    several: list[Any] = [globs] if is_one else list(() if globs is None else globs)
+    if wrong := [glob for glob in several if not isinstance(glob, str) or not _names(glob)]:
         raise InputError(f"{option('exclude')} must be globs such as '*_mask.png' or 'test/**', got {wrong[0]!r:.80}")
     left_out = LeftOut({glob: _parts(glob) for glob in several})
     token = _left_out.set(left_out)
@@ -98,36 +102,32 @@ def is_left_out(parts: tuple[str, ...], *, is_folder: bool, is_named: bool = Fal
 
 
 def any_left_out(path: PurePath, pattern: str) -> bool:
-    """Tell whether a file that a glob matches is left out, or a folder on the way to it."""
-    parts = path.parts
+    """Tell whether a file that a glob matches is left out, or a folder on the way to it from where wildcards begin."""
+    wanted = PurePath(pattern).parts
+    start = next((place for place, part in enumerate(wanted) if has_magic(part)), len(wanted) - 1)
+    parts = path.parts[start:]
     folders = [parts[:end] for end in range(1, len(parts))]
-    named = {part.casefold() for part in PurePath(pattern).parts}
+    named = {part.casefold() for part in wanted[start:]}
     return any(
         is_left_out(folder, is_folder=True, is_named=folder[-1].casefold() in named) for folder in folders
     ) or is_left_out(parts, is_folder=False)
 
 
+def _names(glob: str) -> tuple[str, ...]:
+    return tuple(part for part in glob.split("/") if part not in ("", "."))
+
+
 def _parts(glob: str) -> tuple[str, ...]:
-    parts = tuple(part for part in glob.split("/") if part not in ("", "."))
-    return parts if len(parts) > 1 else (ANY_DEPTH, *parts)
+    names = _names(glob)
+    return names if len(names) > 1 else (ANY_DEPTH, *names)
 
 
 def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     """Tell whether the parts of a path match those of a glob."""
-    reached = {0}
-    for part in (*parts, None):
-        for place in sorted(reached):  # a `**` also matches nothing
-            while place < len(pattern) and pattern[place] == ANY_DEPTH:
-                place += 1
-                reached.add(place)
-        if part is None:
-            break
-        reached = {
-            place if pattern[place] == ANY_DEPTH else place + 1
-            for place in reached - {len(pattern)}
-            if pattern[place] == ANY_DEPTH or fnmatch(part, pattern[place])
-        }
-    return len(pattern) in reached
+    places = first_places(pattern)
+    for part in parts:
+        places = next_places(part, places, pattern)
+    return len(pattern) in places
 
 
 def _name_few(paths: set[str]) -> str:

@@ -1,12 +1,17 @@
 """A data set's tests, defects and masks among what is to be learnt as normal are noticed, and plain folders are not."""
 
+import ast
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
+from dn2.inputs.files import find_items
 from dn2.inputs.items import Item
+from dn2.inputs.leaving_out import leaving_out
 from dn2.kinds.image.layout import warn_of_layout
+from dn2.networks.pixels import SUFFIXES
 
 
 def said(caplog, *folders, count=3):
@@ -42,11 +47,31 @@ def test_the_root_of_mvtec_is_noticed(caplog):
         (("good", "broken_large", "scratch"), "defects: broken_large (3), scratch (3); give good alone"),
         (("images", "masks"), "masks: masks (3); say exclude='masks', or give the folder of the normal ones alone"),
         (("train/good", "train/masks"), "masks: train/masks (3)"),
+        (("train", "Test", "test"), "tests: Test (3), test (3); give train alone, or say exclude=['Test', 'test']"),
+        (("x/good", "x/dent", "x/Dent"), "6 items among those to learn from as normal lie in folders that look like"),
+        (("Good", "ok", "bad"), "say exclude='bad', or give the folders of the normal ones alone"),
     ],
 )
 def test_other_layouts_of_data_sets_are_noticed(caplog, folders, words):
     (line,) = said(caplog, *folders)
     assert words in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows refuses such names")
+@pytest.mark.parametrize("name", ["crack[1]", "why?", "*", "**", "[!a]", "a b", "it's"])
+def test_the_way_out_leaves_out_the_folder_and_no_other(caplog, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("good", "good/crack1", "good/why1", name):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.png").touch()
+    (line,) = said(caplog, "good", name)
+    exclude = ast.literal_eval(line.rpartition("exclude=")[2])
+    with leaving_out(exclude):
+        assert [item.name for item in find_items(".", SUFFIXES)] == [
+            "good/1.png",
+            "good/crack1/1.png",
+            "good/why1/1.png",
+        ]
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import PurePosixPath
 
 from dn2.inputs.items import Item
@@ -43,40 +44,41 @@ def warn_of_layout(items: Sequence[Item]) -> None:
 
 def _say(siblings: Iterable[str], counts: dict[str, int]) -> str:
     """Say what is wrong with folders that lie side by side; empty where nothing is."""
-    names = {PurePosixPath(folder).name.casefold(): folder for folder in siblings}
-    suspects = {what: sorted(names.keys() & words) for what, words in OTHERS.items()}
-    if "good" in names:  # as in MVTec AD, where each other folder has the name of a defect
-        suspects["defects"] = sorted(names.keys() - GOOD - TRAINING - OTHERS["tests"] - OTHERS["masks"])
-    of_training, of_good = sorted(names.keys() & TRAINING), sorted(names.keys() & GOOD)
-    if of_training or of_good:
-        others = [(what, name) for what, found in suspects.items() for name in found]
-    else:  # masks tell by themselves; a folder may be called `test` for any reason
-        others = [("masks", name) for name in suspects["masks"] if len(names) > 1]
+    names = {folder: PurePosixPath(folder).name.casefold() for folder in sorted(siblings)}
+    suspects = {what: _called(names, words) for what, words in OTHERS.items()}
+    if "good" in names.values():  # as in MVTec AD, where each other folder has the name of a defect
+        known = GOOD | TRAINING | OTHERS["tests"] | OTHERS["masks"]
+        suspects["defects"] = [folder for folder, name in names.items() if name not in known]
+    normal = _called(names, TRAINING) or _called(names, GOOD)
+    if not normal:  # masks tell by themselves; a folder may be called `test` for any reason
+        suspects = {"masks": suspects["masks"] if len(set(names.values())) > 1 else []}
+    others = [folder for found in suspects.values() for folder in found]
     if not others:
         return ""
-    listed = ", ".join(f"{names[name]} ({counts[names[name]]:,})" for _, name in others)
-    kinds = " and ".join(dict.fromkeys(what for what, _ in others))
-    total = count_in_words(sum(counts[names[name]] for _, name in others), "item", "items")
+    listed = ", ".join(f"{folder} ({counts[folder]:,})" for folder in others)
+    kinds = " and ".join(what for what, found in suspects.items() if found)
+    total = count_in_words(sum(counts[folder] for folder in others), "item", "items")
     return (
         f"{total} among those to learn from as normal lie in folders that look like {kinds}: {listed}; "
-        f"{_way_out(names, of_training, of_good, [name for _, name in others], counts)}"
+        f"{_way_out(normal, others, counts)}"
     )
 
 
-def _way_out(
-    names: dict[str, str], of_training: list[str], of_good: list[str], others: list[str], counts: dict[str, int]
-) -> str:
-    folders = [PurePosixPath(names[name]).name for name in others]
+def _called(names: Mapping[str, str], words: Set[str]) -> list[str]:
+    return [folder for folder, name in names.items() if name in words]
+
+
+def _way_out(normal: Sequence[str], others: Sequence[str], counts: Mapping[str, int]) -> str:
+    globs = [glob.escape(PurePosixPath(folder).name) for folder in others]
     leave_out = command(
-        " ".join(option("exclude", folder) for folder in folders),
-        option("exclude", folders[0]) if len(folders) == 1 else f"exclude={folders}",
+        " ".join(option("exclude", name) for name in globs),
+        option("exclude", globs[0]) if len(globs) == 1 else f"exclude={globs}",
     )
-    if of_training or of_good:
-        best = names[(of_training or of_good)[0]]
-        inner = (f"{best}/{good}" for good in sorted(GOOD))
-        best = next((folder for folder in inner if folder in counts), best)
+    if len(normal) == 1:
+        inner = (f"{normal[0]}/{good}" for good in sorted(GOOD))
+        best = next((folder for folder in inner if folder in counts), normal[0])
         return f"give {best} alone, or say {leave_out}"
-    return f"say {leave_out}, or give the folder of the normal ones alone"
+    return f"say {leave_out}, or give the {'folders' if normal else 'folder'} of the normal ones alone"
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:
