@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import logging
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import dn2
 from dn2.errors import InputError
 from dn2.inputs import json_files, packed
 from dn2.inputs.encodings import NOT_1252, find_encoding
+from dn2.inputs.json_files import read_records
 from dn2.inputs.tables import read_table
 from dn2.kinds.text.reading import read_texts
+from dn2.system import bounds
 from dn2.system.interface import use_command_line
 
 ROWS = "Größe;Ort\n1,5;Köln\n2,5;Füssen\n"
@@ -242,6 +245,24 @@ def test_a_list_beyond_what_is_parsed_as_a_whole_is_refused(tmp_path: Path, monk
     monkeypatch.setattr(json_files, "LONGEST_LIST", 20)
     with pytest.raises(InputError, match=r"has more than 20 characters, and a list .*; give JSON Lines"):
         read_table(write(tmp_path / "r.json", json.dumps(RECORDS)))
+
+
+@pytest.mark.parametrize(
+    "value", ["{}", "[0]", "[{}]", '{"":0}', '"\u0100"', "[" * 300 + "]" * 300, '{"":' * 150 + "0" + "}" * 150]
+)
+def test_a_list_that_takes_more_memory_than_is_free_is_refused(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"[{','.join([value] * (60_000 // len(value)))}]"
+    path = write(tmp_path / "r.json", text)
+    tracemalloc.start()
+    parsed = json.loads(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert parsed
+    monkeypatch.setattr(bounds, "free_memory", lambda: peak - 1)
+    with pytest.raises(InputError, match=r"r\.json, parsed, takes about .* GB of memory"):
+        next(read_records(path))
 
 
 def test_json_beside_the_items_of_a_folder_is_none_of_them(tmp_path: Path) -> None:
