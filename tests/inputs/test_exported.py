@@ -269,6 +269,11 @@ def test_json_beside_the_items_of_a_folder_is_none_of_them(tmp_path: Path) -> No
     write(tmp_path / "rows.csv", "a\n1\n2\n")
     write(tmp_path / "settings.json", '{"a": 1}')
     assert columns(tmp_path) == {"a": [1, 2]}
+    (tmp_path / "rows.csv").unlink()
+    with pytest.raises(
+        InputError, match=r"it holds 1 \.json; files .*, or \.json \.json\.gz if named itself, are searched"
+    ):
+        read_table(tmp_path)
 
 
 def test_records_are_a_table_where_a_json_is_named_and_messages_where_that_is_said(tmp_path: Path) -> None:
