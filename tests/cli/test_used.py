@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,7 @@ def test_python_runs_dn2_as_a_module() -> None:
 
 COMPLETING = """
 import sys
+import tempfile
 from dn2.cli import main
 try:
     main()
@@ -163,6 +166,54 @@ def test_rows_and_series_come_through_stdin_as_csv(dn2_command, here: Path, pipe
     assert Path("r.csv").read_text().replace("stdin:", "new_pump.csv:") == Path("file.csv").read_text()
 
 
+def as_lines(records: list) -> bytes:
+    return "\n".join(map(json.dumps, records)).encode()
+
+
+@pytest.mark.parametrize(
+    "write_records",
+    [
+        as_lines,
+        lambda records: b"\n " + as_lines(records),
+        lambda records: json.dumps(records).encode(),
+        lambda records: json.dumps(records, indent=1).encode("utf-8-sig"),
+        lambda records: json.dumps(records, indent=1).encode("utf-16"),
+    ],
+)
+def test_rows_come_through_stdin_as_json(write_records, dn2_command, here: Path, piped) -> None:
+    piped(write_records([{"flow": number * 7 % 50 / 10, "pump": f"p{number % 3}"} for number in range(60)]))
+    done = dn2_command("fit", "-", "--kind", "table", "-o", "rows.dn2")
+    assert done.status == 0, done.err
+    assert [column.name for column in dn2.load("rows.dn2").columns] == ["flow", "pump"]
+    assert len(dn2.load("rows.dn2").items) == 60
+
+
+def test_a_header_that_begins_like_json_is_one(dn2_command, here: Path, piped) -> None:
+    piped(["[kW];{b}", *(f"{number * 7 % 50};{number * 3 % 20}" for number in range(60))])
+    assert dn2_command("fit", "-", "--kind", "table", "-o", "rows.dn2").status == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a,b\n", "stdin has a header and no rows below it"),
+        (b"[]", "stdin holds no record"),
+        (b'[{"a": 1}, {', "stdin, line 1: it is no JSON"),
+        (b'{"data": [{"a": 1}]}', "stdin holds one object, whose 'data' is a list of 1 records; give that list alone"),
+        (b"a,b\n\x81,2\n", "stdin, line 2: byte 1 (0x81) is no UTF-8"),
+        (b"Gr\xf6\xdfe,b\n1,2\n", "stdin"),
+        (b"PK\x03\x04", "stdin is no text but packed"),
+    ],
+)
+def test_what_is_wrong_with_stdin_is_said_of_stdin(content, words, dn2_command, here: Path, piped) -> None:
+    piped(content)
+    done = dn2_command("fit", "-", "--kind", "table", "-o", "m.dn2")
+    assert done.status == 2
+    assert words in done.err
+    assert tempfile.gettempdir() not in done.err.replace(str(here), "")
+    assert "stdin." not in done.err
+
+
 def test_what_stdin_cannot_be_is_refused_in_one_line(dn2_command, here: Path, piped, monkeypatch) -> None:
     for content, words in (
         (b"", "nothing came through stdin"),
@@ -170,6 +221,7 @@ def test_what_stdin_cannot_be_is_refused_in_one_line(dn2_command, here: Path, pi
             ["amount,city", "3,Ulm"],
             "its first line, 'amount,city', names no file; if it holds the items themselves, say so",
         ),
+        (b'[{"amount": 3}]', "its first line, '[{\"amount\": 3}]', names no file; if it holds the items"),
         (["@list.txt"], "its first line, '@list.txt', names no file"),
     ):
         piped(content)

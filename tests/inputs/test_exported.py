@@ -7,6 +7,7 @@ import csv
 import gzip
 import json
 import logging
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ import dn2
 from dn2.errors import InputError
 from dn2.inputs import json_files, packed
 from dn2.inputs.encodings import find_encoding
+from dn2.inputs.json_files import read_records
 from dn2.inputs.tables import read_table
 from dn2.kinds.text.reading import read_texts
+from dn2.system import bounds
 from dn2.system.interface import use_command_line
 
 ROWS = "Größe;Ort\n1,5;Köln\n2,5;Füssen\n"
@@ -260,10 +263,33 @@ def test_a_list_beyond_what_is_parsed_as_a_whole_is_refused(tmp_path: Path, monk
         read_table(write(tmp_path / "r.json", json.dumps(RECORDS)))
 
 
+@pytest.mark.parametrize(
+    "value", ["{}", "[0]", "[{}]", '{"":0}', '"\u0100"', "[" * 300 + "]" * 300, '{"":' * 150 + "0" + "}" * 150]
+)
+def test_a_list_that_takes_more_memory_than_is_free_is_refused(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"[{','.join([value] * (60_000 // len(value)))}]"
+    path = write(tmp_path / "r.json", text)
+    tracemalloc.start()
+    parsed = json.loads(text)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert parsed
+    monkeypatch.setattr(bounds, "free_memory", lambda: peak - 1)
+    with pytest.raises(InputError, match=r"r\.json, parsed, takes about .* GB of memory"):
+        next(read_records(path))
+
+
 def test_json_beside_the_items_of_a_folder_is_none_of_them(tmp_path: Path) -> None:
     write(tmp_path / "rows.csv", "a\n1\n2\n")
     write(tmp_path / "settings.json", '{"a": 1}')
     assert columns(tmp_path) == {"a": [1, 2]}
+    (tmp_path / "rows.csv").unlink()
+    with pytest.raises(
+        InputError, match=r"it holds 1 \.json; files .*, or \.json \.json\.gz if named itself, are searched"
+    ):
+        read_table(tmp_path)
 
 
 def test_records_are_a_table_where_a_json_is_named_and_messages_where_that_is_said(tmp_path: Path) -> None:

@@ -988,7 +988,8 @@ def test_a_frame_that_is_only_planned_is_collected():
 def test_what_programs_write_before_the_header_is_passed_over(line, n_comments):
     before = "# exported by a program, 2024-01-01\n" * n_comments + line
     assert table(before + "a;b\n1;x\n2;y,z\n") == {"a": [1, 2], "b": ["x", "y,z"]}
-    assert table("#a;b\n1;x\n2;y\n") == {"#a": [1, 2], "b": ["x", "y"]}  # a header
+    assert table(line + "# exported\n#\n" * n_comments + "a;b\n1;x\n2;y,z\n") == {"a": [1, 2], "b": ["x", "y,z"]}
+    assert table(line + "#a;b\n1;x\n2;y\n") == {"#a": [1, 2], "b": ["x", "y"]}  # a header
 
 
 def test_rows_below_comments_keep_their_numbers_in_errors():

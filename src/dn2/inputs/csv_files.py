@@ -132,24 +132,26 @@ def open_csv(path: Path) -> CsvFile:
 
 
 def _before_header(file: TextIO) -> tuple[int, str | None, str]:
-    """Read what programs write before the header: comments, which begin with #, and a line `sep=;`.
+    """Read what programs write before the header: comments, which begin with #, and a line `sep=;`, in any order.
 
     A line that begins with # and goes on without a blank, of as many cells as the next, is the header itself.
 
     Returns the number of lines, the delimiter if a line says it, and the header."""
     before: list[str] = []
+    said: str | None = None
     line = first_line(file)
-    while line.startswith("#") and len(before) < MOST_BEFORE:
+    while len(before) < MOST_BEFORE:
+        mark = SEP.fullmatch(line) if said is None else None
+        if mark is None and not line.startswith("#"):
+            break
+        said = mark[1] if mark else said
         before.append(line)
         line = first_line(file)
-    if said := SEP.fullmatch(line):
-        before.append(line)
-        line = first_line(file)
-    if before and not said and not before[-1][1:2].isspace():
-        delimiter = _delimiter(before[-1])
+    if before and before[-1].startswith("#") and not before[-1][1:2].isspace():
+        delimiter = said or _delimiter(before[-1])
         if before[-1].count(delimiter) == line.count(delimiter) > 0:
             line = before.pop()
-    return sum(text.count("\n") or 1 for text in before), said[1] if said else None, line
+    return sum(text.count("\n") or 1 for text in before), said, line
 
 
 @dataclass

@@ -294,7 +294,10 @@ def _list_endings(suffixes: frozenset[str]) -> str:
     searched = sorted(suffixes - NAMED_ONLY)
     packed = [ending for ending in searched if ending.endswith(".gz")]
     plain = " ".join(ending for ending in searched if ending not in packed)
-    return f"{plain}, or packed as {packed[0]}," if packed else plain
+    ways = [f"packed as {ending}" for ending in packed[:1]]
+    if named_only := sorted(suffixes & NAMED_ONLY):
+        ways.append(f"{' '.join(named_only)} if named itself")
+    return f"{', or '.join([plain, *ways])}," if ways else plain
 
 
 def _count_endings(endings: Counter[str]) -> str:

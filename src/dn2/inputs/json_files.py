@@ -18,7 +18,8 @@ from dn2.system.interface import command
 from dn2.system.naming import ending_of, writable
 
 LONGEST_RECORD = 1 << 24
-LONGEST_LIST, BYTES_A_CHARACTER = 1 << 28, 8  # of a list, which is parsed as a whole; and what it takes then, about
+LONGEST_LIST = 1 << 28  # characters of a list, which is parsed as a whole
+BYTES_A_CHARACTER, BYTES_A_BRACKET = 24, 80  # which a list takes once it is parsed, at most
 ROWS_AT_ONCE = 1_000
 
 Record = tuple[int, Any, str | None]
@@ -130,7 +131,8 @@ def _read_list(path: Path, encoding: Encoding) -> list[Any] | None:
                 f"{path} has more than {LONGEST_LIST:,} characters, and a list is read as a whole; give JSON Lines, "
                 "one record a line (.jsonl)"
             )
-        check_fits(BYTES_A_CHARACTER * len(text), f"{path}, parsed,")
+        n_brackets = text.count("[") + text.count("{")
+        check_fits(BYTES_A_CHARACTER * len(text) + BYTES_A_BRACKET * n_brackets, f"{path}, parsed,")
         try:
             value = json.loads(text)
         except json.JSONDecodeError as error:
