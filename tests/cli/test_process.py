@@ -122,12 +122,17 @@ def test_what_is_piped_is_utf_8_whatever_the_locale(saved: Path, world: Path, tm
 def test_an_interrupt_ends_a_run_with_status_130_and_no_traceback(
     many: Path, saved: Path, lite0: Path, own_cache: Path, tmp_path: Path
 ) -> None:
-    process = start("score", lite0, many / "incoming", "-o", tmp_path / "r.csv")
-    while vectors_in(own_cache) == 0:
-        assert process.poll() is None
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    for _ in range(3):  # on a busy machine the signal may be sent when all is done
+        process = start("score", lite0, many / "incoming", "-o", tmp_path / "r.csv")
+        while vectors_in(own_cache) == 0:
+            assert process.poll() is None
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        if process.returncode:
+            break
+        shutil.rmtree(own_cache)
+        (tmp_path / "r.csv").unlink()
     assert (process.returncode, out, err) == (130, "", "dn2: stopped; the same command goes on\n")
     assert not (tmp_path / "r.csv").exists()
 
