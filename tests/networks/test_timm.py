@@ -15,7 +15,7 @@ from dn2.networks import timm as timm_backbone
 from dn2.networks import torch as torch_network
 from dn2.networks.opening import open_network
 from dn2.networks.openvino import Network
-from dn2.networks.pixels import Preprocessing, to_pixels
+from dn2.networks.pixels import READING_VERSION, Preprocessing, to_pixels
 from dn2.networks.registry import get_backbone
 from dn2.networks.torch import BatchSize, TorchNetwork
 
@@ -509,7 +509,7 @@ def test_a_saved_model_scores_alike_from_another_folder_and_refuses_other_weight
         "shape": "crop",
         "crop_share": 0.95,
         "interpolation": "bilinear",
-        "reading": 1,
+        "reading": READING_VERSION,
     }
     expected = [row.anomaly_score for row in model.score("good")]
     (tmp_path / "elsewhere").mkdir()
