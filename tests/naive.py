@@ -19,12 +19,12 @@ def squared_distance(a: Any, b: Any) -> float:
     return float((difference * difference).sum())
 
 
-Excluded = int | range | None  # a position, positions, or none
+Excluded = int | Sequence[int] | None  # a position, positions, or none
 
 
 def nearest(query: Any, reference: Any, k: int, exclude: Excluded = None) -> list[tuple[float, int]]:
     """Return (squared distance, position) of the k nearest rows, nearest first, the lower position first in a tie."""
-    excluded = exclude if isinstance(exclude, range) else [exclude]
+    excluded = exclude if isinstance(exclude, Sequence) else [exclude]
     pairs = [(squared_distance(query, row), place) for place, row in enumerate(reference) if place not in excluded]
     return sorted(pairs)[:k]
 
@@ -36,6 +36,11 @@ def search(queries: Any, reference: Any, k: int, exclude: Sequence[Excluded] | N
     distances = np.array([[distance for distance, _ in near] for near in found], np.float64).reshape(-1, k)
     positions = np.array([[place for _, place in near] for near in found], np.int64).reshape(-1, k)
     return distances, positions
+
+
+def excluded_of(groups: Any, wanted: Any) -> list[list[int]]:
+    """Return for each query the positions of the rows of its group."""
+    return [[place for place, group in enumerate(groups) if group == one] for one in wanted]
 
 
 def merged_search(query: Any, blocks: Sequence[Any], k: int) -> list[tuple[float, int]]:

@@ -8,8 +8,11 @@ from dn2.neighbors import choice, reference
 from dn2.neighbors.blocks import Block, rows_at, to_blocks
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.search import cells as cells_module
-from dn2.neighbors.search.cells import CellIndex, CellSearch, find_cells
+from dn2.neighbors.search import finding_cells
+from dn2.neighbors.search.cells import CellIndex, CellSearch
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
+from dn2.neighbors.search.finding_cells import find_cells
 from dn2.neighbors.search.selected import SelectedIndex
 from dn2.neighbors.steps import Scale, Search, Steps
 
@@ -25,7 +28,7 @@ def clustered(n, seed=0, d=6):
 
 def around(centres, n_searched):
     """Return cells of rows that are compared as they are."""
-    return CellSearch(centres, None, n_searched, 1, cells_module.NOT_MEASURED)
+    return CellSearch(centres, None, n_searched, 1, finding_cells.NOT_MEASURED)
 
 
 def found_in(rows, k=2, recall=RECALL):
@@ -35,8 +38,8 @@ def found_in(rows, k=2, recall=RECALL):
 @pytest.fixture(params=["as they are", "reduced"])
 def either_way(request, monkeypatch):
     """Let rows be compared as they are, or be reduced first, as long ones are."""
-    monkeypatch.setattr(cells_module, "REDUCED_FROM", 4 if request.param == "reduced" else 10**6)
-    monkeypatch.setattr(cells_module, "REDUCED_TO", 5)
+    monkeypatch.setattr(finding_cells, "REDUCED_FROM", 4 if request.param == "reduced" else 10**6)
+    monkeypatch.setattr(finding_cells, "REDUCED_TO", 5)
     return request.param
 
 
@@ -68,7 +71,7 @@ def test_a_query_whose_cells_hold_too_few_rows_is_compared_with_all():
     distances, positions = index.search(np.float32([[99], [1]]), 2)
     assert positions.tolist() == [[3, 2], [1, 0]]
     assert distances.tolist() == [[1, 97**2], [0, 1]]
-    assert index.search(np.float32([[100]]), 1, np.array([3]))[1].tolist() == [[2]]
+    assert index.search(np.float32([[100]]), 1, Excluded.own(np.array([3])))[1].tolist() == [[2]]
 
 
 @pytest.mark.usefixtures("either_way")
@@ -130,7 +133,7 @@ def test_adversarial_rows_are_no_error_and_exact_or_approximate_answers_hold(kin
     cells = found_in(rows, recall=0.9)
     if cells is None:
         return
-    distances, positions = CellIndex([Block(rows)], cells).search(rows, 2, np.arange(200))
+    distances, positions = CellIndex([Block(rows)], cells).search(rows, 2, Excluded.own(np.arange(200)))
     assert (positions != np.arange(200)[:, None]).all()
     expected, _ = naive.search(rows, rows, 2, list(range(200)))
     assert (distances <= expected[:, 1:] * (1 + 1e-5)).mean() >= 0.88
@@ -182,19 +185,20 @@ def test_another_row_never_makes_the_neighbours_that_calibrate_farther(either_wa
     rows = rng.normal(size=(400, 12)).astype(np.float32)
     cells = found_in(rows, recall=0.3)
     assert cells is not None
-    calibrating = CellIndex([Block(rows)], cells).search(rows[:200], 1, np.arange(200))[0]
+    calibrating = CellIndex([Block(rows)], cells).search(rows[:200], 1, Excluded.own(np.arange(200)))[0]
     for new in rng.normal(size=(10, 12)).astype(np.float32):
         grown = np.concatenate([rows, new[None]])
         index = CellIndex([Block(grown)], cells)
-        candidates = index.candidates(rows[:200], max(cells.n_candidates, 2) + 1, cells.n_searched)
-        distances = index.distances(rows[:200], candidates, np.arange(200)).min(axis=1)
+        own = Excluded.own(np.arange(200))
+        candidates = index.candidates(rows[:200], max(cells.n_candidates, 2), cells.n_searched, own)
+        distances = index.exact.distances(rows[:200], candidates).min(axis=1)
         assert (distances <= calibrating[:, 0]).all()
 
 
 def test_copies_in_cells_are_found_one_by_one():
     rows = np.repeat(clustered(100), 3, axis=0)
     index = SelectedIndex(rows, np.arange(300), around(clustered(10), 10))
-    distances, positions = index.search(rows, 2, np.arange(300))
+    distances, positions = index.search(rows, 2, Excluded.own(np.arange(300)))
     assert not distances.any()
     assert (positions // 3 == np.arange(300)[:, None] // 3).all()
     assert (positions != np.arange(300)[:, None]).all()
@@ -207,7 +211,7 @@ def test_leave_one_out_goes_through_the_same_search():
     assert detector.calibration.method == "split"
     index = CellIndex([Block(rows)], detector.learnt.search)
     members = detector.leave_one_out.members
-    distances, _ = index.search(rows[members], 2, members)
+    distances, _ = index.search(rows[members], 2, Excluded.own(members))
     np.testing.assert_array_equal(detector.leave_one_out.distances, distances)
     assert detector.calibration.learnt == (("cells", len(detector.learnt.search.centres)),)
 

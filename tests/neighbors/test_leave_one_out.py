@@ -11,8 +11,9 @@ from dn2.neighbors import leave_one_out
 from dn2.neighbors.blocks import Block, encode, rows_at
 from dn2.neighbors.calibration import mean_squared_distance
 from dn2.neighbors.leave_one_out import LeaveOneOut
-from dn2.neighbors.search import symmetric
+from dn2.neighbors.search import candidates, symmetric
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from made_rows import FEW as DATA
 
 
@@ -70,7 +71,8 @@ def test_rows_are_gathered_from_blocks_in_the_order_asked_for(embeddings):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(symmetric, "TILE", 64)
+    for module in (symmetric, candidates):
+        monkeypatch.setattr(module, "TILE", 64)
     monkeypatch.setattr(leave_one_out, "WORTH_SYMMETRY", 0)
 
 
@@ -82,7 +84,7 @@ def small_tiles(monkeypatch):
 def test_comparing_each_pair_once_equals_searching_for_each_row(kind, n, d, k):
     rows = DATA[kind](n, d)
     blocks, members = [Block(rows[:1]), Block(rows[1:])], np.arange(n)
-    expected = LeaveOneOut(members, *ExactIndex(blocks).search(rows, k, exclude=members))
+    expected = LeaveOneOut(members, *ExactIndex(blocks).search(rows, k, Excluded.own(members)))
     assert_same(fresh([rows[:1], rows[1:]], k), expected)
 
 
@@ -92,7 +94,7 @@ def test_comparing_each_pair_once_equals_searching_for_each_row_of_a_compact_set
     blocks = [Block(encode(part, storage)) for part in np.split(DATA["random"](300, 20), [10, 200])]
     blocks[1] = blocks[1].without(np.array([0, 7, 99]))
     index, members = ExactIndex(blocks), np.arange(297)
-    expected = LeaveOneOut(members, *index.search(rows_at(blocks, members), 2, exclude=members))
+    expected = LeaveOneOut(members, *index.search(rows_at(blocks, members), 2, Excluded.own(members)))
     assert_same(LeaveOneOut.of(blocks, index, members, 2), expected)
 
 

@@ -19,6 +19,7 @@ from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import Whitening
 from dn2.neighbors.search.cells import CellIndex, CellSearch
 from dn2.neighbors.search.centroids import Centroids
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.index import Index
 from dn2.neighbors.search.selected import SelectedIndex
 from dn2.neighbors.search.tree_search import TreeSearch
@@ -216,7 +217,7 @@ class Learnt:
     ) -> LeaveOneOut:
         """Search for the neighbours of some items of the whole reference set."""
         rows = partial(self.compared_at, blocks)
-        return LeaveOneOut(members, *search_in_parts(index, rows, members, k, members, progress))
+        return LeaveOneOut(members, *search_in_parts(index, rows, members, k, Excluded.own(members), progress))
 
     def calibrate(self, n: int, loo: LeaveOneOut) -> Calibration:
         """Calibrate with the leave-one-out scores of the items that were not learnt from; n : size of the set."""

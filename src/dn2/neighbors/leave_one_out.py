@@ -10,9 +10,11 @@ import numpy as np
 
 from dn2.arrays import Distances, Positions, Progress, Vectors
 from dn2.neighbors.blocks import Block, Draws, renumbered, rows_at, size_of
+from dn2.neighbors.search.candidates import TILE
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.index import Index
-from dn2.neighbors.search.symmetric import TILE, search_all
+from dn2.neighbors.search.symmetric import search_all
 
 ALL_UP_TO = 20_000
 SAMPLE_SIZE = 10_000
@@ -40,17 +42,16 @@ class LeaveOneOut:
         index: Index,
         members: Positions,
         k: int,
-        exclude: Positions | None = None,
+        excluded: Excluded | None = None,
         progress: Progress | None = None,
     ) -> LeaveOneOut:
         """Search for the neighbours of some items of a set given in blocks of (n_i, d).
 
-        exclude : (m, 2) of each of them the first position, and the one past the last, that is excluded from its
-            neighbours; by default only its own.
+        excluded : what is excluded from the neighbours of each of them; by default only itself.
         progress : called with the items searched for, and how many there are."""
-        excluded = members if exclude is None else exclude
         if isinstance(index, ExactIndex) and len(members) == len(index) >= WORTH_SYMMETRY:
-            return cls(members, *search_all(index, rows_at(blocks, members), k, exclude, progress))
+            return cls(members, *search_all(index, rows_at(blocks, members), k, excluded, progress))
+        excluded = Excluded.own(members) if excluded is None else excluded
         return cls(members, *search_in_parts(index, partial(rows_at, blocks), members, k, excluded, progress))
 
     def after_adding(self, blocks: Sequence[Block], index: Index, first_new: int, members: Positions) -> LeaveOneOut:
@@ -99,17 +100,17 @@ def search_in_parts(
     rows: Callable[[Positions], Vectors],
     members: Positions,
     k: int,
-    exclude: Positions,
+    excluded: Excluded,
     progress: Progress | None,
 ) -> tuple[Distances, Positions]:
     """Search as the index does, for so many items at a time, and tell how far it is.
 
-    rows : gives the rows of items as they are compared; members : the items to search for."""
+    rows : gives the rows of items as they are compared; members : the items to search for; excluded : of each."""
     m = len(members)
     distances, positions = np.empty((m, k), np.float32), np.empty((m, k), np.int64)
     for start in range(0, m, SEARCHED_AT_ONCE):
         part = slice(start, start + SEARCHED_AT_ONCE)
-        distances[part], positions[part] = index.search(rows(members[part]), k, exclude[part])
+        distances[part], positions[part] = index.search(rows(members[part]), k, excluded[part])
         if progress is not None:
             progress(min(start + SEARCHED_AT_ONCE, m), m)
     return distances, positions

@@ -21,8 +21,9 @@ from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Draw, Learnt
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, draw, random_order
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import MOST_ROWS, find_whitening
-from dn2.neighbors.search.cells import CellSearch, find_cells
+from dn2.neighbors.search.cells import CellSearch
 from dn2.neighbors.search.centroids import Centroids, find_centroids
+from dn2.neighbors.search.finding_cells import find_cells
 from dn2.neighbors.search.method import Method
 from dn2.neighbors.search.tree_search import TreeSearch, find_tree_search
 from dn2.neighbors.steps import Clean, Scale, Steps

@@ -71,8 +71,8 @@ def check_leave_one_out(reference: ReferenceSet, thorough: bool) -> None:
 def _searched_again(reference: ReferenceSet, members: Positions) -> LeaveOneOut:
     k = reference.loo.distances.shape[1]
     if reference.windows is not None:
-        overlapping = reference.windows.overlapping[members]
-        return LeaveOneOut.of(reference.blocks, reference.index, members, k, overlapping)
+        excluded = reference.windows.excluded[members]
+        return LeaveOneOut.of(reference.blocks, reference.index, members, k, excluded)
     if reference.learnt is not None:
         return reference.learnt.leave_one_out(reference.blocks, reference.index, members, k)
     return LeaveOneOut.of(reference.blocks, reference.index, members, k)

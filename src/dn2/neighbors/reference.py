@@ -15,9 +15,9 @@ from dn2.neighbors.calibration import Calibration, attainable_rate, required_sam
 from dn2.neighbors.learnt import NO_POSITIONS, Learnt
 from dn2.neighbors.leave_one_out import SAMPLE_SIZE, LeaveOneOut, sample_positions
 from dn2.neighbors.plan import Plan, drawn_again, split
-from dn2.neighbors.search.cells import find_cells
 from dn2.neighbors.search.centroids import Centroids
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.finding_cells import find_cells
 from dn2.neighbors.search.index import Index
 from dn2.neighbors.search.kdtree import KDTreeIndex
 from dn2.neighbors.search.kmeans_tree import KMeansTree
@@ -72,12 +72,12 @@ class ReferenceSet:
         """Compare each window with those that do not overlap it: all of them calibrate, whatever is learnt."""
         blocks, k = [block.without_codes() for block in blocks], _k(plan)
         check_apart(windows.places, windows.window, k)
-        learnt, overlapping = None, windows.overlapping
+        learnt, excluded = None, windows.excluded
         if plan.learns:
             learning, _ = split(blocks, 0)
-            learnt = Learnt(search=find_cells(blocks, learning, k, plan.steps.search.recall, overlapping))
+            learnt = Learnt(search=find_cells(blocks, learning, k, plan.steps.search.recall, excluded))
         index = _index(plan, blocks, learnt)
-        loo = LeaveOneOut.of(blocks, index, np.arange(len(index)), k, overlapping, progress)
+        loo = LeaveOneOut.of(blocks, index, np.arange(len(index)), k, excluded, progress)
         windows = windows.with_measured(blocks, k, plan.steps.false_alarm_rate) if measure else windows
         return cls(plan, blocks, index, loo, learnt, windows)
 

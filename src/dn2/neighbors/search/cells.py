@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, Self
 
 import faiss
 import numpy as np
 
 from dn2.arrays import Array, Distances, Positions, Scores, Vectors
-from dn2.neighbors.blocks import Block, Codes, rows_at, size_of, thinned
-from dn2.neighbors.search.accuracy import Accuracy, choose_tried, recall_of
-from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, is_excluded, most_excluded, nearest_first
+from dn2.neighbors.blocks import Block, Codes
+from dn2.neighbors.search.accuracy import Accuracy
+from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, nearest_first
+from dn2.neighbors.search.excluded import Excluded
 
-CELL_ROWS = 64  # that teach one cell
-ITERATIONS = 10
-
-# Longer rows are compared in a space of so many dimensions first, of which each takes half a byte.
-REDUCED_FROM, REDUCED_TO, LEVELS, BITS = 256, 192, 16, 4
-REDUCTION_ROWS = 20_000  # that teach it
-
-CANDIDATES = (25, 50, 100, 150, 200, 300, 400)  # how many rows of the reduced space may be compared in full
-FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
-# What comparing a row in full takes, in rows compared in the reduced space, where it need not be decoded and where it
-# must be; measured.
-COMPARED_COST, DECODED_COST = 150, 600
+LEVELS, BITS = 16, 4  # of each number of long rows, reduced
+# A query may exclude so many rows that are among its candidates; of more, so many queries must exclude the same ones.
+FEW_EXCLUDED, SHARING = 64, 4
 ROWS_AT_ONCE = 16_384
 CANDIDATES_AT_ONCE = 1 << 22
 MOST_CANDIDATES = 1 << 16  # that a file may ask for
-NOT_MEASURED = Accuracy(0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -172,139 +163,59 @@ class CellIndex:
     def __len__(self) -> int:
         return len(self.exact)
 
-    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+    def search(
+        self, queries: Vectors, k: int, excluded: Excluded | None = None, wanted: int | None = None
+    ) -> tuple[Distances, Positions]:
         """Find near rows of each query: see `Index.search`.
 
+        wanted : how many of the rows that are compared for k neighbours to return, k by default; they are infinitely
+            far where there are fewer.
         A query that finds fewer than k in its cells, for each of which more than k rows were learnt from, is compared
         with all."""
-        count = max(self.cells.n_candidates, k + SPARE_CANDIDATES)
-        if exclude is not None and exclude.ndim > 1:  # windows that overlap a window are all near to it
-            count += most_excluded(exclude)
-        near = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+        count, wanted = max(self.cells.n_candidates, k + SPARE_CANDIDATES), k if wanted is None else wanted
+        near = np.empty((len(queries), wanted), np.float32), np.empty((len(queries), wanted), np.int64)
         step = max(1, CANDIDATES_AT_ONCE // count)
         for part in (slice(start, start + step) for start in range(0, len(queries), step)):
-            excluded = None if exclude is None else exclude[part]
-            near[0][part], near[1][part] = self._search(queries[part], k, count, excluded)
+            left_out = None if excluded is None else excluded[part]
+            candidates = self.candidates(queries[part], count, self.cells.n_searched, left_out)
+            if left_out is not None:
+                candidates[left_out.leaves_out, -1] = -1
+            distances = self.exact.distances(queries[part], candidates)
+            near[0][part], near[1][part] = nearest_first(distances, candidates.clip(min=0), wanted)
+        if (few := np.isinf(near[0][:, k - 1])).any():
+            left_out = None if excluded is None else excluded[few]
+            near[0][few], near[1][few] = self.exact.search(queries[few], wanted, left_out)
         return near
 
-    def _search(self, queries: Vectors, k: int, count: int, exclude: Positions | None) -> tuple[Distances, Positions]:
-        candidates = self.candidates(queries, count, self.cells.n_searched)
-        distances = self.distances(queries, candidates, exclude)
-        near = nearest_first(distances, candidates.clip(min=0), k)
-        if (few := np.isinf(near[0][:, -1])).any():
-            excluded = None if exclude is None else exclude[few]
-            near[0][few], near[1][few] = self.exact.search(queries[few], k, excluded)
-        return near
-
-    def candidates(self, queries: Vectors, count: int, n_searched: int) -> Positions:
-        """Return so many rows of the cells nearest to each query, nearest as it seems first: (n, count), -1
-        past the last row."""
+    def candidates(self, queries: Vectors, count: int, n_searched: int, excluded: Excluded | None = None) -> Positions:
+        """Return so many rows of the cells nearest to each query that it does not exclude, nearest as it seems first:
+        (n, count), -1 past the last row."""
         self._index.nprobe = n_searched
-        candidates: Positions = self._index.search(self.cells.reduce(queries), count)[1]
+        reduced = self.cells.reduce(queries)
+        if excluded is None:
+            return self._propose(reduced, count)
+        candidates = np.empty((len(queries), count), np.int64)
+        spans, of_query = np.unique(excluded.spans, axis=0, return_inverse=True)
+        if excluded.most <= FEW_EXCLUDED or len(spans) > max(1, len(queries) // SHARING):
+            step = max(1, CANDIDATES_AT_ONCE // (count + excluded.most))
+            for part in (slice(start, start + step) for start in range(0, len(queries), step)):
+                proposed = self._propose(reduced[part], count + excluded.most)
+                proposed[excluded[part].holds(proposed)] = -1
+                left = np.argsort(proposed < 0, axis=1, kind="stable")[:, :count]
+                candidates[part] = np.take_along_axis(proposed, left, axis=1)
+            return candidates
+        positions = np.arange(len(self), dtype=np.int64)[None]
+        for number in range(len(spans)):
+            sharing = np.flatnonzero(of_query == number)
+            allowed = np.packbits(~excluded[sharing[:1]].holds(positions)[0], bitorder="little")
+            candidates[sharing] = self._propose(reduced[sharing], count, allowed)
         return candidates
 
-    def distances(self, queries: Vectors, candidates: Positions, exclude: Positions | None) -> Distances:
-        """Return squared L2 distances of candidates, (n, m); infinite for -1 and for excluded rows."""
-        if exclude is not None:
-            candidates = np.where(is_excluded(candidates, exclude), -1, candidates)
-        return self.exact.distances(queries, candidates)
-
-
-def find_cells(
-    blocks: Sequence[Block], learning: Positions, k: int, recall: float, exclude: Positions | None = None
-) -> CellSearch | None:
-    """Learn cells from rows of a set at some positions, in random order, and how to search them for k neighbours.
-
-    exclude : (n, 2) of each row the first position, and the one past the last, that is excluded from its neighbours; by
-        default only its own.
-    recall : share of the k nearest to be found, measured with a sample of these rows among all of them and, of long
-        rows, with points halfway between two of them as well; the smaller share counts.
-    Returns None where searching half of the cells, or all cells of long rows, does not find enough."""
-    tried = choose_tried(learning)
-    if not len(tried) or len(learning) <= max(k + 1, LEVELS):
-        return None
-    cells = _learn(blocks, learning, k)
-    if len(cells.centres) < 2:
-        return None
-    rest = np.setdiff1d(np.arange(size_of(blocks)), learning)
-    known = thinned(blocks, rest)  # how many cells are searched must not depend on the rows that calibrate
-    kept = np.sort(learning)
-    own = np.searchsorted(kept, tried if exclude is None else exclude[tried])
-    queries = rows_at(blocks, tried)
-    if cells.reduction is not None:
-        # In many dimensions a strange query is far from all rows, and its neighbours lie in more cells than a row's do.
-        halfway = (queries + queries[::-1]) / 2
-        queries, own = np.concatenate([queries, halfway]), np.concatenate([own, np.full_like(own, -1)])
-    return _probe(CellIndex(known, cells), queries, own, len(tried), k, recall)
-
-
-def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> CellSearch:
-    dimension = blocks[0].dimension
-    wide = dimension > REDUCED_FROM
-    # A cell costs as much as some hundred of the few bits of long rows, and as a few short rows.
-    count = min(len(learning) // 2, 1 << round(np.log2((1 if wide else 2) * np.sqrt(len(learning)))))
-    directions = _find_directions(rows_at(blocks, learning[:REDUCTION_ROWS])) if wide else None
-    teaching = learning[: CELL_ROWS * count]
-    parts = (rows_at(blocks, teaching[at : at + ROWS_AT_ONCE]) for at in range(0, len(teaching), ROWS_AT_ONCE))
-    rows = np.concatenate([part if directions is None else np.ascontiguousarray(part @ directions.T) for part in parts])
-    means = faiss.Kmeans(
-        rows.shape[1], count, niter=ITERATIONS, seed=0, max_points_per_centroid=CELL_ROWS, min_points_per_centroid=1
-    )
-    means.train(rows)
-    sizes = np.bincount(ExactIndex([means.centroids]).search(rows, 1)[1][:, 0], minlength=count)
-    # Else a query might find too few, which must not depend on the rows that calibrate.
-    centres = np.ascontiguousarray(means.centroids[sizes > k])
-    reduction = None if directions is None else Reduction(directions, _find_levels(rows[:REDUCTION_ROWS]))
-    return CellSearch(centres, reduction, 1, 1, NOT_MEASURED)
-
-
-def _find_directions(rows: Vectors) -> Vectors:
-    """Learn the main directions of rows, (n, d), turned so that each is about as long: (r, d)."""
-    _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
-    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(REDUCED_TO, REDUCED_TO)))[0]
-    turned: Vectors = np.ascontiguousarray((directions[:, -REDUCED_TO:] @ turn).T, np.float32)
-    return turned
-
-
-def _find_levels(rows: Vectors) -> Vectors:
-    """Learn the levels that each number of rows, (n, r), is rounded to: (r, 16)."""
-    quantizer = faiss.ProductQuantizer(rows.shape[1], rows.shape[1], BITS)
-    quantizer.cp.min_points_per_centroid = 1
-    quantizer.train(rows)
-    levels: Vectors = faiss.vector_to_array(quantizer.centroids).reshape(-1, LEVELS)
-    return levels
-
-
-def _probe(index: CellIndex, queries: Vectors, own: Positions, n_rows: int, k: int, recall: float) -> CellSearch | None:
-    """Choose how many cells to search and candidates to compare: the least work that finds enough.
-
-    own : what is excluded for each query; n_rows : how many of the queries, the first, are rows."""
-    exact = index.exact.search(queries, k, own)[0]
-    n, cells, more = len(index), index.cells, most_excluded(own)
-    reduced = cells.reduction is not None
-    counts = sorted({max(count, k + SPARE_CANDIDATES) for count in CANDIDATES} if reduced else {k + SPARE_CANDIDATES})
-    best, least = None, np.inf
-    cost = COMPARED_COST if index.exact.blocks[0].stored.dtype == np.float32 else DECODED_COST
-    n_searched = max(1, len(cells.centres) // FIRST_SEARCHED) if reduced else 1
-    # To scan all bits of a set pays, to compare with half of its rows does not.
-    while n_searched <= len(cells.centres) // (1 if reduced else 2):
-        scanned = n_searched * n / len(cells.centres)
-        if scanned + cost * counts[0] >= least:
-            break
-        candidates = index.candidates(queries, counts[-1] + more, n_searched)
-        distances = index.distances(queries, candidates, own)
-        for count in counts:
-            found = nearest_first(distances[:, : count + more], candidates[:, : count + more].clip(min=0), k)[0]
-            accuracy, work = _measure(exact, found, n_rows), scanned + cost * count
-            if accuracy.recall >= recall and work < least:
-                best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
-        n_searched = 2 * n_searched if not reduced else n_searched + max(1, 2 * n_searched // 5)
-    return best
-
-
-def _measure(exact: Distances, found: Distances, n_rows: int) -> Accuracy:
-    """Measure with the first queries, which are rows; of the others only the recall counts."""
-    accuracy = Accuracy.of(exact[:n_rows], found[:n_rows])
-    if n_rows == len(exact):
-        return accuracy
-    return replace(accuracy, recall=min(accuracy.recall, recall_of(exact[n_rows:], found[n_rows:])))
+    def _propose(self, reduced: Vectors, count: int, allowed: Codes | None = None) -> Positions:
+        """Return so many rows, (n, count), by queries that are reduced; allowed : a bit for each row, None for all."""
+        parameters = None
+        if allowed is not None:
+            selector = faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(allowed))
+            parameters = faiss.SearchParametersIVF(nprobe=self._index.nprobe, sel=selector)
+        proposed: Positions = self._index.search(reduced, count, params=parameters)[1]
+        return proposed

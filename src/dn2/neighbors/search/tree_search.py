@@ -9,6 +9,7 @@ import numpy as np
 
 from dn2.arrays import Array, Positions, Scores, Vectors
 from dn2.neighbors.search.accuracy import Accuracy, choose_tried
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.kmeans_tree import KMeansTree
 from dn2.neighbors.search.tree import Tree, learn_tree
 
@@ -58,10 +59,11 @@ def find_tree_search(rows: Vectors, at_least: int, k: int, recall: float) -> Tre
     at_least : how many leaves to visit at least; k : number of neighbours; recall : share of them to find."""
     tree, tried = learn_tree(rows), choose_tried(np.arange(len(rows)))
     n_visited, queries = max(at_least, k + 1), rows[tried]
-    exact, visiting = KMeansTree(rows, tree).search(queries, k, tried)[0], KMeansTree(rows, tree, n_visited)
+    own, visiting = Excluded.own(tried), KMeansTree(rows, tree, n_visited)
+    exact = KMeansTree(rows, tree).search(queries, k, own)[0]
     while True:
         visiting.max_leaves = n_visited
-        accuracy = Accuracy.of(exact, visiting.search(queries, k, tried)[0])
+        accuracy = Accuracy.of(exact, visiting.search(queries, k, own)[0])
         if accuracy.recall >= recall or n_visited >= tree.n_leaves:
             return TreeSearch(tree, min(n_visited, tree.n_leaves), accuracy)
         n_visited *= 2
