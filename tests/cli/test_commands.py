@@ -166,6 +166,7 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
         "clean": None,
         "windows": None,
         "search": {"index": "auto", "recall": 0.99, "storage": "float16", "memory": "4GB"},
+        "calibrate": {"confidence": None, "smooth": False, "seed": 0},
     }
     assert about["embedder"]["precision"] == "f32"
     assert about["embedder"]["backbone"] == "tiny.onnx"

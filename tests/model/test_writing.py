@@ -79,7 +79,7 @@ def test_a_model_that_learnt_is_the_same_once_saved_and_loaded(
     (arrays,) = parts["learnt"]
     assert arrays.get("cleaning.aside", np.empty(0)).tolist() == model.detector.aside.tolist()
     assert len(arrays.get("centroids.means", ())) == (4 if "index" in WAYS[way] else 0)
-    assert {name.partition(".")[0] for name in arrays} == {"draw"} | {
+    assert {name.partition(".")[0] for name in arrays} == {"limits"} | {
         part
         for part, option in (("cleaning", "contaminated"), ("centroids", "index"), ("whitening", "whiten"))
         if option in WAYS[way]
@@ -114,7 +114,11 @@ def test_a_model_that_learnt_nothing_has_no_such_part(saved: Path) -> None:
 # Damage
 
 
-DRAW: dict[str, Any] = {"draw.limit": np.array([2**63], np.uint64), "draw.size": np.array([72])}
+DRAW: dict[str, Any] = {
+    "limits.limit": np.array([2**63], np.uint64),
+    "limits.size": np.array([72]),
+    "limits.strata": np.zeros(1, np.uint64),
+}
 CLEANED: dict[str, Any] = DRAW | {
     "cleaning.aside": np.arange(5, dtype=np.int64),
     "cleaning.readmitted": np.empty(0, np.int64),
@@ -148,9 +152,9 @@ DAMAGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a share in a table": (CLEANED, {"cleaning.share": np.zeros((1, 3))}),
     "one array more": (CLEANED, {"more": np.zeros(1)}),
     "one array of a part more": (CLEANED, {"cleaning.more": np.zeros(1)}),
-    "a draw of two": (CLEANED, {"draw.limit": np.array([1, 2], np.uint64)}),
-    "a draw of signed numbers": (CLEANED, {"draw.limit": np.array([1])}),
-    "a size with fractions": (CLEANED, {"draw.size": np.array([72.0])}),
+    "a draw of two": (CLEANED, {"limits.limit": np.array([1, 2], np.uint64)}),
+    "a draw of signed numbers": (CLEANED, {"limits.limit": np.array([1])}),
+    "a size with fractions": (CLEANED, {"limits.size": np.array([72.0])}),
     "centroids of another length": (CLUSTERED, {"centroids.means": np.zeros((1, 191), np.float32)}),
     "centroids of 64 bits": (CLUSTERED, {"centroids.means": np.zeros((1, 192))}),
     "centroids without names": (CLUSTERED, {"centroids.representatives": np.empty(0, np.int64)}),

@@ -12,17 +12,15 @@ import naive
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.kinds.guarantee import assumptions, learnt_in_words
 from dn2.neighbors import calibration as conformal
-from dn2.neighbors import leave_one_out
+from dn2.neighbors import sampling
 from dn2.neighbors.calibration import (
     Calibration,
     LearntStep,
-    attainable_rate,
-    false_discoveries,
     mean_squared_distance,
     near_duplicates,
-    required_sample,
 )
 from dn2.neighbors.estimator import KNNDetector
+from dn2.neighbors.rates import attainable_rate, false_discoveries, required_sample
 
 
 def calibration(scores, n_reference=None, n_near_duplicates=0):
@@ -186,8 +184,8 @@ def test_the_guarantee_is_not_vacuous():
 
 @pytest.mark.parametrize("kind", ["continuous", "copies"])
 def test_alarms_keep_to_the_rate_where_a_sample_calibrates(kind, monkeypatch):
-    monkeypatch.setattr(leave_one_out, "ALL_UP_TO", 20)
-    monkeypatch.setattr(leave_one_out, "SAMPLE_SIZE", 19)
+    monkeypatch.setattr(sampling, "ALL_UP_TO", 20)
+    monkeypatch.setattr(sampling, "SAMPLE_SIZE", 19)
     rng = np.random.default_rng(0)
     flagged = []
     for _ in range(300):
@@ -255,8 +253,12 @@ def test_the_record_holds_what_the_model_file_needs():
         "method": "leave-one-out",
         "sample_size": 3,
         "n_reference": 3,
+        "n_parts": 0,
         "false_alarm_rate": 0.5,
+        "reachable_false_alarm_rate": 0.5,
         "smallest_false_alarm_rate": 0.25,
+        "confidence": None,
+        "smoothed": False,
         "threshold": 2.0,
         "near_duplicates": 1,
         "trimmed": 0,

@@ -16,6 +16,7 @@ import naive
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors import blocks as blocks_module
 from dn2.neighbors import plan as plan_module
+from dn2.neighbors import sampling
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.estimator import KNNDetector
 from dn2.neighbors.learnt import Learnt
@@ -258,7 +259,7 @@ def test_any_adding_and_removing_equals_a_fresh_fit(data, name):
         steps = replace(steps, search=Search("kmeans:2"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks_module, "BLOCK_ROWS", 5)
-        patch.setattr(plan_module, "SAMPLE_SIZE", data.draw(st.sampled_from([4, 100])))
+        patch.setattr(sampling, "SAMPLE_SIZE", data.draw(st.sampled_from([4, 100])))
         patch.setattr(plan_module, "MOST_FILTERING", data.draw(st.sampled_from([6, 100])))
         rows = data.draw(arrays(np.float32, (14, 2), elements=st.integers(0, 3)))
         detector = fitted_or_none(steps, rows)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from dn2 import kinds
 from dn2.errors import InputError
 from dn2.kinds.registry import KINDS, room_of
-from dn2.neighbors.calibration import Calibration, last_rank
+from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.rates import last_rank
 from dn2.report import results_page
 from dn2.report.results_page import LONGEST_NAME, MOST_REFERENCE_SCORES, Map, thin_scores
 from dn2.report.section import Section

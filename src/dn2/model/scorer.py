@@ -9,15 +9,19 @@ from typing import Any
 import numpy as np
 
 from dn2.errors import InputError, UnreadableItem
+from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
-from dn2.kinds.exchange import ReadColumn, ReferenceItem
+from dn2.kinds.exchange import Belonging, ReadColumn, ReferenceItem
 from dn2.kinds.kind import Kind
+from dn2.model.belonging import belonging_of, warn_of_unlabelled
 from dn2.model.known import KnownScores
+from dn2.model.parts import rows_of_parts
 from dn2.model.scoring import check_apart, discover, find_items, score_found
 from dn2.model.state import Origin, State
-from dn2.neighbors.calibration import Calibration, false_discoveries
+from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
+from dn2.neighbors.rates import false_discoveries
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
 from dn2.results.rows import Row
@@ -86,6 +90,8 @@ class Scorer:
         inputs: Any,
         *,
         names: Iterable[str] | None = None,
+        part: str | Sequence[Any] | bool | None = None,
+        per: str | Sequence[Any] | None = None,
         false_alarm_rate: float | None = None,
         fdr: float | None = None,
         memory: str | int | None = None,
@@ -102,6 +108,13 @@ class Scorer:
             or a dict of them; vectors as an array of shape (n, d) or a list.
         names : iterable of n str, default=None
             What items from memory are called; by default their position or their key.
+        part : True, str or list of n labels, default=None
+            Decide each part as well, see `Results.parts`: by the rule of the model, where it is True, or by a rule or
+            labels as for `dn2.fit`.  Reference items of the same part are no neighbours; by default the model's rule
+            tells them, where it has one.
+        per : str or list of n labels, default=None
+            The product, line or camera of each item, for a model that was fitted with `per`: by default by the model's
+            rule.
         false_alarm_rate : float in (0, 1), default=None
             Decide at this rate instead of the model's.
         fdr : float in (0, 1), default=None
@@ -143,13 +156,21 @@ class Scorer:
                 )
             false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
         rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
+        rules = now.rules.resolve(part, per)
         with shown(progress, "scoring") as tell:
-            with leaving_out(exclude):
+            with leaving_out(exclude), labelling(*rules):
                 found_items = find_items(now.kind, inputs, tell)
-            results = score_found(self, now, found_items if names is None else rename(found_items, names), memory, tell)
+            found_items = found_items if names is None else rename(found_items, names)
+            belonging = belonging_of(*rules, found_items)
+            warn_of_unlabelled(belonging, found_items)
+            results = score_found(self, now, found_items, belonging, memory, tell)
+        if part is not None and part is not False:
+            results = replace(results, parts=rows_of_parts(now, results.rows))
         return results.at(rate) if fdr is None else discover(results, fdr)
 
-    def score_one(self, item: Any, *, false_alarm_rate: float | None = None) -> Row:
+    def score_one(
+        self, item: Any, *, part: str | None = None, per: str | None = None, false_alarm_rate: float | None = None
+    ) -> Row:
         """Score one item in about the time that its embedding takes, as a camera over a line needs it.
 
         The calling thread does all of it, any number of threads at once; nothing is cached, nor read or written but a
@@ -160,6 +181,9 @@ class Scorer:
         item : object
             A picture: an array of uint8, a picture of Pillow, the bytes of a file, or its path; a row: a dict or a
             Series of pandas; a text; or a vector of shape (d,).
+        part, per : str, default=None
+            Labels of what the item belongs to, where the model's items do: its part, which is then none of its
+            neighbours, and its product, line or camera.
         false_alarm_rate : float in (0, 1), default=None
             Decide at this rate instead of the model's.
 
@@ -186,10 +210,12 @@ class Scorer:
         """
         now = self.state
         rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
-        row = now.kind.score_one(now, item)
-        if row.p_value is None:
-            raise UnreadableItem(row.error or "it has no p-value")
-        return replace(row, is_anomaly=row.p_value <= rate)
+        now.rules.resolve(part, per)
+        labels = (None if label is None else [str(label)] for label in (part, per))
+        row = now.kind.score_one(now, item, Belonging(*labels))
+        if row.error is not None:
+            raise UnreadableItem(row.error)
+        return replace(row, is_anomaly=None if row.p_value is None else row.p_value <= rate)
 
     def score_known(
         self, normal: Any, anomalous: Any, *, exclude: str | Sequence[str] = (), progress: Shown = None
@@ -226,12 +252,16 @@ class Scorer:
         """
         now = self.state
         with shown(progress, "scoring") as tell:
-            with leaving_out(exclude):
+            rules = now.rules.resolve(None, None)
+            with leaving_out(exclude), labelling(*rules):
                 found_items = [find_items(now.kind, inputs, tell) for inputs in (normal, anomalous)]
             check_apart(*found_items)
-            results = [score_found(self, now, items_of_truth, None, tell) for items_of_truth in found_items]
+            results = [
+                score_found(self, now, items_of_truth, belonging_of(*rules, items_of_truth), None, tell)
+                for items_of_truth in found_items
+            ]
         n_reference = [result.reference_items for result in results]
-        rows = [[row for row in result if row.error is None] for result in results]
+        rows = [[row for row in result if row.p_value is not None] for result in results]
         figures = np.array([(row.anomaly_score, row.p_value) for rows_of_truth in rows for row in rows_of_truth], float)
         scores, p_values = figures.reshape(-1, 2).T
         truth = np.repeat([False, True], [len(rows_of_truth) for rows_of_truth in rows])

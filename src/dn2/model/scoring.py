@@ -15,12 +15,13 @@ import numpy as np
 from dn2.arrays import Progress
 from dn2.errors import InputError
 from dn2.inputs.memory import hold_inputs
-from dn2.kinds.exchange import FoundItems, ScoredItems
+from dn2.kinds.exchange import Belonging, FoundItems, ScoredItems
 from dn2.kinds.guess import check_files
 from dn2.kinds.kind import Kind
 from dn2.model.state import State
-from dn2.neighbors.calibration import Calibration, false_discoveries
+from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.choice import check_scoring
+from dn2.neighbors.rates import false_discoveries
 from dn2.results.context import Context
 from dn2.results.files import read_rows
 from dn2.results.results import Results
@@ -43,8 +44,9 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
         size,
         context,
         points=scored.points,
-        n_reference=now.calibration.n_reference if now.calibration.is_split else None,
-        counted=scored.counted,
+        n_reference=now.calibration.n_others,
+        counted=scored.counted or ("parts" if now.calibration.n_parts else ""),
+        confidence=now.calibration.confidence,
         nouns=(now.kind.one, now.kind.many),
         among_themselves=bool(scored.guarantee),
     )
@@ -58,13 +60,20 @@ def find_items(kind: Kind[Any], inputs: Any, progress: Progress | None) -> Found
 
 
 def score_found(
-    model: Any, now: State, found_items: FoundItems, memory: str | int | None, progress: Progress | None
+    model: Any,
+    now: State,
+    found_items: FoundItems,
+    belonging: Belonging,
+    memory: str | int | None,
+    progress: Progress | None,
 ) -> Results:
-    """Score found items as results, not yet decided; now : the state of `model`.  Raises InputError beyond memory."""
+    """Score found items as results, not yet decided.
+
+    now : the state of `model`; belonging : what the items belong to.  Raises InputError beyond memory."""
     n = len(found_items.names)
     check_scoring(now.detector.steps, memory, len(now.items), now.kind.dimension, n)
     check_fits(BYTES_A_RESULT * n, f"what is found of {n:,} items")
-    scored = now.kind.score(now, found_items, progress)
+    scored = now.kind.score(now, found_items, progress, belonging)
     return replace(to_results(model, now, scored), reference_items=count_known(now, scored))
 
 
@@ -99,7 +108,7 @@ def check_apart(normal: FoundItems, anomalous: FoundItems) -> None:
 def discover(results: Results, level: float) -> Results:
     """Decide all rows together at a false-discovery rate."""
     readable = [row for row in results if row.p_value is not None]
-    flagged = iter(false_discoveries(np.array([row.p_value for row in readable]), level))
+    flagged = iter(false_discoveries(np.array([row.p_value for row in readable], np.float64), level))
     rows = [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in results]
     return replace(results, rows=rows, false_discovery_rate=level)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
+from dn2.model.belonging import Rules
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
 from dn2.results.rows import Row
@@ -35,6 +36,7 @@ class State:
     items: list[ReferenceItem] = field(repr=False)
     unreadable: list[Row] = field(default_factory=list, repr=False)
     origin: Origin | None = None
+    rules: Rules = Rules()  # noqa: RUF009  nothing changes it
 
     @property
     def calibration(self) -> Calibration:
@@ -78,6 +80,7 @@ class State:
             "detector": self.detector.steps.as_dict(),
             "search": self.detector.describe_search(),
             "calibration": self.calibration.as_dict(self.false_alarm_rate) | words,
+            "membership": asdict(self.rules),
             "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside)},
             "removed_in_files": len(removed),
         }

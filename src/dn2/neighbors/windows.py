@@ -16,8 +16,9 @@ from scipy.signal import find_peaks
 from dn2.arrays import Array, Distances, Positions, Scores
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.blocks import Block, rows_at
-from dn2.neighbors.calibration import DEFAULT_RATE, Calibration, MeasuredFalseAlarms, mean_squared_distance
+from dn2.neighbors.calibration import Calibration, MeasuredFalseAlarms, mean_squared_distance
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.rates import DEFAULT_RATE
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Scores
-from dn2.neighbors.calibration import last_rank
+from dn2.neighbors.rates import last_rank
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.report.section import Section
 from dn2.report.shortening import Shortener, round_shown

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow, open_parquet
-from dn2.results.checked import as_figure, as_list, as_number, as_text
+from dn2.results.checked import as_figure, as_list, as_number, as_text, as_whole
 from dn2.results.rows import COLUMNS, Evidence, Neighbor, Row, from_json
 from dn2.results.writing import choose_by_ending
 from dn2.system.bounds import check_fits, parsing, read_lines
@@ -120,7 +120,8 @@ def _row(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
             _flag(record["is_anomaly"]),
         )
         present = [value is not None for value in (score, p_value, flag)]
-        if any(present) if error else not all(present):
+        is_undecided = "per" in record and present == [True, False, False]
+        if any(present) if error else not (all(present) or is_undecided):
             raise ValueError("a row has either an error, or all of anomaly_score, p_value and is_anomaly")
         if score is not None and p_value is not None and not (score >= 0 and 0 < p_value <= 1):
             raise ValueError(f"a score of {score:g} with a p-value of {p_value:g}")
@@ -130,7 +131,9 @@ def _row(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
             if evidence is not None and set(evidence.file_columns) & record.keys()
             else None
         )
-        return Row(as_text(record["item"]), score, p_value, flag, neighbors, error, row_evidence)
+        part, per = (as_text(record[name]) if record.get(name) else None for name in ("part", "per"))
+        items = as_whole(record["items"]) if record.get("items") not in (None, "") else None
+        return Row(as_text(record["item"]), score, p_value, flag, neighbors, error, row_evidence, part, per, items)
     except Exception as error:  # evidence may be any JSON at all
         raise InputError(f"{where}: not as dn2 writes it ({str(error) or type(error).__name__:.300})") from error
 

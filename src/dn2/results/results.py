@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self, TextIO, overload
 
 from dn2.errors import InputError, MissingExtra
 from dn2.extras import import_above, import_pyarrow
-from dn2.neighbors.calibration import attainable_rate
+from dn2.neighbors.rates import attainable_rate
 from dn2.results.cells import csv_line, flatten_row
 from dn2.results.context import Context, Points
-from dn2.results.rows import COLUMNS, Row
+from dn2.results.rows import BELONGING, COLUMNS, Row
 from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words
 from dn2.results.writing import choose_writer, write_parquet, write_text
 from dn2.system.progress import Shown, shown
@@ -52,6 +52,12 @@ class Results(Sequence[Row]):
         The noun for one item, and for several.
     among_themselves : bool
         Whether the items are ranked among themselves, without a model, so that a rate marks that share of them.
+    parts : sequence of Row
+        One for each part of several items, where these were asked for: its strangest item, with the part's own p-value
+        and decision.
+    confidence : float or None
+        With which the model's own rate is at most the one that was fixed when it was fitted; None for rates that hold
+        on average.
 
     Examples
     --------
@@ -73,6 +79,8 @@ class Results(Sequence[Row]):
     counted: str = field(default="", compare=False)
     nouns: tuple[str, str] = field(default=("item", "items"), compare=False)
     among_themselves: bool = field(default=False, compare=False)
+    parts: Sequence[Row] = ()
+    confidence: float | None = field(default=None, compare=False)
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
 
@@ -106,7 +114,13 @@ class Results(Sequence[Row]):
         """The columns of the results file: those of all kinds of data, then what the evidence of this one adds."""
         evidence = [row.evidence for row in self.rows if row.evidence is not None]
         names = evidence[0].file_columns if evidence else ()
-        return (*COLUMNS, *(name for name in names if any(getattr(record, name) is not None for record in evidence)))
+        written = (*self.rows, *self.parts)
+        belonging = (name for name in BELONGING if any(getattr(row, name) is not None for row in written))
+        return (
+            *COLUMNS,
+            *belonging,
+            *(name for name in names if any(getattr(record, name) is not None for record in evidence)),
+        )
 
     @overload
     def __getitem__(self, place: int) -> Row: ...
@@ -118,7 +132,7 @@ class Results(Sequence[Row]):
         if not isinstance(place, slice):
             return self.rows[place]
         context = None if self.context is None else self.context.only(range(len(self.rows))[place])
-        return replace(self, rows=self.rows[place], context=context, points=None, reference_items=0)
+        return replace(self, rows=self.rows[place], context=context, points=None, reference_items=0, parts=())
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -136,6 +150,11 @@ class Results(Sequence[Row]):
     def errors(self) -> list[Row]:
         """The rows of items that could not be read."""
         return [row for row in self.rows if row.error is not None]
+
+    @property
+    def undecided(self) -> list[Row]:
+        """The rows of items that were scored and have no p-value: none of the reference items is of their stratum."""
+        return [row for row in self.rows if row.error is None and row.p_value is None]
 
     @property
     def unreadable(self) -> list[Row]:
@@ -175,13 +194,17 @@ class Results(Sequence[Row]):
         >>> results[0].is_anomaly, results.at(0.05)[0].is_anomaly
         (False, True)
         """
-        attainable_rate(false_alarm_rate, self.sample_size, self.n_reference, self.counted)
-        rows = [
-            row if row.p_value is None else replace(row, is_anomaly=row.p_value <= false_alarm_rate)
-            for row in self.rows
-        ]
+        attainable_rate(false_alarm_rate, self.sample_size, self.n_reference, self.counted, self.confidence)
+        rows, parts = (tuple(_decided(some, false_alarm_rate)) for some in (self.rows, self.parts))
         points = None if self.points is None else self.points.at(false_alarm_rate)
-        return replace(self, rows=rows, false_alarm_rate=false_alarm_rate, false_discovery_rate=None, points=points)
+        return replace(
+            self,
+            rows=rows,
+            parts=tuple(parts),
+            false_alarm_rate=false_alarm_rate,
+            false_discovery_rate=None,
+            points=points,
+        )
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write CSV (UTF-8), evidence as JSON, empty cells for what an unreadable item lacks.
@@ -236,7 +259,8 @@ class Results(Sequence[Row]):
             "p_value": number,
             "is_anomaly": pyarrow.bool_(),
         }
-        records = [flatten_row(row, columns) for row in self.rows]
+        types |= {"items": pyarrow.int64()} if "items" in types else {}
+        records = [flatten_row(row, columns) for row in (*self.rows, *self.parts)]
         table = pyarrow.table(
             {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
         )
@@ -286,7 +310,8 @@ class Results(Sequence[Row]):
             import pandas
         except ImportError as error:
             raise MissingExtra("to_pandas needs pandas; run: pip install pandas") from error
-        return pandas.DataFrame([row.as_dict() for row in self.rows], columns=list(self.columns))
+        records = [row.as_dict() for row in (*self.rows, *self.parts)]
+        return pandas.DataFrame(records, columns=list(self.columns))
 
     def write_jsonl(self, file: TextIO) -> None:
         """Write JSON Lines to an open file.
@@ -300,16 +325,20 @@ class Results(Sequence[Row]):
 
     def json_lines(self) -> Iterator[str]:
         """Give each row as one line of JSON."""
-        return (json.dumps(row.as_dict(), ensure_ascii=False) for row in self.rows)
+        return (json.dumps(row.as_dict(), ensure_ascii=False) for row in (*self.rows, *self.parts))
 
     def _write_csv(self, file: TextIO) -> None:
         columns = self.columns
         file.write(",".join(columns) + "\n")
-        for row in self.rows:
+        for row in (*self.rows, *self.parts):
             record = flatten_row(row, columns)
             if row.is_anomaly is not None:
                 record["is_anomaly"] = "true" if row.is_anomaly else "false"
             file.write(csv_line(record.values()))
+
+
+def _decided(rows: Sequence[Row], rate: float) -> Sequence[Row]:
+    return [row if row.p_value is None else replace(row, is_anomaly=row.p_value <= rate) for row in rows]
 
 
 def writer_for(path: str | os.PathLike[str]) -> Callable[[Results, str | os.PathLike[str]], None]:

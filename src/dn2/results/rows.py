@@ -11,6 +11,7 @@ from dn2.extras import import_above
 from dn2.results.words import number_in_words
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
+BELONGING = ("part", "per", "items")  # columns that follow where rows have any of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,12 @@ class Row:
     evidence : Evidence or None
         What the kind of data adds, such as a `Contribution` for each column.  Its fields are read from the row as well,
         as `row.columns`; None in a row that has nothing of it.
+    part : str or None
+        What the item belongs to, where several items show one part.
+    per : str or None
+        The product, line or camera whose reference items it was ranked among, where each has a rate of its own.
+    items : int or None
+        In the row of a whole part, the number of its items that were scored.
 
     Examples
     --------
@@ -98,6 +105,9 @@ class Row:
     neighbors: tuple[Neighbor, ...] = ()
     error: str | None = None
     evidence: Any = None
+    part: str | None = None
+    per: str | None = None
+    items: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "evidence":  # not set yet while a row is unpickled
@@ -126,6 +136,7 @@ class Row:
             "neighbors": [{"item": neighbor.item, "distance": neighbor.distance} for neighbor in self.neighbors],
             "error": self.error,
         }
+        record |= {name: value for name in BELONGING if (value := getattr(self, name)) is not None}
         record_of_evidence = {} if self.evidence is None else self.evidence.as_record()
         return record | {name: value for name, value in record_of_evidence.items() if value is not None}
 
