@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from dn2.errors import InputError, UnreadableItem
+from dn2.errors import UnreadableItem
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReadColumn, ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.known import KnownScores
-from dn2.model.scoring import check_apart, discover, find_items, score_found
+from dn2.model.scoring import check_apart, find_items, how_to_decide, score_found
 from dn2.model.state import Origin, State
-from dn2.neighbors.calibration import Calibration, false_discoveries
+from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
+from dn2.results.decisions import decide
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
 from dn2.results.rows import Row
@@ -87,6 +87,7 @@ class Scorer:
         *,
         names: Iterable[str] | None = None,
         false_alarm_rate: float | None = None,
+        warn_rate: float | None = None,
         fdr: float | None = None,
         memory: str | int | None = None,
         exclude: str | Sequence[str] = (),
@@ -104,6 +105,8 @@ class Scorer:
             What items from memory are called; by default their position or their key.
         false_alarm_rate : float in (0, 1), default=None
             Decide at this rate instead of the model's.
+        warn_rate : float in (0, 1), default=None
+            A laxer rate, to warn at: `decision` is then `reject`, `warn` or `accept`.
         fdr : float in (0, 1), default=None
             Decide all items together by Benjamini-Hochberg at this false-discovery rate instead.
         memory : str or int, default=None
@@ -121,7 +124,7 @@ class Scorer:
         Raises
         ------
         InputError
-            If nothing is found, names do not fit, or both rates are given.
+            If nothing is found, names do not fit, or rates do not go together.
         ReferenceTooSmall
             For a rate that the reference set cannot support.
 
@@ -134,22 +137,14 @@ class Scorer:
         [('usual', False), ('odd', True)]
         """
         now = self.state
-        if fdr is not None:
-            if not now.kind.has_false_discoveries:
-                raise InputError(f"p-values of {now.kind.many} have no false-discovery rate; give a false-alarm rate")
-            if false_alarm_rate is not None:
-                raise InputError(
-                    "a false-alarm rate and a false-discovery rate are two ways to decide; give one of them"
-                )
-            false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
-        rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
+        decided = how_to_decide(now, false_alarm_rate, warn_rate, fdr)
         with shown(progress, "scoring") as tell:
             with leaving_out(exclude):
                 found_items = find_items(now.kind, inputs, tell)
             results = score_found(self, now, found_items if names is None else rename(found_items, names), memory, tell)
-        return results.at(rate) if fdr is None else discover(results, fdr)
+        return decided(results)
 
-    def score_one(self, item: Any, *, false_alarm_rate: float | None = None) -> Row:
+    def score_one(self, item: Any, *, false_alarm_rate: float | None = None, warn_rate: float | None = None) -> Row:
         """Score one item in about the time that its embedding takes, as a camera over a line needs it.
 
         The calling thread does all of it, any number of threads at once; nothing is cached, nor read or written but a
@@ -162,6 +157,8 @@ class Scorer:
             Series of pandas; a text; or a vector of shape (d,).
         false_alarm_rate : float in (0, 1), default=None
             Decide at this rate instead of the model's.
+        warn_rate : float in (0, 1), default=None
+            A laxer rate, to warn at: see `score`.
 
         Returns
         -------
@@ -185,11 +182,11 @@ class Scorer:
         True
         """
         now = self.state
-        rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
+        rate = now.rate(false_alarm_rate, warn_rate)
         row = now.kind.score_one(now, item)
         if row.p_value is None:
             raise UnreadableItem(row.error or "it has no p-value")
-        return replace(row, is_anomaly=row.p_value <= rate)
+        return decide(row, rate, warn_rate)
 
     def score_known(
         self, normal: Any, anomalous: Any, *, exclude: str | Sequence[str] = (), progress: Shown = None
@@ -240,7 +237,13 @@ class Scorer:
         )
 
     def evaluate(
-        self, normal: Any, anomalous: Any, *, exclude: str | Sequence[str] = (), progress: Shown = None
+        self,
+        normal: Any,
+        anomalous: Any,
+        *,
+        warn_rate: float | None = None,
+        exclude: str | Sequence[str] = (),
+        progress: Shown = None,
     ) -> tuple[Evaluation, list[Row]]:
         """Score items known to be normal and anomalous, and compare.
 
@@ -248,6 +251,8 @@ class Scorer:
         ----------
         normal, anomalous : path, iterable of paths, or items from memory
             As in `score`.
+        warn_rate : float in (0, 1), default=None
+            A laxer rate, to warn at: what it decides is measured, too.
         exclude : str or iterable of str, default=()
             Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
@@ -274,8 +279,9 @@ class Scorer:
         >>> figures.roc_auc
         1.0
         """
+        self.state.rate(None, warn_rate)  # a bad one is refused before the work
         known = self.score_known(normal, anomalous, exclude=exclude, progress=progress)
-        return known.evaluate(self.false_alarm_rate), known.unreadable
+        return known.evaluate(self.false_alarm_rate, warn_rate), known.unreadable
 
     def near_duplicates(self) -> list[tuple[str, str]]:
         """List the reference items that nearly are others.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dn2.kinds.exchange import ReadColumn
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import kind_of
+from dn2.neighbors.calibration import last_rank
 from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.interface import command
 
 MOST_COLUMNS = 100  # on a page
+SAID_OF_COLUMNS = "columns left out"  # the name of what the list of columns says, too
 EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
 
 
@@ -34,7 +37,7 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} {noun}"),
         (
             "false-alarm rate",
-            f"{rate_in_words(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
+            _rate(calibration["false_alarm_rate"], calibration["sample_size"]),
         ),
         ("flagged above", f"anomaly score {number_in_words(calibration['threshold'])}"),
         ("near-duplicates", f"{calibration['near_duplicates']:,}"),
@@ -54,6 +57,16 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def describe_with_columns(
+    about: Mapping[str, Any], columns: Sequence[ReadColumn]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Name what a model is made of, and beside it how each column was read: each thing once."""
+    pairs = describe_model(about)
+    if 0 < len(columns) <= MOST_COLUMNS:
+        pairs = [pair for pair in pairs if pair[0] != SAID_OF_COLUMNS]
+    return pairs, describe_columns(columns)
+
+
 def describe_columns(columns: Sequence[ReadColumn]) -> list[tuple[str, str]]:
     """Name columns, and say how each was read, or why it is left out; the first hundred of very many."""
     rows = [
@@ -62,6 +75,13 @@ def describe_columns(columns: Sequence[ReadColumn]) -> list[tuple[str, str]]:
     ]
     more = len(columns) - MOST_COLUMNS
     return rows + [(f"and {more:,} more", "model.columns lists all in Python")] * (more > 0)
+
+
+def _rate(rate: float, sample_size: int) -> str:
+    """Name the rate asked for, the one that p-values of so many items reach where that is another, and the smallest."""
+    rank = last_rank(rate, sample_size)
+    less = "" if math.isclose(rank / (sample_size + 1), rate) else f"reached: {rank:,} in {sample_size + 1:,}; "
+    return f"{rate_in_words(rate)} ({less}smallest: 1 in {sample_size + 1:,})"
 
 
 def _index(name: str, search: Mapping[str, Any]) -> str:

@@ -258,6 +258,11 @@ def last_rank(rate: float, sample_size: int) -> int:
     return rank
 
 
+def reached_rate(rate: float, sample_size: int) -> float:
+    """Return the share of normal items that a rate flags on average: the largest p-value that is at most the rate."""
+    return last_rank(rate, sample_size) / (sample_size + 1)
+
+
 def check_rate(rate: float) -> None:
     """Raise InputError for a false-alarm rate outside (0, 1)."""
     if not isinstance(rate, Real) or not 0 < rate < 1:
@@ -290,10 +295,11 @@ def near_duplicates(nearest: Distances) -> Flags:
 
 
 def false_discoveries(p_values: Scores, level: float) -> Flags:
-    """Decide a batch so that among its alarms at most a share `level` is expected to be false.
+    """Decide a batch so that a share `level` of its alarms, or less, is expected to be false.
 
-    p_values : (n,).  Returns (n,) bool.  Source: Benjamini and Hochberg, 1995.  Proven for independent p-values and
-    for split calibration; for leave-one-out p-values it is only measured.  Raises InputError."""
+    p_values : (n,).  Returns (n,) bool.  Source: Benjamini and Hochberg, 1995.  Proven for independent p-values, and
+    where calibrating items are no neighbours of anything (Bates et al., 2023); else it is only measured.
+    Raises InputError."""
     if not 0 < level < 1:
         raise InputError(f"a false-discovery rate must lie between 0 and 1, got {level:g}; 0.05 is 1 in 20")
     n = len(p_values)
