@@ -34,10 +34,10 @@ OPTIONS = {
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --groups "
     "--column --id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time "
     "--values --window --exclude --force --cache --no-cache",
-    "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self "
-    "--neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values --window "
-    "--exclude --backbone --cache --no-cache",
-    "evaluate": "--normal --anomalous --exclude --plot --json --backbone --cache --no-cache",
+    "score": "--output -o --report --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly --points "
+    "--self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values "
+    "--window --exclude --backbone --cache --no-cache",
+    "evaluate": "--normal --anomalous --warn-rate --exclude --plot --json --backbone --cache --no-cache",
     "add": "--exclude --backbone --cache --no-cache",
     "remove": "--backbone",
     "readmit": "--backbone",
@@ -47,7 +47,7 @@ OPTIONS = {
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --figure --report --cache --no-cache",
-    "report": "--model --output -o --root --exclude --false-alarm-rate --backbone --cache --no-cache",
+    "report": "--model --output -o --root --exclude --false-alarm-rate --warn-rate --backbone --cache --no-cache",
     "demo": "--output -o",
 }
 
@@ -283,8 +283,9 @@ def test_score_prints_the_most_anomalous_items_with_their_evidence(dn2_command, 
     assert {line.split()[3] for line in table[:7]} == {"yes", "no"}
     assert table[7].startswith("not read: broken.png: not a picture")
     assert len(table) == 8
-    summary, next_step = lines(done.err)
+    summary, worth, next_step = lines(done.err)
     assert summary == "7 images, 3 anomalous at 1 false alarm in 41; 1 could not be read"
+    assert worth == "3 flagged of 7; if all 7 were normal, about 0.2 would be"
     assert next_step == (
         f"next: --report report.html shows the evidence; dn2 inspect {saved} says what a decision is worth; "
         f"dn2 add {saved} INPUT takes in normal items"
@@ -349,8 +350,46 @@ def test_score_decides_by_the_false_discovery_rate_and_says_what_that_is_worth(
     expected = dn2.load(saved).score(mixed, fdr=0.2)
     assert [row["is_anomaly"] for row in rows(done.out)] == [row.is_anomaly for row in expected]
     assert lines(done.err)[0] == "7 images, 3 anomalous at a false-discovery rate of 20 %; 1 could not be read"
-    assert "at a false-discovery rate of 0.2" in done.err
-    assert "only measured for leave-one-out" in done.err
+    assert lines(done.err)[1].startswith("a false-discovery rate of 0.2: on average about this share of the alarms is")
+
+
+@pytest.mark.parametrize(
+    ("rates", "decided", "status"),
+    [
+        ("--false-alarm-rate 0.025 --warn-rate 0.9", "reject", 0),
+        ("--false-alarm-rate 0.025 --warn-rate 0.9 --fail-on-anomaly", "reject", 1),
+        ("--warn-rate 0.9", "warn", 4),
+        ("--warn-rate 0.9 --fail-on-anomaly", "warn", 4),
+        ("--warn-rate 0.05", "accept", 0),
+    ],
+)
+def test_a_warning_has_a_status_of_its_own(
+    dn2_command, saved: Path, world: Path, rates: str, decided: str, status: int
+) -> None:
+    folder = world / "other" if decided == "reject" else world / "more"
+    done = dn2_command("score", saved, folder, *rates.split())
+    assert done.status == status
+    head, *table = lines(done.out)
+    assert re.split(" {2,}", head)[3] == "decision"
+    assert {line.split()[3] for line in table} >= {decided}
+    assert ("warning" in lines(done.err)[0], "rejected and" in lines(done.err)[1]) == (True, True)
+    if status == 4:  # what could not be read may be worse
+        (world / "more" / "broken.png").write_text("no picture")
+        try:
+            assert dn2_command("score", saved, folder, *rates.split()).status == 3
+        finally:
+            (world / "more" / "broken.png").unlink()
+
+
+def test_a_rate_to_warn_at_is_given_where_it_goes(dn2_command, saved: Path, world: Path) -> None:
+    arguments = ("--normal", world / "more", "--anomalous", world / "other", "--warn-rate", 0.9)
+    done = dn2_command("evaluate", saved, *arguments)
+    assert "false alarms or warnings at 90 in 100 asked   " in done.out
+    figures = json.loads(dn2_command("evaluate", saved, *arguments, "--json").out)
+    assert figures["detected_or_warned"] == 1
+    assert 0 <= figures["false_alarms"] <= figures["false_alarms_or_warnings"] <= 1
+    row = dn2.load(saved).score_one(next((world / "other").iterdir()), false_alarm_rate=0.1, warn_rate=0.5)
+    assert row.decision == "reject"
 
 
 def test_score_keeps_embeddings_unless_told_not_to(dn2_command, saved: Path, world: Path, own_cache: Path) -> None:
@@ -596,7 +635,7 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
     got = json.loads(done.out)
     expected, _ = dn2.load(saved, cache=None).evaluate([world / "more", world / "normal"], [world / "other", mixed])
     assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
-    assert got == vars(expected)
+    assert got == {name: figure for name, figure in vars(expected).items() if figure is not None}
     assert lines(done.err)[1:] == [f"dn2: not read: mixed/broken.png: {NO_PICTURE}"]
     assert dn2_command("evaluate", saved, *normal, *anomalous, "--cache").status == 3
     assert entries(own_cache) == 8 + 40 + 12  # those in `mixed` are copies
@@ -873,6 +912,9 @@ REFUSED = {
     "score {saved} {normal} --false-alarm-rate 0.01": "needs at least 99 reference items, got 40",
     "score {saved} {normal} --false-alarm-rate 2": "must lie between 0 and 1, got 2",
     "score {saved} {normal} --fdr 1": "must lie between 0 and 1, got 1",
+    "score {saved} {normal} --fdr 0.1 --warn-rate 0.2": "--warn-rate goes with a false-alarm rate",
+    "score {saved} {normal} --warn-rate 0.01": "--warn-rate must lie between the rate to reject at, 0.0243902",
+    "evaluate {saved} --normal {normal} --anomalous {normal} --warn-rate 2": "--warn-rate must lie between the rate",
     "score {saved} {normal} --fdr 0.1 --false-alarm-rate 0.1": "two ways to decide",
     "evaluate {saved} --normal {normal}": "Missing option '--anomalous'",
     "evaluate {saved} --normal {readme} --anomalous {normal}": "needs normal and anomalous items, got 0 and 40",
@@ -982,7 +1024,7 @@ def test_progress_is_a_bar_on_a_terminal_and_stdout_stays_clean(
     done = dn2_command("score", saved, world / "other", "--json")
     assert len(rows(done.out)) == 12
     assert "scoring" in done.err
-    assert "12 images, " in lines(done.err)[-2]
+    assert "12 images, " in lines(done.err)[-3]
 
 
 def test_the_csv_that_score_writes_has_the_columns_of_the_contract(

@@ -254,6 +254,7 @@ def test_the_record_holds_what_the_model_file_needs():
         "sample_size": 3,
         "n_reference": 3,
         "n_parts": 0,
+        "n_strata": 0,
         "false_alarm_rate": 0.5,
         "reachable_false_alarm_rate": 0.5,
         "smallest_false_alarm_rate": 0.25,

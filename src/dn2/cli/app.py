@@ -21,6 +21,7 @@ from dn2.cli.common import (
     ModelArgument,
     NamedBackboneOption,
     PlotOption,
+    WarnRateOption,
     check_model_first,
     check_outputs,
     check_plot,
@@ -75,6 +76,7 @@ def evaluate(
     anomalous: Annotated[
         list[str], typer.Option(metavar="INPUT", help="Items known to be anomalous. Repeat it for several.")
     ],
+    warn_rate: WarnRateOption = None,
     exclude: ExcludeOption = None,
     plot: PlotOption = None,
     as_json: JsonOption = False,
@@ -90,13 +92,12 @@ def evaluate(
     if STDIN in normal and STDIN in anomalous:
         raise InputError("- stands for stdin, which can be read once; give it once")
     loaded = load(model, cache=cache, backbone=backbone)
-    kind = loaded.kind.name
+    rate, kind = loaded.state.rate(None, warn_rate), loaded.kind.name
     with with_stdin(normal, kind) as good, with_stdin(anomalous, kind) as bad:
         check_outputs((plot,), (*good, *bad), kind, exclude)
         with progress("scoring") as show:
             scores = loaded.score_known(good, bad, exclude=exclude or (), progress=show)
-    rate = loaded.false_alarm_rate
-    evaluation = scores.evaluate(rate)
+    evaluation = scores.evaluate(rate, warn_rate)
     if plot is not None:
         from dn2.report.plots import plot_evaluation
 
@@ -104,7 +105,8 @@ def evaluate(
         stopping.wrote(plot)
         note(f"written: {plot}")
     if as_json:
-        print(json.dumps(asdict(evaluation)))
+        figures = asdict(evaluation)
+        print(json.dumps({name: figure for name, figure in figures.items() if figure is not None}))
     else:
         evaluation_table(evaluation, console())
     warn_unreadable(scores.unreadable)

@@ -87,6 +87,16 @@ RateOption = Annotated[
     ),
 ]
 
+WarnRateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--warn-rate",
+        metavar="RATE",
+        help="A laxer rate, to warn at: what it flags beyond the false-alarm rate is a warning.",
+        show_default=False,
+    ),
+]
+
 
 def open_cache(use: bool) -> Cache | None:
     """Open the user's cache if it is to be used."""
@@ -234,9 +244,9 @@ def warn_unreadable(rows: Sequence[Row]) -> None:
         logger.warning("... and %d more that could not be read", len(rows) - 10)
 
 
-def finish(unreadable: Sequence[Row], anomaly_found: bool = False) -> None:
-    """Exit with status 1 if a found anomaly fails the run, else with 3 if an item could not be read."""
-    if anomaly_found:
-        raise typer.Exit(1)
-    if unreadable:
-        raise typer.Exit(3)
+def finish(unreadable: Sequence[Row], anomaly_found: bool = False, warned: bool = False) -> None:
+    """Exit with status 1 if a found anomaly fails the run, else with 3 if an item could not be read, else with 4 if the
+    worst was a warning."""
+    for status, applies in ((1, anomaly_found), (3, unreadable), (4, warned)):
+        if applies:
+            raise typer.Exit(status)

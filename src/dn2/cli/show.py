@@ -19,6 +19,7 @@ from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.printing import printable
 
 ROWS_SHOWN = 20
+STYLES = {"yes": "bold red", "reject": "bold red", "warn": "bold yellow"}
 GAP, NARROWEST = 2, 20  # cells: between columns, and the least width of both columns of text together
 
 
@@ -52,7 +53,8 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
         ["item", *(name for name, _ in evidence_of_rows)],
         [evidence.heading, *(words for _, words in evidence_of_rows)],
     )
-    figures = [("anomaly score", "p-value", "anomaly"), *(_figures(row) for row in rows)]
+    decision = "anomaly" if all(row.decision is None for row in rows) else "decision"
+    figures = [("anomaly score", "p-value", decision), *(_figures(row) for row in rows)]
     if console.is_terminal:  # a file has lines of any length
         left = console.width - sum(max(map(len, column)) + GAP for column in zip(*figures, strict=True)) - GAP
         widths = share(max(left, NARROWEST), *(max(map(cell_len, column)) for column in (names, words)))
@@ -65,13 +67,14 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column(escape(words[0]))
     for name, (score, p_value, flag), reason in zip(names[1:], figures[1:], words[1:], strict=True):
-        mark = "[bold red]yes[/]" if flag == "yes" else flag
+        mark = f"[{STYLES[flag]}]{flag}[/]" if flag in STYLES else flag
         table.add_row(escape(name), score, p_value, mark, escape(reason))
     return table
 
 
 def _figures(row: Row) -> tuple[str, str, str]:
-    return number_in_words(row.anomaly_score or 0), f"{row.p_value:.4f}", "yes" if row.is_anomaly else "no"
+    flag = row.decision or ("yes" if row.is_anomaly else "no")
+    return number_in_words(row.anomaly_score or 0), f"{row.p_value:.4f}", flag
 
 
 def _evidence(row: Row) -> tuple[str, str]:
@@ -94,6 +97,13 @@ def evaluation_table(evaluation: Evaluation, console: Console) -> None:
         (f"false alarms at {rate} asked", _figure_in_words(evaluation.false_alarms, normal)),
         (f"anomalies detected at {rate}", _figure_in_words(evaluation.detected, anomalous)),
     ]
+    if evaluation.warn_rate is not None:
+        warn_rate = rate_in_words(evaluation.warn_rate)
+        marked, found = evaluation.false_alarms_or_warnings or 0.0, evaluation.detected_or_warned or 0.0
+        rows += [
+            (f"false alarms or warnings at {warn_rate} asked", _figure_in_words(marked, normal)),
+            (f"anomalies detected or warned of at {warn_rate}", _figure_in_words(found, anomalous)),
+        ]
     pairs(rows, console)
 
 

@@ -14,6 +14,7 @@ from dn2.kinds.kind import Kind
 from dn2.model.belonging import Rules
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
+from dn2.results.decisions import check_fixed, check_warn_rate
 from dn2.results.rows import Row
 from dn2.store.shards import Shard, removed_rows, shards_of
 
@@ -68,6 +69,15 @@ class State:
         blocks = self.detector.blocks
         first = np.asarray(blocks[0])[:1]
         return all(bool((np.asarray(block) == first).all()) for block in blocks)
+
+    def rate(self, asked: float | None, warn_rate: float | None = None) -> float:
+        """Return the false-alarm rate to decide at; asked : None takes the model's.
+
+        Raises InputError, ReferenceTooSmall, also for a rate to warn at that is not laxer."""
+        rate = self.false_alarm_rate if asked is None else self.calibration.rate(asked)
+        check_fixed(rate, self.false_alarm_rate, self.calibration.confidence)
+        check_warn_rate(warn_rate, rate, self.calibration.sample_size)
+        return rate
 
     def describe(self) -> dict[str, Any]:
         """See `Model.describe`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ from dn2.kinds.exchange import ReadColumn
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import kind_of
 from dn2.results.words import number_in_words, rate_in_words
-from dn2.system.interface import command
+from dn2.system.interface import command, option
 
 MOST_COLUMNS = 100  # on a page
+SAID_OF_COLUMNS = "columns left out"  # the name of what the list of columns says, too
 EXACT = {"exact": "exact", "kdtree": "kd-tree, exact", "kmeans-tree": "tree of means, exact"}
 
 
@@ -26,20 +28,18 @@ def brief_of(kind: Kind[Any], n_reference: int, rate: float) -> str:
 def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name what a model is made of; about : what `Model.describe` returns."""
     calibration, detector = about["calibration"], about["detector"]
-    noun = "intervals" if calibration["method"] == "blocks" else "items"
+    noun = "intervals" if calibration["method"] == "blocks" else "parts" if calibration["n_parts"] else "items"
     rows = [
         *kind_of(about["kind"]).say(about),
         ("neighbours", str(detector["n_neighbors"])),
         ("index", _index(detector["search"]["index"], about["search"])),
         ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} {noun}"),
-        (
-            "false-alarm rate",
-            f"{rate_in_words(calibration['false_alarm_rate'])} (smallest: 1 in {calibration['sample_size'] + 1:,})",
-        ),
+        ("false-alarm rate", _rate(calibration)),
         ("flagged above", f"anomaly score {number_in_words(calibration['threshold'])}"),
         ("near-duplicates", f"{calibration['near_duplicates']:,}"),
     ]
     search, n = about["search"], calibration["n_reference"]
+    rows += _belonging(about["membership"], calibration)
     if search.get("learnt_from", n) != n:
         rows.append(("learnt from", f"{search['learnt_from']:,} items, before others came or went; fit anew renews it"))
     if gone := about.get("removed_in_files"):
@@ -54,6 +54,27 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def _belonging(rules: Mapping[str, Any], calibration: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name what the items belong to, and by which rule."""
+    counts = {"part": (calibration["n_parts"], "parts"), "per": (calibration["n_strata"], "a rate each for")}
+    rows = []
+    for name, (count, noun) in counts.items():
+        if rules[name] is not None:
+            rule = f" ({option(name, rules[name])})" if rules[name] else ""
+            rows.append((noun, f"{count:,}{rule}"))
+    return rows
+
+
+def describe_with_columns(
+    about: Mapping[str, Any], columns: Sequence[ReadColumn]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Name what a model is made of, and beside it how each column was read: each thing once."""
+    pairs = describe_model(about)
+    if 0 < len(columns) <= MOST_COLUMNS:
+        pairs = [pair for pair in pairs if pair[0] != SAID_OF_COLUMNS]
+    return pairs, describe_columns(columns)
+
+
 def describe_columns(columns: Sequence[ReadColumn]) -> list[tuple[str, str]]:
     """Name columns, and say how each was read, or why it is left out; the first hundred of very many."""
     rows = [
@@ -62,6 +83,18 @@ def describe_columns(columns: Sequence[ReadColumn]) -> list[tuple[str, str]]:
     ]
     more = len(columns) - MOST_COLUMNS
     return rows + [(f"and {more:,} more", "model.columns lists all in Python")] * (more > 0)
+
+
+def _rate(calibration: Mapping[str, Any]) -> str:
+    """Name the rate asked for, the one that is reached where that is another, and the smallest."""
+    rate, reached = calibration["false_alarm_rate"], calibration["reachable_false_alarm_rate"]
+    less = "" if math.isclose(reached, rate) else f"reached: {_share(reached)}; "
+    sure = "" if calibration["confidence"] is None else f", with a confidence of {calibration['confidence']:g}"
+    return f"{rate_in_words(rate)}{sure} ({less}smallest: {_share(calibration['smallest_false_alarm_rate'])})"
+
+
+def _share(rate: float) -> str:
+    return rate_in_words(rate) if rate else "0"
 
 
 def _index(name: str, search: Mapping[str, Any]) -> str:

@@ -66,17 +66,16 @@ class Calibration:
     n_trimmed : int, default=0
         Of a contaminated set, how many calibrating items with the highest scores are left out of `scores`.
     window : int, default=0
-        Where items are windows of series, the points of a window; `scores` are then the highest of each interval that
-        the reference series are cut into.
+        The points of a window of series; `scores` are then the highest of each interval that these are cut into.
     measured : MeasuredFalseAlarms or None, default=None
         What p-values are worth in the reference series, where it was measured.
     parts : ndarray of shape (m,), int64, or None, default=None
         The part that each score belongs to, counted from 0; None where each item stands for itself.
     n_parts : int, default=0
-        Number of parts in the whole reference set; 0 where items have none.
+        Number of parts in the reference set; 0 where items have none.
     confidence : float or None, default=None
-        Where it is given, the calibrating items are no neighbours, and with this confidence this model's own rate is at
-        most the one asked for; None for rates that hold on average over reference sets.
+        With which this model's own rate is at most the one asked for; the calibrating items are no neighbours then.
+        None for rates that hold on average over reference sets.
     is_smoothed : bool, default=False
         Whether ties between scores are broken by chance, so that the rate asked for is reached.
     of_parts : Calibration or None, default=None
@@ -233,8 +232,7 @@ class Calibration:
     def threshold(self, rate: float) -> float:
         """Return the largest anomaly score that is no alarm: p_value <= rate exactly where score > threshold.
 
-        Where ties are smoothed, a score up to the threshold may be an alarm, too, by chance.  Where each stratum has
-        its own rate, this is the largest of the strata's thresholds.
+        Of strata it is the largest; where ties are smoothed, a score up to it may be an alarm, too, by chance.
 
         Parameters
         ----------
@@ -253,8 +251,7 @@ class Calibration:
     def reachable(self, rate: float) -> float:
         """Return the share of normal items that is flagged at a rate, as far as the calibrating items tell.
 
-        It is below the rate where p-values take few values: with m items floor(rate * (m + 1)) / (m + 1), and less
-        with ties; each calibrating item is ranked among the others for it, as a new one would be.
+        With m items floor(rate * (m + 1)) / (m + 1), and less with ties: each calibrating item is ranked as a new one.
 
         Parameters
         ----------
@@ -292,6 +289,7 @@ class Calibration:
             "sample_size": self.sample_size,
             "n_reference": self.n_reference,
             "n_parts": self.n_parts,
+            "n_strata": len(self.strata or ()),
             "false_alarm_rate": rate,
             "reachable_false_alarm_rate": self.reachable(rate),
             "smallest_false_alarm_rate": self.smallest_rate,

@@ -82,6 +82,11 @@ def last_rank(rate: float, sample_size: int) -> int:
     return rank
 
 
+def reached_rate(rate: float, sample_size: int) -> float:
+    """Return the share of normal items that a rate flags on average: the largest p-value that is at most the rate."""
+    return last_rank(rate, sample_size) / (sample_size + 1)
+
+
 def bounded_p_values(ranks: Scores, sample_size: int, confidence: float) -> Scores:
     """Return p-values at most a rate of which bounds, with some confidence, the share of normal items flagged.
 

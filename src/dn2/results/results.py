@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO, overload
+from typing import Any, Self, overload
 
-from dn2.errors import InputError, MissingExtra
-from dn2.extras import import_above, import_pyarrow
+from dn2.extras import import_above
 from dn2.neighbors.rates import attainable_rate
-from dn2.results.cells import csv_line, flatten_row
 from dn2.results.context import Context, Points
-from dn2.results.rows import BELONGING, COLUMNS, Row
-from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words
-from dn2.results.writing import choose_writer, write_parquet, write_text
-from dn2.system.progress import Shown, shown
-
-if TYPE_CHECKING:
-    import pandas
+from dn2.results.decisions import check_fixed, check_warn_rate, decide
+from dn2.results.rows import BELONGING, COLUMNS, DECISION, Row
+from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words, warned_in_words
+from dn2.results.written import Written
 
 
 @dataclass(frozen=True, repr=False)
-class Results(Sequence[Row]):
+class Results(Written):
     """Rows in the order of the input: a sequence, a slice of which is `Results` with the same decisions.
 
     Parameters
@@ -58,6 +50,8 @@ class Results(Sequence[Row]):
     confidence : float or None
         With which the model's own rate is at most the one that was fixed when it was fitted; None for rates that hold
         on average.
+    warn_rate : float or None
+        The laxer rate at which `decision` is `warn`; None without one, or where the rate is unknown.
 
     Examples
     --------
@@ -81,6 +75,7 @@ class Results(Sequence[Row]):
     among_themselves: bool = field(default=False, compare=False)
     parts: Sequence[Row] = ()
     confidence: float | None = field(default=None, compare=False)
+    warn_rate: float | None = None
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
 
@@ -96,8 +91,9 @@ class Results(Sequence[Row]):
     def __repr__(self) -> str:
         scored = count_in_words(len(self.rows) - len(self.errors), *self.nouns)
         rate = "" if self.false_alarm_rate is None else f" at {rate_in_words(self.false_alarm_rate)}"
+        warned = warned_in_words(len(self.warnings), self.warn_rate) if self.has_warnings else ""
         lost = f"; {len(self.unreadable):,} not read" if self.unreadable else ""
-        return f"<Results: {scored}, {len(self.anomalies):,} anomalous{rate}{lost}>"
+        return f"<Results: {scored}, {len(self.anomalies):,} anomalous{rate}{warned}{lost}>"
 
     def _repr_html_(self) -> str:
         html: str = import_above("dn2.report.notebook").results_html(self)
@@ -107,7 +103,8 @@ class Results(Sequence[Row]):
         """Say in one sentence how many items were scored, and how many are anomalous."""
         scored = count_in_words(len(self.rows) - len(self.errors), *self.nouns)
         decided = decided_in_words(self.false_alarm_rate, self.false_discovery_rate, self.among_themselves)
-        return f"{scored}, {len(self.anomalies):,} anomalous{decided}{lost_in_words(len(self.unreadable))}"
+        warned = warned_in_words(len(self.warnings), self.warn_rate) if self.has_warnings else ""
+        return f"{scored}, {len(self.anomalies):,} anomalous{decided}{warned}{lost_in_words(len(self.unreadable))}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -116,11 +113,8 @@ class Results(Sequence[Row]):
         names = evidence[0].file_columns if evidence else ()
         written = (*self.rows, *self.parts)
         belonging = (name for name in BELONGING if any(getattr(row, name) is not None for row in written))
-        return (
-            *COLUMNS,
-            *belonging,
-            *(name for name in names if any(getattr(record, name) is not None for record in evidence)),
-        )
+        added = (name for name in names if any(getattr(record, name) is not None for record in evidence))
+        return (*COLUMNS, *belonging, *added, *[DECISION] * self.has_warnings)
 
     @overload
     def __getitem__(self, place: int) -> Row: ...
@@ -143,8 +137,17 @@ class Results(Sequence[Row]):
     @property
     def anomalies(self) -> list[Row]:
         """The rows decided to be anomalous, most anomalous first."""
-        anomalous = [row for row in self.rows if row.is_anomaly]
-        return sorted(anomalous, key=lambda row: row.anomaly_score or 0.0, reverse=True)
+        return sorted((row for row in self.rows if row.is_anomaly), key=_score, reverse=True)
+
+    @property
+    def warnings(self) -> list[Row]:
+        """The rows to warn of, which are not rejected, most anomalous first."""
+        return sorted((row for row in self.rows if row.decision == "warn"), key=_score, reverse=True)
+
+    @property
+    def has_warnings(self) -> bool:
+        """Whether it was decided with a rate to warn at."""
+        return self.warn_rate is not None or any(row.decision is not None for row in self.rows)
 
     @property
     def errors(self) -> list[Row]:
@@ -167,13 +170,15 @@ class Results(Sequence[Row]):
         ]
         return self.errors + parts
 
-    def at(self, false_alarm_rate: float) -> Results:
+    def at(self, false_alarm_rate: float, *, warn_rate: float | None = None) -> Results:
         """Decide anew, without a new search.
 
         Parameters
         ----------
         false_alarm_rate : float
             In (0, 1): a row is an anomaly where its p-value is at most this.
+        warn_rate : float, default=None
+            A laxer rate, to warn at: `decision` is `reject`, `warn` or `accept`.  None decides without warnings.
 
         Returns
         -------
@@ -182,7 +187,8 @@ class Results(Sequence[Row]):
         Raises
         ------
         InputError
-            For a rate outside of (0, 1).
+            For a rate outside of (0, 1), for a rate to warn at that is not laxer, and for another rate than the one
+            that a confidence bounds.
         ReferenceTooSmall
             For a rate that the reference set cannot support.
 
@@ -194,154 +200,18 @@ class Results(Sequence[Row]):
         >>> results[0].is_anomaly, results.at(0.05)[0].is_anomaly
         (False, True)
         """
+        check_fixed(false_alarm_rate, self.false_alarm_rate, self.confidence)
         attainable_rate(false_alarm_rate, self.sample_size, self.n_reference, self.counted, self.confidence)
-        rows, parts = (tuple(_decided(some, false_alarm_rate)) for some in (self.rows, self.parts))
-        points = None if self.points is None else self.points.at(false_alarm_rate)
-        return replace(
+        check_warn_rate(warn_rate, false_alarm_rate, self.sample_size)
+        decided = replace(
             self,
-            rows=rows,
-            parts=tuple(parts),
-            false_alarm_rate=false_alarm_rate,
+            rows=[decide(row, false_alarm_rate, warn_rate) for row in self.rows],
+            parts=tuple(decide(row, false_alarm_rate, warn_rate) for row in self.parts),
+            points=None if self.points is None else self.points.at(false_alarm_rate),
             false_discovery_rate=None,
-            points=points,
         )
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write CSV (UTF-8), evidence as JSON, empty cells for what an unreadable item lacks.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
-        write_text(path, self._write_csv)
-
-    def to_jsonl(self, path: str | os.PathLike[str]) -> None:
-        """Write JSON Lines: one object an item.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
-        write_text(path, self.write_jsonl)
-
-    def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write Parquet, evidence as JSON text.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        MissingExtra
-            For Parquet without pyarrow.
-        """
-        pyarrow = import_pyarrow()
-        text, number = pyarrow.string(), pyarrow.float64()
-        columns = self.columns
-        types = dict.fromkeys(columns, text) | {
-            "anomaly_score": number,
-            "p_value": number,
-            "is_anomaly": pyarrow.bool_(),
-        }
-        types |= {"items": pyarrow.int64()} if "items" in types else {}
-        records = [flatten_row(row, columns) for row in (*self.rows, *self.parts)]
-        table = pyarrow.table(
-            {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
-        )
-        write_parquet(path, table)
-
-    def to_html(self, path: str | os.PathLike[str], *, progress: Shown = None) -> None:
-        """Write one self-contained page that shows what was found and why; the items' files are read for pictures.
-
-        Parameters
-        ----------
-        path : str or path
-            The page, .html.
-        progress : callable or False, default=None
-            Called with (done, total); None shows a bar in a notebook and nothing in a script, False nothing.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written, or if these rows came without the model that scored them.
-        """
-        if self.context is None:
-            raise InputError("a report needs the model that scored these rows; take the results that Model.score gives")
-        choose_writer(path, {".html": None}, "a report")
-        with shown(progress, "reading pictures") as tell:
-            import_above("dn2.report.scored").write_page_of(self, Path(path), tell)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write CSV, JSON Lines or Parquet, by the ending of the name.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        MissingExtra
-            For Parquet without pyarrow.
-        """
-        writer_for(path)(self, path)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return a DataFrame with the columns of the results file, evidence as lists of dictionaries."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra("to_pandas needs pandas; run: pip install pandas") from error
-        records = [row.as_dict() for row in (*self.rows, *self.parts)]
-        return pandas.DataFrame(records, columns=list(self.columns))
-
-    def write_jsonl(self, file: TextIO) -> None:
-        """Write JSON Lines to an open file.
-
-        Parameters
-        ----------
-        file : text file
-            Open for writing.
-        """
-        file.writelines(f"{line}\n" for line in self.json_lines())
-
-    def json_lines(self) -> Iterator[str]:
-        """Give each row as one line of JSON."""
-        return (json.dumps(row.as_dict(), ensure_ascii=False) for row in (*self.rows, *self.parts))
-
-    def _write_csv(self, file: TextIO) -> None:
-        columns = self.columns
-        file.write(",".join(columns) + "\n")
-        for row in (*self.rows, *self.parts):
-            record = flatten_row(row, columns)
-            if row.is_anomaly is not None:
-                record["is_anomaly"] = "true" if row.is_anomaly else "false"
-            file.write(csv_line(record.values()))
+        return replace(decided, false_alarm_rate=false_alarm_rate, warn_rate=warn_rate)
 
 
-def _decided(rows: Sequence[Row], rate: float) -> Sequence[Row]:
-    return [row if row.p_value is None else replace(row, is_anomaly=row.p_value <= rate) for row in rows]
-
-
-def writer_for(path: str | os.PathLike[str]) -> Callable[[Results, str | os.PathLike[str]], None]:
-    """Choose how to write a results file by the ending of its name.  Raises InputError for an unknown one."""
-    writers = {".csv": Results.to_csv, ".jsonl": Results.to_jsonl, ".parquet": Results.to_parquet}
-    return choose_writer(path, writers, "a results file")
+def _score(row: Row) -> float:
+    return row.anomaly_score or 0.0
