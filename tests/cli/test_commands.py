@@ -33,13 +33,13 @@ OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --groups "
     "--column --id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time "
-    "--values --window --exclude --force --cache --no-cache",
-    "score": "--output -o --report --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly --points "
+    "--values --window --exclude --part --per --confidence --smooth --seed --force --cache --no-cache",
+    "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly --points "
     "--self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values "
     "--window --exclude --backbone --cache --no-cache",
     "evaluate": "--normal --anomalous --warn-rate --exclude --plot --json --backbone --cache --no-cache",
-    "add": "--exclude --backbone --cache --no-cache",
-    "remove": "--backbone",
+    "add": "--part --per --exclude --backbone --cache --no-cache",
+    "remove": "--part --backbone",
     "readmit": "--backbone",
     "inspect": "--items --aside --plot --json --backbone",
     "verify": "--backbone",

@@ -14,6 +14,7 @@ import typer
 
 from dn2.cli import stopping
 from dn2.errors import InputError
+from dn2.system.interface import option
 from dn2.system.printing import line_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from dn2.store.cache import Cache
 
 logger = logging.getLogger("dn2")
+
+REACHED = 0.8  # of the rate asked for, and more, needs no word
+FEW_FOR_STEPS = 10  # items flagged among those that calibrate: of fewer, one more or less is much
 
 
 INPUTS = (
@@ -74,6 +78,33 @@ MemoryOption = Annotated[
     typer.Option(
         metavar="SIZE",
         help="Most memory to use, such as 4GB; the system's page cache is not counted. Default: no limit.",
+        show_default=False,
+    ),
+]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="[RULE]",
+        help="Decide each part as well, in a row of its own: by a rule as for dn2 fit, or without one by the model's.",
+        show_default=False,
+    ),
+]
+JoiningOption = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="RULE",
+        help="What tells the part of each item: a rule as for dn2 fit. Default: the model's.",
+        show_default=False,
+    ),
+]
+PerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--per",
+        metavar="RULE",
+        help="What tells the product, line or camera of each item: a rule as for dn2 fit. Default: the model's.",
         show_default=False,
     ),
 ]
@@ -203,7 +234,11 @@ def report_reference(model: Model, path: Path) -> None:
     calibration = model.calibration
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
     kept = len(model.items) - len(model.set_aside)
-    note(f"{path}: {kept:,} reference items, false-alarm rate {rate_in_words(model.false_alarm_rate)}{smallest}")
+    parts = f" of {calibration.n_parts:,} parts" if calibration.n_parts else ""
+    sure = "" if calibration.confidence is None else f", with a confidence of {calibration.confidence:g}"
+    rate = f"false-alarm rate {rate_in_words(model.false_alarm_rate)}{sure}{smallest}"
+    note(f"{path}: {kept:,} reference items{parts}, {rate}")
+    _report_reach(model)
     report_aside(model)
     for remark in model.kind.remarks(model.state):
         note(remark)
@@ -222,6 +257,26 @@ def report_reference(model: Model, path: Path) -> None:
             calibration.sample_size,
         )
     warn_unreadable(model.unreadable)
+
+
+def _report_reach(model: Model) -> None:
+    """Say what of the rate is reached, where that is clearly less, and what a confidence costs."""
+    from dn2.results.words import rate_in_words
+
+    calibration, rate = model.calibration, model.false_alarm_rate
+    reached = calibration.reachable(rate)
+    if reached >= REACHED * rate:
+        return
+    if calibration.confidence is not None:
+        why = f"so that the rate of this model is below {rate_in_words(rate)} with that confidence"
+    else:
+        why = (
+            "as few items calibrate"
+            if calibration.sample_size < FEW_FOR_STEPS / rate
+            else f"as many scores are equal; {option('smooth')} breaks such ties by chance"
+        )
+    share = f"about {rate_in_words(reached)}" if reached else "hardly any"
+    logger.info("%s of normal items is flagged at that rate, %s", share, why)
 
 
 def report_aside(model: Model) -> None:

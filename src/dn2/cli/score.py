@@ -17,6 +17,8 @@ from dn2.cli.common import (
     ExcludeOption,
     MemoryOption,
     NamedBackboneOption,
+    PartOption,
+    PerOption,
     RateOption,
     WarnRateOption,
     check_model_first,
@@ -78,6 +80,8 @@ def score(
             show_default=False,
         ),
     ] = None,
+    part: PartOption = None,
+    per: PerOption = None,
     false_alarm_rate: RateOption = None,
     warn_rate: WarnRateOption = None,
     fdr: Annotated[
@@ -139,6 +143,8 @@ def score(
             with progress("scoring") as show:
                 results = loaded.score(
                     sources,
+                    part=True if part == "" else part,
+                    per=per,
                     false_alarm_rate=false_alarm_rate,
                     warn_rate=warn_rate,
                     fdr=fdr,
@@ -149,9 +155,9 @@ def score(
             _write(results, output, page, points)
     _print(results, as_json, output)
     _say(results, None if itself else model, outputs)
-    anomaly_found = bool(results.anomalies)
-    warned = bool(results.warnings) and not anomaly_found
-    finish(results.unreadable, anomaly_found=fail_on_anomaly and anomaly_found, warned=warned)
+    anomaly_found = bool(results.anomalies) or any(row.is_anomaly for row in results.parts)
+    warned = not anomaly_found and any(row.decision == "warn" for row in (*results, *results.parts))
+    finish([*results.unreadable, *results.undecided], anomaly_found=fail_on_anomaly and anomaly_found, warned=warned)
 
 
 def self_flags() -> list[Flag]:

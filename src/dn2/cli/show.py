@@ -19,6 +19,7 @@ from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.printing import printable
 
 ROWS_SHOWN = 20
+JUSTIFIED = ("right", "right", "left")  # the columns of figures
 STYLES = {"yes": "bold red", "reject": "bold red", "warn": "bold yellow"}
 GAP, NARROWEST = 2, 20  # cells: between columns, and the least width of both columns of text together
 
@@ -29,7 +30,12 @@ def escape_text(text: str) -> str:
 
 
 def results_table(results: Results, console: Console) -> None:
-    """Print the most anomalous items with their evidence, then the unreadable ones."""
+    """Print the most anomalous parts, if there are any, and items with their evidence, then the unreadable ones."""
+    if results.parts:
+        console.print(_parts_table(sorted(results.parts, key=_by_score)[:ROWS_SHOWN]))
+        if len(results.parts) > ROWS_SHOWN:
+            console.print(f"... and {len(results.parts) - ROWS_SHOWN:,} less anomalous parts")
+        console.print()
     ranked = sorted((row for row in results if row.error is None), key=_by_score)
     shown = ranked[:ROWS_SHOWN]
     if shown:
@@ -40,6 +46,24 @@ def results_table(results: Results, console: Console) -> None:
         console.print(f"[yellow]not read:[/] {escape_text(row.item)}: {escape_text(row.error or '')}")
     if len(results.unreadable) > ROWS_SHOWN:
         console.print(f"... and {len(results.unreadable) - ROWS_SHOWN:,} more that could not be read")
+
+
+def _parts_table(rows: Sequence[Row]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in (("part", "left"), ("items", "right"), *zip(_headings(rows), JUSTIFIED, strict=True)):
+        table.add_column(heading, justify=justify, no_wrap=heading != "part")  # type: ignore[arg-type]
+    for row in rows:
+        score, p_value, flag = _figures(row)
+        table.add_row(escape_text(row.item), f"{row.items:,}", score, p_value, _marked(flag))
+    return table
+
+
+def _headings(rows: Sequence[Row]) -> tuple[str, str, str]:
+    return "anomaly score", "p-value", "anomaly" if all(row.decision is None for row in rows) else "decision"
+
+
+def _marked(flag: str) -> str:
+    return f"[{STYLES[flag]}]{flag}[/]" if flag in STYLES else flag
 
 
 def _by_score(row: Row) -> float:
@@ -53,8 +77,7 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
         ["item", *(name for name, _ in evidence_of_rows)],
         [evidence.heading, *(words for _, words in evidence_of_rows)],
     )
-    decision = "anomaly" if all(row.decision is None for row in rows) else "decision"
-    figures = [("anomaly score", "p-value", decision), *(_figures(row) for row in rows)]
+    figures = [_headings(rows), *(_figures(row) for row in rows)]
     if console.is_terminal:  # a file has lines of any length
         left = console.width - sum(max(map(len, column)) + GAP for column in zip(*figures, strict=True)) - GAP
         widths = share(max(left, NARROWEST), *(max(map(cell_len, column)) for column in (names, words)))
@@ -63,18 +86,19 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
         )
     table = Table(box=None, pad_edge=False)
     table.add_column(escape(names[0]))
-    for heading, justify in zip(figures[0], ("right", "right", "left"), strict=True):
+    for heading, justify in zip(figures[0], JUSTIFIED, strict=True):
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column(escape(words[0]))
     for name, (score, p_value, flag), reason in zip(names[1:], figures[1:], words[1:], strict=True):
-        mark = f"[{STYLES[flag]}]{flag}[/]" if flag in STYLES else flag
-        table.add_row(escape(name), score, p_value, mark, escape(reason))
+        table.add_row(escape(name), score, p_value, _marked(flag), escape(reason))
     return table
 
 
 def _figures(row: Row) -> tuple[str, str, str]:
-    flag = row.decision or ("yes" if row.is_anomaly else "no")
-    return number_in_words(row.anomaly_score or 0), f"{row.p_value:.4f}", flag
+    score = number_in_words(row.anomaly_score or 0)
+    if row.p_value is None:
+        return score, "-", "not decided"
+    return score, f"{row.p_value:.4f}", row.decision or ("yes" if row.is_anomaly else "no")
 
 
 def _evidence(row: Row) -> tuple[str, str]:

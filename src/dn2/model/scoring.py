@@ -129,11 +129,15 @@ def how_to_decide(
 
 
 def _discover(results: Results, level: float) -> Results:
-    """Decide all rows together at a false-discovery rate."""
-    readable = [row for row in results if row.p_value is not None]
-    flagged = iter(false_discoveries(np.array([row.p_value for row in readable], np.float64), level))
-    rows = [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in results]
-    return replace(results, rows=rows, false_discovery_rate=level)
+    """Decide all rows together at a false-discovery rate, and all parts."""
+    rows, parts = (_discover_among(some, level) for some in (results.rows, results.parts))
+    return replace(results, rows=rows, parts=tuple(parts), false_discovery_rate=level)
+
+
+def _discover_among(rows: Sequence[Row], level: float) -> list[Row]:
+    p_values = np.array([row.p_value for row in rows if row.p_value is not None], np.float64)
+    flagged = iter(false_discoveries(p_values, level))
+    return [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in rows]
 
 
 def read_scored(

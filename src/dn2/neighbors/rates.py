@@ -95,6 +95,7 @@ def bounded_p_values(ranks: Scores, sample_size: int, confidence: float) -> Scor
     ranks = np.asarray(ranks, np.float64)
     inside = np.minimum(ranks, sample_size)
     quantiles: Scores = beta.ppf(confidence, inside, sample_size + 1 - inside)
+    quantiles[ranks == 1] = smallest_rate(sample_size, confidence)  # to the bit, so that this rate is attained
     return np.where(ranks > sample_size, 1.0, quantiles)
 
 

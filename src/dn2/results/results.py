@@ -104,7 +104,13 @@ class Results(Written):
         scored = count_in_words(len(self.rows) - len(self.errors), *self.nouns)
         decided = decided_in_words(self.false_alarm_rate, self.false_discovery_rate, self.among_themselves)
         warned = warned_in_words(len(self.warnings), self.warn_rate) if self.has_warnings else ""
-        return f"{scored}, {len(self.anomalies):,} anomalous{decided}{warned}{lost_in_words(len(self.unreadable))}"
+        lost = lost_in_words(len(self.unreadable))
+        strangers = f"; {len(self.undecided):,} of no known group, not decided" if self.undecided else ""
+        parts = ""
+        if self.parts:
+            flagged = sum(bool(row.is_anomaly) for row in self.parts)
+            parts = f"; {count_in_words(len(self.parts), 'part', 'parts')}, {flagged:,} anomalous"
+        return f"{scored}, {len(self.anomalies):,} anomalous{decided}{warned}{parts}{strangers}{lost}"
 
     @property
     def columns(self) -> tuple[str, ...]:
