@@ -194,7 +194,7 @@ def report_reference(model: Model, path: Path) -> None:
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
     kept = len(model.items) - len(model.set_aside)
     note(f"{path}: {kept:,} reference items, false-alarm rate {rate_in_words(model.false_alarm_rate)}{smallest}")
-    report_aside(model)
+    report_aside(model, path)
     for remark in model.kind.remarks(model.state):
         note(remark)
     if model.state.is_all_alike:
@@ -214,16 +214,14 @@ def report_reference(model: Model, path: Path) -> None:
     warn_unreadable(model.unreadable)
 
 
-def report_aside(model: Model) -> None:
-    """Say which share of a contaminated reference set is estimated to be anomalous, and what was set aside."""
-    share = model.detector.contamination
-    if share is None:
-        return
-    note(
-        f"an estimated {share.estimate:.1%} of the items are anomalies themselves ({share.low:.1%} to "
-        f"{share.high:.1%}); {len(model.set_aside):,} are set aside: dn2 inspect MODEL --aside lists them, "
-        "dn2 readmit MODEL ITEM takes one back"
-    )
+def report_aside(model: Model, path: Path) -> None:
+    """Say what was set aside of a contaminated reference set, and what else looks anomalous."""
+    from dn2.model.words import aside_in_words
+
+    detector = model.detector
+    if (clean := detector.steps.clean) is not None:
+        aside, suspects = len(detector.aside), len(detector.suspects)
+        note(aside_in_words(aside, suspects, len(model.items), clean.drop, quote_words(path)))
 
 
 def warn_unreadable(rows: Sequence[Row]) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from dn2.arrays import Array, Positions, Progress, Scores, Vectors
 from dn2.neighbors.blocks import Block, Draws, rows_at, size_of
-from dn2.neighbors.calibration import Calibration, LearntStep
+from dn2.neighbors.calibration import Calibration, LearntStep, mean_squared_distance
 from dn2.neighbors.checks import check_stored_positions
-from dn2.neighbors.clean import Share
+from dn2.neighbors.clean import Share, share_of
 from dn2.neighbors.leave_one_out import LeaveOneOut, search_in_parts
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import Whitening
@@ -22,6 +22,7 @@ from dn2.neighbors.search.centroids import Centroids
 from dn2.neighbors.search.index import Index
 from dn2.neighbors.search.selected import SelectedIndex
 from dn2.neighbors.search.tree_search import TreeSearch
+from dn2.neighbors.trimming import most_trimmed
 
 NO_POSITIONS: Positions = np.empty(0, np.int64)
 
@@ -55,29 +56,34 @@ class Draw:
 class Cleaning:
     """Which items stand aside.
 
-    aside : positions of the items set aside, ascending; readmitted : of the items that a person took back.
+    aside : positions of the items set aside, ascending; suspects : of these and of the items that look anomalous but
+        are not set aside, for they may be a kind of normal items; readmitted : of the items that a person took back.
     share : the estimated share of anomalies in the set."""
 
     aside: Positions
+    suspects: Positions
     readmitted: Positions
     share: Share
 
     def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
         share = np.array(astuple(self.share), np.float64)
-        return {"aside": self.aside, "readmitted": self.readmitted, "share": share}
+        return {"aside": self.aside, "suspects": self.suspects, "readmitted": self.readmitted, "share": share}
 
     @classmethod
-    def from_arrays(cls, aside: Positions, readmitted: Positions, share: Scores) -> Self:
+    def from_arrays(cls, aside: Positions, suspects: Positions, readmitted: Positions, share: Scores) -> Self:
         """Restore what `as_arrays` gave.  Raises ValueError for a share of another form."""
         if share.shape != (3,) or not ((share >= 0) & (share <= 1)).all():
             raise ValueError(f"a share of anomalies, its low and its high end must lie in 0 ... 1, got {share}")
-        return cls(aside, readmitted, Share(*share.tolist()))
+        return cls(aside, suspects, readmitted, Share(*share.tolist()))
 
     def check(self, n: int) -> None:
-        """Raise ValueError for positions outside of n items."""
-        check_stored_positions(self.aside, n)
-        check_stored_positions(self.readmitted, n)
+        """Raise ValueError for positions outside of n items, and unless suspects are those aside and others."""
+        for positions in (self.aside, self.suspects, self.readmitted):
+            check_stored_positions(positions, n)
+        ascending = (np.diff(self.suspects) > 0).all()
+        if not ascending or len(self.suspects) == n or not np.isin(self.aside, self.suspects).all():
+            raise ValueError(f"{len(self.suspects)} suspects, ascending, of {n} items must hold those set aside")
 
 
 PARTS: dict[str, Any] = {"draw": Draw, "scaling": Scaling, "whitening": Whitening, "cleaning": Cleaning}
@@ -143,6 +149,11 @@ class Learnt:
     def aside(self) -> Positions:
         """The positions of the items set aside, ascending."""
         return NO_POSITIONS if self.cleaning is None else self.cleaning.aside
+
+    @property
+    def suspects(self) -> Positions:
+        """The positions of the items set aside, and of those that look anomalous but are not, ascending."""
+        return NO_POSITIONS if self.cleaning is None else self.cleaning.suspects
 
     @property
     def readmitted(self) -> Positions:
@@ -218,14 +229,20 @@ class Learnt:
         rows = partial(self.compared_at, blocks)
         return LeaveOneOut(members, *search_in_parts(index, rows, members, k, members, progress))
 
-    def calibrate(self, n: int, loo: LeaveOneOut) -> Calibration:
-        """Calibrate with the leave-one-out scores of the items that were not learnt from; n : size of the set."""
+    def calibrate(self, n: int, loo: LeaveOneOut, drop: float | None = None) -> Calibration:
+        """Calibrate with the leave-one-out scores of the items that were not learnt from.
+
+        n : size of the set.
+        drop : the share of it that is said to be anomalous: as many scores are left out as it implies, the highest but
+            for those of items that a person took back.  Without, none is: what stands aside may be normal."""
         calibration = Calibration.of(n, loo.distances)
-        m = calibration.sample_size
-        trimmed = 0 if self.cleaning is None else min(int(self.cleaning.share.low * m), m - 1)
+        scores, m = mean_squared_distance(loo.distances), calibration.sample_size
+        trimmable = np.flatnonzero(~np.isin(loo.members, self.readmitted))
+        trimmed = min(most_trimmed(n, m, share_of(drop or 0, n)), len(trimmable))
+        highest = trimmable[np.argsort(scores[trimmable], kind="stable")[len(trimmable) - trimmed :]]
         return replace(
             calibration,
-            scores=calibration.scores[: m - trimmed],
+            scores=np.sort(np.delete(scores, highest)),
             n_near_duplicates=calibration.n_near_duplicates if self.suspects_copies else 0,
             is_split=True,
             learnt=self.steps,

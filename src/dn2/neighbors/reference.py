@@ -136,7 +136,8 @@ class ReferenceSet:
             return self.windows.calibrate(self.loo.distances)
         if self.learnt is None:
             return Calibration.of(len(self), self.loo.distances)
-        return self.learnt.calibrate(len(self), self.loo)
+        clean = self.plan.steps.clean
+        return self.learnt.calibrate(len(self), self.loo, None if clean is None else clean.drop)
 
     def compared(self, rows: Vectors) -> Vectors:
         """Return rows, (n, d), as they are compared: rounded as the set is stored, scaled and whitened as it learnt."""
