@@ -165,6 +165,16 @@ def many_judges(reference: Any, count: int, k: int, passes: int, weighings: int,
     return suspect
 
 
+def lying_alone(reference: Any) -> list[bool]:
+    """Mark rows that are far out by their three nearest, none of which is, unless most of those far out have others."""
+    near = [nearest(row, reference, 3, own) for own, row in enumerate(reference)]
+    scores = [sum(distance for distance, _ in found) / 3 for found in near]
+    quarter, three_quarters = np.quantile(scores, [0.25, 0.75])
+    far = [quarter > 0 and score > three_quarters * max(4, (three_quarters / quarter) ** 3) for score in scores]
+    alone = [out and not any(far[place] for _, place in found) for out, found in zip(far, near, strict=True)]
+    return alone if 2 * sum(alone) > sum(far) else [False] * len(reference)
+
+
 def voted(reference: Any, suspect: Sequence[bool], voters: int, rounds: int) -> list[bool]:
     """Keep or make suspect only rows whose nearest others all are, so many times."""
     near = [[place for _, place in nearest(row, reference, voters, own)] for own, row in enumerate(reference)]

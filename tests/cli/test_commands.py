@@ -34,14 +34,14 @@ OPTIONS = {
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --groups "
     "--column --id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time "
     "--values --window --exclude --part --per --confidence --smooth --seed --force --cache --no-cache",
-    "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly --points "
-    "--self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values "
+    "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
+    "--points --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values "
     "--window --exclude --backbone --cache --no-cache",
     "evaluate": "--normal --anomalous --warn-rate --exclude --plot --json --backbone --cache --no-cache",
     "add": "--part --per --exclude --backbone --cache --no-cache",
     "remove": "--part --backbone",
     "readmit": "--backbone",
-    "inspect": "--items --aside --plot --json --backbone",
+    "inspect": "--items --aside --report --plot --json --backbone",
     "verify": "--backbone",
     "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --cache --no-cache",
     "export": "--output -o",
@@ -440,17 +440,54 @@ def test_fit_of_a_contaminated_set_says_what_it_set_aside(
     assert about["detector"]["clean"] == {"drop": 0.3, "first_neighbors": 2}
     first, second, _ = lines(done.err)
     assert f"{72 - len(model.set_aside)} reference items, false-alarm rate" in first
-    share = about["contamination"]
-    words = f"an estimated {share['estimate']:.1%} of the items are anomalies themselves ({share['low']:.1%} to"
-    assert second.startswith(words)
-    assert f"; {len(model.set_aside)} are set aside: dn2 inspect MODEL --aside lists them" in second
+    assert second == (
+        f"{len(model.set_aside)} items are set aside, for --drop says that 30.0% are anomalies; look at them with "
+        f"dn2 inspect {tmp_path / 'm.dn2'} --aside --report aside.html"
+    )
+
+
+def test_fit_sets_no_second_kind_aside_and_says_what_could_be_one(
+    dn2_command, unsorted: Path, tiny: str, tmp_path: Path
+) -> None:
+    saved = tmp_path / "m.dn2"
+    done = dn2_command("fit", unsorted, "-o", saved, "--backbone", tiny, "--contaminated", "--neighbors", 2)
+    suspects = dn2.load(saved).suspects()
+    assert suspects
+    assert dn2.load(saved).set_aside == []
+    assert lines(done.err)[1] == (
+        f"nothing is set aside; {len(suspects)} items ({len(suspects) / 72:.1%}), unlike most but not alone, could be "
+        "anomalies or a second kind of normal items, and stay: look at them with "
+        f"dn2 inspect {saved} --aside --report aside.html; give --drop to set them aside all the same"
+    )
+    page = tmp_path / "aside.html"
+    done = dn2_command("inspect", saved, "--aside", "--report", page, "--json")
+    assert lines(done.err) == [f"written: {page}"]
+    assert [found["item"] for found in json.loads(done.out)] == [suspect.item for suspect in suspects]
+    html = page.read_text(encoding="utf-8")
+    assert all(html.count(f'<div class="name">{suspect.item}</div>') == 1 for suspect in suspects)
+    assert html.count("<b>not set aside</b>") == len(suspects)
+    assert html.count('<img src="data:image/jpeg;base64,') == 3 * len(suspects)  # of itself, and of its two nearest
+    assert f"dn2 remove {saved} ITEM" in html
 
 
 def test_what_stands_aside_is_listed_and_taken_back(dn2_command, dirty: Path) -> None:
-    aside = dn2.load(dirty).set_aside
+    model = dn2.load(dirty)
+    aside = model.set_aside
     assert len(aside) > 12
-    assert dn2_command("inspect", dirty, "--aside") == (0, "".join(f"{name}\n" for name in aside), "")
-    assert json.loads(dn2_command("inspect", dirty, "--aside", "--json").out) == aside
+    shown = dn2_command("inspect", dirty, "--aside")
+    assert shown.status == 0
+    first, second, *_ = model.suspects()
+    near = ", ".join(map(str, first.neighbors[:3]))
+    words = (first.item, number_in_words(first.anomaly_score), "yes", near)
+    assert lines(shown.out)[1].split("  ")[0] == first.item
+    assert all(word in lines(shown.out)[1] for word in words)
+    assert lines(shown.out)[2].startswith(second.item)
+    assert "... and" in lines(shown.out)[-1]
+    assert f"dn2 readmit {dirty} ITEM" in shown.err
+    assert f"dn2 remove {dirty} ITEM" in shown.err
+    found = json.loads(dn2_command("inspect", dirty, "--aside", "--json").out)
+    assert found == [suspect.as_dict() for suspect in model.suspects()]
+    assert sorted(one["item"] for one in found if one["is_aside"]) == sorted(aside)
     done = dn2_command("readmit", dirty, *aside[:2])
     assert (done.status, done.out) == (0, "")
     assert lines(done.err)[0] == "2 items taken back"
@@ -460,7 +497,7 @@ def test_what_stands_aside_is_listed_and_taken_back(dn2_command, dirty: Path) ->
 
 
 def test_where_nothing_stands_aside_nothing_is_listed(dn2_command, saved: Path) -> None:
-    assert dn2_command("inspect", saved, "--aside") == (0, "", "")
+    assert dn2_command("inspect", saved, "--aside") == (0, "", "nothing is set aside, and nothing looks anomalous\n")
     assert dn2_command("inspect", saved, "--aside", "--json") == (0, "[]\n", "")
 
 
@@ -472,8 +509,9 @@ def test_inspect_says_which_share_is_anomalous_and_how_many_stand_aside(dn2_comm
         "reference items": f"{72 - share['aside']}, and {share['aside']} set aside",
         "index": f"exact ({about['search']['why']})",
         "calibration": f"split, {about['calibration']['sample_size']} items",
-        "anomalies among them": f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})",
-        "set aside": f"{share['aside']} (--aside lists them)",
+        "unlike most others": f"{share['estimate']:.1%}, estimated ({share['low']:.1%} lie alone, "
+        f"{share['high']:.1%} at the most)",
+        "set aside": f"{share['aside']} of {share['suspects']} suspects (--aside shows them)",
     }.items():
         assert re.search(rf"^{name} +{re.escape(value)} *$", done.out, re.MULTILINE), name
     assert "A random 36 of the 72 items calibrate; what stands aside was learnt from the others." in done.out
@@ -868,6 +906,7 @@ REFUSED = {
     "fit {normal} - - -o {tmp}/m": "- stands for stdin, which can be read once",
     "evaluate {saved} --normal - --anomalous -": "- stands for stdin, which can be read once",
     "fit {normal} -o {tmp}/m --backbone {tiny} --index kmeans:21": "21 centroids need at least 21 reference items",
+    "inspect {saved} --report {tmp}/aside.html": "--report shows what --aside does: give both",
     "fit {normal} -o {tmp}/m --drop 0.5": "--drop is for a set that is contaminated; say so with --contaminated",
     "fit {normal} -o {tmp}/m --first-neighbors 2": "--first-neighbors is for a set that is contaminated; say so",
     "fit {normal} -o {tmp}/m --contaminated --drop 1": "at least 0 and less than 1, got 1",

@@ -121,6 +121,7 @@ DRAW: dict[str, Any] = {
 }
 CLEANED: dict[str, Any] = DRAW | {
     "cleaning.aside": np.arange(5, dtype=np.int64),
+    "cleaning.suspects": np.arange(7, dtype=np.int64),
     "cleaning.readmitted": np.empty(0, np.int64),
     "cleaning.share": np.array([0.1, 0.0, 0.2]),
 }
@@ -141,8 +142,10 @@ DAMAGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "positions in a table": (CLEANED, {"cleaning.aside": np.arange(4).reshape(2, 2)}),
     "positions of 32 bits": (CLEANED, {"cleaning.aside": np.arange(5, dtype=np.int32)}),
     "positions with fractions": (CLEANED, {"cleaning.aside": np.arange(5, dtype=np.float64)}),
-    "every item": (CLEANED, {"cleaning.aside": np.arange(72)}),
-    "all but too few": (CLEANED, {"cleaning.aside": np.arange(63)}),
+    "every item": (CLEANED, {"cleaning.suspects": np.arange(72)}),
+    "all but too few": (CLEANED, {"cleaning.aside": np.arange(63), "cleaning.suspects": np.arange(63)}),
+    "set aside and no suspects": (CLEANED, {"cleaning.suspects": np.arange(1, 7)}),
+    "suspects twice": (CLEANED, {"cleaning.suspects": np.array([0, 1, 2, 3, 4, 4])}),
     "taken back too high": (CLEANED, {"cleaning.readmitted": np.array([1000])}),
     "taken back negative": (CLEANED, {"cleaning.readmitted": np.array([-5])}),
     "a share of two": (CLEANED, {"cleaning.share": np.array([0.1, 0.2])}),

@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -332,10 +333,13 @@ def test_split_calibration_says_what_was_learnt_and_what_was_left_out():
     made = Calibration(np.arange(38, dtype=float), 80, is_split=True, learnt=learnt, n_trimmed=2)
     words = " ".join(assumptions(made))
     assert "A random 40 of the 80 items calibrate; what stands aside was learnt from the others." in words
-    assert "The 2 calibrating items that score highest are taken for anomalies" in words
+    assert "The 2 calibrating items that score highest are left out, for drop says that so many are anomalies" in words
     assert "up to 0.053 above the rate" in words  # 2 / 38
     assert made.as_dict(0.5)["trimmed"] == 2
-    assert "taken for anomalies" not in " ".join(assumptions(calibration(range(40))))
+    assert "What stands aside" not in words
+    assert "left out" not in " ".join(assumptions(calibration(range(40))))
+    words = " ".join(assumptions(replace(made, n_trimmed=0)))
+    assert "What stands aside calibrates, too: the rate holds if all items are normal" in words
 
 
 @given(scores=scores_with_ties, trimmed=st.integers(0, 5))

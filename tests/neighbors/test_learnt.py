@@ -183,7 +183,7 @@ def test_arrays_of_another_form_are_refused(arrays):
 @given(data=st.data(), rows=arrays(np.float32, (12, 2), elements=st.integers(-3, 3)))
 def test_items_that_stand_aside_are_never_found_and_all_others_are(data, rows):
     aside = np.array(sorted(data.draw(st.sets(st.integers(0, 11), max_size=11))), np.int64)
-    index = Learnt(cleaning=Cleaning(aside, NO_POSITIONS, Share(0, 0, 0))).index(in_blocks(rows, 5))
+    index = Learnt(cleaning=Cleaning(aside, aside, NO_POSITIONS, Share(0, 0, 0))).index(in_blocks(rows, 5))
     assert len(index) == 12 - len(aside)
     _, positions = index.search(rows, len(index))
     for found in positions:

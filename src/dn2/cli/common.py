@@ -239,7 +239,7 @@ def report_reference(model: Model, path: Path) -> None:
     rate = f"false-alarm rate {rate_in_words(model.false_alarm_rate)}{sure}{smallest}"
     note(f"{path}: {kept:,} reference items{parts}, {rate}")
     _report_reach(model)
-    report_aside(model)
+    report_aside(model, path)
     for remark in model.kind.remarks(model.state):
         note(remark)
     if model.state.is_all_alike:
@@ -279,16 +279,14 @@ def _report_reach(model: Model) -> None:
     logger.info("%s of normal items is flagged at that rate, %s", share, why)
 
 
-def report_aside(model: Model) -> None:
-    """Say which share of a contaminated reference set is estimated to be anomalous, and what was set aside."""
-    share = model.detector.contamination
-    if share is None:
-        return
-    note(
-        f"an estimated {share.estimate:.1%} of the items are anomalies themselves ({share.low:.1%} to "
-        f"{share.high:.1%}); {len(model.set_aside):,} are set aside: dn2 inspect MODEL --aside lists them, "
-        "dn2 readmit MODEL ITEM takes one back"
-    )
+def report_aside(model: Model, path: Path) -> None:
+    """Say what was set aside of a contaminated reference set, and what else looks anomalous."""
+    from dn2.model.words import aside_in_words
+
+    detector = model.detector
+    if (clean := detector.steps.clean) is not None:
+        aside, suspects = len(detector.aside), len(detector.suspects)
+        note(aside_in_words(aside, suspects, len(model.items), clean.drop, quote_words(path)))
 
 
 def warn_unreadable(rows: Sequence[Row]) -> None:

@@ -44,7 +44,7 @@ EXAMPLES = {
     ),
     "inspect": (
         "dn2 inspect parts.dn2",
-        "dn2 inspect parts.dn2 --items",
+        "dn2 inspect unsorted.dn2 --aside --report aside.html",
         "dn2 inspect parts.dn2 --plot scores.png",
     ),
     "verify": (

@@ -14,13 +14,15 @@ from dn2.cli.wrapping import share, wrap
 from dn2.model.words import describe_model
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
-from dn2.results.rows import Evidence, Row
+from dn2.results.rows import Evidence, Row, in_line
+from dn2.results.suspects import Suspect
 from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.printing import printable
 
 ROWS_SHOWN = 20
 JUSTIFIED = ("right", "right", "left")  # the columns of figures
 STYLES = {"yes": "bold red", "reject": "bold red", "warn": "bold yellow"}
+NEIGHBORS_SHOWN = 3  # of a suspect
 GAP, NARROWEST = 2, 20  # cells: between columns, and the least width of both columns of text together
 
 
@@ -151,6 +153,22 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
             console.print(f"- {escape_text(item)}, {escape_text(nearest)}", highlight=False)
         if len(duplicates) > ROWS_SHOWN:
             console.print(f"- and {len(duplicates) - ROWS_SHOWN:,} more; --json lists all")
+
+
+def suspects_table(suspects: Sequence[Suspect], console: Console) -> None:
+    """Print the suspects of a contaminated set, the most anomalous first, with their nearest others."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("item")
+    table.add_column("anomaly score", justify="right", no_wrap=True)
+    table.add_column("set aside", no_wrap=True)
+    table.add_column("nearest that are no suspects (distance)")
+    for suspect in suspects[:ROWS_SHOWN]:
+        near = in_line(suspect.neighbors[:NEIGHBORS_SHOWN])
+        score, aside = number_in_words(suspect.anomaly_score), "yes" if suspect.is_aside else "no"
+        table.add_row(escape_text(suspect.item), score, aside, escape_text(near))
+    console.print(table)
+    if len(suspects) > ROWS_SHOWN:
+        console.print(f"... and {len(suspects) - ROWS_SHOWN:,} less anomalous; --json lists all")
 
 
 def pairs(rows: Sequence[tuple[str, str]], console: Console) -> None:

@@ -8,6 +8,7 @@ from dn2.neighbors.calibration import Calibration, LearntStep
 from dn2.neighbors.rates import reached_rate
 from dn2.results.results import Results
 from dn2.results.words import about_in_words
+from dn2.system.interface import option
 
 SEVERAL = "Several items of one thing (photos of a part, frames of a scene, rows of a customer)"
 
@@ -84,9 +85,15 @@ def _sizes(calibration: Calibration) -> list[str]:
         )
     if trimmed:
         words.append(
-            f"The {trimmed:,} calibrating items that score highest are taken for anomalies, the low end of their"
-            " estimated share, and left out. Where they are normal, or other anomalies hide among the rest, there are"
-            f" more false alarms: up to {trimmed / m:.2g} above the rate."
+            f"The {trimmed:,} calibrating items that score highest are left out, for {option('drop')} says that so many"
+            " are anomalies. The rate holds if at least that share of the set are anomalies and they score higher than"
+            " the normal items. Each one of the left out that is normal, and each anomaly that hides among the rest,"
+            f" makes for more false alarms: up to {trimmed / m:.2g} above the rate, if all are."
+        )
+    elif any(step.name == "cleaning" for step in calibration.learnt):
+        words.append(
+            "What stands aside calibrates, too: the rate holds if all items are normal, of one kind or of several."
+            " The more anomalies are among them, the fewer alarms there are, false ones and others."
         )
     if calibration.method == "sampled":
         words.append(f"A random {m:,} of the {n:,} reference items calibrate, each against all others.")

@@ -224,7 +224,10 @@ class CleaningOptions(ItemOptions):
 
     contaminated: bool = option(False, "Anomalies are among the items: find them and set them aside.")
     drop: float | None = option(
-        None, "With {contaminated}, the share of items to set aside. Default: estimated.", metavar="SHARE"
+        None,
+        "With {contaminated}, the share of items that are anomalies, and are set aside. Default: only what lies alone, "
+        "far from all others, is; more could be a kind of normal items.",
+        metavar="SHARE",
     )
     first_neighbors: int | None = option(
         None,

@@ -28,6 +28,7 @@ from dn2.model.words import brief_of
 from dn2.model.writing import write
 from dn2.neighbors.detector import Detector
 from dn2.results.rows import Row
+from dn2.results.suspects import Suspect
 from dn2.system.interface import command
 from dn2.system.naming import identity
 from dn2.system.processes import PerProcess
@@ -187,6 +188,26 @@ class Model(Scorer):
             self.state = replace(now, kind=kept, detector=detector, items=list(compress(now.items, stay)))
         return self
 
+    def suspects(self) -> list[Suspect]:
+        """List the items of a contaminated reference set that look anomalous, for a person to judge.
+
+        Returns
+        -------
+        suspects : list of Suspect
+            Those set aside, and those that are not, for they may be a kind of normal items; the most anomalous first.
+            Each has an item, is_aside, anomaly_score and neighbors, the nearest items that are no suspects.
+
+        Examples
+        --------
+        >>> import dn2, numpy
+        >>> rows = numpy.random.default_rng(0).normal(size=(200, 4))
+        >>> rows[:2] = [[20, 0, 0, 0], [0, -25, 0, 0]]
+        >>> model = dn2.fit(rows, contaminated=True)
+        >>> [(suspect.item, suspect.is_aside) for suspect in model.suspects()]
+        [('row 2', True), ('row 1', True)]
+        """
+        return self.state.suspects()
+
     def readmit(self, names: str | Iterable[str]) -> Self:
         """Take items that were set aside back into the reference set, by name.
 
@@ -209,7 +230,7 @@ class Model(Scorer):
         >>> import dn2, numpy
         >>> rows = numpy.random.default_rng(0).normal(size=(200, 4))
         >>> rows[:5] += 20
-        >>> model = dn2.fit(rows, contaminated=True)
+        >>> model = dn2.fit(rows, contaminated=True, drop=0.025)
         >>> "row 1" in model.set_aside, "row 1" in model.readmit("row 1").set_aside
         (True, False)
         """

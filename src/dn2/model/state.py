@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from dn2.arrays import Positions
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.belonging import Rules
-from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.detector import Detector
 from dn2.results.decisions import check_fixed, check_warn_rate
-from dn2.results.rows import Row
+from dn2.results.rows import Neighbor, Row
+from dn2.results.suspects import Suspect
 from dn2.store.shards import Shard, removed_rows, shards_of
 
 
@@ -54,6 +56,22 @@ class State:
         """The names of the items that the cleaning of a contaminated reference set leaves out."""
         return [self.items[position].name for position in self.detector.aside]
 
+    def suspects(self) -> list[Suspect]:
+        """See `Model.suspects`."""
+        if not len(self.detector.suspects):
+            return []
+        positions, distances, neighbors = self.detector.judge_suspects()
+        is_aside = np.isin(positions, self.detector.aside).tolist()
+        lengths = np.sqrt(distances.astype(np.float64)).tolist()
+        ranked = zip(positions, is_aside, mean_squared_distance(distances).tolist(), lengths, neighbors, strict=True)
+        return [
+            Suspect(self.items[position].name, aside, score, self._named(near, apart))
+            for position, aside, score, apart, near in ranked
+        ]
+
+    def _named(self, positions: Positions, lengths: Sequence[float]) -> tuple[Neighbor, ...]:
+        return tuple(Neighbor(self.items[one].name, far) for one, far in zip(positions, lengths, strict=True))
+
     def near_duplicates(self) -> list[tuple[str, str]]:
         """List pairs (item, its near copy) in the reference set."""
         return [
@@ -91,6 +109,9 @@ class State:
             "search": self.detector.describe_search(),
             "calibration": self.calibration.as_dict(self.false_alarm_rate) | words,
             "membership": asdict(self.rules),
-            "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside)},
+            "contamination": None if share is None else asdict(share) | self._count_suspects(),
             "removed_in_files": len(removed),
         }
+
+    def _count_suspects(self) -> dict[str, int]:
+        return {"aside": len(self.detector.aside), "suspects": len(self.detector.suspects)}

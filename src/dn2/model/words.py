@@ -9,7 +9,7 @@ from typing import Any
 from dn2.kinds.exchange import ReadColumn
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import kind_of
-from dn2.results.words import number_in_words, rate_in_words
+from dn2.results.words import count_in_words, number_in_words, rate_in_words
 from dn2.system.interface import command, option
 
 MOST_COLUMNS = 100  # on a page
@@ -45,10 +45,10 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     if gone := about.get("removed_in_files"):
         rows.append(("removed", f"{gone:,} items, whose rows still lie in the model's files"))
     if share := about["contamination"]:
-        rows.append(
-            ("anomalies among them", f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})")
-        )
-        rows.append(("set aside", f"{share['aside']:,} ({command('--aside', 'Model.set_aside')} lists them)"))
+        words = f"{share['estimate']:.1%}, estimated ({share['low']:.1%} lie alone, {share['high']:.1%} at the most)"
+        rows.append(("unlike most others", words))
+        listed = command("--aside", "Model.suspects")
+        rows.append(("set aside", f"{share['aside']:,} of {share['suspects']:,} suspects ({listed} shows them)"))
         kept = ("reference items", f"{n - share['aside']:,}, and {share['aside']:,} set aside")
         rows = [kept if name == kept[0] else (name, value) for name, value in rows]
     return rows
@@ -73,6 +73,35 @@ def describe_with_columns(
     if 0 < len(columns) <= MOST_COLUMNS:
         pairs = [pair for pair in pairs if pair[0] != SAID_OF_COLUMNS]
     return pairs, describe_columns(columns)
+
+
+def aside_in_words(aside: int, suspects: int, n: int, drop: float | None, model: str) -> str:
+    """Say what was set aside of a contaminated set, and what to do about the rest.
+
+    aside, suspects : how many of the n items are; drop : the share that was to be; model : its words in commands."""
+    look = f"look at them with dn2 inspect {model} --aside --report aside.html"
+    if drop is not None:
+        return f"{aside:,} items are set aside, for {option('drop')} says that {drop:.1%} are anomalies; {look}"
+    alone = f"{count_in_words(aside, 'item lies', 'items lie')} alone, far from all others, and " if aside else ""
+    words = f"{alone}{'is' if aside == 1 else 'are' if aside else 'nothing is'} set aside"
+    if suspects == aside:
+        return f"{words}; {look}" if aside else words
+    more = count_in_words(suspects - aside, "item", "items")
+    return (
+        f"{words}; {more} ({(suspects - aside) / n:.1%}), unlike most but not alone, could be anomalies or a second"
+        f" kind of normal items, and stay: {look}; give {option('drop')} to set them aside all the same"
+    )
+
+
+def advice_on_suspects(model: str) -> list[str]:
+    """Say what a person can do about suspects; model : its words in commands."""
+    return [
+        "Nothing is compared with what is set aside. What looks anomalous and is not set aside could be a rarer kind of"
+        " normal items: only a person can tell.",
+        f"Set aside, and normal after all? dn2 readmit {model} ITEM",
+        f"Anomalous? Take it out for good: dn2 remove {model} ITEM",
+        "Are most of them anomalous? Fit again with --contaminated --drop SHARE, the share of the items that is.",
+    ]
 
 
 def describe_columns(columns: Sequence[ReadColumn]) -> list[tuple[str, str]]:

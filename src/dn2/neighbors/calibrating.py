@@ -6,21 +6,25 @@ from dataclasses import replace
 
 import numpy as np
 
-from dn2.arrays import Flags, Scores
+from dn2.arrays import Positions, Scores
 from dn2.neighbors.calibration import Calibration, mean_squared_distance, near_duplicates
+from dn2.neighbors.clean import share_of
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.membership import Keys, Membership, numbered
 from dn2.neighbors.parts import one_a_part
-from dn2.neighbors.steps import Calibrate
+from dn2.neighbors.steps import Clean, Steps
+from dn2.neighbors.trimming import most_trimmed
 
 
-def calibrate(n: int, loo: LeaveOneOut, membership: Membership, step: Calibrate, learnt: Learnt | None) -> Calibration:
+def calibrate(n: int, loo: LeaveOneOut, membership: Membership, steps: Steps, learnt: Learnt | None) -> Calibration:
     """Calibrate with the leave-one-out scores of some items of n.
 
     membership : what all n items belong to; learnt : what was learnt from the items that do not calibrate."""
-    scores = mean_squared_distance(loo.distances)
-    kept = np.ones(len(scores), bool) if learnt is None else _untrimmed(scores, learnt)
+    scores, step = mean_squared_distance(loo.distances), steps.calibrate
+    kept = np.ones(len(scores), bool)
+    if learnt is not None and steps.clean is not None:
+        kept[_trimmed(n, scores, loo.members, learnt.readmitted, steps.clean)] = False
     own = membership.at(loo.members[kept])
     known = Calibration(
         np.empty(0),
@@ -65,13 +69,13 @@ def _of_stratum(known: Calibration, membership: Membership, key: int) -> Calibra
     return replace(known, n_reference=len(own), n_parts=membership.at(own).n_parts)
 
 
-def _untrimmed(scores: Scores, learnt: Learnt) -> Flags:
-    """Leave out the highest scores of a contaminated set: those of the low end of the estimated share."""
-    kept = np.ones(len(scores), bool)
-    if learnt.cleaning is not None:
-        trimmed = min(int(learnt.cleaning.share.low * len(scores)), len(scores) - 1)
-        kept[np.argsort(scores, kind="stable")[len(scores) - trimmed :]] = False
-    return kept
+def _trimmed(n: int, scores: Scores, members: Positions, readmitted: Positions, clean: Clean) -> Positions:
+    """Return the places of the calibrating scores to leave out of a contaminated set: as many as the share implies that
+    is said to be anomalous, the highest but for those of items that a person took back; none without a share."""
+    trimmable = np.flatnonzero(~np.isin(members, readmitted))
+    count = min(most_trimmed(n, len(scores), share_of(clean.drop or 0, n)), len(trimmable))
+    highest: Positions = trimmable[np.argsort(scores[trimmable], kind="stable")[len(trimmable) - count :]]
+    return highest
 
 
 def _count_copies(loo: LeaveOneOut, learnt: Learnt | None) -> int:

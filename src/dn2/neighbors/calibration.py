@@ -64,7 +64,7 @@ class Calibration:
     learnt : tuple of LearntStep, default=()
         What was learnt from them.
     n_trimmed : int, default=0
-        Of a contaminated set, how many calibrating items with the highest scores are left out of `scores`.
+        Of a set of which a share is said to be anomalous, how many of the highest scores are left out of `scores`.
     window : int, default=0
         The points of a window of series; `scores` are then the highest of each interval that these are cut into.
     measured : MeasuredFalseAlarms or None, default=None

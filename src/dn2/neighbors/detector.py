@@ -21,6 +21,7 @@ from dn2.neighbors.membership import NO_MEMBERSHIP, Keys, Membership
 from dn2.neighbors.plan import Plan
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.neighbors.reference import ReferenceSet
+from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.windows import WindowPlaces, check_places
@@ -209,6 +210,18 @@ class Detector:
         owners = np.arange(self.dimension) if scaling is None else scaling.owners
         return _by_column(np.concatenate(parts), owners, self.dimension, mean_squared_distance(distances))
 
+    def judge_suspects(self) -> tuple[Positions, Distances, Positions]:
+        """Compare each suspect with the nearest of the items that are none.
+
+        Returns the positions of the suspects, (s,), most anomalous first, and of each the squared L2 distances and the
+        positions of its neighbours, (s, k), nearest first."""
+        others = np.setdiff1d(np.arange(len(self.reference), dtype=np.int64), self.suspects)
+        index = ExactIndex([self.reference.compared_at(others)])
+        k = min(int(self.steps.n_neighbors), len(others))
+        distances, places = index.search(self.reference.compared_at(self.suspects), k)
+        order = np.argsort(-mean_squared_distance(distances), kind="stable")
+        return self.suspects[order], distances[order], others[places[order]]
+
     def near_duplicates(self) -> list[tuple[int, int]]:
         """List (item, nearest other item), by position, of calibrating items that have a near copy."""
         learnt, loo = self.learnt, self.leave_one_out
@@ -251,6 +264,11 @@ class Detector:
     def aside(self) -> Positions:
         """The positions of the items set aside, ascending."""
         return NO_POSITIONS if self.learnt is None else self.learnt.aside
+
+    @property
+    def suspects(self) -> Positions:
+        """The positions of the items set aside, and of those that look anomalous but are not, ascending."""
+        return NO_POSITIONS if self.learnt is None else self.learnt.suspects
 
     def describe_search(self) -> dict[str, Any]:
         """Say how the reference set is searched and stored, and why."""

@@ -46,7 +46,8 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
     contaminated : bool, default=False
         Whether anomalies are among the reference items and are to be set aside.
     drop : float or None, default=None
-        The share to set aside, in [0, 1); None estimates it.  Only with contaminated=True.
+        The share that is anomalous and to be set aside, in [0, 1).  None sets aside only what lies alone, far from all
+        others: more could be a kind of normal items.  Only with contaminated=True.
     first_neighbors : int or None, default=None
         Number of neighbours by which anomalies are found; None takes 8 % of the set.  Only with contaminated=True.
     confidence : float or None, default=None
@@ -71,6 +72,8 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
         The estimated share of anomalies in the reference set; None where it is not contaminated.
     aside_ : ndarray of shape (n_aside,), int64
         Positions of the items set aside, ascending.
+    suspects_ : ndarray of shape (n_suspects,), int64
+        Positions of these and of the items that look anomalous but may be a kind of normal items, ascending.
     detector_ : Detector
         The detector beneath.
     n_features_in_ : int
@@ -307,3 +310,8 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
     def aside_(self) -> Positions:
         """The positions of the items set aside, ascending."""
         return self.detector_.aside
+
+    @property
+    def suspects_(self) -> Positions:
+        """The positions of the items set aside, and of those that look anomalous but are not, ascending."""
+        return self.detector_.suspects

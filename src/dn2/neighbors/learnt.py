@@ -32,29 +32,34 @@ NO_POSITIONS: Positions = np.empty(0, np.int64)
 class Cleaning:
     """Which items stand aside.
 
-    aside : positions of the items set aside, ascending; readmitted : of the items that a person took back.
+    aside : positions of the items set aside, ascending; suspects : of these and of the items that look anomalous but
+        are not set aside, for they may be a kind of normal items; readmitted : of the items that a person took back.
     share : the estimated share of anomalies in the set."""
 
     aside: Positions
+    suspects: Positions
     readmitted: Positions
     share: Share
 
     def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
         share = np.array(astuple(self.share), np.float64)
-        return {"aside": self.aside, "readmitted": self.readmitted, "share": share}
+        return {"aside": self.aside, "suspects": self.suspects, "readmitted": self.readmitted, "share": share}
 
     @classmethod
-    def from_arrays(cls, aside: Positions, readmitted: Positions, share: Scores) -> Self:
+    def from_arrays(cls, aside: Positions, suspects: Positions, readmitted: Positions, share: Scores) -> Self:
         """Restore what `as_arrays` gave.  Raises ValueError for a share of another form."""
         if share.shape != (3,) or not ((share >= 0) & (share <= 1)).all():
             raise ValueError(f"a share of anomalies, its low and its high end must lie in 0 ... 1, got {share}")
-        return cls(aside, readmitted, Share(*share.tolist()))
+        return cls(aside, suspects, readmitted, Share(*share.tolist()))
 
     def check(self, n: int) -> None:
-        """Raise ValueError for positions outside of n items."""
-        check_stored_positions(self.aside, n)
-        check_stored_positions(self.readmitted, n)
+        """Raise ValueError for positions outside of n items, and unless suspects are those aside and others."""
+        for positions in (self.aside, self.suspects, self.readmitted):
+            check_stored_positions(positions, n)
+        ascending = (np.diff(self.suspects) > 0).all()
+        if not ascending or len(self.suspects) == n or not np.isin(self.aside, self.suspects).all():
+            raise ValueError(f"{len(self.suspects)} suspects, ascending, of {n} items must hold those set aside")
 
 
 PARTS: dict[str, Any] = {"limits": Limits, "scaling": Scaling, "whitening": Whitening, "cleaning": Cleaning}
@@ -120,6 +125,11 @@ class Learnt:
     def aside(self) -> Positions:
         """The positions of the items set aside, ascending."""
         return NO_POSITIONS if self.cleaning is None else self.cleaning.aside
+
+    @property
+    def suspects(self) -> Positions:
+        """The positions of the items set aside, and of those that look anomalous but are not, ascending."""
+        return NO_POSITIONS if self.cleaning is None else self.cleaning.suspects
 
     @property
     def readmitted(self) -> Positions:

@@ -17,6 +17,7 @@ from dn2.errors import InputError
 from dn2.neighbors.blocks import Block, rows_at, size_of
 from dn2.neighbors.choice import choose_method, choose_storage
 from dn2.neighbors.clean import ContaminationFilter, estimate_share
+from dn2.neighbors.isolated import Isolation
 from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Learnt
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import MOST_ROWS, find_whitening
@@ -133,11 +134,16 @@ def _set_aside(
     blocks: Sequence[Block], learning: Positions, learnt: Learnt, clean: Clean, readmitted: Positions
 ) -> Cleaning:
     filtering = learning[:MOST_FILTERING]
-    rows = learnt.compared_at(blocks, filtering)
-    share = estimate_share(rows)
-    drop = share.estimate if clean.drop is None else clean.drop
-    contamination = ContaminationFilter(rows, drop, clean.first_neighbors)
     others = np.setdiff1d(np.arange(size_of(blocks), dtype=np.int64), filtering)
-    excluded = contamination.exclude(learnt.compared_at(blocks, others))
-    aside = np.sort(np.concatenate([filtering[contamination.aside], others[excluded]]))
-    return Cleaning(np.setdiff1d(aside, readmitted), readmitted, share)
+    rows, other_rows = learnt.compared_at(blocks, filtering), learnt.compared_at(blocks, others)
+    share = estimate_share(rows)
+    contamination = ContaminationFilter(
+        rows, share.estimate if clean.drop is None else clean.drop, clean.first_neighbors
+    )
+    suspects = np.concatenate([filtering[contamination.aside], others[contamination.exclude(other_rows)]])
+    aside = suspects
+    if clean.drop is None:
+        isolation = Isolation(rows)
+        aside = np.concatenate([filtering[isolation.alone], others[isolation.exclude(other_rows)]])
+    aside, suspects = np.setdiff1d(aside, readmitted), np.setdiff1d(np.union1d(aside, suspects), readmitted)
+    return Cleaning(aside, suspects, readmitted, share)

@@ -162,7 +162,7 @@ class ReferenceSet:
         """What the p-values rest on."""
         if self.windows is not None:
             return self.windows.calibrate(self.loo.distances)
-        return calibrate(len(self), self.loo, self.membership, self.plan.steps.calibrate, self.learnt)
+        return calibrate(len(self), self.loo, self.membership, self.plan.steps, self.learnt)
 
     def compared(self, rows: Vectors) -> Vectors:
         """Return rows, (n, d), as they are compared: rounded as the set is stored, scaled and whitened as it learnt."""
@@ -305,7 +305,7 @@ def _check_rate(plan: Plan, n: int, membership: Membership, members: Positions) 
     """Raise ReferenceTooSmall for a false-alarm rate that the items that calibrate, of n, do not attain."""
     unknown = LeaveOneOut(members, np.zeros((len(members), 1), np.float32), members[:, None])
     learnt = Learnt() if plan.learns else None
-    calibrate(n, unknown, membership, plan.steps.calibrate, learnt).rate(plan.steps.false_alarm_rate)
+    calibrate(n, unknown, membership, plan.steps, learnt).rate(plan.steps.false_alarm_rate)
 
 
 def _k(plan: Plan) -> int:

@@ -67,7 +67,7 @@ class Whiten:
 class Clean:
     """Anomalies among the reference items are set aside.
 
-    drop : the share to set aside, in [0, 1); None estimates it.  The paper drops half.
+    drop : the share to set aside, in [0, 1); None sets aside what lies alone.  The paper drops half.
     first_neighbors : how many neighbours find the anomalies; None takes a share of the set, which measures better.
         The paper's number is n_neighbors."""
 
