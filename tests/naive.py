@@ -70,6 +70,29 @@ def p_value(score: float, calibration: Iterable[float]) -> Fraction:
     return Fraction(1 + as_large, 1 + len(calibration))
 
 
+def leave_part_out_scores(reference: Any, parts: Sequence[Any], k: int) -> list[float]:
+    """Score each row against the rows of all other parts."""
+    return [
+        sum(distance for distance, _ in nearest(row, reference, k, excluded_of(parts, [part])[0])) / k
+        for row, part in zip(reference, parts, strict=True)
+    ]
+
+
+def p_value_by_part(score: float, calibration: Sequence[float], parts: Sequence[Any]) -> Fraction:
+    """Return the mean, over the parts and the query's own, of the share of a part's scores at least as large."""
+    shares = [
+        Fraction(sum(other >= score for other in own), len(own))
+        for part in set(parts)
+        for own in [[other for other, its_part in zip(calibration, parts, strict=True) if its_part == part]]
+    ]
+    return (1 + sum(shares)) / (1 + len(shares))
+
+
+def share_of_beta_below(value: float, rank: int, m: int) -> float:
+    """Return P(X <= value) of X distributed as Beta(rank, m + 1 - rank): of m coins, at least `rank` come up."""
+    return math.fsum(math.comb(m, heads) * value**heads * (1 - value) ** (m - heads) for heads in range(rank, m + 1))
+
+
 def smallest_reference(rate: float) -> int:
     """Return the smallest n for which the smallest p-value, 1 / (n + 1), is no larger than the rate."""
     n = 1

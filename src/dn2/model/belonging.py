@@ -97,7 +97,10 @@ def warn_of_unlabelled(belonging: Belonging, found_items: FoundItems) -> None:
         )
         if lacking:
             few = list_few(lacking)
-            logger.warning("%s says nothing of %d items, which %s: %s", option(name), len(lacking), ends[name], few)
+            n = len(found_items.names)
+            logger.warning(
+                "%s says nothing of %d of %d items, which %s: %s", option(name), len(lacking), n, ends[name], few
+            )
 
 
 def label(items: Sequence[ReferenceItem], belonging: Belonging, found_items: FoundItems) -> list[ReferenceItem]:
