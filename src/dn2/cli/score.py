@@ -96,7 +96,12 @@ def score(
     memory: MemoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines instead of a table.")] = False,
     fail_on_anomaly: Annotated[
-        bool, typer.Option("--fail-on-anomaly", help="Exit with status 1 if an item is anomalous, which wins over all.")
+        bool,
+        typer.Option(
+            "--fail-on-anomaly",
+            help="Exit with status 1 if an item is anomalous. Else: 0 done, 2 nothing done, 3 some not read, 4 the "
+            "worst was a warning.",
+        ),
     ] = False,
     itself: Annotated[
         bool,
