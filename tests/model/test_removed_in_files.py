@@ -478,7 +478,7 @@ def test_codes_and_cells_that_do_not_fit_together_are_refused(approximate: Path,
     _, parts = contents(approximate)
     codes, learnt = parts["codes"][0]["codes"].copy(), dict(parts["learnt"][0])
     if damage == "more candidates than there may be":
-        learnt["cells.probing"] = learnt["cells.probing"] * [1, 1e12, 1, 1, 1]
+        learnt["cells.probing"] = learnt["cells.probing"] * [1, 1e12, 1, 1, 1, 1, 1, 1]
         replace_part(approximate, "learnt", save_tensors(learnt))
     else:
         codes[3, 0] = 255

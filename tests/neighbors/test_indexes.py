@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 import naive
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.search import candidates, cells, exact, kdtree
-from dn2.neighbors.search.cells import CellIndex, CellSearch
+from dn2.neighbors.search.cells import CellIndex, CellSearch, Effort
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.finding_cells import NOT_MEASURED
@@ -24,7 +24,9 @@ from made_rows import DATA, assert_same, random
 
 def all_cells(rows):
     """Return a search of all cells around some rows, which compares all rows in full: approximate by name only."""
-    return CellSearch(rows[:: max(1, len(rows) // 6)].copy(), None, len(rows), 2 * len(rows), NOT_MEASURED)
+    centres = rows[:: max(1, len(rows) // 6)].copy()
+    reach = np.full(len(centres), np.median(naive.search(rows, centres, 1)[0]), np.float32)
+    return CellSearch(centres, reach, None, Effort(len(rows), 2 * len(rows)), None, NOT_MEASURED)
 
 
 INDEXES = {

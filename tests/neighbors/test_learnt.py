@@ -161,14 +161,14 @@ def test_arrays_hold_what_was_learnt_and_nothing_else(embeddings, search, prepar
             "centroids.means": np.zeros((2, 3), np.float32),
             "centroids.representatives": np.arange(2),
             "cells.centres": np.zeros((2, 3), np.float32),
-            "cells.probing": np.ones(5),
+            "cells.probing": np.ones(8),
         },
         {"cells.centres": np.zeros((2, 3), np.float32), "cells.probing": np.array([1, 1, np.nan, 0, 0])},
         {"cells.centres": np.zeros((2, 3), np.float32), "cells.probing": np.ones(4)},
         {
             "tree.means": np.zeros((1, 3), np.float32),
             "tree.children": np.zeros(2, np.int64),
-            "tree.visited": np.ones(4),
+            "tree.visited": np.ones(5),
         },
     ],
 )

@@ -134,12 +134,20 @@ def _index(name: str, search: Mapping[str, Any]) -> str:
     if "visited" in search:
         return (
             f"tree of means, approximate{why}: {search['visited']:,} of {search['leaves']:,} leaves visited, which "
-            f"finds {search['recall']:.2%} of the neighbours; their distances are exact"
+            f"finds {_found(search)}; their distances are exact"
         )
     if search["method"] != "approximate":
         return f"{EXACT[search['method']]}{why}"
     reduced = f", {search['candidates']:,} candidates of each query compared in full" if "candidates" in search else ""
     return (
-        f"approximate{why}: {search['searched']:,} of {search['cells']:,} cells searched{reduced}, which finds "
-        f"{search['recall']:.2%} of the neighbours; their distances are exact"
+        f"approximate{why}: {search['searched']:,} of {search['cells']:,} cells searched{reduced}, and "
+        f"{search['searched_of_far']:,} for queries far from all cells, which finds {_found(search)}; their distances "
+        "are exact"
+    )
+
+
+def _found(search: Mapping[str, Any]) -> str:
+    return (
+        f"{search['recall']:.2%} of the neighbours, and {search['strange_recall']:.2%} of those of queries made to be "
+        "unlike the items"
     )

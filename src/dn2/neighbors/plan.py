@@ -120,9 +120,10 @@ class Plan:
             return find_tree_search(rows_at(blocks, kept), count, k, recall)
         if self.method.name != "approximate":
             return None
+        n = size_of(blocks)
         if learnt.sees_otherwise:
             blocks, kept = [Block(learnt.compared_at(blocks, kept))], np.arange(len(kept), dtype=np.int64)
-        return find_cells(blocks, kept, k, recall)
+        return find_cells(blocks, kept, k, recall, n=n)
 
 
 def _find_scaling(blocks: Sequence[Block], learning: Positions, scale: Scale) -> Scaling:

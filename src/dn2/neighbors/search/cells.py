@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import faiss
 import numpy as np
 
-from dn2.arrays import Array, Distances, Positions, Scores, Vectors
+from dn2.arrays import Array, Distances, Flags, Positions, Scores, Vector, Vectors
 from dn2.neighbors.blocks import Block, Codes
 from dn2.neighbors.search.accuracy import Accuracy
 from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, nearest_first
@@ -18,19 +19,22 @@ from dn2.neighbors.search.excluded import Excluded
 LEVELS, BITS = 16, 4  # of each number of long rows, reduced
 # A query may exclude so many rows that are among its candidates; of more, so many queries must exclude the same ones.
 FEW_EXCLUDED, SHARING = 64, 4
-ROWS_AT_ONCE = 16_384
+ROWS_AT_ONCE = QUERIES_AT_ONCE = 16_384
 CANDIDATES_AT_ONCE = 1 << 22
 MOST_CANDIDATES = 1 << 16  # that a file may ask for
+NO_EFFORT = (0, 0)
 
 
 @dataclass(frozen=True)
 class Reduction:
     """How long rows are compared first: in fewer numbers, of few levels each.
 
-    directions : (r, d) float32; levels : (r, 16) float32, what rows are rounded to in each direction."""
+    directions : (r, d) float32; levels : (r, 16) float32, what rows are rounded to in each direction.
+    mean : (d,) float32, of the rows."""
 
     directions: Vectors
     levels: Vectors
+    mean: Vector
 
     def check(self, dimension: int) -> None:
         """Raise ValueError unless rows of a dimension can teach this."""
@@ -38,6 +42,25 @@ class Reduction:
         if not width or self.directions.shape != (width, dimension) or self.levels.shape != (width, LEVELS):
             shapes = f"{self.directions.shape} and {self.levels.shape}"
             raise ValueError(f"a reduction of {shapes} for dimension {dimension}")
+        if self.mean.shape != (dimension,):
+            raise ValueError(f"a mean of {self.mean.shape} for dimension {dimension}")
+
+    def lost(self, rows: Vectors) -> Scores:
+        """Return what rows, (n, d), lose of their squared distance to the mean when they are reduced, (n,)."""
+        centred = rows.astype(np.float64) - self.mean
+        lost: Scores = np.square(centred).sum(axis=1) - np.square(centred @ self.directions.T).sum(axis=1)
+        return lost.clip(min=0)
+
+
+class Effort(NamedTuple):
+    """How many cells are searched, and how many of the rows found there are compared in full."""
+
+    n_searched: int
+    n_candidates: int
+
+    def times(self, more: float) -> Effort:
+        """Compare so many times as many rows."""
+        return self._replace(n_candidates=math.ceil(self.n_candidates * more))
 
 
 @dataclass(frozen=True)
@@ -46,55 +69,71 @@ class CellSearch:
 
     centres : (C, r) float32; a row belongs to the cell of its nearest one.
     reduction : what long rows are reduced to; None where rows are compared as they are, and r is d.
-    n_searched : how many cells are searched; n_candidates : how many of the rows found there are compared in full.
-    accuracy : what this loses."""
+    reach : (C,) float32, the squared distance from each centre within which nearly all rows of its cell lie.
+    near : the effort for queries within reach of the nearest centre; far : for those beyond, None where they are
+        compared with all rows.
+    accuracy : what this loses.
+
+    Which queries are far depends on what was learnt alone: items that calibrate are searched for as queries are."""
 
     centres: Vectors
+    reach: Vector
     reduction: Reduction | None
-    n_searched: int
-    n_candidates: int
+    near: Effort
+    far: Effort | None
     accuracy: Accuracy
 
     def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
-        probing = np.array([self.n_searched, self.n_candidates, *astuple(self.accuracy)], np.float64)
+        probing = np.array([*self.near, *(self.far or NO_EFFORT), *astuple(self.accuracy)], np.float64)
         reduction = {} if self.reduction is None else vars(self.reduction)
-        return {"centres": self.centres, "probing": probing, **reduction}
+        return {"centres": self.centres, "reach": self.reach, "probing": probing, **reduction}
 
     @classmethod
-    def from_arrays(cls, centres: Vectors, probing: Scores, **reduction: Vectors) -> Self:
+    def from_arrays(cls, centres: Vectors, reach: Vector, probing: Scores, **reduction: Vectors) -> Self:
         """Restore what `as_arrays` gave.  Raises ValueError, or TypeError, for arrays of another form."""
-        if probing.shape != (5,) or not np.isfinite(probing).all():
+        if probing.shape != (8,) or not np.isfinite(probing).all():
             raise ValueError(f"a search of cells measured as {probing}")
-        searched, candidates, *accuracy = probing.tolist()
+        near, far = (Effort(*map(int, probing[at : at + 2].tolist())) for at in (0, 2))
         reduced = Reduction(**reduction) if reduction else None
-        return cls(centres, reduced, int(searched), int(candidates), Accuracy(*accuracy))
+        return cls(centres, reach, reduced, near, None if far == NO_EFFORT else far, Accuracy(*probing[4:].tolist()))
 
     def check(self, dimension: int) -> None:
         """Raise ValueError unless rows of a dimension can teach this."""
         count, width = len(self.centres), dimension
-        arrays = [self.centres]
+        arrays = [self.centres, self.reach]
         if self.reduction is not None:
             self.reduction.check(dimension)
             arrays += vars(self.reduction).values()
             width = len(self.reduction.directions)
-        if self.centres.shape != (count, width):
-            raise ValueError(f"centres of {self.centres.shape} for {width} numbers")
+        if self.centres.shape != (count, width) or self.reach.shape != (count,):
+            raise ValueError(f"centres of {self.centres.shape} and {self.reach.shape} for {width} numbers")
         if any(array.dtype != np.float32 or not np.isfinite(array).all() for array in arrays):
             raise ValueError("cells must be finite float32")
-        if not (1 <= self.n_searched <= count and 1 <= self.n_candidates <= MOST_CANDIDATES):
-            raise ValueError(f"{self.n_searched} of {count} cells searched for {self.n_candidates} candidates")
+        for searched, candidates in (self.near, self.far or self.near):
+            if not (1 <= searched <= count and 1 <= candidates <= MOST_CANDIDATES):
+                raise ValueError(f"{searched} of {count} cells searched for {candidates} candidates")
 
     def describe(self) -> dict[str, Any]:
         """Return how the search goes and what it loses, as `model.json` has it."""
-        about: dict[str, Any] = {"cells": len(self.centres), "searched": self.n_searched}
+        far_searched, far_candidates = self.far or (len(self.centres), None)
+        about: dict[str, Any] = {"cells": len(self.centres), "searched": self.near.n_searched}
+        about["searched_of_far"] = far_searched
         if self.reduction is not None:
-            about |= {"dimensions": len(self.reduction.directions), "candidates": self.n_candidates}
+            about |= {"dimensions": len(self.reduction.directions), "candidates": self.near.n_candidates}
+            about["candidates_of_far"] = far_candidates
         return about | asdict(self.accuracy)
 
     def reduce(self, rows: Vectors) -> Vectors:
         """Return rows, (n, d), as they are compared first, (n, r)."""
         return rows if self.reduction is None else np.ascontiguousarray(rows @ self.reduction.directions.T)
+
+    def are_far(self, queries: Vectors, quantizer: Any) -> Flags:
+        """Tell which queries, (n, d), lie beyond the reach of the nearest centre: (n,)."""
+        distances, cells = quantizer.search(self.reduce(queries), 1)
+        lost = 0 if self.reduction is None else self.reduction.lost(queries)
+        far: Flags = distances[:, 0] + lost > self.reach[cells[:, 0]]
+        return far
 
     def quantizer(self) -> Any:
         """Return FAISS's search of the centres."""
@@ -172,16 +211,30 @@ class CellIndex:
             far where there are fewer.
         A query that finds fewer than k in its cells, for each of which more than k rows were learnt from, is compared
         with all."""
-        count, wanted = max(self.cells.n_candidates, k + SPARE_CANDIDATES), k if wanted is None else wanted
+        wanted = k if wanted is None else wanted
         near = np.empty((len(queries), wanted), np.float32), np.empty((len(queries), wanted), np.int64)
-        step = max(1, CANDIDATES_AT_ONCE // count)
-        for part in (slice(start, start + step) for start in range(0, len(queries), step)):
-            left_out = None if excluded is None else excluded[part]
-            candidates = self.candidates(queries[part], count, self.cells.n_searched, left_out)
-            if left_out is not None:
-                candidates[left_out.leaves_out, -1] = -1
-            distances = self.exact.distances(queries[part], candidates)
-            near[0][part], near[1][part] = nearest_first(distances, candidates.clip(min=0), wanted)
+        is_far = self.are_far(queries)
+        for effort, asked in ((self.cells.near, np.flatnonzero(~is_far)), (self.cells.far, np.flatnonzero(is_far))):
+            step = QUERIES_AT_ONCE if effort is None else max(1, CANDIDATES_AT_ONCE // effort.n_candidates)
+            for part in (asked[start : start + step] for start in range(0, len(asked), step)):
+                left_out = None if excluded is None else excluded[part]
+                near[0][part], near[1][part] = self._search(queries[part], k, wanted, effort, left_out)
+        return near
+
+    def are_far(self, queries: Vectors) -> Flags:
+        """Tell which queries, (n, d), lie beyond the reach of all cells: (n,)."""
+        return self.cells.are_far(queries, self._quantizer)
+
+    def _search(
+        self, queries: Vectors, k: int, wanted: int, effort: Effort | None, excluded: Excluded | None
+    ) -> tuple[Distances, Positions]:
+        if effort is None:
+            return self.exact.search(queries, wanted, excluded)
+        count = max(effort.n_candidates, k + SPARE_CANDIDATES)
+        candidates = self.candidates(queries, count, effort.n_searched, excluded)
+        if excluded is not None:
+            candidates[excluded.leaves_out, -1] = -1
+        near = nearest_first(self.exact.distances(queries, candidates), candidates.clip(min=0), wanted)
         if (few := np.isinf(near[0][:, k - 1])).any():
             left_out = None if excluded is None else excluded[few]
             near[0][few], near[1][few] = self.exact.search(queries[few], wanted, left_out)
