@@ -117,17 +117,28 @@ def inspect(
     aside: Annotated[
         bool, typer.Option("--aside", help="List the names of the items set aside as probable anomalies instead.")
     ] = False,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write to this .csv what reference items may belong together, for you to check.",
+            show_default=False,
+        ),
+    ] = None,
     plot: PlotOption = None,
     as_json: JsonOption = False,
     backbone: NamedBackboneOption = None,
 ) -> None:
     """Say what a model is made of and what its decisions are worth."""
     from dn2.cli.show import description
+    from dn2.model.parts import check_parts_file, propose, write_parts
     from dn2.system.printing import printable
 
     if items and aside:
         raise InputError("--items and --aside are two lists; ask for one of them")
     check_plot(plot)
+    if parts is not None:
+        check_parts_file(parts)
     loaded = load(model, cache=False, backbone=backbone)
     if plot is not None:
         from dn2.report.plots import plot_model
@@ -135,6 +146,11 @@ def inspect(
         plot_model(loaded.calibration, loaded.false_alarm_rate, plot)
         stopping.wrote(plot)
         note(f"written: {plot}")
+    if parts is not None:
+        proposed = propose(loaded.state)
+        write_parts(loaded.state, proposed, parts)
+        stopping.wrote(parts)
+        note(f"written: {parts}; {proposed.in_words()}")
     if items or aside:
         names = loaded.set_aside if aside else [item.name for item in loaded.items]
         for line in [json.dumps(names)] if as_json else map(printable, names):

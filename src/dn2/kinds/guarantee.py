@@ -39,11 +39,6 @@ def assumptions(calibration: Calibration) -> list[str]:
         )
     if calibration.method == "sampled":
         words.append(f"A random {m:,} of the {n:,} reference items calibrate, each against all others.")
-    if calibration.n_near_duplicates:
-        words.append(
-            f"{calibration.n_near_duplicates:,} of {m:,} items have a near copy in the reference set."
-            " Copies break exchangeability and cause more alarms than asked for: keep one of each."
-        )
     return words
 
 

@@ -30,6 +30,7 @@ from dn2.kinds.registry import (
     suffixes_of,
 )
 from dn2.model.model import Model
+from dn2.model.parts import warn_of_parts
 from dn2.model.scoring import to_results
 from dn2.neighbors.calibration import attainable_rate, check_rate
 from dn2.neighbors.detector import Detector
@@ -209,7 +210,9 @@ def _fit(
     reference = kind.reference(found_items, progress)
     steps = reference.kind.steps(options, len(reference.items))
     detector = Detector.fit(steps, reference.vectors, places=reference.places, measure=measure, progress=progress)
-    return Model(reference.kind, detector, reference.items, unreadable=reference.unreadable)
+    model = Model(reference.kind, detector, reference.items, unreadable=reference.unreadable)
+    warn_of_parts(model.state)
+    return model
 
 
 def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,14 +15,17 @@ from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReadColumn, ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.known import KnownScores
-from dn2.model.scoring import check_apart, discover, find_items, score_found
+from dn2.model.scoring import check_apart, discover, find_items, score_found, shift_of
 from dn2.model.state import Origin, State
+from dn2.model.words import shift_in_words
 from dn2.neighbors.calibration import Calibration, false_discoveries
 from dn2.neighbors.detector import Detector
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
 from dn2.results.rows import Row
 from dn2.system.progress import Shown, shown
+
+logger = logging.getLogger("dn2")
 
 
 class Scorer:
@@ -147,6 +151,8 @@ class Scorer:
             with leaving_out(exclude):
                 found_items = find_items(now.kind, inputs, tell)
             results = score_found(self, now, found_items if names is None else rename(found_items, names), memory, tell)
+        if (shift := shift_of(results)) is not None:
+            logger.warning("%s", shift_in_words(shift, now.kind.many))
         return results.at(rate) if fdr is None else discover(results, fdr)
 
     def score_one(self, item: Any, *, false_alarm_rate: float | None = None) -> Row:

@@ -14,9 +14,6 @@ from dn2.errors import InputError, ReferenceTooSmall
 
 DEFAULT_RATE = 0.01
 
-# A nearest neighbour closer than this share of the median leave-one-out distance counts as a near-duplicate.
-DUPLICATE_SHARE = 0.1
-
 
 class MeasuredFalseAlarms(NamedTuple):
     """False alarms counted in the reference series: their first half decides about the second.
@@ -54,8 +51,6 @@ class Calibration:
         Leave-one-out scores of the calibrating items, ascending.
     n_reference : int
         Size of the reference set; larger than m where a random part of it calibrates.
-    n_near_duplicates : int, default=0
-        Calibrating items that have a near copy in the set.
     is_split : bool, default=False
         Whether the items that do not calibrate were to be learnt from.
     learnt : tuple of LearntStep, default=()
@@ -86,7 +81,6 @@ class Calibration:
 
     scores: Scores
     n_reference: int
-    n_near_duplicates: int = 0
     is_split: bool = False
     learnt: tuple[LearntStep, ...] = ()
     n_trimmed: int = 0
@@ -108,7 +102,7 @@ class Calibration:
         -------
         Calibration
         """
-        return cls(np.sort(mean_squared_distance(distances)), n_reference, int(near_duplicates(distances[:, 0]).sum()))
+        return cls(np.sort(mean_squared_distance(distances)), n_reference)
 
     @property
     def method(self) -> str:
@@ -205,7 +199,6 @@ class Calibration:
             "false_alarm_rate": rate,
             "smallest_false_alarm_rate": self.smallest_rate,
             "threshold": self.threshold(rate),
-            "near_duplicates": self.n_near_duplicates,
             "trimmed": self.n_trimmed,
         }
 
@@ -277,16 +270,6 @@ def mean_squared_distance(distances: Distances) -> Scores:
     Returns (n_queries,) float64; higher is more anomalous.  Source: DN2, eq. 1."""
     scores: Scores = distances.astype(np.float64).mean(axis=1)
     return scores
-
-
-def near_duplicates(nearest: Distances) -> Flags:
-    """Mark items whose nearest neighbour is suspiciously close.
-
-    nearest : (m,) squared L2 distance of each reference item to its nearest other.
-    Returns (m,) bool: distance (not squared) at most `DUPLICATE_SHARE` of the median; copies always."""
-    distances = np.sqrt(nearest.astype(np.float64))
-    close: Flags = distances <= DUPLICATE_SHARE * np.median(distances)
-    return close
 
 
 def false_discoveries(p_values: Scores, level: float) -> Flags:

@@ -10,8 +10,8 @@ import numpy as np
 
 from dn2.arrays import Array, Distances, Positions, Progress, Scores, Vectors
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import Block, in_parts, to_blocks
-from dn2.neighbors.calibration import Calibration, mean_squared_distance, near_duplicates
+from dn2.neighbors.blocks import Block, Draws, in_parts, to_blocks
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.checks import check_neighbors, check_positions, check_rows
 from dn2.neighbors.choice import check_memory
 from dn2.neighbors.clean import Share
@@ -21,6 +21,7 @@ from dn2.neighbors.plan import Plan
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.neighbors.reference import ReferenceSet
 from dn2.neighbors.steps import Steps
+from dn2.neighbors.suspicion import Suspicion, look
 from dn2.neighbors.windows import WindowPlaces, check_places
 
 SPLIT_AT_ONCE = 1 << 22  # numbers
@@ -175,12 +176,16 @@ class Detector:
         owners = np.arange(self.dimension) if scaling is None else scaling.owners
         return _by_column(np.concatenate(parts), owners, self.dimension, mean_squared_distance(distances))
 
-    def near_duplicates(self) -> list[tuple[int, int]]:
-        """List (item, nearest other item), by position, of calibrating items that have a near copy."""
+    def suspicion(self, orders: Sequence[Positions] = (), keys: Draws | None = None) -> Suspicion:
+        """Look for what breaks exchangeability in the reference set: see `suspicion.look`."""
+        return look(self.reference, orders, keys)
+
+    def near_duplicates(self, copy_distance: float) -> list[tuple[int, int]]:
+        """List (item, nearest other item), by position, of calibrating items with another up to a distance."""
         learnt, loo = self.learnt, self.leave_one_out
         if self.steps.windows is not None or (learnt is not None and not learnt.suspects_copies):
             return []
-        copies = near_duplicates(loo.distances[:, 0])
+        copies = loo.distances[:, 0] <= copy_distance**2
         return [(int(a), int(b)) for a, b in zip(loo.members[copies], loo.neighbors[copies, 0], strict=True)]
 
     @property

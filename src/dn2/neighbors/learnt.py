@@ -226,7 +226,6 @@ class Learnt:
         return replace(
             calibration,
             scores=calibration.scores[: m - trimmed],
-            n_near_duplicates=calibration.n_near_duplicates if self.suspects_copies else 0,
             is_split=True,
             learnt=self.steps,
             n_trimmed=trimmed,
