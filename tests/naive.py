@@ -101,10 +101,18 @@ def smallest_reference(rate: float) -> int:
     return n
 
 
-def near_duplicates(reference: Any, share: float) -> list[bool]:
-    """Mark rows whose nearest other row lies within a share of the median of these distances."""
-    distances = [math.sqrt(nearest(row, reference, 1, exclude=place)[0][0]) for place, row in enumerate(reference)]
-    return [distance <= share * float(np.median(distances)) for distance in distances]
+def nearest_others(reference: Any, place: int, k: int, keys: Any = None) -> list[int]:
+    """Return the positions of the k nearest rows that differ, and differ in key, from a row and from each other."""
+    rows = [tuple(row) for row in np.asarray(reference).tolist()]
+    order = sorted(range(len(rows)), key=lambda other: (squared_distance(reference[place], reference[other]), other))
+    found: list[int] = []
+    for other in order:
+        known = [place, *found]
+        if rows[other] not in [rows[one] for one in known] and (
+            keys is None or keys[other] not in [keys[one] for one in known]
+        ):
+            found.append(other)
+    return found[:k]
 
 
 def benjamini_hochberg(p_values: Sequence[Fraction], level: Fraction) -> list[bool]:

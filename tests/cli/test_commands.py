@@ -41,7 +41,7 @@ OPTIONS = {
     "add": "--part --per --exclude --backbone --cache --no-cache",
     "remove": "--part --backbone",
     "readmit": "--backbone",
-    "inspect": "--items --aside --report --plot --json --backbone",
+    "inspect": "--items --aside --report --parts --plot --json --backbone",
     "verify": "--backbone",
     "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --cache --no-cache",
     "export": "--output -o",
@@ -241,10 +241,10 @@ def test_fit_and_score_leave_out_what_is_excluded(dn2_command, tiny: str, world:
     assert {row["item"].split("/")[0] for row in rows} == {"test"}
 
 
-def test_fit_warns_of_near_copies(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
+def test_fit_counts_copies(dn2_command, mixed: Path, tiny: str, tmp_path: Path) -> None:
     shutil.copy(mixed / "good-0.png", mixed / "good-0-copy.png")
     done = dn2_command("fit", mixed, "-o", tmp_path / "m.dn2", "--backbone", tiny)
-    assert "dn2: 2 of 8 reference items have a near copy in the set; copies cause more false alarms" in done.err
+    assert "dn2: 2 of 8 items are exact copies of others\n" in done.err
 
 
 def test_fit_refuses_a_folder_that_is_no_model_before_the_work(
@@ -758,7 +758,7 @@ def test_inspect_says_what_the_model_is_and_what_its_rate_means(dn2_command, sav
         "calibration": "leave-one-out, 40 items",
         "false-alarm rate": "1 in 41 (smallest: 1 in 41)",
         "flagged above": f"anomaly score {number_in_words(about['calibration']['threshold'])}",
-        "near-duplicates": "0",
+        "copies": "0 exact, 0 near",
     }.items():
         assert re.search(rf"^{name} +{re.escape(value)} *$", facts, re.MULTILINE), name
     for assumption in about["calibration"]["assumptions"]:
@@ -783,6 +783,22 @@ def test_inspect_lists_near_duplicates(dn2_command, mixed: Path, tiny: str, tmp_
     done = dn2_command("inspect", tmp_path / "m.dn2", "--json")
     pairs = json.loads(done.out)["near_duplicates"]
     assert pairs == [["[copy].png", "good-0.png"], ["good-0.png", "[copy].png"]]
+
+
+def test_inspect_writes_the_parts_that_items_may_belong_to(dn2_command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.repeat(rng.normal(size=(40, 8)), 3, axis=0) + 0.02 * rng.normal(size=(120, 8))
+    names = [f"photo_{part:03}_{view}" for part in range(40) for view in "abc"]
+    np.savez(tmp_path / "photos.npz", items=names, embeddings=rows.astype(np.float32))
+    fitted = dn2_command("fit", tmp_path / "photos.npz", "-o", tmp_path / "m.dn2")
+    assert fitted.err.count("of vectors lie in closed groups of about 3") == 1
+    assert "--part '(.*)[-_ ][^-_ /]+', or --part @parts.csv" in fitted.err
+    done = dn2_command("inspect", tmp_path / "m.dn2", "--parts", tmp_path / "parts.csv")
+    assert f"written: {tmp_path / 'parts.csv'}; 40 parts of 120 items, by names, as by --part '(.*)" in done.err
+    written = (tmp_path / "parts.csv").read_text("utf-8").splitlines()
+    assert written == ["item,part", *(f"{name},{name[:9]}" for name in names)]
+    refused = dn2_command("inspect", tmp_path / "m.dn2", "--parts", tmp_path / "parts.txt")
+    assert (refused.status, "a file of parts must end in .csv" in refused.err) == (2, True)
 
 
 def test_inspect_prints_json(dn2_command, saved: Path) -> None:

@@ -278,8 +278,9 @@ def test_copies_and_near_copies_are_reported(world: Path, tiny: str, tmp_path: P
     pairs = {("a-copy.png", files[5].name), (files[5].name, "a-copy.png")}
     pairs |= {("b-near.png", files[9].name), (files[9].name, "b-near.png")}
     assert set(model.near_duplicates()) == pairs
-    assert model.calibration.n_near_duplicates == 4
-    assert any("4 of 42 items have a near copy" in words for words in model.kind.assumptions(model.calibration))
+    found = model.describe()["suspicion"]
+    assert (found["repeats"], found["near_copies"], found["findings"]) == (2, 2, [])
+    assert "Of 42 items 2 are exact copies of others, and 2 near ones" in " ".join(model.state.assumptions())
     model.remove(["a-copy.png", "b-near.png"])
     assert model.near_duplicates() == []
 
@@ -423,7 +424,7 @@ def test_removing_so_many_that_the_rate_is_not_attainable_is_refused_and_nothing
     "step",
     [
         "neighbors.leave_one_out.LeaveOneOut._completed",
-        "neighbors.calibrating.near_duplicates",
+        "neighbors.calibrating.mean_squared_distance",
         "kinds.image.kind.PackedBytes.compact",
     ],
 )

@@ -12,20 +12,18 @@ from hypothesis.extra.numpy import arrays
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.kinds.guarantee import assumptions, learnt_in_words
-from dn2.neighbors import calibration as conformal
 from dn2.neighbors import sampling
 from dn2.neighbors.calibration import (
     Calibration,
     LearntStep,
     mean_squared_distance,
-    near_duplicates,
 )
 from dn2.neighbors.estimator import KNNDetector
 from dn2.neighbors.rates import attainable_rate, false_discoveries, required_sample
 
 
-def calibration(scores, n_reference=None, n_near_duplicates=0):
-    return Calibration(np.sort(np.asarray(scores, np.float64)), n_reference or len(scores), n_near_duplicates)
+def calibration(scores, n_reference=None):
+    return Calibration(np.sort(np.asarray(scores, np.float64)), n_reference or len(scores))
 
 
 # Few different values, so that there are ties.
@@ -202,28 +200,6 @@ def test_alarms_keep_to_the_rate_where_a_sample_calibrates(kind, monkeypatch):
     assert mean >= 0.05
 
 
-# Near-duplicates.
-
-
-def test_near_duplicates_equal_naive(embeddings):
-    rows = embeddings.copy()
-    rows[7], rows[50] = rows[8], rows[51] * np.float32(1.001)
-    detector = KNNDetector(2).fit(rows)
-    expected = naive.near_duplicates(rows, conformal.DUPLICATE_SHARE)
-    assert sum(expected) == 4
-    assert detector.calibration_.n_near_duplicates == 4
-    assert detector.detector_.near_duplicates() == [(7, 8), (8, 7), (50, 51), (51, 50)]
-
-
-def test_a_near_duplicate_lies_within_a_tenth_of_the_median_distance():
-    distances = np.array([0, 0.099, 0.1, 0.101, 1, 1, 1, 2, 9])
-    assert near_duplicates(distances.astype(np.float64) ** 2).tolist() == [True, True, True, *[False] * 6]
-
-
-def test_copies_are_near_duplicates_even_where_most_items_are_copies():
-    assert near_duplicates(np.array([0, 0, 0, 1], np.float32)).tolist() == [True, True, True, False]
-
-
 # What the calibration says of itself.
 
 
@@ -233,7 +209,6 @@ def test_the_words_say_what_the_rate_rests_on():
     assert "average over reference sets" in words
     assert "because of their score" in words
     assert "calibrate" not in words
-    assert "near copy" not in words
 
 
 def test_the_words_mention_a_sample_where_one_calibrates():
@@ -243,13 +218,8 @@ def test_the_words_mention_a_sample_where_one_calibrates():
     assert calibration(np.arange(10_000)).method == "leave-one-out"
 
 
-def test_the_words_count_near_copies():
-    made = calibration(np.arange(2000), n_near_duplicates=1500)
-    assert "1,500 of 2,000 items have a near copy" in " ".join(assumptions(made))
-
-
 def test_the_record_holds_what_the_model_file_needs():
-    record = calibration([3, 1, 2], n_near_duplicates=1).as_dict(0.5)
+    record = calibration([3, 1, 2]).as_dict(0.5)
     assert record == {
         "method": "leave-one-out",
         "sample_size": 3,
@@ -262,7 +232,6 @@ def test_the_record_holds_what_the_model_file_needs():
         "confidence": None,
         "smoothed": False,
         "threshold": 2.0,
-        "near_duplicates": 1,
         "trimmed": 0,
     }
 

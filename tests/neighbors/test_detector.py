@@ -53,7 +53,7 @@ def assert_same_detector(one, other, queries):
     assert one.calibration.as_dict(0.5) == other.calibration.as_dict(0.5)
     np.testing.assert_array_equal(one.calibration.scores, other.calibration.scores)
     assert (one.false_alarm_rate, one.offset) == (other.false_alarm_rate, other.offset)
-    assert one.near_duplicates() == other.near_duplicates()
+    assert one.suspicion() == other.suspicion()
 
 
 # Scores and decisions.

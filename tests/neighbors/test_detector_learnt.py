@@ -65,7 +65,7 @@ def seen(detector, queries):
     arrays += [detector.calibration.scores, detector.aside, np.concatenate(detector.blocks)]
     arrays += [*detector.learnt.as_arrays().values(), *vars(detector.leave_one_out).values()]
     whole = (detector.calibration.as_dict(0.5), detector.false_alarm_rate, detector.offset, detector.contamination)
-    return [array.tobytes() for array in arrays], whole, list(detector.learnt.as_arrays()), detector.near_duplicates()
+    return [array.tobytes() for array in arrays], whole, list(detector.learnt.as_arrays()), detector.suspicion()
 
 
 def parts(detector):
@@ -489,12 +489,11 @@ def test_what_was_learnt_must_be_what_the_steps_learn(dirty):
 def test_copies_are_counted_among_items_but_not_among_centroids(embeddings):
     rows = np.concatenate([embeddings, embeddings[:30]])
     cleaned = Detector.fit(Steps(2, clean=Clean(0.0)), rows)
-    copies = naive.near_duplicates(rows, 0.0)
-    expected = [place for place in cleaned.leave_one_out.members if copies[place]]
-    assert [one for one, _ in cleaned.near_duplicates()] == expected
-    assert cleaned.calibration.n_near_duplicates == len(expected) > 0
+    expected = [place for place in cleaned.leave_one_out.members if (rows == rows[place]).all(axis=1).sum() > 1]
+    assert [one for one, _ in cleaned.near_duplicates(0.0)] == expected
+    assert cleaned.suspicion().repeats == len(expected) > 0
     centroids = Detector.fit(Steps(1, search=Search("kmeans:60")), rows)
-    assert (centroids.near_duplicates(), centroids.calibration.n_near_duplicates) == ([], 0)
+    assert (centroids.near_duplicates(0.0), centroids.suspicion().repeats) == ([], 0)
 
 
 # False alarms

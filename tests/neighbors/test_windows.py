@@ -19,6 +19,7 @@ from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.symmetric import search_all
 from dn2.neighbors.steps import Clean, Search, Steps, Whiten, Windows
+from dn2.neighbors.suspicion import Suspicion
 from dn2.neighbors.windows import WindowPlaces, cut, overlapping, point_scores
 
 WINDOW = 20
@@ -185,8 +186,8 @@ def test_after_adding_and_removing_windows_all_is_as_after_a_fresh_fit():
 
 def test_near_copies_of_windows_are_nothing_to_warn_of():
     detector = Detector.fit(STEPS, np.tile(windows(100), (3, 1)))
-    assert detector.near_duplicates() == []
-    assert detector.calibration.n_near_duplicates == 0
+    assert detector.near_duplicates(1.0) == []
+    assert detector.suspicion() == Suspicion()
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def test_a_model_says_what_it_is_and_what_its_rate_means(kind: str, models: dict
     assert pairs["reference items"] == f"{len(model.items):,}"
     threshold = model.calibration.threshold(model.false_alarm_rate)
     assert pairs["flagged above"] == f"anomaly score {number_in_words(threshold)}"
-    assert pairs["near-duplicates"] == "0"
+    assert pairs["copies"] == "0 exact, 0 near"
     for words in model.kind.assumptions(model.calibration):
         assert words in shown.text
 

@@ -130,12 +130,21 @@ def inspect(
         Path | None,
         typer.Option(metavar="FILE", help="With --aside, show them on a page, too: an .html.", show_default=False),
     ] = None,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write to this .csv what reference items may belong together, for you to check.",
+            show_default=False,
+        ),
+    ] = None,
     plot: PlotOption = None,
     as_json: JsonOption = False,
     backbone: NamedBackboneOption = None,
 ) -> None:
     """Say what a model is made of and what its decisions are worth."""
     from dn2.cli.show import description
+    from dn2.model.parts import check_parts_file, propose, write_parts
     from dn2.system.printing import printable
 
     if items and aside:
@@ -147,6 +156,8 @@ def inspect(
         from dn2.report.page import check_page
 
         check_page(report)
+    if parts is not None:
+        check_parts_file(parts)
     loaded = load(model, cache=False, backbone=backbone)
     if plot is not None:
         from dn2.report.plots import plot_model
@@ -154,6 +165,11 @@ def inspect(
         plot_model(loaded.calibration, loaded.false_alarm_rate, plot)
         stopping.wrote(plot)
         note(f"written: {plot}")
+    if parts is not None:
+        proposed = propose(loaded.state)
+        write_parts(loaded.state, proposed, parts)
+        stopping.wrote(parts)
+        note(f"written: {parts}; {proposed.in_words()}")
     if aside:
         show_aside(loaded, model, report, as_json)
     elif items:

@@ -249,13 +249,6 @@ def report_reference(model: Model, path: Path) -> None:
             len(model.items),
             model.kind.many,
         )
-    elif calibration.n_near_duplicates:
-        logger.warning(
-            "%d of %d reference items have a near copy in the set; copies cause more false alarms than asked for: "
-            "keep one of each (dn2 inspect lists them)",
-            calibration.n_near_duplicates,
-            calibration.sample_size,
-        )
     warn_unreadable(model.unreadable)
 
 

@@ -129,10 +129,13 @@ def readmit(
 
 def _save(loaded: Model, path: Path, change: str) -> None:
     """Save a changed model, and say what has changed and how its reference set is now."""
+    from dn2.model.parts import warn_of_parts
+
     loaded.save(path)
     stopping.wrote(path)
     note(change)
     report_reference(loaded, path)
+    warn_of_parts(loaded.state)
 
 
 def _resolve_names(model: Model, shown: Sequence[str]) -> list[str]:

@@ -97,11 +97,6 @@ def _sizes(calibration: Calibration) -> list[str]:
         )
     if calibration.method == "sampled":
         words.append(f"A random {m:,} of the {n:,} reference items calibrate, each against all others.")
-    if calibration.n_near_duplicates:
-        words.append(
-            f"{calibration.n_near_duplicates:,} of {m:,} items have a near copy in the reference set."
-            " Copies cause more alarms than asked for: keep one of each."
-        )
     return words
 
 
@@ -150,9 +145,7 @@ def caveat(calibration: Calibration) -> str:
     """Say, at the end of a sentence on how many alarms to expect, what makes more of them."""
     if calibration.window:
         return "; more where series drift"
-    if calibration.n_trimmed:
-        return "; more where normal items were set aside"
-    return "; more where near copies make the reference set look tighter" if calibration.n_near_duplicates else ""
+    return "; more where normal items were set aside" if calibration.n_trimmed else ""
 
 
 def false_discoveries_in_words(calibration: Calibration | None, level: float) -> str:

@@ -32,6 +32,7 @@ from dn2.kinds.registry import (
 )
 from dn2.model.belonging import Rules, belonging_of_reference, label, membership_of
 from dn2.model.model import Model
+from dn2.model.parts import warn_of_parts
 from dn2.model.scoring import to_results
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.plan import Plan
@@ -221,7 +222,9 @@ def _fit(
         measure=measure,
         progress=progress,
     )
-    return Model(reference.kind, detector, items, unreadable=reference.unreadable, rules=rules)
+    model = Model(reference.kind, detector, items, unreadable=reference.unreadable, rules=rules)
+    warn_of_parts(model.state)
+    return model
 
 
 def _rules_in(options: Any) -> tuple[Any, Any]:

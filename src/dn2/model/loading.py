@@ -30,6 +30,7 @@ from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.recheck import check_draws, check_leave_one_out, check_stored_rows, evenly_placed
 from dn2.neighbors.steps import Steps
+from dn2.neighbors.suspicion import Suspicion
 from dn2.neighbors.windows import WindowPlaces
 from dn2.store import bundle
 from dn2.store.cache import Cache
@@ -117,7 +118,8 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     files_of = {part: files.stored_files(part) for part in block_contents}
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
     origin = Origin(files.folder.resolve(), manifest["digest"], shards)
-    model = Model(kind, detector, items, origin=origin, rules=rules)
+    known = Suspicion.from_dict(manifest["suspicion"])
+    model = Model(kind, detector, items, origin=origin, rules=rules, known=known)
     _check_description(manifest, model)
     return model
 

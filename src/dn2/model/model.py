@@ -21,12 +21,14 @@ from dn2.inputs.names import list_few
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.belonging import Rules, belonging_of_reference, label, membership_of
+from dn2.model.parts import propose
 from dn2.model.scorer import Scorer
 from dn2.model.scoring import find_items
 from dn2.model.state import Origin, State
 from dn2.model.words import brief_of
 from dn2.model.writing import write
 from dn2.neighbors.detector import Detector
+from dn2.neighbors.suspicion import Suspicion
 from dn2.results.rows import Row
 from dn2.results.suspects import Suspect
 from dn2.system.interface import command
@@ -75,8 +77,9 @@ class Model(Scorer):
         unreadable: Sequence[Row] = (),
         origin: Origin | None = None,
         rules: Rules = NO_RULES,
+        known: Suspicion | None = None,
     ) -> None:
-        self.state = State(kind, detector, list(items), list(unreadable), origin, rules)
+        self.state = State(kind, detector, list(items), list(unreadable), origin, rules, known)
         self._changing = PerProcess(threading.RLock)
 
     def __repr__(self) -> str:
@@ -185,7 +188,8 @@ class Model(Scorer):
             stay = [identity(item.name) not in unwanted and item.part not in parts for item in now.items]
             detector = now.detector.remove(np.flatnonzero(np.logical_not(stay)))
             kept = now.kind.only(np.flatnonzero(stay))
-            self.state = replace(now, kind=kept, detector=detector, items=list(compress(now.items, stay)))
+            items = list(compress(now.items, stay))
+            self.state = replace(now, kind=kept, detector=detector, items=items, known=None)
         return self
 
     def suspects(self) -> list[Suspect]:
@@ -241,8 +245,29 @@ class Model(Scorer):
                 listed = command("dn2 inspect MODEL --aside", "Model.set_aside")
                 raise InputError(f"{min(strangers)!r} is not set aside; {listed} lists what is")
             places = [place for place, item in enumerate(now.items) if identity(item.name) in identities]
-            self.state = replace(now, detector=now.detector.readmit(places))
+            self.state = replace(now, detector=now.detector.readmit(places), known=None)
         return self
+
+    def propose_parts(self) -> list[tuple[str, str]]:
+        """Propose what reference items belong together, such as photos of one part, for you to check.
+
+        Names tell the parts where nearest neighbours share what a field or a folder of a name says, else distances do.
+
+        Returns
+        -------
+        pairs : list of (str, str)
+            An item, and its part.
+
+        Examples
+        --------
+        >>> import dn2, numpy
+        >>> rng = numpy.random.default_rng(0)
+        >>> photos = rng.normal(size=(40, 8)).repeat(3, axis=0) + rng.normal(size=(120, 8)) / 50
+        >>> model = dn2.fit(photos, names=[f"tile{i // 3}_{i % 3}" for i in range(120)])
+        >>> model.propose_parts()[2:4]
+        [('tile0_2', 'tile0'), ('tile1_0', 'tile1')]
+        """
+        return list(zip((item.name for item in self.items), propose(self.state).parts, strict=True))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Save the model as a folder.  The model that it was loaded from or saved as before is replaced in one step.
@@ -271,7 +296,8 @@ class Model(Scorer):
         200
         """
         with self._changing.get():
-            self.state = replace(self.state, origin=write(self.state, Path(path), overwrite))
+            origin = write(self.state, Path(path), overwrite)
+            self.state = replace(self.state, origin=origin, known=self.state.suspicion)
 
 
 def _check_names(now: State, names: str | Iterable[str]) -> set[str]:

@@ -1,42 +1,92 @@
-"""One decision a part: its largest score, ranked among the largest scores of the parts that calibrate."""
+"""The parts that reference items may belong to: a warning where items seem to, and a proposal to check."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from dn2.kinds.scoring import chances_of
+from dn2.inputs.part_names import labels_by_name, numbered, orders_of
 from dn2.model.state import State
-from dn2.neighbors.calibration import Calibration
-from dn2.neighbors.membership import keys_of_texts
-from dn2.results.rows import Row
+from dn2.model.words import findings_in_words
+from dn2.neighbors.proposal import agreement, near_of_some, propose_parts
+from dn2.results.cells import csv_line
+from dn2.results.words import count_in_words
+from dn2.results.writing import choose_writer, write_text
+from dn2.system.interface import command, option
+
+logger = logging.getLogger("dn2")
+
+FEWEST_PARTS = 10
+AGREEING, BEYOND_CHANCE = 0.5, 5.0  # neighbours of one name's part, as a share, and beside what it is by chance
 
 
-def rows_of_parts(now: State, rows: Sequence[Row]) -> list[Row]:
-    """Give a row for each part of some scored rows, in the order of their first items: that of its strangest item,
-    with the part's own p-value, not yet decided."""
-    by_part: dict[tuple[str, str | None], list[Row]] = {}
-    for row in rows:
-        if row.part is not None and row.anomaly_score is not None:
-            by_part.setdefault((row.part, row.per), []).append(row)
-    names = [part if per is None else f"{part} ({per})" for part, per in by_part]
-    largest = [max(of_part, key=lambda row: row.anomaly_score or 0.0) for of_part in by_part.values()]
-    scores = np.array([row.anomaly_score for row in largest], np.float64)
-    strata = None if not now.calibration.strata else keys_of_texts([per or "" for _, per in by_part])
-    p_values = of_parts(now.calibration).p_value(scores, strata, chances_of(now.detector, names))
-    return [
-        replace(row, item=name, p_value=None if np.isnan(p_value) else float(p_value), items=len(of_part))
-        for row, name, p_value, of_part in zip(largest, names, p_values, by_part.values(), strict=True)
-    ]
+@dataclass(frozen=True)
+class ProposedParts:
+    """A part for each reference item.
+
+    parts : their names, (n,); by : what `part` takes to say the same, None where distances tell them."""
+
+    parts: list[str]
+    by: str | None
+
+    def in_words(self) -> str:
+        """Say how many parts there are, and what tells them."""
+        told = "how near they lie to each other" if self.by is None else f"names, as by {option('part', self.by)}"
+        return f"{count_in_words(len(set(self.parts)), 'part', 'parts')} of {len(self.parts):,} items, by {told}"
 
 
-def of_parts(calibration: Calibration) -> Calibration:
-    """Return what calibrates whole parts, by stratum where there are any."""
-    assert calibration.of_parts is not None
-    if calibration.strata is None:
-        return calibration.of_parts
-    strata = calibration.strata.items()
-    by_stratum = {key: stratum.of_parts for key, stratum in strata if stratum.of_parts is not None}
-    return replace(calibration.of_parts, strata=by_stratum)
+def warn_of_parts(state: State) -> None:
+    """Warn, where items do not look as if they had been drawn one by one, with a guess and the way out."""
+    suspicion = state.suspicion
+    if suspicion.repeats:
+        logger.info("%d of %d items are exact copies of others", suspicion.repeats, state.calibration.sample_size)
+    if not suspicion.findings:
+        return
+    found, many = findings_in_words(suspicion, state.kind.many), state.kind.many
+    logger.warning("%s: several %s of one part? The false-alarm rate does not hold then", found, many)
+    by_name = _by_name(state)
+    logger.warning(
+        "say what belongs together: %s%s, with the file of parts that %s proposes for you to check",
+        "" if by_name is None or by_name.by is None else f"{option('part', by_name.by)}, or ",
+        option("part", "@parts.csv"),
+        command("dn2 inspect MODEL --parts parts.csv", "model.propose_parts()"),
+    )
+
+
+def propose(state: State) -> ProposedParts:
+    """Propose a part for each reference item, by their names where these tell parts that neighbours share."""
+    by_name = _by_name(state)
+    if by_name is not None:
+        return by_name
+    orders = orders_of([item.name for item in state.items])
+    return ProposedParts(numbered(propose_parts(state.detector.reference, state.suspicion, orders).tolist()), None)
+
+
+def check_parts_file(path: Path) -> None:
+    """Raise InputError, before the work, unless parts can be written to this file."""
+    choose_writer(path, {".csv": None}, "a file of parts")
+
+
+def write_parts(state: State, proposed: ProposedParts, path: Path) -> None:
+    """Write a line for each reference item: its name, and its part."""
+    rows = [("item", "part"), *zip((item.name for item in state.items), proposed.parts, strict=True)]
+    write_text(path, lambda file: file.writelines(map(csv_line, rows)))
+
+
+def _by_name(state: State) -> ProposedParts | None:
+    """Return the parts by name that nearest neighbours share most, if they share any."""
+    near = near_of_some(state.detector.reference)
+    best, best_share = None, AGREEING
+    if near is None:
+        return None
+    for by, labels in labels_by_name([item.name for item in state.items]):
+        parts, which = np.unique(labels, return_inverse=True)
+        if len(parts) < FEWEST_PARTS:
+            continue
+        share, chance = agreement(near, which)
+        if share > best_share and share >= BEYOND_CHANCE * chance:
+            best, best_share = ProposedParts(labels, by), share
+    return best

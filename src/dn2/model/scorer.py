@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,13 +17,16 @@ from dn2.kinds.exchange import Belonging
 from dn2.model.belonging import belonging_of, warn_of_unlabelled
 from dn2.model.described import Described
 from dn2.model.known import KnownScores
-from dn2.model.parts import rows_of_parts
-from dn2.model.scoring import check_apart, find_items, how_to_decide, score_found
+from dn2.model.part_rows import rows_of_parts
+from dn2.model.scoring import check_apart, find_items, how_to_decide, score_found, shift_of
+from dn2.model.words import shift_in_words
 from dn2.results.decisions import decide
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
 from dn2.results.rows import Row
 from dn2.system.progress import Shown, shown
+
+logger = logging.getLogger("dn2")
 
 
 class Scorer(Described):
@@ -102,6 +106,8 @@ class Scorer(Described):
             belonging = belonging_of(*rules, found_items)
             warn_of_unlabelled(belonging, found_items)
             results = score_found(self, now, found_items, belonging, memory, tell)
+        if (shift := shift_of(results)) is not None:
+            logger.warning("%s", shift_in_words(shift, now.kind.many))
         if part is not None and part is not False:
             results = replace(results, parts=rows_of_parts(now, results.rows))
         return decided(results)

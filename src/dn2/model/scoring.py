@@ -22,6 +22,7 @@ from dn2.model.state import State
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.rates import false_discoveries
+from dn2.neighbors.shift import Shift, find_shift
 from dn2.results.context import Context
 from dn2.results.files import read_rows
 from dn2.results.results import Results
@@ -51,6 +52,14 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
         nouns=(now.kind.one, now.kind.many),
         among_themselves=bool(scored.guarantee),
     )
+
+
+def shift_of(results: Results) -> Shift | None:
+    """Tell whether a batch is far out as a whole; None of intervals of series, of which neighbours are alike."""
+    if results.points is not None or results.among_themselves:
+        return None
+    p_values = np.array([row.p_value for row in results if row.p_value is not None], np.float64)
+    return find_shift(p_values, results.sample_size)
 
 
 def find_items(kind: Kind[Any], inputs: Any, progress: Progress | None) -> FoundItems:

@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Positions
+from dn2.inputs.part_names import orders_of
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.belonging import Rules
+from dn2.model.words import suspicion_in_words
 from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.detector import Detector
+from dn2.neighbors.suspicion import Suspicion
 from dn2.results.decisions import check_fixed, check_warn_rate
 from dn2.results.rows import Neighbor, Row
 from dn2.results.suspects import Suspect
 from dn2.store.shards import Shard, removed_rows, shards_of
+from dn2.system.processes import cached_property
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """The parts of a model: see `dn2.model.model.Model`.  Neither the state nor its parts are ever changed."""
+    """The parts of a model: see `dn2.model.model.Model`.  Neither the state nor its parts are ever changed.
+
+    known : what breaks exchangeability, where the reference set was looked at already."""
 
     kind: Kind[Any]
     detector: Detector
@@ -40,6 +46,7 @@ class State:
     unreadable: list[Row] = field(default_factory=list, repr=False)
     origin: Origin | None = None
     rules: Rules = Rules()  # noqa: RUF009  nothing changes it
+    known: Suspicion | None = field(default=None, repr=False)
 
     @property
     def calibration(self) -> Calibration:
@@ -72,11 +79,18 @@ class State:
     def _named(self, positions: Positions, lengths: Sequence[float]) -> tuple[Neighbor, ...]:
         return tuple(Neighbor(self.items[one].name, far) for one, far in zip(positions, lengths, strict=True))
 
+    @cached_property
+    def suspicion(self) -> Suspicion:
+        """What breaks exchangeability in the reference set."""
+        if self.known is not None:
+            return self.known
+        return self.detector.suspicion(orders_of([item.name for item in self.items]))
+
     def near_duplicates(self) -> list[tuple[str, str]]:
         """List pairs (item, its near copy) in the reference set."""
         return [
             (self.items[position].name, self.items[nearest].name)
-            for position, nearest in self.detector.near_duplicates()
+            for position, nearest in self.detector.near_duplicates(self.suspicion.copy_distance)
         ]
 
     @property
@@ -97,18 +111,24 @@ class State:
         check_warn_rate(warn_rate, rate, self.calibration.sample_size)
         return rate
 
+    def assumptions(self) -> list[str]:
+        """Say what p-values rest on, and what speaks against it."""
+        found = suspicion_in_words(self.suspicion, self.calibration.sample_size)
+        return [*self.kind.assumptions(self.calibration), *found]
+
     def describe(self) -> dict[str, Any]:
         """See `Model.describe`."""
         share = self.detector.contamination
         shards = () if self.origin is None else self.origin.shards
         removed = removed_rows(self.detector.blocks, shards_of(self.detector.blocks, shards))
-        words = {"assumptions": self.kind.assumptions(self.calibration)}
+        words = {"assumptions": self.assumptions()}
         return {
             **self.kind.describe(),
             "detector": self.detector.steps.as_dict(),
             "search": self.detector.describe_search(),
             "calibration": self.calibration.as_dict(self.false_alarm_rate) | words,
             "membership": asdict(self.rules),
+            "suspicion": self.suspicion.as_dict(),
             "contamination": None if share is None else asdict(share) | self._count_suspects(),
             "removed_in_files": len(removed),
         }

@@ -9,6 +9,8 @@ from typing import Any
 from dn2.kinds.exchange import ReadColumn
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import kind_of
+from dn2.neighbors.shift import Shift
+from dn2.neighbors.suspicion import CLOSE, Suspicion
 from dn2.results.words import count_in_words, number_in_words, rate_in_words
 from dn2.system.interface import command, option
 
@@ -36,7 +38,7 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("calibration", f"{calibration['method']}, {calibration['sample_size']:,} {noun}"),
         ("false-alarm rate", _rate(calibration)),
         ("flagged above", f"anomaly score {number_in_words(calibration['threshold'])}"),
-        ("near-duplicates", f"{calibration['near_duplicates']:,}"),
+        ("copies", "{repeats:,} exact, {near_copies:,} near".format(**about["suspicion"])),
     ]
     search, n = about["search"], calibration["n_reference"]
     rows += _belonging(about["membership"], calibration)
@@ -102,6 +104,53 @@ def advice_on_suspects(model: str) -> list[str]:
         f"Anomalous? Take it out for good: dn2 remove {model} ITEM",
         "Are most of them anomalous? Fit again with --contaminated --drop SHARE, the share of the items that is.",
     ]
+
+
+def suspicion_in_words(suspicion: Suspicion, sample_size: int) -> list[str]:
+    """Say what was found in a reference set, and what follows from it; sample_size : how many items calibrate."""
+    words = []
+    if suspicion.repeats or suspicion.near_copies:
+        words.append(
+            f"Of {sample_size:,} items {suspicion.repeats:,} are exact copies of others, and {suspicion.near_copies:,} "
+            "near ones. Copies do no harm where new items come as copies, too."
+        )
+    if suspicion.findings:
+        words.append(
+            f"The items do not look as if drawn one by one: {findings_in_words(suspicion, 'items')}. Where several of"
+            " them show one part, and new items another, there are more false alarms, often many times more."
+        )
+    return words
+
+
+def findings_in_words(suspicion: Suspicion, many: str) -> str:
+    """Say what was found, with its numbers; many : the noun for items."""
+    found = {finding.name: finding for finding in suspicion.findings}
+    words = []
+    if (copies := found.get("copies")) is not None:
+        words.append(
+            f"{copies.share:.0%} of {many} lie in closed groups of about {copies.size:,} (usual: up to"
+            f" {copies.usual:.0%})"
+        )
+    elif (clusters := found.get("clusters")) is not None:
+        words.append(
+            f"{many} lie in groups of about {clusters.size:,}: beyond, neighbours follow {clusters.share:.1f} times as "
+            f"closely (usual: up to {clusters.usual:.1f})"
+        )
+    if (order := found.get("order")) is not None:
+        words.append(
+            f"{order.share:.0%} of nearest neighbours are within {CLOSE} places in name or order (by chance: "
+            f"{rate_in_words(order.usual)})"
+        )
+    return "; ".join(words)
+
+
+def shift_in_words(shift: Shift, many: str) -> str:
+    """Say that a batch is far out as a whole; many : the noun for its items."""
+    return (
+        f"{shift.small:.0%} of these {many} have p-values up to 0.1, and {shift.above:.0%} of the others lie above"
+        " 0.55, where half should: more than a few anomalies explain, and the false-alarm rate does not hold. Another"
+        " camera, light or source, drift, or a reference set that shows each part several times?"
+    )
 
 
 def describe_columns(columns: Sequence[ReadColumn]) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from dn2.arrays import Positions, Scores
-from dn2.neighbors.calibration import Calibration, mean_squared_distance, near_duplicates
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.clean import share_of
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
@@ -29,7 +29,6 @@ def calibrate(n: int, loo: LeaveOneOut, membership: Membership, steps: Steps, le
     known = Calibration(
         np.empty(0),
         n,
-        n_near_duplicates=_count_copies(loo, learnt),
         is_split=learnt is not None,
         learnt=() if learnt is None else learnt.steps,
         n_trimmed=int((~kept).sum()),
@@ -76,9 +75,3 @@ def _trimmed(n: int, scores: Scores, members: Positions, readmitted: Positions, 
     count = min(most_trimmed(n, len(scores), share_of(clean.drop or 0, n)), len(trimmable))
     highest: Positions = trimmable[np.argsort(scores[trimmable], kind="stable")[len(trimmable) - count :]]
     return highest
-
-
-def _count_copies(loo: LeaveOneOut, learnt: Learnt | None) -> int:
-    if learnt is not None and not learnt.suspects_copies:
-        return 0
-    return int(near_duplicates(loo.distances[:, 0]).sum())

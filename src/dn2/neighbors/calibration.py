@@ -9,13 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dn2.arrays import Distances, Flags, Positions, Scores
+from dn2.arrays import Distances, Positions, Scores
 from dn2.neighbors.membership import Keys
 from dn2.neighbors.parts import WEIGHT_DIGITS, own_as_large, weights_of
 from dn2.neighbors.rates import attainable_rate, bounded_p_values, smallest_rate
-
-# A nearest neighbour closer than this share of the median leave-one-out distance counts as a near-duplicate.
-DUPLICATE_SHARE = 0.1
 
 
 class MeasuredFalseAlarms(NamedTuple):
@@ -57,8 +54,6 @@ class Calibration:
         Leave-one-out scores of the calibrating items, ascending.
     n_reference : int
         Size of the reference set; larger than m where a random part of it calibrates.
-    n_near_duplicates : int, default=0
-        Calibrating items that have a near copy in the set.
     is_split : bool, default=False
         Whether the items that do not calibrate were to be learnt from.
     learnt : tuple of LearntStep, default=()
@@ -106,7 +101,6 @@ class Calibration:
 
     scores: Scores
     n_reference: int
-    n_near_duplicates: int = 0
     is_split: bool = False
     learnt: tuple[LearntStep, ...] = ()
     n_trimmed: int = 0
@@ -296,7 +290,6 @@ class Calibration:
             "confidence": self.confidence,
             "smoothed": self.is_smoothed,
             "threshold": self.threshold(rate),
-            "near_duplicates": self.n_near_duplicates,
             "trimmed": self.n_trimmed,
         }
 
@@ -308,13 +301,3 @@ def mean_squared_distance(distances: Distances) -> Scores:
     Returns (n_queries,) float64; higher is more anomalous.  Source: DN2, eq. 1."""
     scores: Scores = distances.astype(np.float64).mean(axis=1)
     return scores
-
-
-def near_duplicates(nearest: Distances) -> Flags:
-    """Mark items whose nearest neighbour is suspiciously close.
-
-    nearest : (m,) squared L2 distance of each reference item to its nearest other.
-    Returns (m,) bool: distance (not squared) at most `DUPLICATE_SHARE` of the median; copies always."""
-    distances = np.sqrt(nearest.astype(np.float64))
-    close: Flags = distances <= DUPLICATE_SHARE * np.median(distances)
-    return close

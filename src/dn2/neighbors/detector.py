@@ -11,7 +11,7 @@ import numpy as np
 from dn2.arrays import Array, Distances, Positions, Progress, Scores, Vectors
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.blocks import Block, in_parts, to_blocks
-from dn2.neighbors.calibration import Calibration, mean_squared_distance, near_duplicates
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.checks import check_neighbors, check_positions, check_rows
 from dn2.neighbors.choice import check_memory
 from dn2.neighbors.clean import Share
@@ -24,6 +24,7 @@ from dn2.neighbors.reference import ReferenceSet
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.steps import Steps
+from dn2.neighbors.suspicion import Suspicion, look
 from dn2.neighbors.windows import WindowPlaces, check_places
 
 SPLIT_AT_ONCE = 1 << 22  # numbers
@@ -165,8 +166,7 @@ class Detector:
         return self.reference.compared(self._rows(X))
 
     def compared_with(self, rows: Vectors, positions: Positions) -> Vectors:
-        """Return what queries, (n, d) and `as_compared`, lie near to, items or centroids, given the positions that
-        `search` found for them, (n, k): (n, k, d)."""
+        """Return the items or centroids, (n, k, d), at the positions that `search` found, (n, k), for rows, (n, d)."""
         return self.reference.compared_with(rows, positions)
 
     def anomaly_score(self, X: Any, parts: Keys | None = None) -> Scores:
@@ -222,12 +222,16 @@ class Detector:
         order = np.argsort(-mean_squared_distance(distances), kind="stable")
         return self.suspects[order], distances[order], others[places[order]]
 
-    def near_duplicates(self) -> list[tuple[int, int]]:
-        """List (item, nearest other item), by position, of calibrating items that have a near copy."""
-        learnt, loo = self.learnt, self.leave_one_out
-        if self.steps.windows is not None or (learnt is not None and not learnt.suspects_copies):
+    def suspicion(self, orders: Sequence[Positions] = ()) -> Suspicion:
+        """Look for what breaks exchangeability in the reference set: see `suspicion.look`."""
+        return look(self.reference, orders, self.reference.membership.parts)
+
+    def near_duplicates(self, copy_distance: float) -> list[tuple[int, int]]:
+        """List (item, nearest other item), by position, of calibrating items with another up to a distance."""
+        loo = self.leave_one_out
+        if self.steps.windows is not None or (self.learnt is not None and not self.learnt.suspects_copies):
             return []
-        copies = near_duplicates(loo.distances[:, 0])
+        copies = loo.distances[:, 0] <= copy_distance**2
         return [(int(a), int(b)) for a, b in zip(loo.members[copies], loo.neighbors[copies, 0], strict=True)]
 
     @property

@@ -88,6 +88,10 @@ class Sampler:
         draws[order] = _mixed(ascending + copy)
         return draws
 
+    def shuffled(self) -> Positions:
+        """Return all positions in the order of their draws, (n,)."""
+        return np.argsort(self.draw(), kind="stable").astype(np.int64)
+
     def sample(self) -> Positions:
         """Choose the items that calibrate: all of a set of up to `ALL_UP_TO`, else a random sample.
 

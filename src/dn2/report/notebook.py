@@ -62,7 +62,7 @@ def model_html(state: State) -> str:
     head = brief_of(state.kind, len(state.items) - len(state.set_aside), state.false_alarm_rate)
     described, columns = describe_with_columns(state.describe(), state.kind.columns)
     columns_html = f"<p>How its columns were read:</p>{_pairs(columns)}" if columns else ""
-    means = "".join(f"<li>{_text(words)}</li>" for words in state.kind.assumptions(state.calibration))
+    means = "".join(f"<li>{_text(words)}</li>" for words in state.assumptions())
     rate = _text(rate_in_words(state.false_alarm_rate))
     return (
         f"<div><p><b>{_text(head)}</b></p>{_pairs(described)}{columns_html}"

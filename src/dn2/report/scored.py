@@ -12,8 +12,9 @@ from dn2.arrays import Progress
 from dn2.errors import InputError
 from dn2.kinds.guarantee import expectation_of
 from dn2.kinds.registry import room_of
+from dn2.model.scoring import shift_of
 from dn2.model.state import State
-from dn2.model.words import describe_with_columns
+from dn2.model.words import describe_with_columns, shift_in_words
 from dn2.report.results_page import Map, PageContext, write_results_page
 from dn2.report.section import Section
 from dn2.results.context import MOST_ON_MAP, Context, places_on_map
@@ -38,11 +39,11 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         reference_scores=state.calibration.scores,
         model=[("dn2", __version__), *described],
         worth=expectation_of(results),
-        guarantee=context.guarantee or state.kind.assumptions(state.calibration),
+        guarantee=context.guarantee or state.assumptions(),
         section=partial(section, pictures=state.kind.pictures(context.files, state.items, progress)),
         map=_map(state, context, results),
         neighbors=_neighbors(state, context),
-        notes=_gone(context, results),
+        notes=[*_gone(context, results), *_far_out(state, results)],
         columns=columns,
     )
     write_results_page(path, results, page)
@@ -62,6 +63,12 @@ def _gone(context: Context, results: Results) -> list[str]:
     gone = sum(file is None for row, file in zip(results, context.files, strict=True) if row.error is None)
     words = f"Not found below {context.root}, or another file by now: {gone:,} of {len(results):,} items."
     return [words] if gone else []
+
+
+def _far_out(state: State, results: Results) -> list[str]:
+    """Say whether the batch is far out as a whole."""
+    shift = shift_of(results)
+    return [] if shift is None else [f"{shift_in_words(shift, state.kind.many)}."]
 
 
 def _map(state: State, context: Context, results: Results) -> Map | None:

@@ -145,8 +145,9 @@ def test_results_are_written_and_read_whole(model: Model, queries: pd.DataFrame,
 def test_copies_are_counted_and_told(rows: pd.DataFrame, tmp_path: Path) -> None:
     twice = pd.Series([*rows["body"], *rows["body"]])
     model = dn2.fit(twice, backbone="characters")
-    assert model.calibration.n_near_duplicates == len(twice)
-    assert "have a near copy in the reference set" in " ".join(model.kind.assumptions(model.calibration))
+    found = model.describe()["suspicion"]
+    assert (found["repeats"], found["findings"]) == (len(twice), [])
+    assert f"{len(twice)} are exact copies of others" in " ".join(model.state.assumptions())
 
 
 def test_without_a_language_model_fit_says_what_is_missing(
