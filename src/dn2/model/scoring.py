@@ -25,7 +25,7 @@ from dn2.neighbors.rates import false_discoveries
 from dn2.neighbors.shift import Shift, find_shift
 from dn2.results.context import Context
 from dn2.results.files import read_rows
-from dn2.results.results import Results
+from dn2.results.results import PARTS, Results
 from dn2.results.rows import Row
 from dn2.system.bounds import check_fits
 from dn2.system.interface import option
@@ -47,7 +47,7 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
         context,
         points=scored.points,
         n_reference=now.calibration.n_others,
-        counted=scored.counted or ("parts" if now.calibration.n_parts else ""),
+        counted=scored.counted or (PARTS if now.calibration.n_parts else ""),
         confidence=now.calibration.confidence,
         nouns=(now.kind.one, now.kind.many),
         among_themselves=bool(scored.guarantee),
