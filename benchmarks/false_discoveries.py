@@ -21,7 +21,7 @@ import numpy as np
 
 from common import begin
 from dn2 import KNNDetector
-from dn2.neighbors.calibration import false_discoveries
+from dn2.neighbors.rates import false_discoveries
 
 SHARES = (0.1, 0.5)  # of anomalies in a batch
 LEVELS = (0.05, 0.1)

@@ -25,6 +25,7 @@ from PIL import Image
 from common import CIFAR10, Missing, Report, begin, seconds
 from dn2 import Neighbor, Results, Row
 from dn2.kinds.image.page import Section
+from dn2.neighbors.calibration import Calibration
 from dn2.networks.pixels import THUMBNAIL_SIZE, read_small
 from dn2.report.results_page import Map, PageContext, write_results_page
 from dn2.system.processes import cpu_count
@@ -145,7 +146,8 @@ def made_up(count: int, references: int, photographs: list[Path]) -> tuple[Resul
     shown = min(count, ON_MAP)
     drawn = Map(rng.normal(size=(ON_MAP, 2)), rng.normal(size=(shown, 2)), range(shown))
     section = partial(Section, pictures=Photographs(photographs))
-    around = PageContext(reference, [("made up", "yes")], [], section, map=drawn)
+    calibration = Calibration(reference, references)
+    around = PageContext(reference, calibration, [("made up", "yes")], [], section, map=drawn)
     return Results(rows, 0.01, references, nouns=("image", "images")), around
 
 
