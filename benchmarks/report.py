@@ -147,7 +147,7 @@ def made_up(count: int, references: int, photographs: list[Path]) -> tuple[Resul
     drawn = Map(rng.normal(size=(ON_MAP, 2)), rng.normal(size=(shown, 2)), range(shown))
     section = partial(Section, pictures=Photographs(photographs))
     calibration = Calibration(reference, references)
-    around = PageContext(reference, calibration, [("made up", "yes")], [], section, map=drawn)
+    around = PageContext(reference, calibration, [("made up", "yes")], [], section=section, map=drawn)
     return Results(rows, 0.01, references, nouns=("image", "images")), around
 
 
