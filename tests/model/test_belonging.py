@@ -111,6 +111,9 @@ def test_an_item_of_a_known_part_has_none_of_it_as_a_neighbor() -> None:
     model = fit(part="folder")
     row = model.score(VECTORS[:1], names=["part 00/again"])[0]
     assert not row.neighbors[0].item.startswith("part 00/")
+    near = row.neighbors[0]
+    assert near.as_dict() == {"item": near.item, "distance": near.distance, "part": near.item[:7]}
+    assert str(near).startswith(f"{near.item} (")
     assert model.score_one(VECTORS[0], part="part 00").anomaly_score == row.anomaly_score
     assert model.score_one(VECTORS[0]).neighbors[0].item == NAMES[0]
     with pytest.raises(InputError, match="fitted without part"):

@@ -49,7 +49,8 @@ def rows_of(kind: Explainer, judge: Judge, batch: Batch, belonging: Belonging = 
             continue
         score, p_value, apart, near = next(verdicts)
         nearest = zip(apart, near, strict=True)
-        neighbors = tuple(Neighbor(judge.items[position].name, float(far)) for far, position in nearest)
+        known = ((judge.items[position], float(far)) for far, position in nearest)
+        neighbors = tuple(Neighbor(item.name, far, item.part or None) for item, far in known)
         decided = None if np.isnan(p_value) else float(p_value)
         yield Row(name, float(score), decided, None, neighbors, evidence=evidence, part=part, per=per)
 

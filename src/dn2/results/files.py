@@ -147,7 +147,8 @@ def _neighbor(record: Any) -> Neighbor:
     distance = as_number(record["distance"])
     if distance < 0:
         raise ValueError(f"a neighbor at a distance of {distance:g}")
-    return Neighbor(as_text(record["item"]), distance)
+    part = record.get("part")
+    return Neighbor(as_text(record["item"]), distance, None if part is None else as_text(part))
 
 
 def _decision(value: Any, flag: bool | None) -> str | None:

@@ -25,13 +25,22 @@ class Neighbor:
         Its name.
     distance : float
         Its L2 distance (not squared).
+    part : str or None, default=None
+        The part that it belongs to, where reference items do.
     """
 
     item: str
     distance: float
+    part: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.item} ({number_in_words(self.distance, 3)})"
+        part = "" if self.part is None or self.part in self.item else f" of {self.part}"
+        return f"{self.item}{part} ({number_in_words(self.distance, 3)})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return item, distance, and part where there is one."""
+        record = {"item": self.item, "distance": self.distance}
+        return record if self.part is None else record | {"part": self.part}
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,7 @@ class Row:
             "anomaly_score": self.anomaly_score,
             "p_value": self.p_value,
             "is_anomaly": self.is_anomaly,
-            "neighbors": [{"item": neighbor.item, "distance": neighbor.distance} for neighbor in self.neighbors],
+            "neighbors": [neighbor.as_dict() for neighbor in self.neighbors],
             "error": self.error,
         }
         record |= {name: value for name in BELONGING if (value := getattr(self, name)) is not None}
