@@ -21,6 +21,7 @@ from common import Report, begin, seconds
 from dn2.neighbors.blocks import Block, to_blocks
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 
 DIMENSION, CENTRES, NEIGHBORS = 1280, 300, 2
 
@@ -95,7 +96,7 @@ def leaving_out(rows: np.ndarray) -> dict[str, Callable[[], object]]:
     return {
         "dn2": lambda: LeaveOneOut.of(blocks, ExactIndex(blocks), members, NEIGHBORS),
         "PyOD KNN(n_neighbors=2, method='mean').fit": lambda: KNN(n_neighbors=NEIGHBORS, method="mean").fit(rows),
-        "dn2 without symmetry": lambda: ExactIndex(blocks).search(rows, NEIGHBORS, exclude=members),
+        "dn2 without symmetry": lambda: ExactIndex(blocks).search(rows, NEIGHBORS, Excluded.own(members)),
     }
 
 

@@ -21,6 +21,7 @@ from dn2.kinds.image.presets import PRESETS
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.neighbors.prepare.whitening import MOST_DIRECTIONS
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from levers import Table, Vectors, say_heads
 
 
@@ -65,7 +66,7 @@ def whitener(near: int | None, power: float) -> Callable[[Vectors], Callable[[Ve
     def learn(reference: Vectors) -> Callable[[Vectors], Vectors]:
         half = np.random.default_rng(0).permutation(reference)[: len(reference) // 2]
         if near is not None:
-            found = ExactIndex([half]).search(half, near, exclude=np.arange(len(half)))[1]
+            found = ExactIndex([half]).search(half, near, Excluded.own(np.arange(len(half))))[1]
             half = half - sum(half[places] for places in found.T) / near
         pca = PCA(min(MOST_DIRECTIONS, len(half) - 1), svd_solver="randomized", random_state=0).fit(half)
         relative = pca.explained_variance_ / half.var(axis=0, ddof=1).mean()

@@ -19,12 +19,12 @@ def squared_distance(a: Any, b: Any) -> float:
     return float((difference * difference).sum())
 
 
-Excluded = int | range | None  # a position, positions, or none
+Excluded = int | Sequence[int] | None  # a position, positions, or none
 
 
 def nearest(query: Any, reference: Any, k: int, exclude: Excluded = None) -> list[tuple[float, int]]:
     """Return (squared distance, position) of the k nearest rows, nearest first, the lower position first in a tie."""
-    excluded = exclude if isinstance(exclude, range) else [exclude]
+    excluded = exclude if isinstance(exclude, Sequence) else [exclude]
     pairs = [(squared_distance(query, row), place) for place, row in enumerate(reference) if place not in excluded]
     return sorted(pairs)[:k]
 
@@ -36,6 +36,11 @@ def search(queries: Any, reference: Any, k: int, exclude: Sequence[Excluded] | N
     distances = np.array([[distance for distance, _ in near] for near in found], np.float64).reshape(-1, k)
     positions = np.array([[place for _, place in near] for near in found], np.int64).reshape(-1, k)
     return distances, positions
+
+
+def excluded_of(groups: Any, wanted: Any) -> list[list[int]]:
+    """Return for each query the positions of the rows of its group."""
+    return [[place for place, group in enumerate(groups) if group == one] for one in wanted]
 
 
 def merged_search(query: Any, blocks: Sequence[Any], k: int) -> list[tuple[float, int]]:
@@ -63,6 +68,29 @@ def p_value(score: float, calibration: Iterable[float]) -> Fraction:
     calibration = list(calibration)
     as_large = sum(1 for other in calibration if other >= score)
     return Fraction(1 + as_large, 1 + len(calibration))
+
+
+def leave_part_out_scores(reference: Any, parts: Sequence[Any], k: int) -> list[float]:
+    """Score each row against the rows of all other parts."""
+    return [
+        sum(distance for distance, _ in nearest(row, reference, k, excluded_of(parts, [part])[0])) / k
+        for row, part in zip(reference, parts, strict=True)
+    ]
+
+
+def p_value_by_part(score: float, calibration: Sequence[float], parts: Sequence[Any]) -> Fraction:
+    """Return the mean, over the parts and the query's own, of the share of a part's scores at least as large."""
+    shares = [
+        Fraction(sum(other >= score for other in own), len(own))
+        for part in set(parts)
+        for own in [[other for other, its_part in zip(calibration, parts, strict=True) if its_part == part]]
+    ]
+    return (1 + sum(shares)) / (1 + len(shares))
+
+
+def share_of_beta_below(value: float, rank: int, m: int) -> float:
+    """Return P(X <= value) of X distributed as Beta(rank, m + 1 - rank): of m coins, at least `rank` come up."""
+    return math.fsum(math.comb(m, heads) * value**heads * (1 - value) ** (m - heads) for heads in range(rank, m + 1))
 
 
 def smallest_reference(rate: float) -> int:
@@ -166,6 +194,16 @@ def many_judges(reference: Any, count: int, k: int, passes: int, weighings: int,
     for judge in [distance] * (passes + 1) + [weight] * (weighings if 1 < count < len(reference) - 1 else 0):
         suspect = largest([judge(place) for place in range(len(reference))], count)
     return suspect
+
+
+def lying_alone(reference: Any) -> list[bool]:
+    """Mark rows that are far out by their three nearest, none of which is, unless most of those far out have others."""
+    near = [nearest(row, reference, 3, own) for own, row in enumerate(reference)]
+    scores = [sum(distance for distance, _ in found) / 3 for found in near]
+    quarter, three_quarters = np.quantile(scores, [0.25, 0.75])
+    far = [quarter > 0 and score > three_quarters * max(4, (three_quarters / quarter) ** 3) for score in scores]
+    alone = [out and not any(far[place] for _, place in found) for out, found in zip(far, near, strict=True)]
+    return alone if 2 * sum(alone) > sum(far) else [False] * len(reference)
 
 
 def voted(reference: Any, suspect: Sequence[bool], voters: int, rounds: int) -> list[bool]:

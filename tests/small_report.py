@@ -65,6 +65,7 @@ def written(
     rows: Sequence[Row],
     rate: float | None = 0.05,
     nouns: tuple[str, str] = ("item", "items"),
+    warn_rate: float | None = None,
     **changes: Any,
 ) -> dict[str, Any]:
     """Write a page of a model of 99 reference items and return the data in it."""
@@ -73,7 +74,9 @@ def written(
         "model": [("backbone", "lite0"), ("a <b>", "& more")],
         "guarantee": ["It holds on average."],
     }
-    write_results_page(path, Results(rows, rate, M, nouns=nouns), PageContext(**{**values, **changes}))
+    write_results_page(
+        path, Results(rows, rate, M, nouns=nouns, warn_rate=warn_rate), PageContext(**{**values, **changes})
+    )
     return data_in(path)
 
 

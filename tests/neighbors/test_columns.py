@@ -12,9 +12,10 @@ from hypothesis.extra.numpy import arrays
 import naive
 from dn2 import InputError
 from dn2.neighbors.detector import Detector
-from dn2.neighbors.plan import split
+from dn2.neighbors.membership import NO_MEMBERSHIP
 from dn2.neighbors.prepare import scaling as columns
 from dn2.neighbors.prepare.scaling import Scaling
+from dn2.neighbors.sampling import Sampler
 from dn2.neighbors.steps import Normalize, Scale, Search, Steps, Whiten
 
 
@@ -203,7 +204,7 @@ def test_parts_add_up_for_any_rows_with_missing_values_and_categories(data):
 def test_the_parts_are_those_of_the_mean_over_the_neighbors():
     rows, queries = messy(60), messy(8, seed=3)
     detector = Detector.fit(Steps(3, scale=Scale((3, 4))), rows)
-    learning, _ = split(detector.blocks, 0)
+    learning = Sampler(detector.blocks, NO_MEMBERSHIP).split().learning
     near = detector.kneighbors(queries)[1]
     expected = [
         by_hand(q[None], rows[learning], (3, 4), others=rows[places])[0].mean(axis=0)

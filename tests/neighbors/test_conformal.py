@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,16 +12,14 @@ from hypothesis.extra.numpy import arrays
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.kinds.guarantee import assumptions, learnt_in_words
-from dn2.neighbors import leave_one_out
+from dn2.neighbors import sampling
 from dn2.neighbors.calibration import (
     Calibration,
     LearntStep,
-    attainable_rate,
-    false_discoveries,
     mean_squared_distance,
-    required_sample,
 )
 from dn2.neighbors.estimator import KNNDetector
+from dn2.neighbors.rates import attainable_rate, false_discoveries, required_sample
 
 
 def calibration(scores, n_reference=None):
@@ -184,8 +183,8 @@ def test_the_guarantee_is_not_vacuous():
 
 @pytest.mark.parametrize("kind", ["continuous", "copies"])
 def test_alarms_keep_to_the_rate_where_a_sample_calibrates(kind, monkeypatch):
-    monkeypatch.setattr(leave_one_out, "ALL_UP_TO", 20)
-    monkeypatch.setattr(leave_one_out, "SAMPLE_SIZE", 19)
+    monkeypatch.setattr(sampling, "ALL_UP_TO", 20)
+    monkeypatch.setattr(sampling, "SAMPLE_SIZE", 19)
     rng = np.random.default_rng(0)
     flagged = []
     for _ in range(300):
@@ -225,8 +224,13 @@ def test_the_record_holds_what_the_model_file_needs():
         "method": "leave-one-out",
         "sample_size": 3,
         "n_reference": 3,
+        "n_parts": 0,
+        "n_strata": 0,
         "false_alarm_rate": 0.5,
+        "reachable_false_alarm_rate": 0.5,
         "smallest_false_alarm_rate": 0.25,
+        "confidence": None,
+        "smoothed": False,
         "threshold": 2.0,
         "trimmed": 0,
     }
@@ -298,10 +302,13 @@ def test_split_calibration_says_what_was_learnt_and_what_was_left_out():
     made = Calibration(np.arange(38, dtype=float), 80, is_split=True, learnt=learnt, n_trimmed=2)
     words = " ".join(assumptions(made))
     assert "A random 40 of the 80 items calibrate; what stands aside was learnt from the others." in words
-    assert "The 2 calibrating items that score highest are taken for anomalies" in words
+    assert "The 2 calibrating items that score highest are left out, for drop says that so many are anomalies" in words
     assert "up to 0.053 above the rate" in words  # 2 / 38
     assert made.as_dict(0.5)["trimmed"] == 2
-    assert "taken for anomalies" not in " ".join(assumptions(calibration(range(40))))
+    assert "What stands aside" not in words
+    assert "left out" not in " ".join(assumptions(calibration(range(40))))
+    words = " ".join(assumptions(replace(made, n_trimmed=0)))
+    assert "What stands aside calibrates, too: the rate holds if all items are normal" in words
 
 
 @given(scores=scores_with_ties, trimmed=st.integers(0, 5))

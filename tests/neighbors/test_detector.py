@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import naive
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors import blocks as blocks_module
-from dn2.neighbors import leave_one_out
+from dn2.neighbors import sampling
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.estimator import KNNDetector
@@ -325,8 +325,8 @@ def test_any_adding_and_removing_equals_a_fresh_fit(data, sampled):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks_module, "BLOCK_ROWS", 5)
         if sampled:
-            patch.setattr(leave_one_out, "ALL_UP_TO", 8)
-            patch.setattr(leave_one_out, "SAMPLE_SIZE", 4)
+            patch.setattr(sampling, "ALL_UP_TO", 8)
+            patch.setattr(sampling, "SAMPLE_SIZE", 4)
         rows = data.draw(arrays(np.float32, (6, 2), elements=st.integers(0, 3)))
         detector = KNNDetector(2).fit(rows)
         for _ in range(data.draw(st.integers(1, 4))):

@@ -11,7 +11,7 @@ import dn2
 PUBLIC = {
     "KNNDetector": (dn2.KNNDetector, ("fit", "add", "remove", "readmit", "kneighbors", "anomaly_score", "p_value")),
     "more of KNNDetector": (dn2.KNNDetector, ("contributions", "score_samples", "decision_function", "predict")),
-    "Calibration": (dn2.Calibration, ("of", "p_value", "rate", "threshold", "as_dict")),
+    "Calibration": (dn2.Calibration, ("p_value", "rate", "threshold", "reachable", "as_dict")),
 }
 DOCUMENTED = [(owner, name) for owner, names in PUBLIC.values() for name in names]
 
@@ -49,7 +49,8 @@ def test_the_parameters_and_results_of_a_method_are_documented(owner, name):
 
 def test_every_method_of_the_estimator_is_in_the_list():
     own = {name for cls in dn2.KNNDetector.__mro__ if cls.__module__.startswith("dn2.") for name in vars(cls)}
-    methods = {name for name in own if not name.startswith("_") and callable(getattr(dn2.KNNDetector, name))}
+    methods = {name for name in own if name[0] != "_" and callable(getattr(dn2.KNNDetector, name))}
+    methods -= {"set_fit_request", "set_predict_request"}  # scikit-learn's own, for keywords
     assert methods == {name for owner, name in DOCUMENTED if owner is dn2.KNNDetector}
 
 

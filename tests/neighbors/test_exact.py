@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 import naive
 from dn2.neighbors.search import exact
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from made_rows import FEW as DATA
 from made_rows import grid, random
 
@@ -84,7 +85,7 @@ def test_of_more_copies_than_candidates_the_lowest_positions_are_found(offset):
 def test_copies_of_the_excluded_row_are_its_neighbors():
     reference = np.repeat(random(2, 6), [3, 700], axis=0)
     index = ExactIndex([reference[:300], reference[300:]])
-    distances, positions = index.search(reference[[3, 500]], 3, exclude=np.array([3, 500]))
+    distances, positions = index.search(reference[[3, 500]], 3, Excluded.own(np.array([3, 500])))
     assert positions.tolist() == [[4, 5, 6], [3, 4, 5]]
     assert not distances.any()
 
@@ -153,7 +154,7 @@ def test_what_is_found_does_not_depend_on_where_the_rows_lie(tmp_path):
 def test_an_excluded_row_is_no_neighbor(kind, n, k):
     reference = DATA[kind](n, 6)
     exclude = np.arange(n)[::-1].copy()
-    found = ExactIndex([reference[:11], reference[11:]]).search(reference, k, exclude=exclude)
+    found = ExactIndex([reference[:11], reference[11:]]).search(reference, k, Excluded.own(exclude))
     assert not (found[1] == exclude[:, None]).any()
     assert_nearest(found, reference, reference, k, exclude.tolist())
 
@@ -161,7 +162,7 @@ def test_an_excluded_row_is_no_neighbor(kind, n, k):
 def test_more_queries_than_are_searched_at_once():
     reference, queries = grid(30, 2, values=20), grid(exact.QUERIES_AT_ONCE + 300, 2, seed=1, values=20)
     exclude = np.arange(len(queries)) % 30
-    distances, positions = ExactIndex([reference]).search(queries, 2, exclude=exclude)
+    distances, positions = ExactIndex([reference]).search(queries, 2, Excluded.own(exclude))
     assert len(distances) == len(positions) == len(queries)
     for part in (slice(0, 30), slice(exact.QUERIES_AT_ONCE - 20, exact.QUERIES_AT_ONCE + 20), slice(-30, None)):
         assert_same((distances[part], positions[part]), naive.search(queries[part], reference, 2, exclude[part]))
@@ -191,7 +192,7 @@ def test_what_is_found_does_not_depend_on_how_faiss_computes(kind, monkeypatch):
 @pytest.mark.parametrize("kind", DATA)
 def test_direct_comparison_in_small_steps_equals_proposing_candidates(kind, monkeypatch):
     reference, queries = DATA[kind](300, 6), DATA[kind](340, 6)[-40:]
-    index, exclude = ExactIndex([reference[:100], reference[100:]]), np.arange(40)
+    index, exclude = ExactIndex([reference[:100], reference[100:]]), Excluded.own(np.arange(40))
     expected = index.search(queries, 3, exclude)
     monkeypatch.setattr(exact, "MOST_CANDIDATES", 0)
     monkeypatch.setattr(exact, "DISTANCES_AT_ONCE", 250)

@@ -4,14 +4,17 @@ import inspect
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
 from dn2.neighbors.blocks import Block
-from dn2.neighbors.search.cells import NOT_MEASURED, CellIndex, CellSearch
+from dn2.neighbors.search import candidates, cells, exact, kdtree
+from dn2.neighbors.search.cells import CellIndex, CellSearch, Effort
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
+from dn2.neighbors.search.finding_cells import NOT_MEASURED
 from dn2.neighbors.search.kdtree import KDTreeIndex
 from dn2.neighbors.search.kmeans_tree import KMeansTree
 from dn2.neighbors.search.selected import SelectedIndex
@@ -21,7 +24,9 @@ from made_rows import DATA, assert_same, random
 
 def all_cells(rows):
     """Return a search of all cells around some rows, which compares all rows in full: approximate by name only."""
-    return CellSearch(rows[:: max(1, len(rows) // 6)].copy(), None, len(rows), 2 * len(rows), NOT_MEASURED)
+    centres = rows[:: max(1, len(rows) // 6)].copy()
+    reach = np.full(len(centres), np.median(naive.search(rows, centres, 1)[0]), np.float32)
+    return CellSearch(centres, reach, None, Effort(len(rows), 2 * len(rows)), None, NOT_MEASURED)
 
 
 INDEXES = {
@@ -106,10 +111,43 @@ def test_on_any_small_grid_ties_are_broken_by_position_whatever_is_excluded(inde
     if (left := n - int(np.diff(spans).max())) >= 1:
         k = min(k, left)
         expected = naive.search(queries, reference, k, [range(*span) for span in spans.tolist()])
-        assert_same(built.search(queries, k, spans), in_float32(expected))
+        assert_same(built.search(queries, k, Excluded(spans)), in_float32(expected))
     if n > k:
         own = np.array(data.draw(st.lists(st.integers(-1, n - 1), min_size=3, max_size=3)))
-        assert_same(built.search(queries, k, own), in_float32(naive.search(queries, reference, k, own.tolist())))
+        expected = naive.search(queries, reference, k, own.tolist())
+        assert_same(built.search(queries, k, Excluded.own(own)), in_float32(expected))
+
+
+@indexes
+@given(data=st.data())
+def test_on_any_small_grid_no_row_of_a_query_s_group_is_found(index, data):
+    """Groups of any sizes lie anywhere, copies of a row in one or in several, and few or many rows are excluded."""
+    n, d = data.draw(st.integers(2, 60)), data.draw(st.integers(1, 2))
+    reference = data.draw(arrays(np.float32, (n, d), elements=st.integers(0, data.draw(st.integers(1, 4)))))
+    groups = data.draw(arrays(np.uint64, n, elements=st.sampled_from([0, 1, 2, 3, 2**64 - 1])))
+    queries = data.draw(arrays(np.float32, (6, d), elements=st.integers(-1, 4)))
+    wanted = data.draw(arrays(np.uint64, 6, elements=st.sampled_from([0, 1, 3, 7, 2**64 - 1])))
+    left = n - max(map(len, naive.excluded_of(groups, wanted)))
+    assume(left)
+    k = data.draw(st.integers(1, left))
+    expected = naive.search(queries, reference, k, naive.excluded_of(groups, wanted))
+    with pytest.MonkeyPatch.context() as patch:
+        few = data.draw(st.sampled_from([0, 100]))
+        for module in (exact, kdtree, cells):
+            patch.setattr(module, "FEW_EXCLUDED", few)
+        patch.setattr(candidates, "TILE", 5)
+        found = INDEXES[index](reference).search(queries, k, Excluded.of_groups(groups, wanted))
+    assert_same(found, in_float32(expected))
+
+
+@indexes
+@kinds
+def test_rows_of_a_large_group_that_lie_all_over_the_set_are_no_neighbors(index, kind):
+    reference, groups = DATA[kind](400, 6), random(400, 1)[:, 0].argsort().astype(np.uint64) % 3
+    found = INDEXES[index](reference).search(reference, 3, Excluded.of_groups(groups, groups))
+    assert (groups[found[1]] != groups[:, None]).all()
+    expected = naive.excluded_of(groups, groups[:5])
+    assert_nearest((found[0][:5], found[1][:5]), reference[:5], reference, 3, expected)
 
 
 @pytest.mark.parametrize("index", EXACT)
@@ -120,20 +158,20 @@ def test_on_any_floats_all_exact_indexes_find_the_same(index, data):
     reference = data.draw(arrays(np.float32, (n, d), elements=floats))
     queries = data.draw(arrays(np.float32, (3, d), elements=floats))
     k = data.draw(st.integers(1, n - 1))
-    exclude = np.array([0, n - 1, n // 2])
-    built, exact = INDEXES[index](reference), ExactIndex([reference])
-    assert_same(built.search(queries, k, exclude), exact.search(queries, k, exclude))
-    assert_same(built.search(reference, 1), exact.search(reference, 1))
+    excluded = Excluded.own(np.array([0, n - 1, n // 2]))
+    built, expected = INDEXES[index](reference), ExactIndex([reference])
+    assert_same(built.search(queries, k, excluded), expected.search(queries, k, excluded))
+    assert_same(built.search(reference, 1), expected.search(reference, 1))
 
 
 @indexes
 @pytest.mark.parametrize(("n", "k"), [(200, 2), (30, 29)])
 @kinds
 def test_an_excluded_position_is_no_neighbor(index, kind, n, k):
-    reference, exclude = DATA[kind](n, 3), np.arange(n)
-    found = INDEXES[index](reference).search(reference, k, exclude)
-    assert not (found[1] == exclude[:, None]).any()
-    assert_same(found, ExactIndex([reference]).search(reference, k, exclude))
+    reference, own = DATA[kind](n, 3), np.arange(n)
+    found = INDEXES[index](reference).search(reference, k, Excluded.own(own))
+    assert not (found[1] == own[:, None]).any()
+    assert_same(found, ExactIndex([reference]).search(reference, k, Excluded.own(own)))
     assert_nearest((found[0][:9], found[1][:9]), reference[:9], reference, k, range(9))
 
 
@@ -143,9 +181,9 @@ def test_an_excluded_position_is_no_neighbor(index, kind, n, k):
 def test_excluded_positions_from_a_first_to_a_last_are_no_neighbors(index, kind, n, width, k):
     reference, places = DATA[kind](n, 3), np.arange(n)
     spans = np.stack([np.maximum(places - width + 1, 0), np.minimum(places + width, n)], axis=1)
-    found = INDEXES[index](reference).search(reference, k, spans)
+    found = INDEXES[index](reference).search(reference, k, Excluded(spans))
     assert ((found[1] < spans[:, :1]) | (found[1] >= spans[:, 1:])).all()
-    assert_same(found, ExactIndex([reference]).search(reference, k, spans))
+    assert_same(found, ExactIndex([reference]).search(reference, k, Excluded(spans)))
     some = [0, 1, n // 2, n - 1]
     excluded = [range(*span) for span in spans[some].tolist()]
     assert_nearest((found[0][some], found[1][some]), reference[some], reference, k, excluded)
@@ -153,13 +191,15 @@ def test_excluded_positions_from_a_first_to_a_last_are_no_neighbors(index, kind,
 
 @indexes
 @kinds
-def test_one_position_and_a_span_of_one_are_the_same(index, kind):
+def test_one_position_a_span_of_one_and_a_group_of_one_are_the_same(index, kind):
     reference, own = DATA[kind](100, 4), np.arange(100)
     built = INDEXES[index](reference)
-    assert_same(built.search(reference, 3, np.stack([own, own + 1], axis=1)), built.search(reference, 3, own))
-    nothing = np.full(100, -1), np.zeros((100, 2), np.int64)
-    for exclude in nothing:
-        assert_same(built.search(reference, 3, exclude), built.search(reference, 3))
+    expected, keys = built.search(reference, 3, Excluded.own(own)), own.astype(np.uint64)[::-1].copy()
+    for excluded in (Excluded(np.stack([own, own + 1], axis=1)), Excluded.of_groups(keys, keys)):
+        assert_same(built.search(reference, 3, excluded), expected)
+    strange = Excluded.of_groups(keys, keys + np.uint64(100))
+    for nothing in (Excluded.own(np.full(100, -1)), Excluded(np.zeros((100, 2), np.int64)), strange):
+        assert_same(built.search(reference, 3, nothing), built.search(reference, 3))
 
 
 @indexes
@@ -187,8 +227,13 @@ def test_what_is_found_does_not_depend_on_the_other_queries(index, kind):
 
 
 @indexes
-@pytest.mark.parametrize("exclude", [None, np.empty(0, np.int64), np.empty((0, 2), np.int64)])
-def test_no_queries_find_nothing(index, exclude):
-    distances, positions = INDEXES[index](random(100, 3)).search(random(0, 3), 2, exclude)
-    assert distances.shape == positions.shape == (0, 2)
-    assert (distances.dtype, positions.dtype) == (np.float32, np.int64)
+def test_no_queries_find_nothing(index):
+    none = np.empty(0, np.int64)
+    for excluded in (
+        None,
+        Excluded.own(none),
+        Excluded.of_groups(np.arange(100, dtype=np.uint64), none.view(np.uint64)),
+    ):
+        distances, positions = INDEXES[index](random(100, 3)).search(random(0, 3), 2, excluded)
+        assert distances.shape == positions.shape == (0, 2)
+        assert (distances.dtype, positions.dtype) == (np.float32, np.int64)

@@ -8,12 +8,18 @@ from hypothesis.extra.numpy import arrays
 
 import naive
 from dn2.neighbors import plan as plan_module
+from dn2.neighbors import sampling
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.clean import Share
 from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Learnt
-from dn2.neighbors.plan import Plan, split
+from dn2.neighbors.membership import NO_MEMBERSHIP
+from dn2.neighbors.plan import Plan
 from dn2.neighbors.search.centroids import find_centroids
 from dn2.neighbors.steps import Clean, Scale, Search, Steps, Whiten
+
+
+def split(blocks, at_least):
+    return sampling.Sampler(blocks, NO_MEMBERSHIP, at_least=at_least).split()
 
 
 def in_blocks(rows, size=7):
@@ -23,7 +29,7 @@ def in_blocks(rows, size=7):
 def learn(rows, steps, readmitted=NO_POSITIONS, size=7):
     """Learn from a random half of rows; the others calibrate."""
     blocks = in_blocks(rows, size)
-    return Plan.of(steps, *rows.shape).learn(blocks, *split(blocks, 0), readmitted)
+    return Plan.of(steps, *rows.shape).learn(blocks, split(blocks, 0), readmitted)
 
 
 # The split
@@ -31,7 +37,7 @@ def learn(rows, steps, readmitted=NO_POSITIONS, size=7):
 
 @pytest.mark.parametrize(("n", "calibrating"), [(2, 1), (3, 1), (4, 2), (21, 10), (120, 60)])
 def test_half_of_the_set_calibrates_and_the_other_half_is_learnt_from(embeddings, n, calibrating):
-    learning, members = split(in_blocks(embeddings[:n]), 0)
+    learning, members, _ = split(in_blocks(embeddings[:n]), 0)
     assert len(members) == calibrating
     assert members.tolist() == sorted(members)
     assert sorted([*learning, *members]) == list(range(n))
@@ -41,8 +47,8 @@ def test_half_of_the_set_calibrates_and_the_other_half_is_learnt_from(embeddings
 def test_a_large_set_calibrates_with_a_sample_or_as_many_as_the_rate_takes(
     embeddings, monkeypatch, at_least, calibrating
 ):
-    monkeypatch.setattr(plan_module, "SAMPLE_SIZE", 10)
-    learning, members = split([Block(embeddings)], at_least)
+    monkeypatch.setattr(sampling, "SAMPLE_SIZE", 10)
+    learning, members, _ = split([Block(embeddings)], at_least)
     assert (len(learning), len(members)) == (120 - calibrating, calibrating)
 
 
@@ -51,8 +57,8 @@ def test_who_calibrates_depends_on_no_order(seed, block):
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 3, size=(30, 3)).astype(np.float32)  # with copies
     order = rng.permutation(30)
-    learning, members = split([Block(rows)], 0)
-    other_learning, other_members = split(in_blocks(rows[order], block), 0)
+    learning, members, _ = split([Block(rows)], 0)
+    other_learning, other_members, _ = split(in_blocks(rows[order], block), 0)
     assert rows[learning].tolist() == rows[order][other_learning].tolist()
     assert sorted(rows[members].tolist()) == sorted(rows[order][other_members].tolist())
 
@@ -69,7 +75,7 @@ def test_every_item_calibrates_in_about_half_of_all_sets():
 @pytest.mark.parametrize("drop", [0.0, 0.2, 0.5])
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_the_papers_cleaning_learns_from_one_part_and_filters_the_other(embeddings, drop, k):
-    learning, members = split([Block(embeddings)], 0)
+    learning, members, _ = split([Block(embeddings)], 0)
     aside = learn(embeddings, Steps(clean=Clean(drop, k))).aside
     part = embeddings[learning]
     gone, limit = naive.papers_cleaning(part, int(drop * 60), k)
@@ -81,7 +87,7 @@ def test_the_papers_cleaning_learns_from_one_part_and_filters_the_other(embeddin
 
 def test_a_large_set_is_filtered_by_a_sample(embeddings, monkeypatch):
     monkeypatch.setattr(plan_module, "MOST_FILTERING", 20)
-    learning, members = split([Block(embeddings)], 0)
+    learning, members, _ = split([Block(embeddings)], 0)
     aside = learn(embeddings, Steps(clean=Clean(0.5, 2))).aside
     part = embeddings[learning[:20]]
     gone, limit = naive.papers_cleaning(part, 10, 2)
@@ -93,7 +99,7 @@ def test_a_large_set_is_filtered_by_a_sample(embeddings, monkeypatch):
 
 
 def test_centroids_are_those_of_the_part_to_learn_from_without_what_stands_aside(embeddings):
-    learning, _ = split([Block(embeddings)], 0)
+    learning = split([Block(embeddings)], 0).learning
     learnt = learn(embeddings, Steps(1, clean=Clean(0.3, 2), search=Search("kmeans:4")))
     kept = [place for place in learning if place not in learnt.aside]
     assert 0 < len(kept) < 60
@@ -134,7 +140,7 @@ def test_arrays_hold_what_was_learnt_and_nothing_else(embeddings, search, prepar
     parts = {name.partition(".")[0] for name in arrays}
     searches = {"auto": set(), "kmeans:4": {"centroids"}, "kmeans-tree:2": {"tree"}, "approximate": {"cells"}}
     names = {"scale": "scaling", "whiten": "whitening", "clean": "cleaning"}
-    expected = {"draw"} | {names[name] for name in prepared}
+    expected = {"limits"} | {names[name] for name in prepared}
     assert parts in (expected | searches[search.index], expected)
     again = Learnt.from_arrays(arrays)
     again.check(120, 16, 1)
@@ -155,14 +161,14 @@ def test_arrays_hold_what_was_learnt_and_nothing_else(embeddings, search, prepar
             "centroids.means": np.zeros((2, 3), np.float32),
             "centroids.representatives": np.arange(2),
             "cells.centres": np.zeros((2, 3), np.float32),
-            "cells.probing": np.ones(5),
+            "cells.probing": np.ones(8),
         },
         {"cells.centres": np.zeros((2, 3), np.float32), "cells.probing": np.array([1, 1, np.nan, 0, 0])},
         {"cells.centres": np.zeros((2, 3), np.float32), "cells.probing": np.ones(4)},
         {
             "tree.means": np.zeros((1, 3), np.float32),
             "tree.children": np.zeros(2, np.int64),
-            "tree.visited": np.ones(4),
+            "tree.visited": np.ones(5),
         },
     ],
 )
@@ -177,7 +183,7 @@ def test_arrays_of_another_form_are_refused(arrays):
 @given(data=st.data(), rows=arrays(np.float32, (12, 2), elements=st.integers(-3, 3)))
 def test_items_that_stand_aside_are_never_found_and_all_others_are(data, rows):
     aside = np.array(sorted(data.draw(st.sets(st.integers(0, 11), max_size=11))), np.int64)
-    index = Learnt(cleaning=Cleaning(aside, NO_POSITIONS, Share(0, 0, 0))).index(in_blocks(rows, 5))
+    index = Learnt(cleaning=Cleaning(aside, aside, NO_POSITIONS, Share(0, 0, 0))).index(in_blocks(rows, 5))
     assert len(index) == 12 - len(aside)
     _, positions = index.search(rows, len(index))
     for found in positions:

@@ -7,22 +7,25 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import naive
-from dn2.neighbors import leave_one_out
+from dn2.neighbors import leave_one_out, sampling
 from dn2.neighbors.blocks import Block, encode, rows_at
 from dn2.neighbors.calibration import mean_squared_distance
 from dn2.neighbors.leave_one_out import LeaveOneOut
-from dn2.neighbors.search import symmetric
+from dn2.neighbors.membership import NO_MEMBERSHIP
+from dn2.neighbors.search import candidates, symmetric
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from made_rows import FEW as DATA
 
 
 def sample_positions(parts, at_least=0):
-    return leave_one_out.sample_positions([Block(part) for part in parts], at_least)
+    return sampling.Sampler([Block(part) for part in parts], NO_MEMBERSHIP, at_least=at_least).sample()
 
 
 def fresh(parts, k, at_least=0):
     blocks = [Block(part) for part in parts]
-    return LeaveOneOut.of(blocks, ExactIndex(blocks), leave_one_out.sample_positions(blocks, at_least), k)
+    members = sampling.Sampler(blocks, NO_MEMBERSHIP, at_least=at_least).sample()
+    return LeaveOneOut.of(blocks, ExactIndex(blocks), members, k)
 
 
 def assert_same(one, other):
@@ -70,7 +73,8 @@ def test_rows_are_gathered_from_blocks_in_the_order_asked_for(embeddings):
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(symmetric, "TILE", 64)
+    for module in (symmetric, candidates):
+        monkeypatch.setattr(module, "TILE", 64)
     monkeypatch.setattr(leave_one_out, "WORTH_SYMMETRY", 0)
 
 
@@ -82,7 +86,7 @@ def small_tiles(monkeypatch):
 def test_comparing_each_pair_once_equals_searching_for_each_row(kind, n, d, k):
     rows = DATA[kind](n, d)
     blocks, members = [Block(rows[:1]), Block(rows[1:])], np.arange(n)
-    expected = LeaveOneOut(members, *ExactIndex(blocks).search(rows, k, exclude=members))
+    expected = LeaveOneOut(members, *ExactIndex(blocks).search(rows, k, Excluded.own(members)))
     assert_same(fresh([rows[:1], rows[1:]], k), expected)
 
 
@@ -92,7 +96,7 @@ def test_comparing_each_pair_once_equals_searching_for_each_row_of_a_compact_set
     blocks = [Block(encode(part, storage)) for part in np.split(DATA["random"](300, 20), [10, 200])]
     blocks[1] = blocks[1].without(np.array([0, 7, 99]))
     index, members = ExactIndex(blocks), np.arange(297)
-    expected = LeaveOneOut(members, *index.search(rows_at(blocks, members), 2, exclude=members))
+    expected = LeaveOneOut(members, *index.search(rows_at(blocks, members), 2, Excluded.own(members)))
     assert_same(LeaveOneOut.of(blocks, index, members, 2), expected)
 
 
@@ -156,8 +160,8 @@ def test_any_adding_and_removing_equals_a_fresh_computation_and_naive(history):
 @given(histories())
 def test_any_adding_and_removing_equals_a_fresh_computation_where_a_sample_calibrates(history):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leave_one_out, "ALL_UP_TO", 9)
-        patch.setattr(leave_one_out, "SAMPLE_SIZE", 5)
+        patch.setattr(sampling, "ALL_UP_TO", 9)
+        patch.setattr(sampling, "SAMPLE_SIZE", 5)
         blocks, k, loo = after(history)
         n = sum(map(len, blocks))
         assert len(loo.members) == (n if n <= 9 else 5)
@@ -177,8 +181,8 @@ def test_updates_equal_a_fresh_computation_on_real_numbers_too(embeddings, kind)
 
 @pytest.fixture
 def small_samples(monkeypatch):
-    monkeypatch.setattr(leave_one_out, "ALL_UP_TO", 50)
-    monkeypatch.setattr(leave_one_out, "SAMPLE_SIZE", 30)
+    monkeypatch.setattr(sampling, "ALL_UP_TO", 50)
+    monkeypatch.setattr(sampling, "SAMPLE_SIZE", 30)
 
 
 @pytest.mark.usefixtures("small_samples")
@@ -213,8 +217,8 @@ def test_as_many_copies_of_each_row_are_drawn_whatever_their_order(embeddings):
 
 def test_copies_are_drawn_one_by_one_as_if_they_were_different_rows(monkeypatch):
     """All copies or none of them would be no random sample: the calibrating scores might all be zero."""
-    monkeypatch.setattr(leave_one_out, "ALL_UP_TO", 50)
-    monkeypatch.setattr(leave_one_out, "SAMPLE_SIZE", 100)
+    monkeypatch.setattr(sampling, "ALL_UP_TO", 50)
+    monkeypatch.setattr(sampling, "SAMPLE_SIZE", 100)
     rng = np.random.default_rng(0)
     for _ in range(20):
         rows = np.concatenate([np.repeat(rng.normal(size=(1, 3)), 200, axis=0), rng.normal(size=(200, 3))])
@@ -223,8 +227,8 @@ def test_copies_are_drawn_one_by_one_as_if_they_were_different_rows(monkeypatch)
 
 
 def test_every_position_is_drawn_equally_often(monkeypatch):
-    monkeypatch.setattr(leave_one_out, "ALL_UP_TO", 1)
-    monkeypatch.setattr(leave_one_out, "SAMPLE_SIZE", 5)
+    monkeypatch.setattr(sampling, "ALL_UP_TO", 1)
+    monkeypatch.setattr(sampling, "SAMPLE_SIZE", 5)
     rng, times = np.random.default_rng(0), np.zeros(20)
     for _ in range(1000):
         times[sample_positions([rng.normal(size=(20, 2)).astype(np.float32)])] += 1

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 import naive
 from dn2.neighbors.search import selected
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.selected import SelectedIndex, group_copies
 
 
@@ -32,7 +33,7 @@ def test_an_item_among_the_selected_is_excluded_and_any_other_excludes_nothing(d
     chosen = data.draw(st.lists(st.integers(0, 11), min_size=3, max_size=12, unique=True))
     own = np.arange(12)
     places = [chosen.index(one) if one in chosen else None for one in own]
-    distances, positions = SelectedIndex(items[chosen], np.array(chosen)).search(items, 2, own)
+    distances, positions = SelectedIndex(items[chosen], np.array(chosen)).search(items, 2, Excluded.own(own))
     expected, near = naive.search(items, items[chosen], 2, places)
     assert distances.tolist() == expected.tolist()
     assert positions.tolist() == np.array(chosen)[near].tolist()
@@ -49,8 +50,8 @@ def test_two_rows_may_stand_for_one_item():
 def test_all_rows_that_stand_for_an_excluded_item_are_excluded():
     index = SelectedIndex(np.array([[0], [10], [4], [5]], np.float32), np.array([7, 7, 3, 8]))
     queries = np.array([[9], [1]], np.float32)
-    assert index.search(queries, 2, np.array([7, 3]))[1].tolist() == [[8, 3], [7, 8]]
-    assert index.search(queries, 1, np.array([[7, 9], [0, 8]]))[1].tolist() == [[3], [8]]
+    assert index.search(queries, 2, Excluded.own(np.array([7, 3])))[1].tolist() == [[8, 3], [7, 8]]
+    assert index.search(queries, 1, Excluded(np.array([[7, 9], [0, 8]])))[1].tolist() == [[3], [8]]
 
 
 @given(data=st.data())
@@ -62,7 +63,7 @@ def test_copies_are_found_one_by_one_in_the_order_of_the_rows(data):
     got = SelectedIndex(rows, np.arange(n)).search(queries, k)
     expected = naive.search(queries, rows, k)
     assert [one.tolist() for one in got] == [one.tolist() for one in expected]
-    got = SelectedIndex(rows, np.arange(n)).search(rows, min(k, n - 1), np.arange(n))
+    got = SelectedIndex(rows, np.arange(n)).search(rows, min(k, n - 1), Excluded.own(np.arange(n)))
     expected = naive.search(rows, rows, min(k, n - 1), list(range(n)))
     assert [one.tolist() for one in got] == [one.tolist() for one in expected]
 
@@ -71,7 +72,7 @@ def test_rows_of_which_a_hundred_thousand_are_alike_are_searched_without_compari
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 8, size=(100_000, 3)).astype(np.float32)
     monkeypatch.setattr(ExactIndex, "_compare_with_all", None)
-    distances, positions = SelectedIndex(rows, np.arange(len(rows))).search(rows[:500], 3, np.arange(500))
+    distances, positions = SelectedIndex(rows, np.arange(len(rows))).search(rows[:500], 3, Excluded.own(np.arange(500)))
     assert not distances.any()
     assert (rows[positions] == rows[:500, None]).all()
     assert (positions != np.arange(500)[:, None]).all()
@@ -83,7 +84,7 @@ def test_queries_are_searched_alike_in_parts_of_any_size(monkeypatch, at_once):
     expected = naive.search(rows, rows, 4, list(range(60)))
     monkeypatch.setattr(selected, "CANDIDATES_AT_ONCE", at_once)
     monkeypatch.setattr(selected, "WORDS_AT_ONCE", at_once)
-    got = SelectedIndex(rows, np.arange(60)).search(rows, 4, np.arange(60))
+    got = SelectedIndex(rows, np.arange(60)).search(rows, 4, Excluded.own(np.arange(60)))
     assert [one.tolist() for one in got] == [one.tolist() for one in expected]
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import naive
 from dn2.neighbors.search import kmeans_tree
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.kmeans_tree import KMeansTree
 from dn2.neighbors.search.tree import LEAF_ROWS, Tree, learn_tree
 from made_rows import DATA, assert_same, grid, random
@@ -88,7 +89,7 @@ def test_so_many_leaves_hold_what_an_approximate_search_finds(max_leaves, k):
     reference, queries = random(700, 3), random(40, 3, seed=1)
     tree = learn_tree(reference[:400])
     leaves = np.array([naive.leaf_of(row, *arguments(tree)) for row in reference])
-    exclude = np.arange(40)
+    exclude = Excluded.own(np.arange(40))
     for left_out in (None, exclude):
         found = KMeansTree(reference, tree, max_leaves).search(queries, k, left_out)
         for place, query in enumerate(queries):

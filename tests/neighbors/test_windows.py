@@ -16,6 +16,7 @@ from dn2.kinds.series.words import assumptions
 from dn2.neighbors import leave_one_out
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.symmetric import search_all
 from dn2.neighbors.steps import Clean, Search, Steps, Whiten, Windows
 from dn2.neighbors.suspicion import Suspicion
@@ -111,10 +112,10 @@ def test_windows_of_several_series_do_not_overlap():
 
 def test_each_pair_compared_once_gives_what_a_search_gives():
     rows = windows(2_300)
-    spans = overlapping(np.arange(2_300), WINDOW)
+    excluded = Excluded(overlapping(np.arange(2_300), WINDOW))
     index, told = ExactIndex([rows]), []
-    twice = search_all(index, rows, 3, spans, lambda done, total: told.append((done, total)))
-    once = index.search(rows, 3, spans)
+    twice = search_all(index, rows, 3, excluded, lambda done, total: told.append((done, total)))
+    once = index.search(rows, 3, excluded)
     assert all((a == b).all() for a, b in zip(once, twice, strict=True))
     assert told[-1] == (2_300, 2_300)
 
@@ -122,8 +123,8 @@ def test_each_pair_compared_once_gives_what_a_search_gives():
 @pytest.mark.parametrize("reduced", [False, True])
 def test_an_approximate_search_finds_its_share_of_those_that_do_not_overlap(reduced, monkeypatch):
     if reduced:
-        monkeypatch.setattr("dn2.neighbors.search.cells.REDUCED_FROM", 4)
-        monkeypatch.setattr("dn2.neighbors.search.cells.REDUCED_TO", 12)
+        monkeypatch.setattr("dn2.neighbors.search.finding_cells.REDUCED_FROM", 4)
+        monkeypatch.setattr("dn2.neighbors.search.finding_cells.REDUCED_TO", 12)
     rows = windows(3_000)
     detector = Detector.fit(replace(STEPS, search=Search("approximate", 0.95)), rows)
     search = detector.describe_search()

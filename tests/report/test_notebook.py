@@ -111,7 +111,7 @@ def test_the_ten_most_anomalous_stand_with_what_they_rest_on(
     head, *lines = shown.cells
     ranked = sorted(results, key=lambda one: -(one.anomaly_score or 0))[:10]
     assert len(lines) == len(ranked)
-    assert head[:4] == ["item", "anomaly score", "p-value", "verdict"]
+    assert head[:4] == ["item", "anomaly score", "p-value", "decision"]
     for cells, one in zip(lines, ranked, strict=True):
         assert cells[0].startswith(one.item)
         assert cells[1:3] == [f"{one.anomaly_score:.4g}", f"{one.p_value:.3g}"]

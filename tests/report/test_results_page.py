@@ -7,6 +7,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from hypothesis import strategies as st
 from dn2 import kinds
 from dn2.errors import InputError
 from dn2.kinds.registry import KINDS, room_of
-from dn2.neighbors.calibration import Calibration, last_rank
+from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.rates import last_rank
 from dn2.report import results_page
 from dn2.report.results_page import LONGEST_NAME, MOST_REFERENCE_SCORES, Map, thin_scores
 from dn2.report.section import Section
@@ -48,6 +50,17 @@ def test_the_columns_hold_the_rows(tmp_path: Path) -> None:
     assert calibration["thresholds"] == [by_hand.threshold(rank / (M + 1)) for rank in calibration["ranks"]]
     assert reference["scores"] == np.arange(101.0, 200.0).tolist()
     assert data["map"] is None
+    assert calibration["warn"] is None
+
+
+def test_the_rate_to_warn_at_stands_beside_the_slider(tmp_path: Path) -> None:
+    rows = [row("x", 195.0, 0.01, decision="reject"), row("y", 160.0, 0.1, decision="warn"), row("z", 1, 0.9)]
+    rows[2] = replace(rows[2], decision="accept")
+    by_hand = Calibration(np.arange(101.0, 200.0), M)
+    warn = written(tmp_path / "page.html", rows, warn_rate=0.2)["calibration"]["warn"]
+    assert warn == {"rank": 20, "threshold": by_hand.threshold(0.2), "words": " at 1 in 5"}
+    warn = written(tmp_path / "page.html", rows)["calibration"]["warn"]  # as the results file has it
+    assert warn == {"rank": 10, "threshold": by_hand.threshold(0.1), "words": ""}
 
 
 @given(st.lists(st.integers(1, M + 1), min_size=1), st.floats(1 / (M + 1), 0.999))
@@ -167,7 +180,7 @@ def test_a_section_brings_its_data_its_script_its_style_and_what_it_leaves_out(t
 
         @classmethod
         def script(cls) -> str:
-            return "mount(() => ({ expected: 'toys' }));"
+            return "mount(() => ({ text: () => 'toys' }));"
 
         @classmethod
         def style(cls) -> str:
@@ -181,7 +194,7 @@ def test_a_section_brings_its_data_its_script_its_style_and_what_it_leaves_out(t
     assert "Toys have no pictures." in text
     assert ".toy { color: red; }" in text
     code = text.rpartition("<script>")[2].partition("</script>")[0]
-    assert code.rstrip().endswith("mount(() => ({ expected: 'toys' }));")
+    assert code.rstrip().endswith("mount(() => ({ text: () => 'toys' }));")
     assert base64.b64encode(hashlib.sha256(code.encode()).digest()).decode() in text
 
 
@@ -190,7 +203,7 @@ def test_a_folder_of_a_kind_is_all_that_its_page_takes(tmp_path: Path, monkeypat
         "__init__.py": "",
         "page.py": "from dn2.report.section import Section as Base\n\n\nclass Section(Base):\n"
         "    def data(self, reference):\n        return {'count': len(self.rows)}\n",
-        "page.js": "mount(() => ({ expected: 'toys' }));\n",
+        "page.js": "mount(() => ({ text: () => 'toys' }));\n",
         "page.css": ".toy { color: red; }\n",
     }
     (tmp_path / "toy").mkdir()

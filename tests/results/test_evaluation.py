@@ -22,6 +22,10 @@ def test_figures_by_hand():
     assert found.false_alarm_rate == 0.02
     assert found.false_alarms == pytest.approx(1 / 3)  # a p-value equal to the rate is an alarm
     assert found.detected == pytest.approx(1 / 3)
+    assert (found.warn_rate, found.false_alarms_or_warnings, found.detected_or_warned) == (None, None, None)
+    warned = evaluate(SCORES, P_VALUES, TRUTH, 0.01, 0.04)
+    assert (warned.false_alarms, warned.detected) == pytest.approx((0, 1 / 3))
+    assert (warned.false_alarms_or_warnings, warned.detected_or_warned) == pytest.approx((1 / 3, 2 / 3))
 
 
 def test_a_perfect_separation():

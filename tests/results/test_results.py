@@ -26,9 +26,9 @@ from dn2.results import embeddings as vectors
 from dn2.results import results as results_module
 from dn2.results import writing
 from dn2.results.context import Context
-from dn2.results.results import writer_for
 from dn2.results.rows import COLUMNS
 from dn2.results.words import join_words, number_in_words, rate_in_words
+from dn2.results.written import writer_for
 
 CONTRACT = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error"]
 STRANGE = 'a "quoted", name\nwith a line,\r\nbreak\tand\rmore \u2028 é 日本 😀 ; \\n'

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from dn2.cli.common import (
     ModelArgument,
     NamedBackboneOption,
     PlotOption,
+    WarnRateOption,
     check_model_first,
     check_outputs,
     check_plot,
@@ -28,6 +29,7 @@ from dn2.cli.common import (
     finish,
     load,
     note,
+    quote_words,
     warn_unreadable,
 )
 from dn2.cli.help import Command, Group
@@ -39,6 +41,9 @@ from dn2.cli.stdin import STDIN, with_stdin
 from dn2.errors import InputError
 from dn2.kinds import registry
 from dn2.system.printing import line_of
+
+if TYPE_CHECKING:
+    from dn2.model.model import Model
 
 logger = logging.getLogger("dn2")
 
@@ -75,6 +80,7 @@ def evaluate(
     anomalous: Annotated[
         list[str], typer.Option(metavar="INPUT", help="Items known to be anomalous. Repeat it for several.")
     ],
+    warn_rate: WarnRateOption = None,
     exclude: ExcludeOption = None,
     plot: PlotOption = None,
     as_json: JsonOption = False,
@@ -90,13 +96,12 @@ def evaluate(
     if STDIN in normal and STDIN in anomalous:
         raise InputError("- stands for stdin, which can be read once; give it once")
     loaded = load(model, cache=cache, backbone=backbone)
-    kind = loaded.kind.name
+    rate, kind = loaded.state.rate(None, warn_rate), loaded.kind.name
     with with_stdin(normal, kind) as good, with_stdin(anomalous, kind) as bad:
         check_outputs((plot,), (*good, *bad), kind, exclude)
         with progress("scoring") as show:
             scores = loaded.score_known(good, bad, exclude=exclude or (), progress=show)
-    rate = loaded.false_alarm_rate
-    evaluation = scores.evaluate(rate)
+    evaluation = scores.evaluate(rate, warn_rate)
     if plot is not None:
         from dn2.report.plots import plot_evaluation
 
@@ -104,7 +109,8 @@ def evaluate(
         stopping.wrote(plot)
         note(f"written: {plot}")
     if as_json:
-        print(json.dumps(asdict(evaluation)))
+        figures = asdict(evaluation)
+        print(json.dumps({name: figure for name, figure in figures.items() if figure is not None}))
     else:
         evaluation_table(evaluation, console())
     warn_unreadable(scores.unreadable)
@@ -115,8 +121,15 @@ def inspect(
     model: ModelArgument,
     items: Annotated[bool, typer.Option("--items", help="List the names of the reference items instead.")] = False,
     aside: Annotated[
-        bool, typer.Option("--aside", help="List the names of the items set aside as probable anomalies instead.")
+        bool,
+        typer.Option(
+            "--aside", help="Show the items that fit --contaminated set aside, and others that look anomalous, instead."
+        ),
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --aside, show them on a page, too: an .html.", show_default=False),
+    ] = None,
     parts: Annotated[
         Path | None,
         typer.Option(
@@ -136,7 +149,13 @@ def inspect(
 
     if items and aside:
         raise InputError("--items and --aside are two lists; ask for one of them")
+    if report is not None and not aside:
+        raise InputError("--report shows what --aside does: give both")
     check_plot(plot)
+    if report is not None:
+        from dn2.report.page import check_page
+
+        check_page(report)
     if parts is not None:
         check_parts_file(parts)
     loaded = load(model, cache=False, backbone=backbone)
@@ -151,14 +170,37 @@ def inspect(
         write_parts(loaded.state, proposed, parts)
         stopping.wrote(parts)
         note(f"written: {parts}; {proposed.in_words()}")
-    if items or aside:
-        names = loaded.set_aside if aside else [item.name for item in loaded.items]
+    if aside:
+        show_aside(loaded, model, report, as_json)
+    elif items:
+        names = [item.name for item in loaded.items]
         for line in [json.dumps(names)] if as_json else map(printable, names):
             print(line)
     elif as_json:
         print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates()}))
     else:
         description(loaded.describe(), loaded.near_duplicates(), console())
+
+
+def show_aside(loaded: Model, model: Path, report: Path | None, as_json: bool) -> None:
+    """Print the suspects of a contaminated model, most anomalous first, and write their page."""
+    from dn2.cli.show import suspects_table
+    from dn2.model.words import advice_on_suspects
+    from dn2.report.suspects_page import write_suspects_page
+
+    suspects = loaded.suspects()
+    if report is not None:
+        write_suspects_page(report, loaded.state, quote_words(model))
+        stopping.wrote(report)
+        note(f"written: {report}")
+    if as_json:
+        print(json.dumps([suspect.as_dict() for suspect in suspects]))
+    elif suspects:
+        suspects_table(suspects, console())
+        for words in advice_on_suspects(quote_words(model)):
+            note(words)
+    else:
+        note("nothing is set aside, and nothing looks anomalous")
 
 
 def verify(model: ModelArgument, backbone: NamedBackboneOption = None) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from dn2.cli import stopping
 from dn2.errors import InputError
+from dn2.system.interface import option
 from dn2.system.printing import line_of
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from dn2.store.cache import Cache
 
 logger = logging.getLogger("dn2")
+
+REACHED = 0.8  # of the rate asked for, and more, needs no word
+FEW_FOR_STEPS = 10  # items flagged among those that calibrate: of fewer, one more or less is much
 
 
 INPUTS = (
@@ -77,12 +81,49 @@ MemoryOption = Annotated[
         show_default=False,
     ),
 ]
+PartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="[RULE]",
+        help="Decide each part as well, in a row of its own: by a rule as for dn2 fit, or without one by the model's.",
+        show_default=False,
+    ),
+]
+JoiningOption = Annotated[
+    str | None,
+    typer.Option(
+        "--part",
+        metavar="RULE",
+        help="What tells the part of each item: a rule as for dn2 fit. Default: the model's.",
+        show_default=False,
+    ),
+]
+PerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--per",
+        metavar="RULE",
+        help="What tells the product, line or camera of each item: a rule as for dn2 fit. Default: the model's.",
+        show_default=False,
+    ),
+]
 RateOption = Annotated[
     float | None,
     typer.Option(
         "--false-alarm-rate",
         metavar="RATE",
         help="Share of normal items that may be flagged. Default: the model's.",
+        show_default=False,
+    ),
+]
+
+WarnRateOption = Annotated[
+    float | None,
+    typer.Option(
+        "--warn-rate",
+        metavar="RATE",
+        help="A laxer rate, to warn at: what it flags beyond the false-alarm rate is a warning.",
         show_default=False,
     ),
 ]
@@ -193,8 +234,12 @@ def report_reference(model: Model, path: Path) -> None:
     calibration = model.calibration
     smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
     kept = len(model.items) - len(model.set_aside)
-    note(f"{path}: {kept:,} reference items, false-alarm rate {rate_in_words(model.false_alarm_rate)}{smallest}")
-    report_aside(model)
+    parts = f" of {calibration.n_parts:,} parts" if calibration.n_parts else ""
+    sure = "" if calibration.confidence is None else f", with a confidence of {calibration.confidence:g}"
+    rate = f"false-alarm rate {rate_in_words(model.false_alarm_rate)}{sure}{smallest}"
+    note(f"{path}: {kept:,} reference items{parts}, {rate}")
+    _report_reach(model)
+    report_aside(model, path)
     for remark in model.kind.remarks(model.state):
         note(remark)
     if model.state.is_all_alike:
@@ -207,16 +252,34 @@ def report_reference(model: Model, path: Path) -> None:
     warn_unreadable(model.unreadable)
 
 
-def report_aside(model: Model) -> None:
-    """Say which share of a contaminated reference set is estimated to be anomalous, and what was set aside."""
-    share = model.detector.contamination
-    if share is None:
+def _report_reach(model: Model) -> None:
+    """Say what of the rate is reached, where that is clearly less, and what a confidence costs."""
+    from dn2.results.words import rate_in_words
+
+    calibration, rate = model.calibration, model.false_alarm_rate
+    reached = calibration.reachable(rate)
+    if reached >= REACHED * rate:
         return
-    note(
-        f"an estimated {share.estimate:.1%} of the items are anomalies themselves ({share.low:.1%} to "
-        f"{share.high:.1%}); {len(model.set_aside):,} are set aside: dn2 inspect MODEL --aside lists them, "
-        "dn2 readmit MODEL ITEM takes one back"
-    )
+    if calibration.confidence is not None:
+        why = f"so that the rate of this model is below {rate_in_words(rate)} with that confidence"
+    else:
+        why = (
+            "as few items calibrate"
+            if calibration.sample_size < FEW_FOR_STEPS / rate
+            else f"as many scores are equal; {option('smooth')} breaks such ties by chance"
+        )
+    share = f"about {rate_in_words(reached)}" if reached else "hardly any"
+    logger.info("%s of normal items is flagged at that rate, %s", share, why)
+
+
+def report_aside(model: Model, path: Path) -> None:
+    """Say what was set aside of a contaminated reference set, and what else looks anomalous."""
+    from dn2.model.words import aside_in_words
+
+    detector = model.detector
+    if (clean := detector.steps.clean) is not None:
+        aside, suspects = len(detector.aside), len(detector.suspects)
+        note(aside_in_words(aside, suspects, len(model.items), clean.drop, quote_words(path)))
 
 
 def warn_unreadable(rows: Sequence[Row]) -> None:
@@ -227,9 +290,9 @@ def warn_unreadable(rows: Sequence[Row]) -> None:
         logger.warning("... and %d more that could not be read", len(rows) - 10)
 
 
-def finish(unreadable: Sequence[Row], anomaly_found: bool = False) -> None:
-    """Exit with status 1 if a found anomaly fails the run, else with 3 if an item could not be read."""
-    if anomaly_found:
-        raise typer.Exit(1)
-    if unreadable:
-        raise typer.Exit(3)
+def finish(unreadable: Sequence[Row], anomaly_found: bool = False, warned: bool = False) -> None:
+    """Exit with status 1 if a found anomaly fails the run, else with 3 if an item could not be read, else with 4 if the
+    worst was a warning."""
+    for status, applies in ((1, anomaly_found), (3, unreadable), (4, warned)):
+        if applies:
+            raise typer.Exit(status)

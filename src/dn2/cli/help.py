@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -43,7 +44,7 @@ EXAMPLES = {
     ),
     "inspect": (
         "dn2 inspect parts.dn2",
-        "dn2 inspect parts.dn2 --items",
+        "dn2 inspect unsorted.dn2 --aside --report aside.html",
         "dn2 inspect parts.dn2 --plot scores.png",
     ),
     "verify": (
@@ -99,6 +100,17 @@ BOUND = re.compile(r"\[x>=(\d+)\]")  # typer's form of a minimum
 
 class Command(TyperCommand):
     """A command whose help lists options under headings and ends with examples."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Give an option whose value may be left out, `[RULE]`, an empty one where none follows."""
+        optional = {
+            name for parameter in self.params if (parameter.metavar or "").startswith("[") for name in parameter.opts
+        }
+        for place, (word, following) in enumerate(pairwise([*args, "-"])):
+            if word in optional and following.startswith("-"):
+                args = [*args[:place], f"{word}=", *args[place + 1 :]]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the required parts of a command line, in order: `INPUT... -o MODEL [OPTIONS]`."""

@@ -17,8 +17,8 @@ def main() -> None:
     """Run the command line and exit with the status of the contract.
 
     0 done; 1 an anomaly was found and --fail-on-anomaly given; 2 bad usage or nothing usable; 3 done, but some items
-    could not be read; 130 interrupted, at any moment.  When the reader of its output stops, it ends as other programs
-    do."""
+    could not be read; 4 the worst was a warning, of --warn-rate; 130 interrupted, at any moment.  When the reader of
+    its output stops, it ends as other programs do."""
     interrupts: list[int] = []
 
     def stop(number: int, _frame: object) -> None:

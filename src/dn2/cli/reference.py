@@ -13,8 +13,10 @@ from dn2.cli.common import (
     CacheOption,
     ExcludeOption,
     InputsArgument,
+    JoiningOption,
     ModelArgument,
     NamedBackboneOption,
+    PerOption,
     check_model_first,
     finish,
     load,
@@ -70,6 +72,8 @@ def fit(
 def add(
     model: ModelArgument,
     inputs: InputsArgument,
+    part: JoiningOption = None,
+    per: PerOption = None,
     exclude: ExcludeOption = None,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
@@ -81,7 +85,7 @@ def add(
     loaded = load(model, cache=cache, backbone=backbone)
     before = len(loaded.items)
     with with_stdin(inputs, loaded.kind.name) as sources, progress("adding") as show:
-        loaded.add(sources, exclude=exclude or (), progress=show)
+        loaded.add(sources, part=part, per=per, exclude=exclude or (), progress=show)
     _save(loaded, model, _items(len(loaded.items) - before) + " added")
     finish(loaded.unreadable)
 
@@ -89,15 +93,22 @@ def add(
 def remove(
     model: ModelArgument,
     items: Annotated[
-        list[str], typer.Argument(metavar="ITEM", help="Names of items, as dn2 inspect --items lists them.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="ITEM", help="Names of items, as dn2 inspect --items lists them.", show_default=False),
+    ] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART", help="A part, all of whose items go. Repeat it for several.", show_default=False),
+    ] = None,
     backbone: NamedBackboneOption = None,
 ) -> None:
     """Take items out of a model, which is then as if it never had them."""
-    check_model_first("remove", model, items)
+    if not items and not part:
+        raise InputError("nothing to remove: name items, or a part with --part")
+    check_model_first("remove", model, items or ())
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.items)
-    loaded.remove(_resolve_names(loaded, items))
+    loaded.remove(_resolve_names(loaded, items or ()), part=part or ())
     _save(loaded, model, _items(before - len(loaded.items)) + " removed")
 
 

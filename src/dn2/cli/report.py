@@ -15,6 +15,7 @@ from dn2.cli.common import (
     CacheOption,
     NamedBackboneOption,
     RateOption,
+    WarnRateOption,
     check_outputs,
     load,
     note,
@@ -54,6 +55,7 @@ def report(
         typer.Option(metavar="GLOB", help="Of groups, what dn2 score was told to leave out.", show_default=False),
     ] = None,
     false_alarm_rate: RateOption = None,
+    warn_rate: WarnRateOption = None,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
 ) -> None:
@@ -68,7 +70,7 @@ def report(
     check_outputs((output,), [str(results)])
     loaded = load(model, cache=cache, backbone=backbone)
     with leaving_out(exclude, is_told=False), progress("embedding") as show:
-        scored = read_scored(loaded, results, root or Path("."), false_alarm_rate, show)
+        scored = read_scored(loaded, results, root or Path("."), false_alarm_rate, warn_rate, show)
     files = None if scored.context is None else scored.context.files
     if files is None and (root is not None or exclude):
         flag = "--root" if root is not None else "--exclude"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +17,10 @@ from dn2.cli.common import (
     ExcludeOption,
     MemoryOption,
     NamedBackboneOption,
+    PartOption,
+    PerOption,
     RateOption,
+    WarnRateOption,
     check_model_first,
     check_outputs,
     console,
@@ -77,20 +80,28 @@ def score(
             show_default=False,
         ),
     ] = None,
+    part: PartOption = None,
+    per: PerOption = None,
     false_alarm_rate: RateOption = None,
+    warn_rate: WarnRateOption = None,
     fdr: Annotated[
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Decide all items together, so that about this share of the alarms is false (Benjamini-Hochberg), "
-            "instead of at a false-alarm rate.",
+            help="Decide all items together, so that about this share of the alarms, or less, is false "
+            "(Benjamini-Hochberg), instead of at a false-alarm rate.",
             show_default=False,
         ),
     ] = None,
     memory: MemoryOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines instead of a table.")] = False,
     fail_on_anomaly: Annotated[
-        bool, typer.Option("--fail-on-anomaly", help="Exit with status 1 if an item is anomalous.")
+        bool,
+        typer.Option(
+            "--fail-on-anomaly",
+            help="Exit with status 1 if an item is anomalous. Else: 0 done, 2 nothing done, 3 some not read, 4 the "
+            "worst was a warning.",
+        ),
     ] = False,
     itself: Annotated[
         bool,
@@ -103,7 +114,7 @@ def score(
 ) -> None:
     """Score items: how anomalous each is, its p-value, and the normal items that are nearest to it."""
     from dn2.report.page import check_page
-    from dn2.results.results import writer_for
+    from dn2.results.written import writer_for
 
     scored = [str(model), *(inputs or ())] if itself else list(inputs or ())
     if not itself:
@@ -118,7 +129,7 @@ def score(
             check(path)
     outputs = (output, page, points)
     if itself:
-        _check_self(scored, backbone, fdr)
+        _check_self(scored, backbone, {"fdr": fdr, "warn_rate": warn_rate})
         kind = choose_itself(None)
         _check_points(kind_of(kind), points)
         limits = {"false_alarm_rate": false_alarm_rate, "memory": memory}
@@ -137,7 +148,10 @@ def score(
             with progress("scoring") as show:
                 results = loaded.score(
                     sources,
+                    part=True if part == "" else part,
+                    per=per,
                     false_alarm_rate=false_alarm_rate,
+                    warn_rate=warn_rate,
                     fdr=fdr,
                     memory=memory,
                     exclude=exclude or (),
@@ -145,8 +159,10 @@ def score(
                 )
             _write(results, output, page, points)
     _print(results, as_json, output)
-    _say(results, None if itself else model, outputs, fdr)
-    finish(results.unreadable, anomaly_found=fail_on_anomaly and bool(results.anomalies))
+    _say(results, None if itself else model, outputs)
+    anomaly_found = bool(results.anomalies) or any(row.is_anomaly for row in results.parts)
+    warned = not anomaly_found and any(row.decision == "warn" for row in (*results, *results.parts))
+    finish([*results.unreadable, *results.undecided], anomaly_found=fail_on_anomaly and anomaly_found, warned=warned)
 
 
 def self_flags() -> list[Flag]:
@@ -156,7 +172,7 @@ def self_flags() -> list[Flag]:
     return [flag._replace(heading=f"{heading_of(flag.kinds)}, with {SELF}") for flag in flags]
 
 
-def _check_self(scored: Sequence[str], backbone: str | None, fdr: float | None) -> None:
+def _check_self(scored: Sequence[str], backbone: str | None, rates: Mapping[str, float | None]) -> None:
     from dn2.store.bundle import is_model
 
     for path in scored:
@@ -168,9 +184,10 @@ def _check_self(scored: Sequence[str], backbone: str | None, fdr: float | None) 
         raise InputError(
             f"items scored against themselves have no model with a backbone: leave out {option('backbone')}"
         )
-    if fdr is not None:
+    if given := [option(name) for name, rate in rates.items() if rate is not None]:
         raise InputError(
-            f"items scored against themselves have no false-discovery rate; ask for {option('false_alarm_rate')}"
+            f"items scored against themselves are ranked by one rate; leave out {join_words(given)}, and ask for "
+            f"{option('false_alarm_rate')}"
         )
 
 
@@ -211,7 +228,8 @@ def _print(results: Results, as_json: bool, output: Path | None) -> None:
         results_table(results, console())
 
 
-def _say(results: Results, model: Path | None, outputs: Sequence[Path | None], fdr: float | None) -> None:
+def _say(results: Results, model: Path | None, outputs: Sequence[Path | None]) -> None:
+    from dn2.kinds.guarantee import worth_of
 
     if results.reference_items:
         logger.info(
@@ -222,12 +240,8 @@ def _say(results: Results, model: Path | None, outputs: Sequence[Path | None], f
         )
     written = join_words([str(path) for path in outputs if path is not None])
     note(results.summary() + (f"; written to {written}" if written else ""))
-    if fdr is not None:
-        logger.info(
-            "decided at a false-discovery rate of %g, which is proven for independent p-values and only measured for "
-            "leave-one-out ones",
-            fdr,
-        )
+    if words := worth_of(results):
+        note(words)
     say_next(_next_step(model, outputs[1]))
 
 

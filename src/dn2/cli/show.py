@@ -14,11 +14,15 @@ from dn2.cli.wrapping import share, wrap
 from dn2.model.words import describe_model
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
-from dn2.results.rows import Evidence, Row
+from dn2.results.rows import Evidence, Row, in_line
+from dn2.results.suspects import Suspect
 from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.printing import printable
 
 ROWS_SHOWN = 20
+JUSTIFIED = ("right", "right", "left")  # the columns of figures
+STYLES = {"yes": "bold red", "reject": "bold red", "warn": "bold yellow"}
+NEIGHBORS_SHOWN = 3  # of a suspect
 GAP, NARROWEST = 2, 20  # cells: between columns, and the least width of both columns of text together
 
 
@@ -28,7 +32,12 @@ def escape_text(text: str) -> str:
 
 
 def results_table(results: Results, console: Console) -> None:
-    """Print the most anomalous items with their evidence, then the unreadable ones."""
+    """Print the most anomalous parts, if there are any, and items with their evidence, then the unreadable ones."""
+    if results.parts:
+        console.print(_parts_table(sorted(results.parts, key=_by_score)[:ROWS_SHOWN]))
+        if len(results.parts) > ROWS_SHOWN:
+            console.print(f"... and {len(results.parts) - ROWS_SHOWN:,} less anomalous parts")
+        console.print()
     ranked = sorted((row for row in results if row.error is None), key=_by_score)
     shown = ranked[:ROWS_SHOWN]
     if shown:
@@ -39,6 +48,24 @@ def results_table(results: Results, console: Console) -> None:
         console.print(f"[yellow]not read:[/] {escape_text(row.item)}: {escape_text(row.error or '')}")
     if len(results.unreadable) > ROWS_SHOWN:
         console.print(f"... and {len(results.unreadable) - ROWS_SHOWN:,} more that could not be read")
+
+
+def _parts_table(rows: Sequence[Row]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in (("part", "left"), ("items", "right"), *zip(_headings(rows), JUSTIFIED, strict=True)):
+        table.add_column(heading, justify=justify, no_wrap=heading != "part")  # type: ignore[arg-type]
+    for row in rows:
+        score, p_value, flag = _figures(row)
+        table.add_row(escape_text(row.item), f"{row.items:,}", score, p_value, _marked(flag))
+    return table
+
+
+def _headings(rows: Sequence[Row]) -> tuple[str, str, str]:
+    return "anomaly score", "p-value", "anomaly" if all(row.decision is None for row in rows) else "decision"
+
+
+def _marked(flag: str) -> str:
+    return f"[{STYLES[flag]}]{flag}[/]" if flag in STYLES else flag
 
 
 def _by_score(row: Row) -> float:
@@ -52,7 +79,7 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
         ["item", *(name for name, _ in evidence_of_rows)],
         [evidence.heading, *(words for _, words in evidence_of_rows)],
     )
-    figures = [("anomaly score", "p-value", "anomaly"), *(_figures(row) for row in rows)]
+    figures = [_headings(rows), *(_figures(row) for row in rows)]
     if console.is_terminal:  # a file has lines of any length
         left = console.width - sum(max(map(len, column)) + GAP for column in zip(*figures, strict=True)) - GAP
         widths = share(max(left, NARROWEST), *(max(map(cell_len, column)) for column in (names, words)))
@@ -61,17 +88,19 @@ def _table(rows: Sequence[Row], console: Console) -> Table:
         )
     table = Table(box=None, pad_edge=False)
     table.add_column(escape(names[0]))
-    for heading, justify in zip(figures[0], ("right", "right", "left"), strict=True):
+    for heading, justify in zip(figures[0], JUSTIFIED, strict=True):
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column(escape(words[0]))
     for name, (score, p_value, flag), reason in zip(names[1:], figures[1:], words[1:], strict=True):
-        mark = "[bold red]yes[/]" if flag == "yes" else flag
-        table.add_row(escape(name), score, p_value, mark, escape(reason))
+        table.add_row(escape(name), score, p_value, _marked(flag), escape(reason))
     return table
 
 
 def _figures(row: Row) -> tuple[str, str, str]:
-    return number_in_words(row.anomaly_score or 0), f"{row.p_value:.4f}", "yes" if row.is_anomaly else "no"
+    score = number_in_words(row.anomaly_score or 0)
+    if row.p_value is None:
+        return score, "-", "not decided"
+    return score, f"{row.p_value:.4f}", row.decision or ("yes" if row.is_anomaly else "no")
 
 
 def _evidence(row: Row) -> tuple[str, str]:
@@ -94,6 +123,13 @@ def evaluation_table(evaluation: Evaluation, console: Console) -> None:
         (f"false alarms at {rate} asked", _figure_in_words(evaluation.false_alarms, normal)),
         (f"anomalies detected at {rate}", _figure_in_words(evaluation.detected, anomalous)),
     ]
+    if evaluation.warn_rate is not None:
+        warn_rate = rate_in_words(evaluation.warn_rate)
+        marked, found = evaluation.false_alarms_or_warnings or 0.0, evaluation.detected_or_warned or 0.0
+        rows += [
+            (f"false alarms or warnings at {warn_rate} asked", _figure_in_words(marked, normal)),
+            (f"anomalies detected or warned of at {warn_rate}", _figure_in_words(found, anomalous)),
+        ]
     pairs(rows, console)
 
 
@@ -117,6 +153,22 @@ def description(about: Mapping[str, Any], duplicates: Sequence[tuple[str, str]],
             console.print(f"- {escape_text(item)}, {escape_text(nearest)}", highlight=False)
         if len(duplicates) > ROWS_SHOWN:
             console.print(f"- and {len(duplicates) - ROWS_SHOWN:,} more; --json lists all")
+
+
+def suspects_table(suspects: Sequence[Suspect], console: Console) -> None:
+    """Print the suspects of a contaminated set, the most anomalous first, with their nearest others."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("item")
+    table.add_column("anomaly score", justify="right", no_wrap=True)
+    table.add_column("set aside", no_wrap=True)
+    table.add_column("nearest that are no suspects (distance)")
+    for suspect in suspects[:ROWS_SHOWN]:
+        near = in_line(suspect.neighbors[:NEIGHBORS_SHOWN])
+        score, aside = number_in_words(suspect.anomaly_score), "yes" if suspect.is_aside else "no"
+        table.add_row(escape_text(suspect.item), score, aside, escape_text(near))
+    console.print(table)
+    if len(suspects) > ROWS_SHOWN:
+        console.print(f"... and {len(suspects) - ROWS_SHOWN:,} less anomalous; --json lists all")
 
 
 def pairs(rows: Sequence[tuple[str, str]], console: Console) -> None:

@@ -155,7 +155,7 @@ def _flat_record(path: Path, record: Mapping[str, Any]) -> Mapping[str, Any]:
     ]
     if len(lists) == 1:
         in_python = f"that list alone, json.load(open({str(path)!r}))[{lists[0]!r}]"
-        way_out = command(f"that list alone, such as jq .{lists[0]} {path} > rows.json writes", in_python)
+        way_out = command(f"that list alone, which jq .{lists[0]} makes of it", in_python)
         raise InputError(
             f"{path} holds one object, whose {lists[0]!r} is a list of {len(record[lists[0]]):,} records; give "
             f"{way_out}"

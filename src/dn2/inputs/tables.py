@@ -20,6 +20,7 @@ from dn2.inputs.foreign import refuse_foreign
 from dn2.inputs.frames import category_columns, is_frame, read_frame
 from dn2.inputs.items import Item
 from dn2.inputs.json_files import JsonFile, open_records
+from dn2.inputs.label_columns import Labels, Wanted, wanted
 from dn2.inputs.names import choose_names, list_few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
 from dn2.system.naming import ending_of
@@ -48,7 +49,8 @@ class Table:
     passed_over : the names of the columns that were not read.
     delimiter : between the cells of the files; None where they are of several kinds, and for a frame.
     with_points : the columns of numbers whose decimal mark is a point, by their cells in a file.
-    categories : the columns that a frame declares to hold categories."""
+    categories : the columns that a frame declares to hold categories.
+    labels : by column, what the rows belong to: see `dn2.inputs.label_columns`."""
 
     names: list[str]
     columns: dict[str, Column]
@@ -59,6 +61,7 @@ class Table:
     delimiter: str | None = None
     with_points: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    labels: Mapping[str, Labels] = field(default_factory=dict)
 
     def named(self, names: list[str]) -> Self:
         """Return the same rows under other names."""
@@ -89,9 +92,12 @@ def read_table(
     Numbers that are written otherwise than with a decimal point are texts here: see `dn2.inputs.numbers`.
     Files must have the same columns, in any order; a column that is text in one of them is text in all.
     Raises InputError unless all files are tables with the same columns, and every column named is there."""
-    as_text = {*text, *verbatim, *([] if id_column is None else [id_column])}
+    holding = wanted()
+    as_text = {*text, *verbatim, *holding.alone, *holding.others, *([] if id_column is None else [id_column])}
     if is_frame(inputs):
-        columns, defaults, passed_over = read_frame(inputs, id_column, as_text, drop, only)
+        also = only if only is None or holding == Wanted() else {*only, *holding.alone, *holding.others}
+        kept = set(drop) - holding.alone - holding.others
+        columns, defaults, passed_over = read_frame(inputs, id_column, as_text, kept, also)
         nowhere = [""] * len(defaults)
         table = Table(
             defaults, columns, {}, nowhere, nowhere, passed_over, categories=category_columns(inputs, columns)
@@ -102,11 +108,22 @@ def read_table(
         say_encodings({file.path: file.encoding for file in files if not isinstance(file, ParquetFile)})
         available = list(dict.fromkeys(name for file in files for name in file.names))
         chosen = choose_names(available, id_column, drop, only)
+        chosen += [name for name in holding.among(available) if name not in chosen]
         read = set(chosen)
         passed_over = [name for name in available if name not in read]
         ways = _Ways(as_text, set(verbatim), set(with_points), progress)
         table = replace(_read_files(items, files, chosen, ways), passed_over=passed_over)
+    table = _with_labels(table, holding, drop, only)
     return table if id_column is None else _name_rows_by(table, id_column)
+
+
+def _with_labels(table: Table, holding: Wanted, drop: Collection[str], only: Collection[str] | None) -> Table:
+    """Take labels out of the columns that hold them, which stay only if they are to be compared as well."""
+    names = holding.among(table.columns)
+    labels = {name: write_column(table.columns[name]).tolist() for name in names}
+    alone = {name for name in names if name in holding.alone or name in drop or (only is not None and name not in only)}
+    columns = {name: column for name, column in table.columns.items() if name not in alone}
+    return replace(table, columns=columns, labels=labels)
 
 
 class _Ways(NamedTuple):

@@ -8,19 +8,25 @@ from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from dn2.arrays import Array, Positions, Vector, Vectors
+from dn2.inputs.label_columns import Labels
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
+from dn2.neighbors.membership import Membership, keys_of_texts
 from dn2.results.context import Points
 from dn2.results.rows import Row
 
 
 class ReferenceItem(NamedTuple):
     """A normal item: its name, the file that it was read from, and the SHA-256 of that file's bytes; both are empty for
-    an item from memory."""
+    an item from memory.
+
+    part, per : what it belongs to, by label; empty where items belong to nothing."""
 
     name: str
     path: str
     sha256: str
+    part: str = ""
+    per: str = ""
 
 
 class ReadColumn(NamedTuple):
@@ -49,6 +55,45 @@ class FoundItems(Protocol):
 
 
 FoundT = TypeVar("FoundT", bound=FoundItems)
+
+
+@dataclass(frozen=True, eq=False)
+class Belonging:
+    """What n items belong to: the labels of each, None for an item without one.
+
+    part : what several items show together; per : what has a false-alarm rate of its own; None where there is none."""
+
+    part: Labels | None = None
+    per: Labels | None = None
+
+    def at(self, places: Positions) -> Belonging:
+        """Return what the items at some places belong to."""
+        return Belonging(*(None if own is None else [own[place] for place in places.tolist()] for own in self._labels))
+
+    @property
+    def membership(self) -> Membership:
+        """The same by key; items without a label share one that no reference item has."""
+        return Membership(*(None if own is None else keys_of_texts([one or "" for one in own]) for own in self._labels))
+
+    @property
+    def _labels(self) -> tuple[Labels | None, Labels | None]:
+        return self.part, self.per
+
+    def sizes(self, n: int) -> dict[str, int]:
+        """Count the parts, or else the items, of each stratum; of all n items by '' where there are no strata."""
+        units = range(n) if self.part is None else self.part
+        members: dict[str, set[Any]] = {}
+        for stratum, unit in zip(self.per if self.per is not None else [""] * n, units, strict=True):
+            if stratum is not None and unit is not None:
+                members.setdefault(stratum, set()).add(unit)
+        return {stratum: len(own) for stratum, own in members.items()}
+
+    def of(self, place: int) -> tuple[str | None, str | None]:
+        """Return both labels of an item."""
+        return None if self.part is None else self.part[place], None if self.per is None else self.per[place]
+
+
+NOTHING = Belonging()
 
 
 @dataclass(frozen=True, eq=False)

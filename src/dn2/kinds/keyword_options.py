@@ -7,13 +7,14 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from dn2.kinds.options import Option, Several, options_in
+from dn2.kinds.options import Labels, Option, Several, options_in
 from dn2.kinds.registry import KINDS, heading_of, kinds_that_compare_themselves, options_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MARK, MARK_OF_KINDS = "{options}", "{kinds}"  # in a docstring, where the entries of options and the names of kinds go
 WIDTH = 92  # of a docstring's text
+WRITTEN = {Several: "str or list of str", Labels: "str or list of n labels"}
 
 
 class Keyword(NamedTuple):
@@ -38,7 +39,7 @@ class Keyword(NamedTuple):
     def annotation(self) -> Any:
         """The type of its values, as a type checker knows it."""
         stored = self.option.type
-        accepted = str | Sequence[str] if stored == Several else stored
+        accepted = str | Sequence[str] if stored == Several else str | Sequence[Any] if stored == Labels else stored
         return accepted if self.default is not None else accepted | None
 
 
@@ -89,7 +90,7 @@ def _entry(keyword: Keyword, kinds: Sequence[str]) -> str:
     if option.choices is not None:
         type_ = f"{{{', '.join(map(repr, option.choices))}}}"
     else:
-        type_ = "str or list of str" if option.type == Several else _name_of(option.type)
+        type_ = WRITTEN.get(option.type) or _name_of(option.type)
     default = "optional" if keyword.default is None or keyword.default == () else f"default: {keyword.default!r}"
     words = "\n".join(f"    {line}" for line in textwrap.wrap(_help(keyword, kinds), WIDTH))
     return f"{keyword.name} : {type_}, {default}\n{words}"
@@ -133,6 +134,8 @@ def _write_type(keyword: Keyword) -> str:
         return f"Literal[{', '.join(f'{text!r}' for text in allowed)}] | None".replace("'", '"')
     if option.type == Several:
         return "str | Sequence[str]"
+    if option.type == Labels:
+        return "str | Sequence[Any] | None"
     return f"{option.type.__name__ if isinstance(option.type, type) else option.type} | None"
 
 
@@ -141,5 +144,5 @@ HEAD = '''"""The options of all kinds for type checkers, made of their dataclass
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 '''

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 
 class FitOptions(TypedDict, total=False):
@@ -15,6 +15,11 @@ class FitOptions(TypedDict, total=False):
     recall: float | None
     storage: Literal["auto", "float32", "float16", "uint8"] | None
     memory: str | int | None
+    part: str | Sequence[Any] | None
+    per: str | Sequence[Any] | None
+    confidence: float | None
+    smooth: bool | None
+    seed: int | None
     contaminated: bool | None
     drop: float | None
     first_neighbors: int | None

@@ -11,16 +11,28 @@ import numpy as np
 
 from dn2.arrays import Distances, Positions, Progress, Vector, Vectors
 from dn2.errors import InputError
-from dn2.kinds.exchange import Batch, FoundT, Judge, Pictures, ReadColumn, Reference, ReferenceItem, ScoredItems
+from dn2.kinds.exchange import (
+    NOTHING,
+    Batch,
+    Belonging,
+    FoundT,
+    Judge,
+    Pictures,
+    ReadColumn,
+    Reference,
+    ReferenceItem,
+    ScoredItems,
+)
 from dn2.kinds.guarantee import assumptions
-from dn2.kinds.options import CleaningOptions, Options
-from dn2.neighbors.calibration import Calibration, mean_squared_distance
+from dn2.kinds.options import CleaningOptions, ItemOptions, Options
+from dn2.kinds.scoring import rows_of
+from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.search.method import parse_index
-from dn2.neighbors.steps import DEFAULT_RECALL, Clean, Search, Steps
+from dn2.neighbors.steps import DEFAULT_RECALL, Calibrate, Clean, Search, Steps
 from dn2.neighbors.threads import one_thread
 from dn2.results.context import places_on_map
-from dn2.results.rows import Evidence, Neighbor, Row
+from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
@@ -139,12 +151,16 @@ class Kind(ABC, Generic[FoundT]):
         clean = None
         if isinstance(options, CleaningOptions):
             clean = Clean.of(options.contaminated, options.drop, options.first_neighbors)
+        calibrate = Calibrate()
+        if isinstance(options, ItemOptions):
+            calibrate = Calibrate(options.confidence, options.smooth, options.seed)
         recall = DEFAULT_RECALL if options.recall is None else options.recall
         return Steps(
             self.neighbors(options, n),
             options.false_alarm_rate,
             clean=clean,
             search=Search(options.index, recall, options.storage, options.memory),
+            calibrate=calibrate,
         )
 
     def neighbors(self, options: Any, n: int) -> int:
@@ -163,8 +179,10 @@ class Kind(ABC, Generic[FoundT]):
     def check_rate(self, rate: float | None, found_items: FoundT) -> None:
         """Raise ReferenceTooSmall, before the work, for a rate that so many items cannot support."""
 
-    def score(self, judge: Judge, found_items: FoundT, progress: Progress | None) -> ScoredItems:
-        """Score items among the reference set."""
+    def score(
+        self, judge: Judge, found_items: FoundT, progress: Progress | None, belonging: Belonging = NOTHING
+    ) -> ScoredItems:
+        """Score items among the reference set; belonging : what they belong to."""
         scored = ScoredItems()
         on_map = set(places_on_map(len(found_items.names)).tolist())
         for batch in self.embed(found_items, progress):
@@ -175,7 +193,8 @@ class Kind(ABC, Generic[FoundT]):
             if batch.files is not None:
                 scored.files = scored.files or []
                 scored.files += batch.files
-            scored.rows += self._rows(judge, batch)
+            places = len(scored.rows) + np.arange(len(batch.names))
+            scored.rows += rows_of(self, judge, batch, belonging.at(places))
         return scored
 
     def recalled(self, detector: Detector, embedded: Batch | Reference) -> Vectors:
@@ -184,32 +203,12 @@ class Kind(ABC, Generic[FoundT]):
         A copy lies at distance 0 then, although another machine may have embedded the reference set."""
         return embedded.vectors
 
-    def score_one(self, judge: Judge, item: Any) -> Row:
-        """Score one item from memory; raises as `embed_one` does."""
+    def score_one(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Row:
+        """Score one item from memory, which belongs to something; raises as `embed_one` does."""
         batch = self.embed_one(item)
         with one_thread(len(judge.items) * self.dimension <= COMPARED_BY_ONE):
-            (row,) = self._rows(judge, batch)
+            (row,) = rows_of(self, judge, batch, belonging)
         return row
-
-    def _rows(self, judge: Judge, batch: Batch) -> Iterator[Row]:
-        detector = judge.detector
-        if len(batch.vectors):
-            distances, positions = detector.search(self.recalled(detector, batch))
-        else:
-            k = int(detector.steps.n_neighbors)
-            distances, positions = np.empty((0, k), np.float32), np.empty((0, k), np.int64)
-        scores = mean_squared_distance(distances)
-        lengths = np.sqrt(distances.astype(np.float64))
-        verdicts = zip(scores, judge.calibration.p_value(scores), lengths, positions, strict=True)
-        explained = self.explain(detector, batch, distances, positions)
-        for place, (name, evidence) in enumerate(zip(batch.names, explained, strict=True)):
-            if place in batch.errors:
-                yield Row(name, error=batch.errors[place], evidence=evidence)
-                continue
-            score, p_value, apart, near = next(verdicts)
-            nearest = zip(apart, near, strict=True)
-            neighbors = tuple(Neighbor(judge.items[position].name, float(far)) for far, position in nearest)
-            yield Row(name, float(score), float(p_value), None, neighbors, evidence=evidence)
 
     @classmethod
     def check_points(cls, path: Path) -> None:

@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import reduce
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -19,6 +20,7 @@ from dn2.system.interface import option as named
 T = TypeVar("T")
 
 Several = tuple[str, ...]  # of an option that repeats
+Labels = str | tuple[str, ...]  # a rule, or a label for each item
 OTHER_OPTION = re.compile(r"\{(\w+)\}")  # in a help
 
 
@@ -51,6 +53,8 @@ class Option(NamedTuple):
             return bool(value)
         if self.type == Several:
             return self._texts(value)
+        if self.type == Labels:
+            return value if isinstance(value, str) else self._labels(value)
         if self.type is int and not isinstance(value, bool):
             return self._whole(value)
         if self.type is float and isinstance(value, Real) and not isinstance(value, bool):
@@ -77,10 +81,23 @@ class Option(NamedTuple):
             raise InputError(f"{named(self.name)} must be a text or a list of texts, got {wrong[0]!r:.80} in it")
         return tuple(dict.fromkeys(texts))
 
+    def _labels(self, value: Any) -> Any:
+        """Return a label for each item, None where it is missing, as a tuple."""
+        labels = value.tolist() if hasattr(value, "tolist") else value
+        if isinstance(labels, (bytes, Mapping)) or not isinstance(labels, Iterable):
+            raise InputError(f"{named(self.name)} must be {self._allowed()}, got {value!r:.80}")
+        return tuple(labels)
+
     def _allowed(self) -> str:
         if self.choices is not None:
             return f"one of {', '.join(self.choices)}"
-        numbers = {int: "an integer", float: "a number", bool: "True or False", str | int: "a text or an integer"}
+        numbers = {
+            int: "an integer",
+            float: "a number",
+            bool: "True or False",
+            str | int: "a text or an integer",
+            Labels: "a rule, or a label for each item",
+        }
         words: str = numbers.get(self.type, "a text")
         return words if self.minimum is None else f"{words} of at least {self.minimum}"
 
@@ -173,12 +190,44 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CleaningOptions(Options):
+class ItemOptions(Options):
+    """The options of kinds whose items are scored one by one."""
+
+    part: Labels | None = option(
+        None,
+        "What several items show together, so that none of one part is a neighbour of another, and each part counts "
+        "once: a pattern with one group for names such as '(.*)_[0-9]+', folder, a column, or @parts.csv with the "
+        "columns item and part. Default: each item stands for itself.",
+        metavar="RULE",
+    )
+    per: Labels | None = option(
+        None,
+        "What is to have the false-alarm rate each, such as products or cameras: a rule as for {part}. Default: all "
+        "items together.",
+        metavar="RULE",
+    )
+    confidence: float | None = option(
+        None,
+        "Bound this very model's own rate, with this confidence, such as 0.95. Half of the items calibrate then and "
+        "are no neighbours. Default: rates hold on average over reference sets.",
+        metavar="SHARE",
+    )
+    smooth: bool = option(False, "Break ties between scores by chance, so that the rate asked for is reached.")
+    seed: int = option(
+        0, "Of what is drawn by chance: the items that calibrate, and ties.", metavar="NUMBER", minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleaningOptions(ItemOptions):
     """The options of kinds that can set anomalies aside."""
 
     contaminated: bool = option(False, "Anomalies are among the items: find them and set them aside.")
     drop: float | None = option(
-        None, "With {contaminated}, the share of items to set aside. Default: estimated.", metavar="SHARE"
+        None,
+        "With {contaminated}, the share of items that are anomalies, and are set aside. Default: only what lies alone, "
+        "far from all others, is; more could be a kind of normal items.",
+        metavar="SHARE",
     )
     first_neighbors: int | None = option(
         None,
@@ -217,5 +266,5 @@ def _type_of(annotation: Any) -> Any:
     """Return the type of an option without None."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         types_left = [argument for argument in typing.get_args(annotation) if argument is not type(None)]
-        return types_left[0] if len(types_left) == 1 else str | int
+        return reduce(operator.or_, types_left)
     return annotation

@@ -11,9 +11,10 @@ import numpy as np
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
+from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import hold_inputs, rename
-from dn2.kinds.exchange import FoundItems
+from dn2.kinds.exchange import Belonging, FoundItems
 from dn2.kinds.guess import check_found, check_not_texts, guess_kind
 from dn2.kinds.keyword_options import with_keywords
 from dn2.kinds.keywords import FitOptions, SelfOptions
@@ -29,12 +30,13 @@ from dn2.kinds.registry import (
     owners_of,
     suffixes_of,
 )
+from dn2.model.belonging import Rules, belonging_of_reference, label, membership_of
 from dn2.model.model import Model
 from dn2.model.parts import warn_of_parts
 from dn2.model.scoring import to_results
-from dn2.neighbors.calibration import attainable_rate, check_rate
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.plan import Plan
+from dn2.neighbors.rates import attainable_rate, check_rate
 from dn2.neighbors.steps import Steps
 from dn2.results.results import Results
 from dn2.store.cache import Cache
@@ -108,7 +110,8 @@ def fit(
         with leaving_out(exclude):
             name = choose_kind(inputs, kind, options)
             chosen = choose_options(name, options)
-            learnt, found_items = kind_of(name).learn(inputs, chosen, Cache.of(cache), tell)
+            with labelling(*_rules_in(chosen)):
+                learnt, found_items = kind_of(name).learn(inputs, chosen, Cache.of(cache), tell)
         return _fit(learnt, found_items if names is None else rename(found_items, names), chosen, tell)
 
 
@@ -204,18 +207,32 @@ def _fit(
     kind: Kind[Any], found_items: FoundItems, options: Any, progress: Progress | None, measure: bool = True
 ) -> Model:
     """Embed items and fit the detector."""
-    n = len(found_items.names)
+    n, said = len(found_items.names), _rules_in(options)
     kind.check_rate(options.false_alarm_rate, found_items)
-    _check_size(kind, found_items, kind.steps(options, n))
+    belonging = belonging_of_reference(*said, found_items)
+    _check_size(kind, found_items, kind.steps(options, n), belonging)
     reference = kind.reference(found_items, progress)
     steps = reference.kind.steps(options, len(reference.items))
-    detector = Detector.fit(steps, reference.vectors, places=reference.places, measure=measure, progress=progress)
-    model = Model(reference.kind, detector, reference.items, unreadable=reference.unreadable)
+    items, rules = label(reference.items, belonging, found_items), Rules.of(*said)
+    detector = Detector.fit(
+        steps,
+        reference.vectors,
+        membership=membership_of(items, rules),
+        places=reference.places,
+        measure=measure,
+        progress=progress,
+    )
+    model = Model(reference.kind, detector, items, unreadable=reference.unreadable, rules=rules)
     warn_of_parts(model.state)
     return model
 
 
-def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps) -> None:
+def _rules_in(options: Any) -> tuple[Any, Any]:
+    """Return what the options say of what items belong to."""
+    return getattr(options, "part", None), getattr(options, "per", None)
+
+
+def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps, belonging: Belonging) -> None:
     """Raise, before the work, for a rate or a size that is not attainable."""
     steps.check()
     n = len(found_items.names)
@@ -224,4 +241,9 @@ def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps) -> None:
     plan = Plan.of(steps, n, kind.dimension, beside=0 if mapped else 4 * n * kind.dimension)
     # A step learns from one half of the items, and the other half calibrates; a rate that even all of them cannot
     # support is refused before the work.
-    attainable_rate(steps.false_alarm_rate, *((max(1, n // 2), n) if plan.learns else (n,)))
+    confidence = steps.calibrate.confidence
+    for stratum, size in belonging.sizes(n).items():
+        most = size if not plan.learns else max(1, size // 2) if confidence is None else max(1, size - 1)
+        counted = "reference items" if belonging.part is None else "parts"
+        where = f"{counted} of {stratum!r}" if stratum else counted
+        attainable_rate(steps.false_alarm_rate, most, size if plan.learns else None, where, confidence)

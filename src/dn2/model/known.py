@@ -31,10 +31,10 @@ class KnownScores(NamedTuple):
     normal_reference: int
     anomalous_reference: int
 
-    def evaluate(self, rate: float) -> Evaluation:
+    def evaluate(self, rate: float, warn_rate: float | None = None) -> Evaluation:
         """Compare with the truth, decided at a rate, and warn of reference items.  Raises InputError unless
         both classes have items."""
-        figures = evaluate(self.scores, self.p_values, self.is_anomalous, rate)
+        figures = evaluate(self.scores, self.p_values, self.is_anomalous, rate, warn_rate)
         if self.normal_reference:
             logger.warning(REFERENCE_ITEMS, self.normal_reference, figures.n_normal, "normal")
         if self.anomalous_reference:

@@ -20,6 +20,7 @@ from dn2.errors import ModelError, UnreadableItem
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import kind_of
+from dn2.model.belonging import Rules, membership_of
 from dn2.model.model import Model
 from dn2.model.state import Origin
 from dn2.model.writing import shards_in_files
@@ -104,7 +105,9 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     if windows is not None and len(windows.places) != len(items):
         raise ValueError(f"places of {len(windows.places)} windows for {len(items)} items")
     kind.check_steps(steps)
-    detector = Detector.from_saved(steps, blocks, loo, learnt, windows)
+    rules = Rules(**manifest["membership"])
+    rules.check()
+    detector = Detector.from_saved(steps, blocks, loo, learnt, windows, membership_of(items, rules))
     if in_memory:
         _check_kept(kind, blocks, len(items), thorough)
         check_draws(blocks, thorough)
@@ -115,7 +118,8 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     files_of = {part: files.stored_files(part) for part in block_contents}
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
     origin = Origin(files.folder.resolve(), manifest["digest"], shards)
-    model = Model(kind, detector, items, origin=origin, known=Suspicion.from_dict(manifest["suspicion"]))
+    known = Suspicion.from_dict(manifest["suspicion"])
+    model = Model(kind, detector, items, origin=origin, rules=rules, known=known)
     _check_description(manifest, model)
     return model
 
@@ -157,14 +161,16 @@ def _items(files: bundle.Bundle, kept: StoredRows) -> list[ReferenceItem]:
 
 def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
     names, paths, digests = zip(*map(itemgetter("item", "path", "sha256"), rows), strict=True)
+    parts, strata = ([row.get(name, "") for row in rows] for name in ("part", "per"))
     # A name that is not a text, or cannot be written, would end a run only later, as evidence.
-    "".join(chain(names, paths, digests)).encode()
+    "".join(chain(names, paths, digests, parts, strata)).encode()
     path_of = {path: path_of_text(path) for path in set(paths)}  # the rows of a table share its path and its digest
     once: dict[str, str] = {}
     share = once.setdefault
     if not {len(digest) for digest in set(digests)} <= DIGEST_LENGTHS:
         raise ValueError("digests of another length than SHA-256's")
-    return list(map(ReferenceItem, names, map(path_of.__getitem__, paths), map(share, digests, digests)))
+    labels = (map(share, of_items, of_items) for of_items in (parts, strata))
+    return list(map(ReferenceItem, names, map(path_of.__getitem__, paths), map(share, digests, digests), *labels))
 
 
 @contextmanager

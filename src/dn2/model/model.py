@@ -14,10 +14,13 @@ import numpy as np
 
 from dn2.errors import InputError
 from dn2.extras import import_above
+from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
+from dn2.inputs.names import list_few
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
+from dn2.model.belonging import Rules, belonging_of_reference, label, membership_of
 from dn2.model.parts import propose
 from dn2.model.scorer import Scorer
 from dn2.model.scoring import find_items
@@ -27,10 +30,13 @@ from dn2.model.writing import write
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.suspicion import Suspicion
 from dn2.results.rows import Row
+from dn2.results.suspects import Suspect
 from dn2.system.interface import command
 from dn2.system.naming import identity
 from dn2.system.processes import PerProcess
 from dn2.system.progress import Shown, shown
+
+NO_RULES = Rules()
 
 
 class Model(Scorer):
@@ -70,9 +76,10 @@ class Model(Scorer):
         *,
         unreadable: Sequence[Row] = (),
         origin: Origin | None = None,
+        rules: Rules = NO_RULES,
         known: Suspicion | None = None,
     ) -> None:
-        self.state = State(kind, detector, list(items), list(unreadable), origin, known)
+        self.state = State(kind, detector, list(items), list(unreadable), origin, rules, known)
         self._changing = PerProcess(threading.RLock)
 
     def __repr__(self) -> str:
@@ -88,6 +95,8 @@ class Model(Scorer):
         inputs: Any,
         *,
         names: Iterable[str] | None = None,
+        part: str | Sequence[Any] | None = None,
+        per: str | Sequence[Any] | None = None,
         exclude: str | Sequence[str] = (),
         progress: Shown = None,
     ) -> Self:
@@ -99,6 +108,9 @@ class Model(Scorer):
             As in `score`.
         names : iterable of n str, default=None
             What items from memory are called; by default their position or their key.
+        part, per : str or list of n labels, default=None
+            What the items belong to, where those of the model do: a rule or labels as for `dn2.fit`; by default by the
+            model's rule.
         exclude : str or iterable of str, default=()
             Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
@@ -122,9 +134,11 @@ class Model(Scorer):
         """
         with self._changing.get(), shown(progress, "adding") as tell:
             now = self.state
-            with leaving_out(exclude):
+            rules = now.rules.resolve(part, per)
+            with leaving_out(exclude), labelling(*rules):
                 found_items = find_items(now.kind, inputs, tell)
             found_items = found_items if names is None else rename(found_items, names)
+            belonging = belonging_of_reference(*now.rules.required(rules), found_items)
             identities = {identity(item.name) for item in now.items}
             if taken := [name for name in found_items.names if identity(name) in identities]:
                 raise InputError(
@@ -132,17 +146,23 @@ class Model(Scorer):
                     "remove it first or give the new one another name"
                 )
             new = now.kind.reference(found_items, tell)
-            detector = now.detector.add(now.kind.recalled(now.detector, new), places=new.places)
-            self.state = State(new.kind, detector, now.items + new.items, new.unreadable, now.origin)
+            new_items = label(new.items, belonging, found_items)
+            vectors, membership = now.kind.recalled(now.detector, new), membership_of(new_items, now.rules)
+            detector = now.detector.add(vectors, membership=membership, places=new.places)
+            self.state = replace(
+                now, kind=new.kind, detector=detector, items=now.items + new_items, unreadable=new.unreadable
+            )
         return self
 
-    def remove(self, names: str | Iterable[str]) -> Self:
+    def remove(self, names: str | Iterable[str] = (), *, part: str | Iterable[str] = ()) -> Self:
         """Take items away by name; the model is then as if it never had them.
 
         Parameters
         ----------
-        names : str or iterable of str
+        names : str or iterable of str, default=()
             Of reference items.
+        part : str or iterable of str, default=()
+            Parts, all items of which are taken away.
 
         Returns
         -------
@@ -164,13 +184,33 @@ class Model(Scorer):
         """
         with self._changing.get():
             now = self.state
-            unwanted = _check_names(now, names)
-            stay = [identity(item.name) not in unwanted for item in now.items]
+            unwanted, parts = _check_names(now, names), _check_parts(now, part)
+            stay = [identity(item.name) not in unwanted and item.part not in parts for item in now.items]
             detector = now.detector.remove(np.flatnonzero(np.logical_not(stay)))
             kept = now.kind.only(np.flatnonzero(stay))
             items = list(compress(now.items, stay))
             self.state = replace(now, kind=kept, detector=detector, items=items, known=None)
         return self
+
+    def suspects(self) -> list[Suspect]:
+        """List the items of a contaminated reference set that look anomalous, for a person to judge.
+
+        Returns
+        -------
+        suspects : list of Suspect
+            Those set aside, and those that are not, for they may be a kind of normal items; the most anomalous first.
+            Each has an item, is_aside, anomaly_score and neighbors, the nearest items that are no suspects.
+
+        Examples
+        --------
+        >>> import dn2, numpy
+        >>> rows = numpy.random.default_rng(0).normal(size=(200, 4))
+        >>> rows[:2] = [[20, 0, 0, 0], [0, -25, 0, 0]]
+        >>> model = dn2.fit(rows, contaminated=True)
+        >>> [(suspect.item, suspect.is_aside) for suspect in model.suspects()]
+        [('row 2', True), ('row 1', True)]
+        """
+        return self.state.suspects()
 
     def readmit(self, names: str | Iterable[str]) -> Self:
         """Take items that were set aside back into the reference set, by name.
@@ -194,7 +234,7 @@ class Model(Scorer):
         >>> import dn2, numpy
         >>> rows = numpy.random.default_rng(0).normal(size=(200, 4))
         >>> rows[:5] += 20
-        >>> model = dn2.fit(rows, contaminated=True)
+        >>> model = dn2.fit(rows, contaminated=True, drop=0.025)
         >>> "row 1" in model.set_aside, "row 1" in model.readmit("row 1").set_aside
         (True, False)
         """
@@ -267,3 +307,13 @@ def _check_names(now: State, names: str | Iterable[str]) -> set[str]:
         listed = command("dn2 inspect MODEL --items", "Model.items")
         raise InputError(f"the model has no item {min(unknown)!r}; {listed} lists its items")
     return identities
+
+
+def _check_parts(now: State, parts: str | Iterable[str]) -> set[str]:
+    """Return parts, each once.  Raises InputError unless all are parts of reference items."""
+    wanted = set([parts] if isinstance(parts, str) else map(str, parts))
+    if unknown := wanted.difference(item.part for item in now.items if item.part):
+        known = list_few(list(dict.fromkeys(item.part for item in now.items if item.part)))
+        there = f"it has {known}" if known else "its items have none"
+        raise InputError(f"the model has no part {min(unknown)!r}; {there}")
+    return wanted

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from dn2.errors import InputError, UnreadableItem
+from dn2.errors import UnreadableItem
+from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
-from dn2.kinds.exchange import ReadColumn, ReferenceItem
-from dn2.kinds.kind import Kind
+from dn2.kinds.exchange import Belonging
+from dn2.model.belonging import belonging_of, warn_of_unlabelled
+from dn2.model.described import Described
 from dn2.model.known import KnownScores
-from dn2.model.scoring import check_apart, discover, find_items, score_found, shift_of
-from dn2.model.state import Origin, State
+from dn2.model.part_rows import rows_of_parts
+from dn2.model.scoring import check_apart, find_items, how_to_decide, score_found, shift_of
 from dn2.model.words import shift_in_words
-from dn2.neighbors.calibration import Calibration, false_discoveries
-from dn2.neighbors.detector import Detector
+from dn2.results.decisions import decide
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
 from dn2.results.rows import Row
@@ -28,69 +29,18 @@ from dn2.system.progress import Shown, shown
 logger = logging.getLogger("dn2")
 
 
-class Scorer:
-    """The methods of a model that do not change it: see `dn2.model.model.Model`.
-
-    state : the parts of the model; replaced as a whole."""
-
-    state: State
-
-    @property
-    def kind(self) -> Kind[Any]:
-        """How items become vectors and evidence."""
-        return self.state.kind
-
-    @property
-    def detector(self) -> Detector:
-        """What scores items."""
-        return self.state.detector
-
-    @property
-    def items(self) -> list[ReferenceItem]:
-        """The reference set, in the detector's order."""
-        return self.state.items
-
-    @property
-    def unreadable(self) -> list[Row]:
-        """Rows with the error of each item that the last fit or add could not read."""
-        return self.state.unreadable
-
-    @property
-    def origin(self) -> Origin | None:
-        """The saved model that this one was loaded from or saved as."""
-        return self.state.origin
-
-    @property
-    def embedder(self) -> Any:
-        """What turns items into vectors: an `ImageEmbedder` for pictures; None where they are vectors."""
-        return self.kind.embedder
-
-    @property
-    def columns(self) -> Sequence[ReadColumn]:
-        """How each column of a table was read, or why it is left out: name, words, is_compared."""
-        return self.kind.columns
-
-    @property
-    def calibration(self) -> Calibration:
-        """What the p-values rest on."""
-        return self.state.calibration
-
-    @property
-    def false_alarm_rate(self) -> float:
-        """The rate at which `score` decides by default."""
-        return self.state.false_alarm_rate
-
-    @property
-    def set_aside(self) -> list[str]:
-        """The names of the items that the cleaning of a contaminated reference set leaves out."""
-        return self.state.set_aside
+class Scorer(Described):
+    """The methods of a model that score items: see `dn2.model.model.Model`."""
 
     def score(
         self,
         inputs: Any,
         *,
         names: Iterable[str] | None = None,
+        part: str | Sequence[Any] | bool | None = None,
+        per: str | Sequence[Any] | None = None,
         false_alarm_rate: float | None = None,
+        warn_rate: float | None = None,
         fdr: float | None = None,
         memory: str | int | None = None,
         exclude: str | Sequence[str] = (),
@@ -106,8 +56,17 @@ class Scorer:
             or a dict of them; vectors as an array of shape (n, d) or a list.
         names : iterable of n str, default=None
             What items from memory are called; by default their position or their key.
+        part : True, str or list of n labels, default=None
+            Decide each part as well, see `Results.parts`: by the rule of the model, where it is True, or by a rule or
+            labels as for `dn2.fit`.  Reference items of the same part are no neighbours; by default the model's rule
+            tells them, where it has one.
+        per : str or list of n labels, default=None
+            The product, line or camera of each item, for a model that was fitted with `per`: by default by the model's
+            rule.
         false_alarm_rate : float in (0, 1), default=None
             Decide at this rate instead of the model's.
+        warn_rate : float in (0, 1), default=None
+            A laxer rate, to warn at: `decision` is then `reject`, `warn` or `accept`.
         fdr : float in (0, 1), default=None
             Decide all items together by Benjamini-Hochberg at this false-discovery rate instead.
         memory : str or int, default=None
@@ -125,7 +84,7 @@ class Scorer:
         Raises
         ------
         InputError
-            If nothing is found, names do not fit, or both rates are given.
+            If nothing is found, names do not fit, or rates do not go together.
         ReferenceTooSmall
             For a rate that the reference set cannot support.
 
@@ -138,24 +97,30 @@ class Scorer:
         [('usual', False), ('odd', True)]
         """
         now = self.state
-        if fdr is not None:
-            if not now.kind.has_false_discoveries:
-                raise InputError(f"p-values of {now.kind.many} have no false-discovery rate; give a false-alarm rate")
-            if false_alarm_rate is not None:
-                raise InputError(
-                    "a false-alarm rate and a false-discovery rate are two ways to decide; give one of them"
-                )
-            false_discoveries(np.empty(0), fdr)  # a bad level is refused before the work, not after it
-        rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
+        decided = how_to_decide(now, false_alarm_rate, warn_rate, fdr)
+        rules = now.rules.resolve(part, per)
         with shown(progress, "scoring") as tell:
-            with leaving_out(exclude):
+            with leaving_out(exclude), labelling(*rules):
                 found_items = find_items(now.kind, inputs, tell)
-            results = score_found(self, now, found_items if names is None else rename(found_items, names), memory, tell)
+            found_items = found_items if names is None else rename(found_items, names)
+            belonging = belonging_of(*rules, found_items)
+            warn_of_unlabelled(belonging, found_items)
+            results = score_found(self, now, found_items, belonging, memory, tell)
         if (shift := shift_of(results)) is not None:
             logger.warning("%s", shift_in_words(shift, now.kind.many))
-        return results.at(rate) if fdr is None else discover(results, fdr)
+        if part is not None and part is not False:
+            results = replace(results, parts=rows_of_parts(now, results.rows))
+        return decided(results)
 
-    def score_one(self, item: Any, *, false_alarm_rate: float | None = None) -> Row:
+    def score_one(
+        self,
+        item: Any,
+        *,
+        part: str | None = None,
+        per: str | None = None,
+        false_alarm_rate: float | None = None,
+        warn_rate: float | None = None,
+    ) -> Row:
         """Score one item in about the time that its embedding takes, as a camera over a line needs it.
 
         The calling thread does all of it, any number of threads at once; nothing is cached, nor read or written but a
@@ -166,8 +131,13 @@ class Scorer:
         item : object
             A picture: an array of uint8, a picture of Pillow, the bytes of a file, or its path; a row: a dict or a
             Series of pandas; a text; or a vector of shape (d,).
+        part, per : str, default=None
+            Labels of what the item belongs to, where the model's items do: its part, which is then none of its
+            neighbours, and its product, line or camera.
         false_alarm_rate : float in (0, 1), default=None
             Decide at this rate instead of the model's.
+        warn_rate : float in (0, 1), default=None
+            A laxer rate, to warn at: see `score`.
 
         Returns
         -------
@@ -191,11 +161,13 @@ class Scorer:
         True
         """
         now = self.state
-        rate = now.false_alarm_rate if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
-        row = now.kind.score_one(now, item)
-        if row.p_value is None:
-            raise UnreadableItem(row.error or "it has no p-value")
-        return replace(row, is_anomaly=row.p_value <= rate)
+        rate = now.rate(false_alarm_rate, warn_rate)
+        now.rules.resolve(part, per)
+        labels = (None if label is None else [str(label)] for label in (part, per))
+        row = now.kind.score_one(now, item, Belonging(*labels))
+        if row.error is not None:
+            raise UnreadableItem(row.error)
+        return decide(row, rate, warn_rate)
 
     def score_known(
         self, normal: Any, anomalous: Any, *, exclude: str | Sequence[str] = (), progress: Shown = None
@@ -232,12 +204,16 @@ class Scorer:
         """
         now = self.state
         with shown(progress, "scoring") as tell:
-            with leaving_out(exclude):
+            rules = now.rules.resolve(None, None)
+            with leaving_out(exclude), labelling(*rules):
                 found_items = [find_items(now.kind, inputs, tell) for inputs in (normal, anomalous)]
             check_apart(*found_items)
-            results = [score_found(self, now, items_of_truth, None, tell) for items_of_truth in found_items]
+            results = [
+                score_found(self, now, items_of_truth, belonging_of(*rules, items_of_truth), None, tell)
+                for items_of_truth in found_items
+            ]
         n_reference = [result.reference_items for result in results]
-        rows = [[row for row in result if row.error is None] for result in results]
+        rows = [[row for row in result if row.p_value is not None] for result in results]
         figures = np.array([(row.anomaly_score, row.p_value) for rows_of_truth in rows for row in rows_of_truth], float)
         scores, p_values = figures.reshape(-1, 2).T
         truth = np.repeat([False, True], [len(rows_of_truth) for rows_of_truth in rows])
@@ -246,7 +222,13 @@ class Scorer:
         )
 
     def evaluate(
-        self, normal: Any, anomalous: Any, *, exclude: str | Sequence[str] = (), progress: Shown = None
+        self,
+        normal: Any,
+        anomalous: Any,
+        *,
+        warn_rate: float | None = None,
+        exclude: str | Sequence[str] = (),
+        progress: Shown = None,
     ) -> tuple[Evaluation, list[Row]]:
         """Score items known to be normal and anomalous, and compare.
 
@@ -254,6 +236,8 @@ class Scorer:
         ----------
         normal, anomalous : path, iterable of paths, or items from memory
             As in `score`.
+        warn_rate : float in (0, 1), default=None
+            A laxer rate, to warn at: what it decides is measured, too.
         exclude : str or iterable of str, default=()
             Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         progress : callable or False, default=None
@@ -280,40 +264,6 @@ class Scorer:
         >>> figures.roc_auc
         1.0
         """
+        self.state.rate(None, warn_rate)  # a bad one is refused before the work
         known = self.score_known(normal, anomalous, exclude=exclude, progress=progress)
-        return known.evaluate(self.false_alarm_rate), known.unreadable
-
-    def near_duplicates(self) -> list[tuple[str, str]]:
-        """List the reference items that nearly are others.
-
-        Returns
-        -------
-        pairs : list of (str, str)
-            An item, and the one that it nearly is; of two that are each other's nearest both ways round.
-
-        Examples
-        --------
-        >>> import dn2, numpy
-        >>> normal = numpy.random.default_rng(0).normal(size=(200, 4))
-        >>> dn2.fit(numpy.vstack([normal, normal[:1]])).near_duplicates()
-        [('row 1', 'row 201'), ('row 201', 'row 1')]
-        """
-        return self.state.near_duplicates()
-
-    def describe(self) -> dict[str, Any]:
-        """Say what the model is: embedder, detector, calibration; the values are those of `model.json`.
-
-        Returns
-        -------
-        about : dict
-            `removed_in_files` counts the items taken away whose rows are still in the model's files: where much would
-            have to be rewritten, a file keeps them until a quarter of its rows is gone.
-
-        Examples
-        --------
-        >>> import dn2, numpy
-        >>> about = dn2.fit(numpy.random.default_rng(0).normal(size=(200, 4))).describe()
-        >>> about["kind"], about["dimension"], about["calibration"]["n_reference"]
-        ('vector', 4, 200)
-        """
-        return self.state.describe()
+        return known.evaluate(self.false_alarm_rate, warn_rate), known.unreadable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,20 @@ import numpy as np
 from dn2.arrays import Progress
 from dn2.errors import InputError
 from dn2.inputs.memory import hold_inputs
-from dn2.kinds.exchange import FoundItems, ScoredItems
+from dn2.kinds.exchange import Belonging, FoundItems, ScoredItems
 from dn2.kinds.guess import check_files
 from dn2.kinds.kind import Kind
 from dn2.model.state import State
-from dn2.neighbors.calibration import Calibration, false_discoveries
+from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.choice import check_scoring
+from dn2.neighbors.rates import false_discoveries
 from dn2.neighbors.shift import Shift, find_shift
 from dn2.results.context import Context
 from dn2.results.files import read_rows
 from dn2.results.results import Results
 from dn2.results.rows import Row
 from dn2.system.bounds import check_fits
+from dn2.system.interface import option
 
 BYTES_A_RESULT = 600  # of an item's row, its name and its neighbours
 DEVIATIONS = 3.0  # a larger excess is not by chance
@@ -44,8 +46,9 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
         size,
         context,
         points=scored.points,
-        n_reference=now.calibration.n_reference if now.calibration.is_split else None,
-        counted=scored.counted,
+        n_reference=now.calibration.n_others,
+        counted=scored.counted or ("parts" if now.calibration.n_parts else ""),
+        confidence=now.calibration.confidence,
         nouns=(now.kind.one, now.kind.many),
         among_themselves=bool(scored.guarantee),
     )
@@ -67,13 +70,20 @@ def find_items(kind: Kind[Any], inputs: Any, progress: Progress | None) -> Found
 
 
 def score_found(
-    model: Any, now: State, found_items: FoundItems, memory: str | int | None, progress: Progress | None
+    model: Any,
+    now: State,
+    found_items: FoundItems,
+    belonging: Belonging,
+    memory: str | int | None,
+    progress: Progress | None,
 ) -> Results:
-    """Score found items as results, not yet decided; now : the state of `model`.  Raises InputError beyond memory."""
+    """Score found items as results, not yet decided.
+
+    now : the state of `model`; belonging : what the items belong to.  Raises InputError beyond memory."""
     n = len(found_items.names)
     check_scoring(now.detector.steps, memory, len(now.items), now.kind.dimension, n)
     check_fits(BYTES_A_RESULT * n, f"what is found of {n:,} items")
-    scored = now.kind.score(now, found_items, progress)
+    scored = now.kind.score(now, found_items, progress, belonging)
     return replace(to_results(model, now, scored), reference_items=count_known(now, scored))
 
 
@@ -105,32 +115,64 @@ def check_apart(normal: FoundItems, anomalous: FoundItems) -> None:
         )
 
 
-def discover(results: Results, level: float) -> Results:
-    """Decide all rows together at a false-discovery rate."""
-    readable = [row for row in results if row.p_value is not None]
-    flagged = iter(false_discoveries(np.array([row.p_value for row in readable]), level))
-    rows = [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in results]
-    return replace(results, rows=rows, false_discovery_rate=level)
+def how_to_decide(
+    now: State, false_alarm_rate: float | None, warn_rate: float | None, fdr: float | None
+) -> Callable[[Results], Results]:
+    """Return what decides results as was asked.
+
+    Raises InputError, ReferenceTooSmall, before any work, where that cannot be done."""
+    if fdr is None:
+        rate = now.rate(false_alarm_rate, warn_rate)
+        return lambda results: results.at(rate, warn_rate=warn_rate)
+    if not now.kind.has_false_discoveries:
+        raise InputError(f"p-values of {now.kind.many} have no false-discovery rate; give a false-alarm rate")
+    if false_alarm_rate is not None:
+        raise InputError("a false-alarm rate and a false-discovery rate are two ways to decide; give one of them")
+    if warn_rate is not None:
+        raise InputError(
+            f"{option('warn_rate')} goes with a false-alarm rate, which it is laxer than, and with no false-discovery "
+            f"rate; leave out {option('fdr')}"
+        )
+    false_discoveries(np.empty(0), fdr)
+    return lambda results: _discover(results, fdr)
+
+
+def _discover(results: Results, level: float) -> Results:
+    """Decide all rows together at a false-discovery rate, and all parts."""
+    rows, parts = (_discover_among(some, level) for some in (results.rows, results.parts))
+    return replace(results, rows=rows, parts=tuple(parts), false_discovery_rate=level)
+
+
+def _discover_among(rows: Sequence[Row], level: float) -> list[Row]:
+    p_values = np.array([row.p_value for row in rows if row.p_value is not None], np.float64)
+    flagged = iter(false_discoveries(p_values, level))
+    return [row if row.p_value is None else replace(row, is_anomaly=bool(next(flagged))) for row in rows]
 
 
 def read_scored(
-    model: Any, path: Path, root: Path, false_alarm_rate: float | None = None, progress: Progress | None = None
+    model: Any,
+    path: Path,
+    root: Path,
+    false_alarm_rate: float | None = None,
+    warn_rate: float | None = None,
+    progress: Progress | None = None,
 ) -> Results:
     """Read a results file that the model wrote, and find again what a report of it shows.
 
     root : the folder that the items' names start from, where their files are found.
-    false_alarm_rate : decide at this rate; by default the file's decisions stand.
+    false_alarm_rate, warn_rate : decide at these rates; by default the file's decisions stand.
     Raises InputError unless the file holds results with the p-values of this model."""
     now: State = model.state
-    rate = None if false_alarm_rate is None else now.calibration.rate(false_alarm_rate)
+    rate = now.rate(false_alarm_rate, warn_rate)
     rows = read_rows(path, now.kind.evidence)
     _check_rows(now.calibration, path, rows)
     files, vectors = now.kind.found_again(root, rows, now, progress)
     results = to_results(model, now, ScoredItems(rows, vectors, files=None if files is None else list(files)), root)
-    if rate is not None:
-        return results.at(rate)
-    decided = results.at(now.false_alarm_rate)
-    return decided if decided.rows == rows else results
+    decided = results.at(rate, warn_rate=warn_rate)
+    if false_alarm_rate is not None or warn_rate is not None:
+        return decided
+    at_rate = all(row.is_anomaly == as_read.is_anomaly for row, as_read in zip(decided, rows, strict=True))
+    return replace(results, false_alarm_rate=rate) if at_rate else results
 
 
 def _check_rows(calibration: Calibration, path: Path, rows: Sequence[Row]) -> None:
@@ -143,9 +185,13 @@ def _check_rows(calibration: Calibration, path: Path, rows: Sequence[Row]) -> No
                 f"{path}: the score of {row.item!r} has a p-value of {p_value:g} in this model, not {row.p_value:g}; "
                 "give the model that scored the items, as it was then"
             )
-    flagged = max((row.p_value or 0 for row in scored if row.is_anomaly), default=0)
-    if any((row.p_value or 0) <= flagged for row in scored if not row.is_anomaly):
-        raise InputError(
-            f"{path}: decisions must follow the p-values, and an item is normal there at a p-value of {flagged:g} or "
-            "less, at which another is an anomaly"
-        )
+    for words, found in (
+        ("is normal there", [row.is_anomaly for row in scored]),
+        ("is accepted there", [row.decision in ("warn", "reject") for row in scored]),
+    ):
+        least = max((row.p_value or 0 for row, flag in zip(scored, found, strict=True) if flag), default=0)
+        if any((row.p_value or 0) <= least for row, flag in zip(scored, found, strict=True) if not flag):
+            raise InputError(
+                f"{path}: decisions must follow the p-values, and an item {words} at a p-value of {least:g} or less, "
+                "at which another is not"
+            )

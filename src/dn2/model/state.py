@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from dn2.arrays import Positions
 from dn2.inputs.part_names import orders_of
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
+from dn2.model.belonging import Rules
 from dn2.model.words import suspicion_in_words
-from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.suspicion import Suspicion
-from dn2.results.rows import Row
+from dn2.results.decisions import check_fixed, check_warn_rate
+from dn2.results.rows import Neighbor, Row
+from dn2.results.suspects import Suspect
 from dn2.store.shards import Shard, removed_rows, shards_of
 from dn2.system.processes import cached_property
 
@@ -41,6 +45,7 @@ class State:
     items: list[ReferenceItem] = field(repr=False)
     unreadable: list[Row] = field(default_factory=list, repr=False)
     origin: Origin | None = None
+    rules: Rules = Rules()  # noqa: RUF009  nothing changes it
     known: Suspicion | None = field(default=None, repr=False)
 
     @property
@@ -57,6 +62,22 @@ class State:
     def set_aside(self) -> list[str]:
         """The names of the items that the cleaning of a contaminated reference set leaves out."""
         return [self.items[position].name for position in self.detector.aside]
+
+    def suspects(self) -> list[Suspect]:
+        """See `Model.suspects`."""
+        if not len(self.detector.suspects):
+            return []
+        positions, distances, neighbors = self.detector.judge_suspects()
+        is_aside = np.isin(positions, self.detector.aside).tolist()
+        lengths = np.sqrt(distances.astype(np.float64)).tolist()
+        ranked = zip(positions, is_aside, mean_squared_distance(distances).tolist(), lengths, neighbors, strict=True)
+        return [
+            Suspect(self.items[position].name, aside, score, self._named(near, apart))
+            for position, aside, score, apart, near in ranked
+        ]
+
+    def _named(self, positions: Positions, lengths: Sequence[float]) -> tuple[Neighbor, ...]:
+        return tuple(Neighbor(self.items[one].name, far) for one, far in zip(positions, lengths, strict=True))
 
     @cached_property
     def suspicion(self) -> Suspicion:
@@ -81,6 +102,15 @@ class State:
         first = np.asarray(blocks[0])[:1]
         return all(bool((np.asarray(block) == first).all()) for block in blocks)
 
+    def rate(self, asked: float | None, warn_rate: float | None = None) -> float:
+        """Return the false-alarm rate to decide at; asked : None takes the model's.
+
+        Raises InputError, ReferenceTooSmall, also for a rate to warn at that is not laxer."""
+        rate = self.false_alarm_rate if asked is None else self.calibration.rate(asked)
+        check_fixed(rate, self.false_alarm_rate, self.calibration.confidence)
+        check_warn_rate(warn_rate, rate, self.calibration.sample_size)
+        return rate
+
     def assumptions(self) -> list[str]:
         """Say what p-values rest on, and what speaks against it."""
         found = suspicion_in_words(self.suspicion, self.calibration.sample_size)
@@ -97,7 +127,11 @@ class State:
             "detector": self.detector.steps.as_dict(),
             "search": self.detector.describe_search(),
             "calibration": self.calibration.as_dict(self.false_alarm_rate) | words,
+            "membership": asdict(self.rules),
             "suspicion": self.suspicion.as_dict(),
-            "contamination": None if share is None else asdict(share) | {"aside": len(self.detector.aside)},
+            "contamination": None if share is None else asdict(share) | self._count_suspects(),
             "removed_in_files": len(removed),
         }
+
+    def _count_suspects(self) -> dict[str, int]:
+        return {"aside": len(self.detector.aside), "suspects": len(self.detector.suspects)}

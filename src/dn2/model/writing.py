@@ -68,6 +68,7 @@ def _parts_of_blocks(
     def items(positions: slice) -> bundle.Content:
         return [
             {"item": item.name, "path": path_to_text(item.path), "sha256": item.sha256}
+            | {name: label for name, label in (("part", item.part), ("per", item.per)) if label}
             for item in model.items[positions]
         ]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, NamedTuple, Self
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dn2.arrays import Distances, Flags, Scores
-from dn2.errors import InputError, ReferenceTooSmall
-
-DEFAULT_RATE = 0.01
+from dn2.arrays import Distances, Positions, Scores
+from dn2.neighbors.membership import Keys
+from dn2.neighbors.parts import WEIGHT_DIGITS, own_as_large, weights_of
+from dn2.neighbors.rates import attainable_rate, bounded_p_values, smallest_rate
 
 
 class MeasuredFalseAlarms(NamedTuple):
@@ -45,6 +45,9 @@ class Calibration:
     reference items: adding the query to the set could only bring the neighbours of item i closer, so the full
     conformal score of i is at most s_i, and p never smaller than the full conformal p-value.
 
+    Of items that belong to parts, s_i leaves the whole part of i out, and what is counted is the share of each part:
+    p = (1 + sum over parts of mean{s_i >= s, i in part}) / (parts + 1), for an item of a part that is new.
+
     Parameters
     ----------
     scores : ndarray of shape (m,), float64
@@ -56,17 +59,31 @@ class Calibration:
     learnt : tuple of LearntStep, default=()
         What was learnt from them.
     n_trimmed : int, default=0
-        Of a contaminated set, how many calibrating items with the highest scores are left out of `scores`.
+        Of a set of which a share is said to be anomalous, how many of the highest scores are left out of `scores`.
     window : int, default=0
-        Where items are windows of series, the points of a window; `scores` are then the highest of each interval that
-        the reference series are cut into.
+        The points of a window of series; `scores` are then the highest of each interval that these are cut into.
     measured : MeasuredFalseAlarms or None, default=None
         What p-values are worth in the reference series, where it was measured.
+    parts : ndarray of shape (m,), int64, or None, default=None
+        The part that each score belongs to, counted from 0; None where each item stands for itself.
+    n_parts : int, default=0
+        Number of parts in the reference set; 0 where items have none.
+    confidence : float or None, default=None
+        With which this model's own rate is at most the one asked for; the calibrating items are no neighbours then.
+        None for rates that hold on average over reference sets.
+    is_smoothed : bool, default=False
+        Whether ties between scores are broken by chance, so that the rate asked for is reached.
+    of_parts : Calibration or None, default=None
+        How a whole part is decided: by its largest score among the parts' largest.
+    strata : mapping of int to Calibration, or None, default=None
+        By key, what calibrates the items of each stratum, where each has a rate of its own.
 
     References
     ----------
     Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005.
     Bates, Candes, Lei, Romano, Sesia, "Testing for outliers with conformal p-values", 2023.
+    Dunn, Wasserman, Ramdas, "Distribution-free prediction sets for two-layer hierarchical models", 2022.
+    Lee, Barber, Willett, "Distribution-free inference with hierarchical data", 2023.
 
     Examples
     --------
@@ -77,6 +94,9 @@ class Calibration:
     [1.0, 0.8, 0.2]
     >>> calibration.smallest_rate, calibration.threshold(0.2)
     (0.2, 5.0)
+    >>> by_part = Calibration(np.array([1.0, 2.0, 2.0, 5.0]), 4, parts=np.array([0, 0, 1, 1]), n_parts=2)
+    >>> by_part.p_value(np.array([3.0])).tolist()
+    [0.5]
     """
 
     scores: Scores
@@ -86,61 +106,85 @@ class Calibration:
     n_trimmed: int = 0
     window: int = 0
     measured: MeasuredFalseAlarms | None = None
-
-    @classmethod
-    def of(cls, n_reference: int, distances: Distances) -> Self:
-        """Calibrate with distances of reference items to their neighbours.
-
-        Parameters
-        ----------
-        n_reference : int
-            Size of the reference set.
-        distances : ndarray of shape (m, k), float32
-            Squared L2 distances of each calibrating item to its nearest other items, nearest first.
-
-        Returns
-        -------
-        Calibration
-        """
-        return cls(np.sort(mean_squared_distance(distances)), n_reference)
+    parts: Positions | None = None
+    n_parts: int = 0
+    confidence: float | None = None
+    is_smoothed: bool = False
+    of_parts: Calibration | None = None
+    strata: Mapping[int, Calibration] | None = None
 
     @property
     def method(self) -> str:
         """How the p-values are calibrated.
 
-        `leave-one-out`; `sampled` where a random part of the set calibrates; `split` where the other items were learnt
-        from; `blocks` of series."""
+        `leave-one-out`, or `leave-one-part-out`; `sampled` where a random part of the set calibrates; `split` where the
+        other items were learnt from; `held-out` where they alone are neighbours; `blocks` of series."""
         if self.window:
             return "blocks"
+        if self.confidence is not None:
+            return "held-out"
         if self.is_split:
             return "split"
-        return "leave-one-out" if self.sample_size == self.n_reference else "sampled"
+        if len(self.scores) < self.n_reference:
+            return "sampled"
+        return "leave-one-part-out" if self.n_parts else "leave-one-out"
 
     @property
     def sample_size(self) -> int:
-        """Number m of calibrating items, or of intervals of series."""
-        return len(self.scores)
+        """Number m of calibrating items, of calibrating parts, or of intervals of series; of strata the smallest."""
+        if self.strata:
+            return min(stratum.sample_size for stratum in self.strata.values())
+        return len(self.scores) if self.parts is None else int(self.parts.max(initial=-1)) + 1
 
     @property
     def smallest_rate(self) -> float:
-        """The smallest false-alarm rate attainable, 1 / (m + 1)."""
-        return 1 / (self.sample_size + 1)
+        """The smallest false-alarm rate attainable, 1 / (m + 1); with confidence c, 1 - (1 - c)^(1 / m)."""
+        return smallest_rate(self.sample_size, self.confidence)
 
-    def p_value(self, scores: Scores) -> Scores:
+    @cached_property
+    def _weights(self) -> Scores:
+        """What each score counts for, (m,)."""
+        return weights_of(len(self.scores), self.parts)
+
+    @cached_property
+    def _as_large(self) -> Scores:
+        """The weight of the scores from each place on, (m + 1,)."""
+        return np.append(np.cumsum(self._weights[::-1])[::-1].round(WEIGHT_DIGITS), 0.0)
+
+    def _of_ranks(self, ranks: Scores) -> Scores:
+        """Return the p-values of scores by their ranks, from 1 to m + 1."""
+        m = self.sample_size
+        return ranks / (m + 1) if self.confidence is None else bounded_p_values(ranks, m, self.confidence)
+
+    def p_value(self, scores: Scores, strata: Keys | None = None, chances: Scores | None = None) -> Scores:
         """Return conformal p-values.
 
         Parameters
         ----------
         scores : ndarray of shape (n,)
             Anomaly scores; higher is more anomalous.
+        strata : ndarray of shape (n,), uint64, or None, default=None
+            The stratum of each, where each stratum has a rate of its own.
+        chances : ndarray of shape (n,), or None, default=None
+            Numbers drawn evenly from (0, 1), which break ties where these are smoothed.
 
         Returns
         -------
         ndarray of shape (n,), float64
-            In [1 / (m + 1), 1]; smaller is more anomalous.
+            In (0, 1]; smaller is more anomalous.  NaN for an item of a stratum that has no reference items.
         """
-        as_large = self.sample_size - np.searchsorted(self.scores, scores, side="left")
-        p_values: Scores = (1 + as_large) / (self.sample_size + 1)
+        scores = np.asarray(scores, np.float64)
+        if self.strata:
+            p_values = np.full(len(scores), np.nan)
+            for key, calibration in self.strata.items():
+                own = np.zeros(len(scores), bool) if strata is None else strata == np.uint64(key)
+                p_values[own] = calibration.p_value(scores[own], None, None if chances is None else chances[own])
+            return p_values
+        as_large = self._as_large[np.searchsorted(self.scores, scores, side="left")]
+        if not self.is_smoothed or chances is None:
+            return self._of_ranks(1 + as_large)
+        larger = self._as_large[np.searchsorted(self.scores, scores, side="right")]
+        p_values = (larger + chances * (1 + as_large - larger)) / (self.sample_size + 1)
         return p_values
 
     def rate(self, asked: float | None) -> float:
@@ -163,22 +207,64 @@ class Calibration:
         ReferenceTooSmall
             For a rate that so few calibrating items do not attain.
         """
-        n = self.n_reference if self.is_split else None
-        return attainable_rate(asked, self.sample_size, n, "intervals of reference series" if self.window else "")
+        return attainable_rate(asked, self.sample_size, self.n_others, self.counted, self.confidence)
+
+    @property
+    def counted(self) -> str:
+        """What calibrates, in words."""
+        if self.window:
+            return "intervals of reference series"
+        return "parts" if self.n_parts else "reference items"
+
+    @property
+    def n_others(self) -> int | None:
+        """The number of all parts, or items, where only some of them calibrate by design; None where all may."""
+        if not self.is_split and self.confidence is None:
+            return None
+        return self.n_parts or self.n_reference
 
     def threshold(self, rate: float) -> float:
         """Return the largest anomaly score that is no alarm: p_value <= rate exactly where score > threshold.
 
+        Of strata it is the largest; where ties are smoothed, a score up to it may be an alarm, too, by chance.
+
         Parameters
         ----------
         rate : float
-            In [1 / (m + 1), 1).
+            In [smallest_rate, 1).
 
         Returns
         -------
         float
         """
-        return float(self.scores[self.sample_size - last_rank(rate, self.sample_size)])
+        if self.strata:
+            return max(stratum.threshold(rate) for stratum in self.strata.values())
+        p_values = self._of_ranks(1 + self._as_large)
+        return float(self.scores[int(np.argmax(p_values <= rate)) - 1])
+
+    def reachable(self, rate: float) -> float:
+        """Return the share of normal items that is flagged at a rate, as far as the calibrating items tell.
+
+        With m items floor(rate * (m + 1)) / (m + 1), and less with ties: each calibrating item is ranked as a new one.
+
+        Parameters
+        ----------
+        rate : float
+            In [smallest_rate, 1).
+
+        Returns
+        -------
+        float
+        """
+        if self.strata:
+            return min(stratum.reachable(rate) for stratum in self.strata.values())
+        if self.is_smoothed:
+            return rate
+        as_large = self._as_large[np.searchsorted(self.scores, self.scores, side="left")] - own_as_large(
+            self.scores, self.parts
+        )
+        flagged = self._of_ranks(1 + as_large.round(WEIGHT_DIGITS)) <= rate
+        return float((flagged * self._weights).sum() / (self.sample_size + 1))
 
     def as_dict(self, rate: float) -> dict[str, Any]:
         """Return method, sizes and rates, as `model.json` has them.
@@ -186,7 +272,7 @@ class Calibration:
         Parameters
         ----------
         rate : float
-            The false-alarm rate to decide at, in [1 / (m + 1), 1).
+            The false-alarm rate to decide at, in [smallest_rate, 1).
 
         Returns
         -------
@@ -196,71 +282,16 @@ class Calibration:
             "method": self.method,
             "sample_size": self.sample_size,
             "n_reference": self.n_reference,
+            "n_parts": self.n_parts,
+            "n_strata": len(self.strata or ()),
             "false_alarm_rate": rate,
+            "reachable_false_alarm_rate": self.reachable(rate),
             "smallest_false_alarm_rate": self.smallest_rate,
+            "confidence": self.confidence,
+            "smoothed": self.is_smoothed,
             "threshold": self.threshold(rate),
             "trimmed": self.n_trimmed,
         }
-
-
-def attainable_rate(asked: float | None, sample_size: int, n_reference: int | None = None, what: str = "") -> float:
-    """Return the rate that so many calibrating items decide at: see `Calibration.rate`.
-
-    n_reference : size of the reference set, where the other items were learnt from; what : what calibrates, where it is
-    something else than reference items."""
-    smallest = 1 / (sample_size + 1)
-    if asked is None:
-        return max(DEFAULT_RATE, smallest)
-    check_rate(asked)
-    if asked < smallest:
-        raise too_few_for_rate(asked, sample_size, n_reference, what)
-    return asked
-
-
-def too_few_for_rate(rate: float, n: int, n_reference: int | None = None, what: str = "") -> ReferenceTooSmall:
-    """Return the error that says how many calibrating items a false-alarm rate takes.
-
-    n : number of calibrating items, which attain 1 / (n + 1); the others are those of `attainable_rate`."""
-    need = _smallest_sample(rate)
-    got, more = f"{what or 'reference items'}, got {n}", need - n
-    if n_reference is not None:
-        got = f"items that calibrate, got {n} of {n_reference}"
-        more = math.ceil(need * n_reference / n) - n_reference
-    return ReferenceTooSmall(
-        f"a false-alarm rate of {rate:g} needs at least {need} {got}; "
-        f"add {more} more or ask for {math.ceil(1e4 / (n + 1)) / 1e4:g}"
-    )
-
-
-def _smallest_sample(rate: float) -> int:
-    """Return the smallest m for which 1 / (m + 1) is at most a rate."""
-    need = math.ceil(1 / rate) - 1
-    # 1 / rate is rounded: settle by the rule itself which neighbour is the first to attain the rate.
-    if 1 / (need + 1) > rate:
-        need += 1
-    elif need > 1 and 1 / need <= rate:
-        need -= 1
-    return need
-
-
-def last_rank(rate: float, sample_size: int) -> int:
-    """Return the largest j whose p-value, j / (m + 1), is at most a rate."""
-    rank = math.floor(rate * (sample_size + 1)) + 1
-    while rank / (sample_size + 1) > rate:
-        rank -= 1
-    return rank
-
-
-def check_rate(rate: float) -> None:
-    """Raise InputError for a false-alarm rate outside (0, 1)."""
-    if not isinstance(rate, Real) or not 0 < rate < 1:
-        got = f"{rate:g}" if isinstance(rate, Real) else repr(rate)
-        raise InputError(f"a false-alarm rate must lie between 0 and 1, got {got}; 0.01 is 1 in 100")
-
-
-def required_sample(rate: float | None) -> int:
-    """Return how many items a sample must hold so that a rate is resolved in steps of a hundredth of it."""
-    return 0 if rate is None else math.ceil(100 / rate)
 
 
 def mean_squared_distance(distances: Distances) -> Scores:
@@ -270,19 +301,3 @@ def mean_squared_distance(distances: Distances) -> Scores:
     Returns (n_queries,) float64; higher is more anomalous.  Source: DN2, eq. 1."""
     scores: Scores = distances.astype(np.float64).mean(axis=1)
     return scores
-
-
-def false_discoveries(p_values: Scores, level: float) -> Flags:
-    """Decide a batch so that among its alarms at most a share `level` is expected to be false.
-
-    p_values : (n,).  Returns (n,) bool.  Source: Benjamini and Hochberg, 1995.  Proven for independent p-values and
-    for split calibration; for leave-one-out p-values it is only measured.  Raises InputError."""
-    if not 0 < level < 1:
-        raise InputError(f"a false-discovery rate must lie between 0 and 1, got {level:g}; 0.05 is 1 in 20")
-    n = len(p_values)
-    ascending = np.sort(p_values)
-    # p-values are fractions, and fall on the line exactly: a rounding must not decide.
-    below = ascending * n <= level * np.arange(1, n + 1) * (1 + 1e-12)
-    largest = ascending[below].max(initial=-np.inf)
-    alarms: Flags = p_values <= largest
-    return alarms

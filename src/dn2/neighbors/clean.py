@@ -12,6 +12,7 @@ import numpy as np
 from dn2.arrays import Flags, Positions, Scores, Vectors
 from dn2.errors import InputError
 from dn2.neighbors.calibration import mean_squared_distance
+from dn2.neighbors.isolated import NEIGHBORS, Isolation
 
 # How many neighbours a row is compared with in the first stage, as a share of the set.  A few would not do: anomalies
 # of one kind are each other's nearest.
@@ -23,20 +24,23 @@ WEIGHED_BY = 8
 WEIGHINGS = 3
 
 # The share of anomalies is counted by votes that start from this share of suspects.  How often anomalies and normal
-# items come out as suspects, at the least, typically and at the most, was measured on CIFAR-10's training pictures
+# items come out as suspects, at the least and typically, was measured on CIFAR-10's training pictures
 # with 0 to 40 % of other classes among 1,000 of one.
 SUSPECT_SHARE = 0.5
-VOTERS = 3
 ROUNDS = 2
-ANOMALIES_CAUGHT = (0.42, 0.52, 0.65)
-NORMALS_CAUGHT = (0.01, 0.05, 0.10)
+ANOMALIES_CAUGHT = (0.42, 0.52)
+NORMALS_CAUGHT = (0.01, 0.05)
 MOST = 0.5  # of anything, what is fewer is the anomaly
 FAR_OUT = 3.0  # in distances between the quartiles
 
 
 @dataclass(frozen=True)
 class Share:
-    """The estimated share of anomalies in a set, and the range of what it may be; all in [0, 1]."""
+    """The share of anomalies in a set, in [0, 1].
+
+    low : what lies alone, far from all others.  estimate : what is unlike most others; rarer kinds of normal items are
+        among it as anomalies are, and no number tells these apart.  high : what may be unlike most others at the most.
+    """
 
     estimate: float
     low: float
@@ -57,7 +61,7 @@ class ContaminationFilter:
 
     def __init__(self, rows: Vectors, share: float, n_neighbors: int | None = None, weighings: int = WEIGHINGS) -> None:
         self._rows = rows
-        self._count = min(math.floor(share * len(rows) + 1e-9), len(rows) - 1)  # 0.29 * 100 is 28.999...
+        self._count = min(share_of(share, len(rows)), len(rows) - 1)
         self._suspect = np.zeros(len(rows), bool)
         self._k = n_neighbors or math.ceil(NEIGHBORS_SHARE * len(rows))
         self._score = self._distance
@@ -98,32 +102,33 @@ class ContaminationFilter:
 
 
 def estimate_share(rows: Vectors) -> Share:
-    """Estimate which share of a set, (n, d), is anomalous: at most half.
+    """Estimate which share of a set, (n, d), is unlike most others: at most half.
 
     The more anomalous half is suspect at first; then, twice, only items stay or become suspect whose nearest
     neighbours all are.  Normal items at the border lie among normal ones and come back; anomalies beyond it lie among
-    one another.  What is left is counted and corrected for how often such votes err, as far as a single cloud of the
-    same spread shows it.  Items far out, which may have no one near, count too.
+    one another, and so do the items of a rarer kind.  What is left is counted and corrected for how often such votes
+    err, as far as a single cloud of the same spread shows it.  Items far out, which may have no one near, count too.
     Sources: the correction, Rogan and Gladen, 1978; far out, Tukey, 1977."""
-    if len(rows) <= VOTERS:
+    if len(rows) <= NEIGHBORS:
         return Share(0.0, 0.0, MOST)
-    counted, distances = _outvoted(rows)
-    by_chance, _ = _outvoted(_cloud(rows))
+    isolation = Isolation(rows)
+    counted, distances = _outvoted(rows, isolation.neighbors)
+    cloud = _cloud(rows)
+    by_chance, _ = _outvoted(cloud, _nearest(cloud, cloud, NEIGHBORS, np.arange(len(rows), dtype=np.int64))[1])
     quarter, three_quarters = np.quantile(distances, [0.25, 0.75])
     far = float((distances > three_quarters + FAR_OUT * (three_quarters - quarter)).mean())
-    (least, typical, most), (fewest, usual, highest) = ANOMALIES_CAUGHT, NORMALS_CAUGHT
+    (least, typical), (fewest, usual) = ANOMALIES_CAUGHT, NORMALS_CAUGHT
+    low = min(MOST, float(isolation.alone.mean()))
     likely = (counted - max(usual, by_chance)) / (typical - usual)
-    low = (counted - max(highest, by_chance + usual)) / (most - highest)
     high = (counted - fewest) / (least - fewest)
-    estimate = min(MOST, max(0.0, likely, far))
-    return Share(estimate, min(estimate, max(0.0, low)), min(MOST, max(estimate, high)))
+    estimate = min(MOST, max(low, likely, far))
+    return Share(estimate, low, min(MOST, max(estimate, high)))
 
 
-def _outvoted(rows: Vectors) -> tuple[float, Scores]:
-    """Return the share of rows, (n, d), that stay suspect among their neighbours, and all rows' distances, (n,)."""
+def _outvoted(rows: Vectors, neighbors: Positions) -> tuple[float, Scores]:
+    """Return the share of rows, (n, d), that stay suspect among their neighbours, (n, k), and all distances, (n,)."""
     halved = ContaminationFilter(rows, SUSPECT_SHARE, weighings=0)
     suspect = halved.aside
-    _, neighbors = _nearest(rows, rows, min(VOTERS, len(rows) - 1), np.arange(len(rows), dtype=np.int64))
     for _ in range(ROUNDS):
         suspect = np.all(suspect[neighbors], axis=1)
     return float(suspect.mean()), np.sqrt(halved.scores)
@@ -141,6 +146,11 @@ def check_share(share: float | None) -> None:
     """Raise InputError unless a share to set aside is None or lies in [0, 1)."""
     if share is not None and not (isinstance(share, Real) and 0 <= share < 1):
         raise InputError(f"the share to drop must be at least 0 and less than 1, got {share!r}; 0.5 is the paper's")
+
+
+def share_of(share: float, n: int) -> int:
+    """Return how many of n items a share of them is, rounded down."""
+    return math.floor(share * n + 1e-9)  # 0.29 * 100 is 28.999...
 
 
 def _mean_distance(queries: Vectors, rows: Vectors, chosen: Flags, k: int, own: Positions | None) -> Scores:

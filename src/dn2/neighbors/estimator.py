@@ -11,8 +11,8 @@ from dn2.errors import InputError
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.clean import Share
 from dn2.neighbors.detector import Detector
-from dn2.neighbors.scoring import ScoringMixin
-from dn2.neighbors.steps import Clean, Normalize, Search, Steps, Whiten
+from dn2.neighbors.scoring import ScoringMixin, as_membership
+from dn2.neighbors.steps import Calibrate, Clean, Normalize, Search, Steps, Whiten
 
 
 class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -46,9 +46,19 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
     contaminated : bool, default=False
         Whether anomalies are among the reference items and are to be set aside.
     drop : float or None, default=None
-        The share to set aside, in [0, 1); None estimates it.  Only with contaminated=True.
+        The share that is anomalous and to be set aside, in [0, 1).  None sets aside only what lies alone, far from all
+        others: more could be a kind of normal items.  Only with contaminated=True.
     first_neighbors : int or None, default=None
         Number of neighbours by which anomalies are found; None takes 8 % of the set.  Only with contaminated=True.
+    confidence : float or None, default=None
+        With this confidence, in (0, 1), the rate of this very detector is at most the one asked for; a random half of
+        the items calibrates then, and only the others are neighbours.  None: the rate holds on average over reference
+        sets, and all items are neighbours.
+    smooth : bool, default=False
+        Whether ties between scores are broken by chance, so that the rate asked for is reached on rows of whole
+        numbers, too.
+    seed : int, default=0
+        Of what is drawn by chance: the items that calibrate where these are a sample or a half, and ties.
 
     Attributes
     ----------
@@ -62,6 +72,8 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
         The estimated share of anomalies in the reference set; None where it is not contaminated.
     aside_ : ndarray of shape (n_aside,), int64
         Positions of the items set aside, ascending.
+    suspects_ : ndarray of shape (n_suspects,), int64
+        Positions of these and of the items that look anomalous but may be a kind of normal items, ascending.
     detector_ : Detector
         The detector beneath.
     n_features_in_ : int
@@ -95,6 +107,9 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
         contaminated: bool = False,
         drop: float | None = None,
         first_neighbors: int | None = None,
+        confidence: float | None = None,
+        smooth: bool = False,
+        seed: int = 0,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.false_alarm_rate = false_alarm_rate
@@ -107,6 +122,9 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
         self.contaminated = contaminated
         self.drop = drop
         self.first_neighbors = first_neighbors
+        self.confidence = confidence
+        self.smooth = smooth
+        self.seed = seed
 
     def _as_steps(self) -> Steps:
         """Return the steps that the parameters ask for.  Raises InputError for parameters that do not go together."""
@@ -120,11 +138,12 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
             whiten=Whiten() if self.whiten else None,
             clean=Clean.of(self.contaminated, self.drop, self.first_neighbors),
             search=Search(self.index, self.recall, self.storage, self.memory),
+            calibrate=Calibrate(self.confidence, self.smooth, self.seed),
         )
         steps.check()
         return steps
 
-    def fit(self, X: Any, y: None = None) -> Self:
+    def fit(self, X: Any, y: None = None, *, parts: Any = None, per: Any = None) -> Self:
         """Take rows as the reference set.
 
         Parameters
@@ -133,6 +152,12 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
             Rows of normal items.
         y : None
             Not used; here as scikit-learn's estimators have it.
+        parts : array-like of shape (n,), default=None
+            What several rows show together: the part, scene or customer of each, by any label.  Rows of one part are
+            not drawn independently: none is a neighbour of another then, and the false-alarm rate is that of an item
+            of a new part.  None: each row stands for itself.
+        per : array-like of shape (n,), default=None
+            The product, line or camera of each row, by any label, if each is to have the false-alarm rate asked for.
 
         Returns
         -------
@@ -157,13 +182,14 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
         before = self.__dict__.copy()
         try:
             steps = self._as_steps()
-            self.detector_ = Detector.fit(steps, self._checked(X, reset=True))
+            rows = self._checked(X, reset=True)
+            self.detector_ = Detector.fit(steps, rows, membership=as_membership(len(rows), parts, per))
         except BaseException:
             self.__dict__ = before  # which knows how many columns the reference set has
             raise
         return self
 
-    def add(self, X: Any) -> Self:
+    def add(self, X: Any, *, parts: Any = None, per: Any = None) -> Self:
         """Append rows to the reference set; only what changes is computed.
 
         What was learnt from a set is learnt anew, unless it has more than 20,000 items: then it stays.
@@ -171,6 +197,10 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
         Parameters
         ----------
         X : array-like of shape (m, d)
+        parts : array-like of shape (m,), default=None
+            The part of each row, as in `fit`, where it was given there.
+        per : array-like of shape (m,), default=None
+            The product, line or camera of each row, as in `fit`, where it was given there.
 
         Returns
         -------
@@ -191,8 +221,8 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
         >>> detector.anomaly_score([[10]]).tolist()
         [0.0]
         """
-        now = self._now
-        self.detector_ = now.add(self._checked(X))
+        now, rows = self._now, self._checked(X)
+        self.detector_ = now.add(rows, membership=as_membership(len(rows), parts, per))
         return self
 
     def remove(self, positions: Any) -> Self:
@@ -280,3 +310,8 @@ class KNNDetector(ScoringMixin, OutlierMixin, BaseEstimator):  # type: ignore[mi
     def aside_(self) -> Positions:
         """The positions of the items set aside, ascending."""
         return self.detector_.aside
+
+    @property
+    def suspects_(self) -> Positions:
+        """The positions of the items set aside, and of those that look anomalous but are not, ascending."""
+        return self.detector_.suspects

@@ -10,15 +10,17 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.arrays import Array, Positions, Progress, Scores, Vectors
-from dn2.neighbors.blocks import Block, Draws, rows_at, size_of
-from dn2.neighbors.calibration import Calibration, LearntStep
+from dn2.neighbors.blocks import Block, rows_at, size_of
+from dn2.neighbors.calibration import LearntStep
 from dn2.neighbors.checks import check_stored_positions
 from dn2.neighbors.clean import Share
 from dn2.neighbors.leave_one_out import LeaveOneOut, search_in_parts
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import Whitening
+from dn2.neighbors.sampling import Limits
 from dn2.neighbors.search.cells import CellIndex, CellSearch
 from dn2.neighbors.search.centroids import Centroids
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.index import Index
 from dn2.neighbors.search.selected import SelectedIndex
 from dn2.neighbors.search.tree_search import TreeSearch
@@ -27,60 +29,40 @@ NO_POSITIONS: Positions = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Draw:
-    """Which items calibrate: all that have drawn a number up to a limit, see `leave_one_out.draw`.
-
-    limit : (1,) uint64; size : (1,) int64, the items of the set when they were drawn."""
-
-    limit: Draws
-    size: Positions
-
-    def as_arrays(self) -> dict[str, Array]:
-        """Return what a saved model keeps."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_arrays(cls, limit: Draws, size: Positions) -> Self:
-        """Restore what `as_arrays` gave."""
-        return cls(limit, size)
-
-    def check(self) -> None:
-        """Raise ValueError unless both are one number."""
-        typed = self.limit.dtype == np.uint64 and self.size.dtype == np.int64
-        if not typed or not self.limit.shape == self.size.shape == (1,):
-            raise ValueError(f"a draw must be of one number each, got {self.limit} and {self.size}")
-
-
-@dataclass(frozen=True)
 class Cleaning:
     """Which items stand aside.
 
-    aside : positions of the items set aside, ascending; readmitted : of the items that a person took back.
+    aside : positions of the items set aside, ascending; suspects : of these and of the items that look anomalous but
+        are not set aside, for they may be a kind of normal items; readmitted : of the items that a person took back.
     share : the estimated share of anomalies in the set."""
 
     aside: Positions
+    suspects: Positions
     readmitted: Positions
     share: Share
 
     def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
         share = np.array(astuple(self.share), np.float64)
-        return {"aside": self.aside, "readmitted": self.readmitted, "share": share}
+        return {"aside": self.aside, "suspects": self.suspects, "readmitted": self.readmitted, "share": share}
 
     @classmethod
-    def from_arrays(cls, aside: Positions, readmitted: Positions, share: Scores) -> Self:
+    def from_arrays(cls, aside: Positions, suspects: Positions, readmitted: Positions, share: Scores) -> Self:
         """Restore what `as_arrays` gave.  Raises ValueError for a share of another form."""
         if share.shape != (3,) or not ((share >= 0) & (share <= 1)).all():
             raise ValueError(f"a share of anomalies, its low and its high end must lie in 0 ... 1, got {share}")
-        return cls(aside, readmitted, Share(*share.tolist()))
+        return cls(aside, suspects, readmitted, Share(*share.tolist()))
 
     def check(self, n: int) -> None:
-        """Raise ValueError for positions outside of n items."""
-        check_stored_positions(self.aside, n)
-        check_stored_positions(self.readmitted, n)
+        """Raise ValueError for positions outside of n items, and unless suspects are those aside and others."""
+        for positions in (self.aside, self.suspects, self.readmitted):
+            check_stored_positions(positions, n)
+        ascending = (np.diff(self.suspects) > 0).all()
+        if not ascending or len(self.suspects) == n or not np.isin(self.aside, self.suspects).all():
+            raise ValueError(f"{len(self.suspects)} suspects, ascending, of {n} items must hold those set aside")
 
 
-PARTS: dict[str, Any] = {"draw": Draw, "scaling": Scaling, "whitening": Whitening, "cleaning": Cleaning}
+PARTS: dict[str, Any] = {"limits": Limits, "scaling": Scaling, "whitening": Whitening, "cleaning": Cleaning}
 SEARCHES: dict[str, Any] = {"centroids": Centroids, "cells": CellSearch, "tree": TreeSearch}
 
 
@@ -88,11 +70,11 @@ SEARCHES: dict[str, Any] = {"centroids": Centroids, "cells": CellSearch, "tree":
 class Learnt:
     """What a reference set has taught; a part that was not to be learnt, or was not found, is None.
 
-    draw : which items calibrate; None for windows of series, all of which do.
+    limits : which items calibrate; None for windows of series, all of which do.
     scaling, whitening : how rows are seen; cleaning : which items stand aside.
     search : what stands in place of items, or leads to the near ones; None where the search is exact."""
 
-    draw: Draw | None = None
+    limits: Limits | None = None
     scaling: Scaling | None = None
     whitening: Whitening | None = None
     cleaning: Cleaning | None = None
@@ -123,8 +105,8 @@ class Learnt:
     def check(self, n: int, dimension: int, k: int) -> None:
         """Raise ValueError unless n items of a dimension, compared with k neighbours, can teach this."""
         width = dimension
-        if self.draw is not None:
-            self.draw.check()
+        if self.limits is not None:
+            self.limits.check()
         if self.scaling is not None:
             self.scaling.check(dimension)
             width = len(self.scaling.owners)
@@ -143,6 +125,11 @@ class Learnt:
     def aside(self) -> Positions:
         """The positions of the items set aside, ascending."""
         return NO_POSITIONS if self.cleaning is None else self.cleaning.aside
+
+    @property
+    def suspects(self) -> Positions:
+        """The positions of the items set aside, and of those that look anomalous but are not, ascending."""
+        return NO_POSITIONS if self.cleaning is None else self.cleaning.suspects
 
     @property
     def readmitted(self) -> Positions:
@@ -183,17 +170,18 @@ class Learnt:
                 steps.append(LearntStep("tree", len(tree.means)))
         return tuple(steps)
 
-    def index(self, blocks: Sequence[Block]) -> Index:
+    def index(self, blocks: Sequence[Block], held_out: Positions = NO_POSITIONS) -> Index:
         """Return the index that queries are compared with; blocks : the whole reference set.
 
+        held_out : positions, ascending, of items that calibrate and are no neighbours.
         Blocks keep what is computed of them for it."""
         n = size_of(blocks)
         if isinstance(self.search, Centroids):
             return self.search.index()
         if isinstance(self.search, TreeSearch):
             return self.search.index(rows_at(blocks, np.arange(n)))
-        if self.search is None or self.sees_otherwise:
-            kept = np.setdiff1d(np.arange(n, dtype=np.int64), self.aside)
+        if self.search is None or self.sees_otherwise or len(held_out):
+            kept = np.setdiff1d(np.arange(n, dtype=np.int64), np.union1d(self.aside, held_out))
             return SelectedIndex(self.compared(rows_at(blocks, kept)), kept, self.search)
         if self.search.reduction is None:
             return CellIndex(blocks, self.search)
@@ -212,24 +200,17 @@ class Learnt:
         return self.compared(rows_at(blocks, positions))
 
     def leave_one_out(
-        self, blocks: Sequence[Block], index: Index, members: Positions, k: int, progress: Progress | None = None
+        self,
+        blocks: Sequence[Block],
+        index: Index,
+        members: Positions,
+        k: int,
+        exclude: Excluded | None,
+        progress: Progress | None = None,
     ) -> LeaveOneOut:
-        """Search for the neighbours of some items of the whole reference set."""
+        """Search for the neighbours of some items of the whole reference set; exclude : what is none of theirs."""
         rows = partial(self.compared_at, blocks)
-        return LeaveOneOut(members, *search_in_parts(index, rows, members, k, members, progress))
-
-    def calibrate(self, n: int, loo: LeaveOneOut) -> Calibration:
-        """Calibrate with the leave-one-out scores of the items that were not learnt from; n : size of the set."""
-        calibration = Calibration.of(n, loo.distances)
-        m = calibration.sample_size
-        trimmed = 0 if self.cleaning is None else min(int(self.cleaning.share.low * m), m - 1)
-        return replace(
-            calibration,
-            scores=calibration.scores[: m - trimmed],
-            is_split=True,
-            learnt=self.steps,
-            n_trimmed=trimmed,
-        )
+        return LeaveOneOut(members, *search_in_parts(index, rows, members, k, exclude, progress))
 
     def describe_search(self) -> dict[str, Any]:
         """Return how an approximate search goes, as `model.json` has it; empty where the search is exact."""

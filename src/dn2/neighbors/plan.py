@@ -14,15 +14,17 @@ import numpy as np
 
 from dn2.arrays import Positions
 from dn2.errors import InputError
-from dn2.neighbors.blocks import Block, Draws, rows_at, size_of
+from dn2.neighbors.blocks import Block, rows_at, size_of
 from dn2.neighbors.choice import choose_method, choose_storage
 from dn2.neighbors.clean import ContaminationFilter, estimate_share
-from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Draw, Learnt
-from dn2.neighbors.leave_one_out import SAMPLE_SIZE, draw, random_order
+from dn2.neighbors.isolated import Isolation
+from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Learnt
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import MOST_ROWS, find_whitening
-from dn2.neighbors.search.cells import CellSearch, find_cells
+from dn2.neighbors.sampling import Split
+from dn2.neighbors.search.cells import CellSearch
 from dn2.neighbors.search.centroids import Centroids, find_centroids
+from dn2.neighbors.search.finding_cells import find_cells
 from dn2.neighbors.search.method import Method
 from dn2.neighbors.search.tree_search import TreeSearch, find_tree_search
 from dn2.neighbors.steps import Clean, Scale, Steps
@@ -81,7 +83,7 @@ class Plan:
         forms = {"kmeans": Centroids, "approximate": CellSearch, "kmeans-tree": TreeSearch}
         absent = self.method.name not in ("kmeans", "kmeans-tree")
         expected = (
-            (learnt.draw is None) == (self.steps.windows is not None),
+            (learnt.limits is None) == (self.steps.windows is not None),
             (learnt.scaling is None) == (self.steps.scale is None),
             learnt.whitening is None or self.steps.whiten is not None,
             (learnt.cleaning is None) == (self.steps.clean is None),
@@ -90,15 +92,12 @@ class Plan:
         if not all(expected):
             raise InputError(f"what was learnt, {', '.join(learnt.as_arrays())}, must be what the steps learn")
 
-    def learn(
-        self, blocks: Sequence[Block], learning: Positions, members: Positions, readmitted: Positions = NO_POSITIONS
-    ) -> Learnt:
-        """Learn from the rows at some positions of the reference set.
+    def learn(self, blocks: Sequence[Block], split: Split, readmitted: Positions = NO_POSITIONS) -> Learnt:
+        """Learn from some of the rows of the reference set.
 
-        members : positions of the items that calibrate; readmitted : of the items that never stand aside."""
-        steps = self.steps
-        size = np.array([len(learning) + len(members)])
-        learnt = Learnt(Draw(draw(blocks)[members].max(keepdims=True), size))
+        readmitted : positions of the items that never stand aside."""
+        steps, learning = self.steps, split.learning
+        learnt = Learnt(split.limits)
         if steps.scale is not None:
             learnt = replace(learnt, scaling=_find_scaling(blocks, learning, steps.scale))
         if steps.clean is not None:
@@ -121,9 +120,10 @@ class Plan:
             return find_tree_search(rows_at(blocks, kept), count, k, recall)
         if self.method.name != "approximate":
             return None
+        n = size_of(blocks)
         if learnt.sees_otherwise:
             blocks, kept = [Block(learnt.compared_at(blocks, kept))], np.arange(len(kept), dtype=np.int64)
-        return find_cells(blocks, kept, k, recall)
+        return find_cells(blocks, kept, k, recall, n=n)
 
 
 def _find_scaling(blocks: Sequence[Block], learning: Positions, scale: Scale) -> Scaling:
@@ -135,27 +135,16 @@ def _set_aside(
     blocks: Sequence[Block], learning: Positions, learnt: Learnt, clean: Clean, readmitted: Positions
 ) -> Cleaning:
     filtering = learning[:MOST_FILTERING]
-    rows = learnt.compared_at(blocks, filtering)
-    share = estimate_share(rows)
-    drop = share.estimate if clean.drop is None else clean.drop
-    contamination = ContaminationFilter(rows, drop, clean.first_neighbors)
     others = np.setdiff1d(np.arange(size_of(blocks), dtype=np.int64), filtering)
-    excluded = contamination.exclude(learnt.compared_at(blocks, others))
-    aside = np.sort(np.concatenate([filtering[contamination.aside], others[excluded]]))
-    return Cleaning(np.setdiff1d(aside, readmitted), readmitted, share)
-
-
-def split(blocks: Sequence[Block], at_least: int) -> tuple[Positions, Positions]:
-    """Split a reference set at random into the part to learn from and the part that calibrates: positions of each.
-
-    at_least : how many the false-alarm rate takes, where half of the set has them and `SAMPLE_SIZE` does not.
-    The draw depends on nothing but the rows.  The first positions, of any number, to learn from are a random sample."""
-    order = random_order(blocks)
-    size = min(len(order) // 2, max(SAMPLE_SIZE, at_least))
-    return order[size:], np.sort(order[:size])
-
-
-def drawn_again(blocks: Sequence[Block], limit: Draws) -> Positions:
-    """Return the positions, ascending, of the items that calibrate in a set that has changed since `split`: all that
-    have drawn a number up to the same limit."""
-    return np.flatnonzero(draw(blocks) <= limit)
+    rows, other_rows = learnt.compared_at(blocks, filtering), learnt.compared_at(blocks, others)
+    share = estimate_share(rows)
+    contamination = ContaminationFilter(
+        rows, share.estimate if clean.drop is None else clean.drop, clean.first_neighbors
+    )
+    suspects = np.concatenate([filtering[contamination.aside], others[contamination.exclude(other_rows)]])
+    aside = suspects
+    if clean.drop is None:
+        isolation = Isolation(rows)
+        aside = np.concatenate([filtering[isolation.alone], others[isolation.exclude(other_rows)]])
+    aside, suspects = np.setdiff1d(aside, readmitted), np.setdiff1d(np.union1d(aside, suspects), readmitted)
+    return Cleaning(aside, suspects, readmitted, share)

@@ -10,7 +10,6 @@ import numpy as np
 from dn2.arrays import Positions
 from dn2.neighbors.blocks import DECODED_AT_ONCE, SCALE_BYTES, Block, Stored
 from dn2.neighbors.checks import check_largest
-from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.reference import ReferenceSet
 
 # How far distances may lie from those that another processor computed: a share of each, and of the largest.
@@ -60,22 +59,12 @@ def check_leave_one_out(reference: ReferenceSet, thorough: bool) -> None:
     otherwise."""
     looked_at = evenly_placed(len(reference.loo.members), thorough)
     members, recorded = reference.loo.members[looked_at], reference.loo.distances[looked_at]
-    searched = _searched_again(reference, members).distances
+    searched = reference.leave_one_out(members).distances
     largest = max(float(searched.max()), float(np.finfo(np.float32).tiny))
     alike = np.isclose(recorded, searched, rtol=SHARE, atol=SHARE_OF_LARGEST * largest).all(axis=1)
     approximate = reference.learnt is not None and reference.learnt.is_approximate
     if alike.mean() < (0.5 if approximate else 1):
         raise ValueError("leave-one-out distances must be those of the reference set")
-
-
-def _searched_again(reference: ReferenceSet, members: Positions) -> LeaveOneOut:
-    k = reference.loo.distances.shape[1]
-    if reference.windows is not None:
-        overlapping = reference.windows.overlapping[members]
-        return LeaveOneOut.of(reference.blocks, reference.index, members, k, overlapping)
-    if reference.learnt is not None:
-        return reference.learnt.leave_one_out(reference.blocks, reference.index, members, k)
-    return LeaveOneOut.of(reference.blocks, reference.index, members, k)
 
 
 def evenly_placed(n: int, thorough: bool) -> Positions:

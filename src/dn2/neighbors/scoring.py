@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from dn2.arrays import Array, Distances, Positions, Scores
 from dn2.neighbors.checks import check_values
 from dn2.neighbors.detector import Detector
+from dn2.neighbors.membership import Membership, keys_of
 
 
 class ScoringMixin:
@@ -47,12 +48,14 @@ class ScoringMixin:
         """
         return self._now.kneighbors(self._checked(X), n_neighbors)
 
-    def anomaly_score(self, X: Any) -> Scores:
+    def anomaly_score(self, X: Any, *, parts: Any = None) -> Scores:
         """Return the mean squared L2 distance to the nearest reference items.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
+        parts : array-like of shape (n,), default=None
+            The part of each row: reference items of the same part are no neighbours.
 
         Returns
         -------
@@ -65,20 +68,26 @@ class ScoringMixin:
         >>> KNNDetector(n_neighbors=2).fit([[0], [1], [5]]).anomaly_score([[3]]).tolist()
         [4.0]
         """
-        return self._now.anomaly_score(self._checked(X))
+        rows = self._checked(X)
+        return self._now.anomaly_score(rows, as_membership(len(rows), parts).parts)
 
-    def p_value(self, X: Any) -> Scores:
+    def p_value(self, X: Any, *, parts: Any = None, per: Any = None) -> Scores:
         """Return conformal p-values.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
+        parts : array-like of shape (n,), default=None
+            The part of each row: reference items of the same part are no neighbours.
+        per : array-like of shape (n,), default=None
+            What each row is compared within, where `fit` was told so.
 
         Returns
         -------
         ndarray of shape (n,), float64
             In (0, 1]; smaller is more anomalous.  An item drawn like the reference items gets a p-value of at most
-            `rate` with a probability of at most `rate`, on average over reference sets.
+            `rate` with a probability of at most `rate`, on average over reference sets.  NaN where `per` has a label
+            that no reference item has.
 
         Examples
         --------
@@ -86,7 +95,8 @@ class ScoringMixin:
         >>> KNNDetector(n_neighbors=1).fit([[0], [1], [3]]).p_value([[0], [9]]).tolist()
         [1.0, 0.25]
         """
-        return self._now.p_value(self._checked(X))
+        rows = self._checked(X)
+        return self._now.p_value(rows, as_membership(len(rows), parts, per))
 
     def contributions(self, X: Any) -> Scores:
         """Split anomaly scores over the columns.
@@ -154,17 +164,22 @@ class ScoringMixin:
         now = self._now
         return -now.anomaly_score(self._checked(X)) - now.offset
 
-    def predict(self, X: Any) -> Positions:
+    def predict(self, X: Any, *, parts: Any = None, per: Any = None) -> Positions:
         """Decide at the false-alarm rate.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
+        parts : array-like of shape (n,), default=None
+            The part of each row: reference items of the same part are no neighbours.
+        per : array-like of shape (n,), default=None
+            What each row is compared within, where `fit` was told so.
 
         Returns
         -------
         ndarray of shape (n,), int64
-            -1 for anomalies, whose p-value is at most `false_alarm_rate_`, and 1 for all others.
+            -1 for anomalies, whose p-value is at most `false_alarm_rate_`, and 1 for all others; 0 where there is no
+            p-value to decide by.
 
         Examples
         --------
@@ -172,7 +187,8 @@ class ScoringMixin:
         >>> KNNDetector(n_neighbors=1).fit([[0], [1]]).predict([[3], [1]]).tolist()
         [-1, 1]
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        p_values = self.p_value(X, parts=parts, per=per)
+        return np.where(np.isnan(p_values), 0, np.where(p_values <= self._now.false_alarm_rate, -1, 1))
 
     @property
     def _now(self) -> Detector:
@@ -184,3 +200,10 @@ class ScoringMixin:
         rows: Array = validate_data(self, X, reset=reset, dtype="numeric")
         check_values(rows)
         return rows
+
+
+def as_membership(n: int, parts: Any = None, per: Any = None) -> Membership:
+    """Return what n rows belong to, by label.  Raises InputError unless each row has a label."""
+    return Membership(
+        None if parts is None else keys_of(parts, n), None if per is None else keys_of(per, n, "product or group")
+    )

@@ -9,17 +9,18 @@ from typing import Any, Self, TypeVar
 
 from dn2.errors import InputError
 from dn2.neighbors.blocks import check_storage
-from dn2.neighbors.calibration import check_rate
 from dn2.neighbors.checks import check_neighbors, check_window, is_whole
 from dn2.neighbors.clean import check_share
 from dn2.neighbors.memory import parse_memory
 from dn2.neighbors.prepare.normalize import check_normalization
+from dn2.neighbors.rates import check_confidence, check_rate
 from dn2.neighbors.search.method import Method, parse_index
 from dn2.system.interface import option
 
 DEFAULT_RECALL = 0.999
+MOST_SEEDS = 2**63
 
-Step = TypeVar("Step", bound="Scale | Clean | Windows | Search")
+Step = TypeVar("Step", bound="Scale | Clean | Windows | Search | Calibrate")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Whiten:
 class Clean:
     """Anomalies among the reference items are set aside.
 
-    drop : the share to set aside, in [0, 1); None estimates it.  The paper drops half.
+    drop : the share to set aside, in [0, 1); None sets aside what lies alone.  The paper drops half.
     first_neighbors : how many neighbours find the anomalies; None takes a share of the set, which measures better.
         The paper's number is n_neighbors."""
 
@@ -106,6 +107,34 @@ class Windows:
     def check(self) -> None:
         """Raise InputError for a window of less than 2 points."""
         check_window(self.window)
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """How scores become p-values.
+
+    confidence : with which this model's own rate is at most the one asked for, in (0, 1): a random half of the items
+        calibrates then and is no neighbour.  None: rates hold on average over reference sets, and all are neighbours.
+    smooth : whether ties between scores are broken by chance.
+    seed : of what is drawn by chance, such as the items that calibrate; at least 0."""
+
+    confidence: float | None = None
+    smooth: bool = False
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise InputError for values out of range, and for two that do not go together."""
+        if self.confidence is not None:
+            check_confidence(self.confidence)
+            if self.smooth:
+                raise InputError(
+                    f"{option('confidence')} bounds a rate, which {option('smooth')} would reach only on average: "
+                    "leave one of them out"
+                )
+        if not isinstance(self.smooth, bool):
+            raise InputError(f"{option('smooth')} must be true or false, got {self.smooth!r}")
+        if not is_whole(self.seed) or not 0 <= self.seed < MOST_SEEDS:
+            raise InputError(f"{option('seed')} must be a whole number from 0 to 2^63 - 1, got {self.seed!r}")
 
 
 @dataclass(frozen=True)
@@ -150,7 +179,8 @@ class Steps:
     false_alarm_rate : share of normal items that may be flagged, in (0, 1); None takes 0.01, or the smallest that the
         set supports.
     normalize, scale, whiten : what is done to rows before they are compared, in this order.
-    clean : whether and how anomalies are set aside; windows : whether rows are windows of series."""
+    clean : whether and how anomalies are set aside; windows : whether rows are windows of series.
+    search, calibrate : how rows are searched, and how their scores become p-values."""
 
     n_neighbors: int = 2
     false_alarm_rate: float | None = None
@@ -160,18 +190,24 @@ class Steps:
     clean: Clean | None = None
     windows: Windows | None = None
     search: Search = field(default_factory=Search)
+    calibrate: Calibrate = field(default_factory=Calibrate)
 
     @property
     def makes_copies(self) -> bool:
         """Whether rows are compared in another form than they are stored in, or only some of them."""
-        return self.scale is not None or self.whiten is not None or self.clean is not None
+        return self.scale is not None or self.whiten is not None or self.clean is not None or self.holds_out
+
+    @property
+    def holds_out(self) -> bool:
+        """Whether the items that calibrate are no neighbours."""
+        return self.calibrate.confidence is not None
 
     def check(self) -> None:
         """Raise InputError for a step that is out of range, and for steps that do not go together."""
         check_neighbors(self.n_neighbors)
         if self.false_alarm_rate is not None:
             check_rate(self.false_alarm_rate)
-        for step in (self.normalize, self.scale, self.clean, self.windows, self.search):
+        for step in (self.normalize, self.scale, self.clean, self.windows, self.search, self.calibrate):
             if step is not None:
                 step.check()
         if self.scale is not None:
@@ -181,8 +217,8 @@ class Steps:
         method = self.search.method.name
         if self.makes_copies and method in ("kdtree", "kmeans-tree"):
             raise InputError(
-                f"the index {method} takes rows as they are: not with scaled columns, whitening or contaminated items; "
-                f"ask for {option('index', 'exact')}"
+                f"the index {method} takes rows as they are: not with scaled columns, whitening, contaminated items or "
+                f"a confidence; ask for {option('index', 'exact')}"
             )
         if method == "kmeans" and self.n_neighbors != 1:
             raise InputError(
@@ -202,7 +238,12 @@ class Steps:
             )
 
     def _check_windows(self) -> None:
-        steps = {"scaled columns": self.scale, "whiten": self.whiten, "contaminated": self.clean}
+        steps = {
+            "scaled columns": self.scale,
+            "whiten": self.whiten,
+            "contaminated": self.clean,
+            "confidence": self.calibrate.confidence,
+        }
         if excess := [name for name, step in steps.items() if step is not None]:
             raise InputError(f"windows of series are compared as they are: leave out {excess[0]}")
         if (method := self.search.method.name) not in ("auto", "exact", "approximate"):
@@ -221,6 +262,7 @@ class Steps:
             "clean": None if self.clean is None else asdict(self.clean),
             "windows": None if self.windows is None else {"window": int(self.windows.window)},
             "search": asdict(self.search),
+            "calibrate": asdict(self.calibrate),
         }
 
     @classmethod
@@ -231,9 +273,9 @@ class Steps:
             raise InputError(f"a detector has the steps {', '.join(sorted(names))}, got {about!r}")
         if not isinstance(about["whiten"], bool):
             raise InputError(f"whiten must be true or false, got {about['whiten']!r}")
-        search = _restored(Search, about["search"])
-        if search is None:
-            raise InputError("a detector has a search, got None")
+        search, calibrate = _restored(Search, about["search"]), _restored(Calibrate, about["calibrate"])
+        if search is None or calibrate is None:
+            raise InputError("a detector has a search and calibrates, got None")
         steps = cls(
             n_neighbors=about["n_neighbors"],
             false_alarm_rate=about["false_alarm_rate"],
@@ -243,6 +285,7 @@ class Steps:
             clean=_restored(Clean, about["clean"]),
             windows=_restored(Windows, about["windows"]),
             search=search,
+            calibrate=calibrate,
         )
         steps.check()
         return steps

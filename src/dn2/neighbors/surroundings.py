@@ -10,9 +10,11 @@ import numpy as np
 
 from dn2.arrays import Flags, Numbers, Positions, Vectors
 from dn2.neighbors.blocks import Draws, rows_at
-from dn2.neighbors.leave_one_out import random_order
+from dn2.neighbors.membership import NO_MEMBERSHIP
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.reference import ReferenceSet
+from dn2.neighbors.sampling import Sampler
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.index import Index
 from dn2.neighbors.search.selected import SelectedIndex
 
@@ -58,7 +60,7 @@ class Surroundings:
         is then spread at random over the gap to its neighbours in its column, and categories are left out."""
         learnt = reference.learnt
         contents = np.concatenate([block.draws for block in reference.blocks])
-        shuffled = random_order(reference.blocks)
+        shuffled = Sampler(reference.blocks, NO_MEMBERSHIP).shuffled()
         there = np.arange(len(shuffled)) if learnt is None else np.setdiff1d(shuffled, learnt.aside)
         first = there[np.unique(contents[there], return_index=True)[1]]
         searched = shuffled[np.isin(shuffled, first)]
@@ -86,7 +88,7 @@ class Surroundings:
         if self.index is None:
             return None
         asked = min(k * self.views, len(self.index) - 1)
-        squared, positions = self.index.search(self.rows(members), asked, members)
+        squared, positions = self.index.search(self.rows(members), asked, Excluded.own(members))
         units, contents = self.units[positions], self.contents[positions]
         differ = (units != self.units[members, None]) & (contents != self.contents[members, None]) & (squared > 0)
         first_of_unit = ~_come_again(np.where(differ, units, -1 - np.arange(asked)))

@@ -16,9 +16,11 @@ from scipy.signal import find_peaks
 from dn2.arrays import Array, Distances, Positions, Scores
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.blocks import Block, rows_at
-from dn2.neighbors.calibration import DEFAULT_RATE, Calibration, MeasuredFalseAlarms, mean_squared_distance
+from dn2.neighbors.calibration import Calibration, MeasuredFalseAlarms, mean_squared_distance
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.rates import DEFAULT_RATE
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 
 HALF = 0.5  # of its highest score an interval keeps at both ends
 MEASURED_WITH = 20_000  # windows of either half that tell what p-values are worth
@@ -150,9 +152,9 @@ class WindowPlaces:
         return cls(int(window[0]), check_places(places, len(places), int(window[0])), alarms)
 
     @property
-    def overlapping(self) -> Positions:
-        """Which windows overlap each: see `overlapping`."""
-        return overlapping(self.places, self.window)
+    def excluded(self) -> Excluded:
+        """What each window is not compared with: those that overlap it."""
+        return Excluded(overlapping(self.places, self.window))
 
     def scored(self, distances: Distances) -> tuple[Scores, Intervals]:
         """Return the scores of points, and their intervals.
@@ -176,12 +178,12 @@ class WindowPlaces:
         middle = min(len(self.places), 2 * MEASURED_WITH) // 2  # of the first windows, where there are very many
         later = np.searchsorted(self.places, self.places[middle] + self.window)
         first, second = WindowPlaces(self.window, self.places[:middle]), self.places[later : 2 * middle]
-        spans = first.overlapping
-        if len(second) < self.window or (middle - spans[:, 1] + spans[:, 0]).min() < k:
+        excluded = first.excluded
+        if len(second) < self.window or middle - excluded.most < k:
             return self
         known, queries = (rows_at(blocks, part) for part in (np.arange(middle), np.arange(later, later + len(second))))
         index = ExactIndex([known])
-        loo = LeaveOneOut.of(index.blocks, index, np.arange(middle), k, spans)
+        loo = LeaveOneOut.of(index.blocks, index, np.arange(middle), k, excluded)
         calibration = first.calibrate(loo.distances)
         rate = max(DEFAULT_RATE if asked is None else asked, calibration.smallest_rate)
         points, intervals = WindowPlaces(self.window, second).scored(index.search(queries, k)[0])

@@ -7,6 +7,11 @@ function number(value, digits = 3) {
   return Number(value.toPrecision(digits)).toLocaleString("en", { maximumSignificantDigits: digits });
 }
 
+// For a place with little room: 10M for ten million.
+function short(value) {
+  return value < 1e5 ? number(value) : value.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 });
+}
+
 function whole(value) {
   return value.toLocaleString("en");
 }

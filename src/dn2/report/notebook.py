@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from PIL import Image
 
 from dn2.kinds.exchange import Pictures
+from dn2.kinds.guarantee import worth_of
 from dn2.model.state import State
-from dn2.model.words import brief_of, describe_columns, describe_model
+from dn2.model.words import brief_of, describe_with_columns
 from dn2.report.shortening import Shortener, find_strangest
 from dn2.results.results import Results
 from dn2.results.rows import Evidence, Row
@@ -32,7 +33,7 @@ LEFT = "text-align:left;vertical-align:top"
 NUMBER = "text-align:right;vertical-align:top;white-space:nowrap;font-variant-numeric:tabular-nums"
 PICTURES = "display:flex;flex-wrap:wrap;gap:6px;align-items:flex-end;text-align:center;font-size:smaller"
 NAME = f"{LEFT};overflow-wrap:anywhere;unicode-bidi:isolate;min-width:7em;max-width:16em"
-ALARM = "color:#d9480f;font-weight:bold"
+ALARM, WARNING = "color:#d9480f;font-weight:bold", "color:#a87400;font-weight:bold"
 PICTURE = "border:1px solid #8884;border-radius:3px;max-width:none;margin:0;display:inline"
 
 
@@ -43,6 +44,8 @@ def results_html(results: Results) -> str:
     shown = [readable[place] for place in places[:MOST_ROWS]]
     pictures = _Thumbnails(_pictures_of(results), shown)
     parts = [f"<p><b>{_text(results.summary())}</b></p>"]
+    if worth := worth_of(results):
+        parts.append(f'<p style="{QUIET}">{_text(worth)}</p>')
     if shown:
         parts.append(_table(shown, pictures))
     if len(readable) > len(shown):
@@ -57,12 +60,12 @@ def results_html(results: Results) -> str:
 def model_html(state: State) -> str:
     """Show a model's description, and the meaning of its rate."""
     head = brief_of(state.kind, len(state.items) - len(state.set_aside), state.false_alarm_rate)
-    columns = describe_columns(state.kind.columns)
+    described, columns = describe_with_columns(state.describe(), state.kind.columns)
     columns_html = f"<p>How its columns were read:</p>{_pairs(columns)}" if columns else ""
     means = "".join(f"<li>{_text(words)}</li>" for words in state.assumptions())
     rate = _text(rate_in_words(state.false_alarm_rate))
     return (
-        f"<div><p><b>{_text(head)}</b></p>{_pairs(describe_model(state.describe()))}{columns_html}"
+        f"<div><p><b>{_text(head)}</b></p>{_pairs(described)}{columns_html}"
         f"<p>What the rate of {rate} means:</p><ul>{means}</ul></div>"
     )
 
@@ -77,7 +80,7 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
 
 def _table(rows: Sequence[Row], pictures: _Thumbnails) -> str:
     evidence = next((row.evidence for row in rows if row.evidence is not None), Evidence())
-    heads = [("item", LEFT), ("anomaly score", NUMBER), ("p-value", NUMBER), ("verdict", LEFT)]
+    heads = [("item", LEFT), ("anomaly score", NUMBER), ("p-value", NUMBER), ("decision", LEFT)]
     heads += [("scored", LEFT)] * bool(pictures) + [(evidence.heading, LEFT)]
     head = "".join(f'<th scope="col" style="{style}">{_text(name)}</th>' for name, style in heads)
     lines = "".join(f"<tr>{''.join(_cells(row, pictures))}</tr>" for row in rows)
@@ -90,7 +93,7 @@ def _cells(row: Row, pictures: _Thumbnails) -> Iterator[str]:
     yield f'<th scope="row" style="{NAME}">{_name(name)}</th>'
     yield f'<td style="{NUMBER}">{number_in_words(row.anomaly_score or 0)}</td>'
     yield f'<td style="{NUMBER}">{row.p_value or 0:.3g}</td>'
-    yield f'<td style="{LEFT}">{_verdict(row)}</td>'
+    yield f'<td style="{LEFT}">{_decision(row)}</td>'
     if not pictures:
         yield f'<td style="{LEFT};overflow-wrap:anywhere">{_words(words)}</td>'
         return
@@ -100,8 +103,9 @@ def _cells(row: Row, pictures: _Thumbnails) -> Iterator[str]:
     yield f'<td style="{LEFT}"><div style="{PICTURES}">{neighbors}</div>{explanation}</td>'
 
 
-def _verdict(row: Row) -> str:
-    return {True: f'<span style="{ALARM}">anomalous</span>', False: "normal", None: ""}[row.is_anomaly]
+def _decision(row: Row) -> str:
+    style = ALARM if row.is_anomaly else WARNING if row.decision == "warn" else None
+    return row.decided if style is None else f'<span style="{style}">{row.decided}</span>'
 
 
 def _pictures_of(results: Results) -> Pictures | None:

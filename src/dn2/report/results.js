@@ -1,30 +1,34 @@
 // Shows what Python wrote into the element `data`: columns, not rows; names are places in lists.
 //
 // What only one kind of data has is drawn by the kind's own script, which follows this one and calls
-//     mount((page) => ({ card, detail, text, panels, decided, expected }))
+//     mount((page) => ({ card, detail, text, panels, decided }))
 // with as many of these as it needs:
 //     card(item)     what a card shows below the verdict: an element; null for the names of the nearest
 //     detail(item)   what the large view shows below the verdict: elements; null for the names of the nearest
 //     text(item)     what the search looks through beside the name
 //     panels()       sections above the items: [{ id, title, content: elements }]
 //     decided()      is called whenever the slider decided anew
-//     expected       words in place of "false alarms to expect, at most"
-// page : { data, items, reference, words, neighbors, nearest, listOfNearest, isAnomalous, openItem }, data being what the
-// kind's `page.py` made.
+// page : { data, items, reference, words, neighbors, nearest, listOfNearest, mark, openItem }, data being what the kind's
+// `page.py` made.
 
 const data = JSON.parse(at("data").textContent);
 const { items, reference, calibration, words } = data;
-const { ranks } = calibration;
+const { ranks, warn } = calibration;
 const PER_PAGE = 48;
 
 const state = { rank: calibration.rank, order: [], shown: 0, open: -1 };
 
-let kind = { card: () => null, detail: () => null, text: () => "", panels: () => [], decided: () => {}, expected: null };
+// The words for what is decided, by the class of elements that show it.
+const DECISIONS = warn ? { anomalous: "reject", warned: "warn", normal: "accept" } : { anomalous: "anomalous", normal: "normal" };
+const MARKS = { anomalous: "alarm-mark", warned: "warn-mark", normal: "query-mark" };
+const SHAPES = { anomalous: "M-6 0L0 -6L6 0L0 6Z", warned: "M-6 5L0 -6L6 5Z", normal: "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0" };
+
+let kind = { card: () => null, detail: () => null, text: () => "", panels: () => [], decided: () => {} };
 
 // Lets a kind of data show what it alone has; `data.kind` is null where these rows have nothing of it.
 function mount(module) {
   if (data.kind) {
-    kind = { ...kind, ...module({ data: data.kind, items, reference, words, neighbors, nearest, listOfNearest, isAnomalous, openItem }) };
+    kind = { ...kind, ...module({ data: data.kind, items, reference, words, neighbors, nearest, listOfNearest, mark, openItem }) };
   }
 }
 
@@ -33,8 +37,12 @@ const pValue = (item) => items.rank[item] / (calibration.size + 1);
 // Decided as was asked: at a rate, or in another way, which no rate describes.
 const asked = () => state.rank === calibration.rank;
 
-function isAnomalous(item) {
-  return items.rank[item] <= state.rank;
+function decision(item) {
+  return items.rank[item] <= state.rank ? "anomalous" : warn && items.rank[item] <= warn.rank ? "warned" : "normal";
+}
+
+function mark(item) {
+  return MARKS[decision(item)];
 }
 
 // The n-th item's neighbours: places in the list of reference names, and distances.
@@ -60,8 +68,8 @@ function namesOfNearest(item) {
 }
 
 function verdict(item) {
-  const word = isAnomalous(item) ? "anomalous" : "normal";
-  return make("span", { class: `verdict ${word}` }, make("b", {}, word),
+  const decided = decision(item);
+  return make("span", { class: `verdict ${decided}` }, make("b", {}, DECISIONS[decided]),
     ` · p-value ${number(pValue(item), 2)} · score ${number(items.score[item], 4)}`);
 }
 
@@ -69,7 +77,7 @@ function card(item, place) {
   const button = make("button", {
     type: "button", class: "card", "data-place": place, tabindex: place ? "-1" : "0", onclick: () => open(place),
   }, make("span", { class: "name" }, items.name[item]), verdict(item), kind.card(item) ?? namesOfNearest(item));
-  button.classList.toggle("anomalous", isAnomalous(item));
+  button.classList.add(decision(item));
   return make("li", {}, button);
 }
 
@@ -102,7 +110,7 @@ function searched(item) {
 function choose() {
   const wanted = at("search").value.trim().toLowerCase(), verdicts = at("filter").value;
   state.order = inOrder(at("sort").value).filter((item) =>
-    (verdicts === "all" || (verdicts === "anomalous") === isAnomalous(item)) &&
+    (verdicts === "all" || verdicts === decision(item)) &&
     (!wanted || searched(item).includes(wanted)));
   state.shown = 0;
   at("gallery").replaceChildren();
@@ -112,20 +120,31 @@ function choose() {
 
 function decide() {
   const stop = ranks.indexOf(state.rank), known = !asked() || calibration.rate !== null;
-  const rate = asked() && known ? calibration.rate : state.rank / (calibration.size + 1);
-  const found = items.rank.reduce((sum, rank) => sum + (rank <= state.rank), 0);
+  const upTo = (last) => items.rank.reduce((sum, rank) => sum + (rank <= last), 0);
+  const expected = (some) => about((some * items.name.length) / (calibration.size + 1));
+  const found = upTo(state.rank), warned = warn ? upTo(Math.max(warn.rank, state.rank)) - found : 0;
   at("rate").value = stop;
   at("rate").setAttribute("aria-valuetext", calibration.rates[stop]);
   at("rate-words").textContent = calibration.rates[stop];
   at("found").textContent = whole(found);
-  at("expected").textContent = known ? number(rate * items.name.length) : "–";
+  at("warned").textContent = whole(warned);
+  at("expected").textContent = !known ? "–" : warn
+    ? `${expected(state.rank)} + ${expected(Math.max(0, warn.rank - state.rank))}` : expected(state.rank);
   at("sentence").textContent = document.title =
-    `${words.scored}, ${whole(found)} anomalous${calibration.decided[stop]}${words.lost}`;
+    `${words.scored}, ${whole(found)} anomalous${calibration.decided[stop]}${warn ? saidOfWarnings(warned) : ""}${words.lost}`;
   at("reset").disabled = asked();
   drawHistogram();
   for (const point of at("map").querySelectorAll("[data-item]")) markPoint(point);
   kind.decided();
   choose();
+}
+
+function about(count) {
+  return count >= 1 ? whole(Math.floor(count + 0.5)) : number(count, 1);
+}
+
+function saidOfWarnings(count) {
+  return `, ${whole(count)} ${count === 1 ? "warning" : "warnings"}${warn.words}`;
 }
 
 // Flagged is what scores more than this.
@@ -157,23 +176,25 @@ function drawHistogram() {
     }
   }));
   for (const tick of scoreScale.ticks) {
-    parts.push(draw("text", { x: x(tick), y: bottom + 18, "text-anchor": "middle" }, number(tick)));
+    const share = scoreScale.to(tick), anchor = share > 0.95 ? "end" : share < 0.05 ? "start" : "middle";
+    parts.push(draw("text", { x: x(tick), y: bottom + 18, "text-anchor": anchor }, short(tick)));
   }
-  const limit = threshold();
-  if (Number.isFinite(limit)) {
-    const place = Math.max(left, Math.min(right, x(limit)));
-    parts.push(draw("line", { class: "threshold-mark", x1: place, x2: place, y1: top - 8, y2: bottom }));
+  const limit = threshold(), warns = warn && warn.rank > state.rank;
+  for (const [name, value] of [["warn-threshold-mark", warns ? warn.threshold : Infinity], ["threshold-mark", limit]]) {
+    const place = Math.max(left, Math.min(right, x(value)));
+    if (Number.isFinite(value)) parts.push(draw("line", { class: name, x1: place, x2: place, y1: top - 8, y2: bottom }));
   }
+  const further = warns ? ` Warned of is what scores above ${number(warn.threshold, 4)}.` : "";
   at("histogram").replaceChildren(...parts);
   at("histogram-words").textContent = Number.isFinite(limit)
-    ? `Flagged is what scores above ${number(limit, 4)}. Each kind is drawn as shares of its own.`
-    : "Nothing is flagged. Each kind is drawn as shares of its own.";
+    ? `Flagged is what scores above ${number(limit, 4)}.${further} Each kind is drawn as shares of its own.`
+    : `Nothing is flagged.${further} Each kind is drawn as shares of its own.`;
 }
 
 function markPoint(point) {
-  const alarm = isAnomalous(Number(point.dataset.item));
-  point.setAttribute("class", `point ${alarm ? "alarm-mark" : "query-mark"}`);
-  point.setAttribute("d", alarm ? "M-6 0L0 -6L6 0L0 6Z" : "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0");
+  const decided = decision(Number(point.dataset.item));
+  point.setAttribute("class", `point ${MARKS[decided]}`);
+  point.setAttribute("d", SHAPES[decided]);
 }
 
 function drawMap() {
@@ -209,7 +230,16 @@ function addPanels() {
     at("panels").append(make("section", { id: `${id}-section`, "aria-labelledby": `${id}-title` },
       make("h2", { id: `${id}-title` }, title), ...content));
   }
-  if (words.expected || kind.expected) at("expected-words").textContent = words.expected || kind.expected;
+}
+
+// Names what there is to decide, and shows what only warnings need.
+function addDecisions() {
+  at("filter").append(...Object.entries(DECISIONS).map(([value, word]) => make("option", { value }, word)));
+  at("warnings").hidden = !warn;
+  for (const element of document.querySelectorAll("[data-decision]")) {
+    element.hidden = !(element.dataset.decision in DECISIONS);
+    element.append(DECISIONS[element.dataset.decision] ?? "");
+  }
 }
 
 function open(place) {
@@ -218,7 +248,7 @@ function open(place) {
   state.open = place;
   at("large-name").textContent = items.name[item];
   at("large-body").replaceChildren(make("p", {}, verdict(item)), ...(kind.detail(item) ?? listOfNearest(item)));
-  at("large-body").classList.toggle("anomalous", isAnomalous(item));
+  at("large-body").className = decision(item);
   at("previous").disabled = place === 0;
   at("next").disabled = place === state.order.length - 1;
   if (!at("large").open) {
@@ -315,6 +345,7 @@ function start() {
   });
   prepareScale();
   listErrors();
+  addDecisions();
   addPanels();
   drawMap();
   decide();

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Scores
-from dn2.neighbors.calibration import last_rank
+from dn2.neighbors.rates import last_rank
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.report.section import Section
 from dn2.report.shortening import Shortener, round_shown
@@ -45,6 +45,7 @@ class PageContext:
 
     reference_scores : (m,) the calibrating scores, ascending.
     model : the model's description, as names and values; guarantee : the meaning of its rate, in words.
+    worth : what the number of items that would be flagged means, in words.
     columns : how each column of a table was read, as names and words.
     section : makes the section of the kind of data, given the rows that could be read.
     neighbors : the heading of the neighbours.  notes : further sentences."""
@@ -52,6 +53,7 @@ class PageContext:
     reference_scores: Scores
     model: Sequence[tuple[str, str]]
     guarantee: Sequence[str]
+    worth: str = ""
     section: Callable[[Sequence[Row]], Section] = Section
     map: Map | None = None
     neighbors: str = "Nearest normal items (distance)"
@@ -70,7 +72,14 @@ def write_results_page(path: Path, results: Results, around: PageContext) -> Non
         f"<h2>What the false-alarm rate means</h2>{sentences(around.guarantee)}"
     )
     notes = " ".join([*around.notes, *columns.left_out()])
-    body = fill(read_part("results.html"), {"sentence": html.escape(title), "sources": html.escape(notes)})
+    among = results.among_themselves
+    parts = {
+        "sentence": title,
+        "sources": notes,
+        "expected": f"{results.nouns[1]} marked, whatever they are" if among else "if all were normal, about",
+        "worth": around.worth,
+    }
+    body = fill(read_part("results.html"), {name: html.escape(words) for name, words in parts.items()})
     scripts = [read_part("elements.js"), read_part("results.js"), columns.section.script()]
     write_page(path, title, body, scripts=scripts, style=columns.section.style(), data=data, about=about)
 
@@ -115,7 +124,6 @@ class _Columns:
                 "neighbors": self._around.neighbors,
                 "scored": count_in_words(len(self._rows), noun, plural),
                 "lost": lost_in_words(len(self._results.unreadable)),
-                "expected": f"{plural} marked, whatever they are" if self._results.among_themselves else None,
             },
         }
 
@@ -141,6 +149,18 @@ class _Columns:
             "thresholds": [round_shown(scores[m - rank]) if rank else None for rank in ranks],
             "rates": ["as it was decided" if shown_rate is None else rate_in_words(shown_rate) for shown_rate in rates],
             "decided": [decided_in_words(shown_rate, discovery, alone) for shown_rate in rates],
+            "warn": self._warn() if self._results.has_warnings else None,
+        }
+
+    def _warn(self) -> dict[str, Any]:
+        """Return the rank to warn at, its threshold, and the words for its rate."""
+        m, rate, scores = self._results.sample_size, self._results.warn_rate, self._around.reference_scores
+        marked = [rank for rank, row in zip(self._ranks(), self._rows, strict=True) if row.decision != "accept"]
+        rank = max(marked, default=0) if rate is None else last_rank(rate, m)
+        return {
+            "rank": rank,
+            "threshold": round_shown(scores[m - rank]) if rank else None,
+            "words": "" if rate is None else f" at {rate_in_words(rate)}",
         }
 
     def left_out(self) -> list[str]:

@@ -10,10 +10,11 @@ import numpy as np
 from dn2 import __version__
 from dn2.arrays import Progress
 from dn2.errors import InputError
+from dn2.kinds.guarantee import expectation_of
 from dn2.kinds.registry import room_of
 from dn2.model.scoring import shift_of
 from dn2.model.state import State
-from dn2.model.words import describe_columns, describe_model, shift_in_words
+from dn2.model.words import describe_with_columns, shift_in_words
 from dn2.report.results_page import Map, PageContext, write_results_page
 from dn2.report.section import Section
 from dn2.results.context import MOST_ON_MAP, Context, places_on_map
@@ -29,7 +30,7 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
     state: State = context.model.state
     if state.calibration is not context.calibration:
         raise InputError("the model has changed since it scored these items; score them again")
-    described = describe_model(state.describe())
+    described, columns = describe_with_columns(state.describe(), state.kind.columns)
     if context.guarantee:  # the rate and the calibration are those of a model that scored nothing
         described = [pair for pair in described if pair[0] not in ABOUT_ITS_RATE]
     room = room_of(state.kind.name, "page")
@@ -37,12 +38,13 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
     page = PageContext(
         reference_scores=state.calibration.scores,
         model=[("dn2", __version__), *described],
+        worth=expectation_of(results),
         guarantee=context.guarantee or state.assumptions(),
         section=partial(section, pictures=state.kind.pictures(context.files, state.items, progress)),
         map=_map(state, context, results),
         neighbors=_neighbors(state, context),
         notes=[*_gone(context, results), *_far_out(state, results)],
-        columns=describe_columns(state.kind.columns),
+        columns=columns,
     )
     write_results_page(path, results, page)
 

@@ -1,4 +1,4 @@
-"""A row as the cells of a file."""
+"""Rows as the cells of a file."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
+from dn2.extras import import_pyarrow
 from dn2.results.rows import Row
 
 
@@ -18,6 +19,28 @@ def flatten_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
         if isinstance(value, (list, dict)):
             record[name] = json.dumps(value, ensure_ascii=False) if value else None
     return {name: record.get(name) for name in columns}
+
+
+def write_csv(file: TextIO, rows: Iterable[Row], columns: Sequence[str]) -> None:
+    """Write rows as CSV to an open file."""
+    file.write(",".join(columns) + "\n")
+    for row in rows:
+        record = flatten_row(row, columns)
+        if row.is_anomaly is not None:
+            record["is_anomaly"] = "true" if row.is_anomaly else "false"
+        file.write(csv_line(record.values()))
+
+
+def parquet_table(rows: Iterable[Row], columns: Sequence[str]) -> Any:
+    """Return rows as a table of pyarrow.  Raises MissingExtra."""
+    pyarrow = import_pyarrow()
+    text, number = pyarrow.string(), pyarrow.float64()
+    types = dict.fromkeys(columns, text) | {"anomaly_score": number, "p_value": number, "is_anomaly": pyarrow.bool_()}
+    types |= dict.fromkeys({"items"} & set(columns), pyarrow.int64())
+    records = [flatten_row(row, columns) for row in rows]
+    return pyarrow.table(
+        {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
+    )
 
 
 def csv_line(values: Iterable[Any]) -> str:

@@ -31,6 +31,14 @@ def as_figure(value: Any) -> float | None:
     return None if value is None or value == "" else _finite(float(value))
 
 
+def as_whole(value: Any) -> int:
+    """Return a whole number, also one spelt as text.  Raises ValueError, TypeError for anything else."""
+    number = as_figure(value)
+    if number is None or number != int(number):
+        raise ValueError(f"a cell must hold a whole number, got {_short(value)}")
+    return int(number)
+
+
 def as_cell(value: Any) -> Any:
     """Return a number, a text or None.  Raises ValueError for anything else."""
     if value is None:

@@ -19,7 +19,9 @@ class Evaluation:
     fpr_at_95_tpr : share of normals flagged at the threshold that finds 95 % of the anomalies.
     false_alarms, detected : share of normals and of anomalies flagged at `false_alarm_rate`.
     normal_reference, anomalous_reference : how many of the items are reference items, or copies of reference items;
-        unless both are 0, the figures do not hold for new items."""
+        unless both are 0, the figures do not hold for new items.
+    warn_rate : the laxer rate to warn at, if there is one; false_alarms_or_warnings, detected_or_warned : share of
+        normals and of anomalies that are flagged or warned of."""
 
     n_normal: int
     n_anomalous: int
@@ -31,9 +33,14 @@ class Evaluation:
     detected: float
     normal_reference: int = 0
     anomalous_reference: int = 0
+    warn_rate: float | None = None
+    false_alarms_or_warnings: float | None = None
+    detected_or_warned: float | None = None
 
 
-def evaluate(scores: Scores, p_values: Scores, is_anomalous: np.ndarray[Any, Any], rate: float) -> Evaluation:
+def evaluate(
+    scores: Scores, p_values: Scores, is_anomalous: np.ndarray[Any, Any], rate: float, warn_rate: float | None = None
+) -> Evaluation:
     """Measure scores and p-values, (n,), against the truth, (n,) bool.  Raises InputError if a class is empty."""
     from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
@@ -42,6 +49,7 @@ def evaluate(scores: Scores, p_values: Scores, is_anomalous: np.ndarray[Any, Any
         raise InputError(f"evaluation needs normal and anomalous items, got {(~truth).sum()} and {truth.sum()}")
     false_positive, true_positive, _ = roc_curve(truth, scores, drop_intermediate=False)
     flagged = p_values <= rate
+    marked = None if warn_rate is None else p_values <= warn_rate
     return Evaluation(
         n_normal=int((~truth).sum()),
         n_anomalous=int(truth.sum()),
@@ -51,4 +59,7 @@ def evaluate(scores: Scores, p_values: Scores, is_anomalous: np.ndarray[Any, Any
         false_alarm_rate=rate,
         false_alarms=float(flagged[~truth].mean()),
         detected=float(flagged[truth].mean()),
+        warn_rate=warn_rate,
+        false_alarms_or_warnings=None if marked is None else float(marked[~truth].mean()),
+        detected_or_warned=None if marked is None else float(marked[truth].mean()),
     )

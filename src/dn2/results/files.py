@@ -11,8 +11,9 @@ from typing import Any, TextIO
 
 from dn2.errors import InputError
 from dn2.extras import import_pyarrow, open_parquet
-from dn2.results.checked import as_figure, as_list, as_number, as_text
-from dn2.results.rows import COLUMNS, Evidence, Neighbor, Row, from_json
+from dn2.results.checked import as_figure, as_list, as_number, as_text, as_whole
+from dn2.results.decisions import DECISIONS
+from dn2.results.rows import COLUMNS, DECISION, Evidence, Neighbor, Row, from_json
 from dn2.results.writing import choose_by_ending
 from dn2.system.bounds import check_fits, parsing, read_lines
 from dn2.system.interface import command
@@ -50,6 +51,8 @@ def read_rows(path: Path, evidence: type[Evidence] | None = None) -> list[Row]:
         raise InputError(
             f"{path} holds no rows; it must be a results file, as {command('dn2 score -o', 'Results.save')} writes it"
         )
+    if len({row.decision is None for row in rows if row.error is None}) > 1:
+        raise InputError(f"{path}: {DECISION} must be given of all items that could be read, or of none")
     return rows if evidence is None else _fill_evidence(rows, evidence)
 
 
@@ -120,7 +123,8 @@ def _row(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
             _flag(record["is_anomaly"]),
         )
         present = [value is not None for value in (score, p_value, flag)]
-        if any(present) if error else not all(present):
+        is_undecided = "per" in record and present == [True, False, False]
+        if any(present) if error else not (all(present) or is_undecided):
             raise ValueError("a row has either an error, or all of anomaly_score, p_value and is_anomaly")
         if score is not None and p_value is not None and not (score >= 0 and 0 < p_value <= 1):
             raise ValueError(f"a score of {score:g} with a p-value of {p_value:g}")
@@ -130,7 +134,11 @@ def _row(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
             if evidence is not None and set(evidence.file_columns) & record.keys()
             else None
         )
-        return Row(as_text(record["item"]), score, p_value, flag, neighbors, error, row_evidence)
+        decision = _decision(record.get(DECISION), flag)
+        part, per = (as_text(record[name]) if record.get(name) else None for name in ("part", "per"))
+        items = as_whole(record["items"]) if record.get("items") not in (None, "") else None
+        name = as_text(record["item"])
+        return Row(name, score, p_value, flag, neighbors, error, row_evidence, decision, part, per, items)
     except Exception as error:  # evidence may be any JSON at all
         raise InputError(f"{where}: not as dn2 writes it ({str(error) or type(error).__name__:.300})") from error
 
@@ -140,6 +148,16 @@ def _neighbor(record: Any) -> Neighbor:
     if distance < 0:
         raise ValueError(f"a neighbor at a distance of {distance:g}")
     return Neighbor(as_text(record["item"]), distance)
+
+
+def _decision(value: Any, flag: bool | None) -> str | None:
+    if value in (None, ""):
+        return None
+    if value not in DECISIONS or flag is None or (value == "reject") != flag:
+        raise ValueError(
+            f"decision must be {', '.join(DECISIONS)} or empty, and reject where is_anomaly is true, got {value!r:.100}"
+        )
+    return str(value)
 
 
 def _flag(value: Any) -> bool | None:

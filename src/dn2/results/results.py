@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TextIO, overload
+from typing import Any, Self, overload
 
-from dn2.errors import InputError, MissingExtra
-from dn2.extras import import_above, import_pyarrow
-from dn2.neighbors.calibration import attainable_rate
-from dn2.results.cells import csv_line, flatten_row
+from dn2.extras import import_above
+from dn2.neighbors.rates import attainable_rate
 from dn2.results.context import Context, Points
-from dn2.results.rows import COLUMNS, Row
-from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words
-from dn2.results.writing import choose_writer, write_parquet, write_text
-from dn2.system.progress import Shown, shown
-
-if TYPE_CHECKING:
-    import pandas
+from dn2.results.decisions import check_fixed, check_warn_rate, decide
+from dn2.results.rows import BELONGING, COLUMNS, DECISION, Row
+from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words, warned_in_words
+from dn2.results.written import Written
 
 
 @dataclass(frozen=True, repr=False)
-class Results(Sequence[Row]):
+class Results(Written):
     """Rows in the order of the input: a sequence, a slice of which is `Results` with the same decisions.
 
     Parameters
@@ -52,6 +44,14 @@ class Results(Sequence[Row]):
         The noun for one item, and for several.
     among_themselves : bool
         Whether the items are ranked among themselves, without a model, so that a rate marks that share of them.
+    parts : sequence of Row
+        One for each part of several items, where these were asked for: its strangest item, with the part's own p-value
+        and decision.
+    confidence : float or None
+        With which the model's own rate is at most the one that was fixed when it was fitted; None for rates that hold
+        on average.
+    warn_rate : float or None
+        The laxer rate at which `decision` is `warn`; None without one, or where the rate is unknown.
 
     Examples
     --------
@@ -73,6 +73,9 @@ class Results(Sequence[Row]):
     counted: str = field(default="", compare=False)
     nouns: tuple[str, str] = field(default=("item", "items"), compare=False)
     among_themselves: bool = field(default=False, compare=False)
+    parts: Sequence[Row] = ()
+    confidence: float | None = field(default=None, compare=False)
+    warn_rate: float | None = None
 
     __hash__ = None  # type: ignore[assignment]  # as a list has none
 
@@ -88,8 +91,9 @@ class Results(Sequence[Row]):
     def __repr__(self) -> str:
         scored = count_in_words(len(self.rows) - len(self.errors), *self.nouns)
         rate = "" if self.false_alarm_rate is None else f" at {rate_in_words(self.false_alarm_rate)}"
+        warned = warned_in_words(len(self.warnings), self.warn_rate) if self.has_warnings else ""
         lost = f"; {len(self.unreadable):,} not read" if self.unreadable else ""
-        return f"<Results: {scored}, {len(self.anomalies):,} anomalous{rate}{lost}>"
+        return f"<Results: {scored}, {len(self.anomalies):,} anomalous{rate}{warned}{lost}>"
 
     def _repr_html_(self) -> str:
         html: str = import_above("dn2.report.notebook").results_html(self)
@@ -99,14 +103,24 @@ class Results(Sequence[Row]):
         """Say in one sentence how many items were scored, and how many are anomalous."""
         scored = count_in_words(len(self.rows) - len(self.errors), *self.nouns)
         decided = decided_in_words(self.false_alarm_rate, self.false_discovery_rate, self.among_themselves)
-        return f"{scored}, {len(self.anomalies):,} anomalous{decided}{lost_in_words(len(self.unreadable))}"
+        warned = warned_in_words(len(self.warnings), self.warn_rate) if self.has_warnings else ""
+        lost = lost_in_words(len(self.unreadable))
+        strangers = f"; {len(self.undecided):,} of no known group, not decided" if self.undecided else ""
+        parts = ""
+        if self.parts:
+            flagged = sum(bool(row.is_anomaly) for row in self.parts)
+            parts = f"; {count_in_words(len(self.parts), 'part', 'parts')}, {flagged:,} anomalous"
+        return f"{scored}, {len(self.anomalies):,} anomalous{decided}{warned}{parts}{strangers}{lost}"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the results file: those of all kinds of data, then what the evidence of this one adds."""
         evidence = [row.evidence for row in self.rows if row.evidence is not None]
         names = evidence[0].file_columns if evidence else ()
-        return (*COLUMNS, *(name for name in names if any(getattr(record, name) is not None for record in evidence)))
+        written = (*self.rows, *self.parts)
+        belonging = (name for name in BELONGING if any(getattr(row, name) is not None for row in written))
+        added = (name for name in names if any(getattr(record, name) is not None for record in evidence))
+        return (*COLUMNS, *belonging, *added, *[DECISION] * self.has_warnings)
 
     @overload
     def __getitem__(self, place: int) -> Row: ...
@@ -118,7 +132,7 @@ class Results(Sequence[Row]):
         if not isinstance(place, slice):
             return self.rows[place]
         context = None if self.context is None else self.context.only(range(len(self.rows))[place])
-        return replace(self, rows=self.rows[place], context=context, points=None, reference_items=0)
+        return replace(self, rows=self.rows[place], context=context, points=None, reference_items=0, parts=())
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -129,13 +143,27 @@ class Results(Sequence[Row]):
     @property
     def anomalies(self) -> list[Row]:
         """The rows decided to be anomalous, most anomalous first."""
-        anomalous = [row for row in self.rows if row.is_anomaly]
-        return sorted(anomalous, key=lambda row: row.anomaly_score or 0.0, reverse=True)
+        return sorted((row for row in self.rows if row.is_anomaly), key=_score, reverse=True)
+
+    @property
+    def warnings(self) -> list[Row]:
+        """The rows to warn of, which are not rejected, most anomalous first."""
+        return sorted((row for row in self.rows if row.decision == "warn"), key=_score, reverse=True)
+
+    @property
+    def has_warnings(self) -> bool:
+        """Whether it was decided with a rate to warn at."""
+        return self.warn_rate is not None or any(row.decision is not None for row in self.rows)
 
     @property
     def errors(self) -> list[Row]:
         """The rows of items that could not be read."""
         return [row for row in self.rows if row.error is not None]
+
+    @property
+    def undecided(self) -> list[Row]:
+        """The rows of items that were scored and have no p-value: none of the reference items is of their stratum."""
+        return [row for row in self.rows if row.error is None and row.p_value is None]
 
     @property
     def unreadable(self) -> list[Row]:
@@ -148,13 +176,15 @@ class Results(Sequence[Row]):
         ]
         return self.errors + parts
 
-    def at(self, false_alarm_rate: float) -> Results:
+    def at(self, false_alarm_rate: float, *, warn_rate: float | None = None) -> Results:
         """Decide anew, without a new search.
 
         Parameters
         ----------
         false_alarm_rate : float
             In (0, 1): a row is an anomaly where its p-value is at most this.
+        warn_rate : float, default=None
+            A laxer rate, to warn at: `decision` is `reject`, `warn` or `accept`.  None decides without warnings.
 
         Returns
         -------
@@ -163,7 +193,8 @@ class Results(Sequence[Row]):
         Raises
         ------
         InputError
-            For a rate outside of (0, 1).
+            For a rate outside of (0, 1), for a rate to warn at that is not laxer, and for another rate than the one
+            that a confidence bounds.
         ReferenceTooSmall
             For a rate that the reference set cannot support.
 
@@ -175,144 +206,18 @@ class Results(Sequence[Row]):
         >>> results[0].is_anomaly, results.at(0.05)[0].is_anomaly
         (False, True)
         """
-        attainable_rate(false_alarm_rate, self.sample_size, self.n_reference, self.counted)
-        rows = [
-            row if row.p_value is None else replace(row, is_anomaly=row.p_value <= false_alarm_rate)
-            for row in self.rows
-        ]
-        points = None if self.points is None else self.points.at(false_alarm_rate)
-        return replace(self, rows=rows, false_alarm_rate=false_alarm_rate, false_discovery_rate=None, points=points)
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write CSV (UTF-8), evidence as JSON, empty cells for what an unreadable item lacks.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
-        write_text(path, self._write_csv)
-
-    def to_jsonl(self, path: str | os.PathLike[str]) -> None:
-        """Write JSON Lines: one object an item.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        """
-        write_text(path, self.write_jsonl)
-
-    def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write Parquet, evidence as JSON text.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        MissingExtra
-            For Parquet without pyarrow.
-        """
-        pyarrow = import_pyarrow()
-        text, number = pyarrow.string(), pyarrow.float64()
-        columns = self.columns
-        types = dict.fromkeys(columns, text) | {
-            "anomaly_score": number,
-            "p_value": number,
-            "is_anomaly": pyarrow.bool_(),
-        }
-        records = [flatten_row(row, columns) for row in self.rows]
-        table = pyarrow.table(
-            {name: pyarrow.array([record[name] for record in records], kind) for name, kind in types.items()}
+        check_fixed(false_alarm_rate, self.false_alarm_rate, self.confidence)
+        attainable_rate(false_alarm_rate, self.sample_size, self.n_reference, self.counted, self.confidence)
+        check_warn_rate(warn_rate, false_alarm_rate, self.sample_size)
+        decided = replace(
+            self,
+            rows=[decide(row, false_alarm_rate, warn_rate) for row in self.rows],
+            parts=tuple(decide(row, false_alarm_rate, warn_rate) for row in self.parts),
+            points=None if self.points is None else self.points.at(false_alarm_rate),
+            false_discovery_rate=None,
         )
-        write_parquet(path, table)
-
-    def to_html(self, path: str | os.PathLike[str], *, progress: Shown = None) -> None:
-        """Write one self-contained page that shows what was found and why; the items' files are read for pictures.
-
-        Parameters
-        ----------
-        path : str or path
-            The page, .html.
-        progress : callable or False, default=None
-            Called with (done, total); None shows a bar in a notebook and nothing in a script, False nothing.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written, or if these rows came without the model that scored them.
-        """
-        if self.context is None:
-            raise InputError("a report needs the model that scored these rows; take the results that Model.score gives")
-        choose_writer(path, {".html": None}, "a report")
-        with shown(progress, "reading pictures") as tell:
-            import_above("dn2.report.scored").write_page_of(self, Path(path), tell)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write CSV, JSON Lines or Parquet, by the ending of the name.
-
-        Parameters
-        ----------
-        path : str or path
-            The file; it is put in its place once it is whole.
-
-        Raises
-        ------
-        InputError
-            If it cannot be written.
-        MissingExtra
-            For Parquet without pyarrow.
-        """
-        writer_for(path)(self, path)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return a DataFrame with the columns of the results file, evidence as lists of dictionaries."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise MissingExtra("to_pandas needs pandas; run: pip install pandas") from error
-        return pandas.DataFrame([row.as_dict() for row in self.rows], columns=list(self.columns))
-
-    def write_jsonl(self, file: TextIO) -> None:
-        """Write JSON Lines to an open file.
-
-        Parameters
-        ----------
-        file : text file
-            Open for writing.
-        """
-        file.writelines(f"{line}\n" for line in self.json_lines())
-
-    def json_lines(self) -> Iterator[str]:
-        """Give each row as one line of JSON."""
-        return (json.dumps(row.as_dict(), ensure_ascii=False) for row in self.rows)
-
-    def _write_csv(self, file: TextIO) -> None:
-        columns = self.columns
-        file.write(",".join(columns) + "\n")
-        for row in self.rows:
-            record = flatten_row(row, columns)
-            if row.is_anomaly is not None:
-                record["is_anomaly"] = "true" if row.is_anomaly else "false"
-            file.write(csv_line(record.values()))
+        return replace(decided, false_alarm_rate=false_alarm_rate, warn_rate=warn_rate)
 
 
-def writer_for(path: str | os.PathLike[str]) -> Callable[[Results, str | os.PathLike[str]], None]:
-    """Choose how to write a results file by the ending of its name.  Raises InputError for an unknown one."""
-    writers = {".csv": Results.to_csv, ".jsonl": Results.to_jsonl, ".parquet": Results.to_parquet}
-    return choose_writer(path, writers, "a results file")
+def _score(row: Row) -> float:
+    return row.anomaly_score or 0.0

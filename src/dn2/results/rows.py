@@ -11,6 +11,8 @@ from dn2.extras import import_above
 from dn2.results.words import number_in_words
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
+BELONGING = ("part", "per", "items")  # columns that follow where rows have any of them
+DECISION = "decision"  # the last column, with a rate to warn at
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,15 @@ class Row:
     evidence : Evidence or None
         What the kind of data adds, such as a `Contribution` for each column.  Its fields are read from the row as well,
         as `row.columns`; None in a row that has nothing of it.
+    decision : str or None
+        `reject` where is_anomaly, `warn` where p_value is at most the laxer rate to warn at, else `accept`; None
+        without such a rate.
+    part : str or None
+        What the item belongs to, where several items show one part.
+    per : str or None
+        The product, line or camera whose reference items it was ranked among, where each has a rate of its own.
+    items : int or None
+        In the row of a whole part, the number of its items that were scored.
 
     Examples
     --------
@@ -98,6 +109,10 @@ class Row:
     neighbors: tuple[Neighbor, ...] = ()
     error: str | None = None
     evidence: Any = None
+    decision: str | None = None
+    part: str | None = None
+    per: str | None = None
+    items: int | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "evidence":  # not set yet while a row is unpickled
@@ -113,8 +128,14 @@ class Row:
             return f"<Row {self.item!r}: not read, {self.error}>"
         words = [] if self.anomaly_score is None else [f"anomaly score {number_in_words(self.anomaly_score)}"]
         words += [] if self.p_value is None else [f"p-value {self.p_value:.3g}"]
-        words += [] if self.is_anomaly is None else ["anomalous" if self.is_anomaly else "normal"]
+        words += [self.decided] * (self.is_anomaly is not None)
         return f"<Row {self.item!r}: {', '.join(words) or 'not scored'}>"
+
+    @property
+    def decided(self) -> str:
+        """The decision in a word; `anomalous` or `normal` without a rate to warn at, empty where nothing is decided."""
+        flag = {True: "anomalous", False: "normal", None: ""}[self.is_anomaly]
+        return self.decision or flag
 
     def as_dict(self) -> dict[str, Any]:
         """Return the columns of the results file, evidence as dictionaries or lists of them."""
@@ -126,8 +147,9 @@ class Row:
             "neighbors": [{"item": neighbor.item, "distance": neighbor.distance} for neighbor in self.neighbors],
             "error": self.error,
         }
-        record_of_evidence = {} if self.evidence is None else self.evidence.as_record()
-        return record | {name: value for name, value in record_of_evidence.items() if value is not None}
+        record |= {name: value for name in BELONGING if (value := getattr(self, name)) is not None}
+        added = {} if self.evidence is None else self.evidence.as_record()
+        return record | {name: value for name, value in {**added, DECISION: self.decision}.items() if value is not None}
 
 
 def in_line(neighbors: tuple[Neighbor, ...]) -> str:

@@ -28,6 +28,17 @@ def decided_in_words(
     return ", as the results file has it"
 
 
+def warned_in_words(count: int, warn_rate: float | None) -> str:
+    """Say how many items are warned of, to follow the number of anomalies; None where the rate is unknown."""
+    rate = "" if warn_rate is None else f" at {rate_in_words(warn_rate)}"
+    return f", {count_in_words(count, 'warning', 'warnings')}{rate}"
+
+
+def about_in_words(count: float) -> str:
+    """Round an expected number to a whole one, or below 1 to one digit."""
+    return f"{math.floor(count + 0.5):,}" if count >= 1 else f"{count:.1g}"
+
+
 def count_in_words(count: int, noun: str, plural: str) -> str:
     """Write a number of items; noun, plural : the words for one item, and for several."""
     return f"{count:,} {noun if count == 1 else plural}"

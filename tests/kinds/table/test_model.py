@@ -21,7 +21,8 @@ import naive
 from dn2 import InputError, Model, ModelError, ReferenceTooSmall
 from dn2.kinds.table.evidence import RowEvidence
 from dn2.neighbors.detector import Detector
-from dn2.neighbors.plan import split
+from dn2.neighbors.membership import NO_MEMBERSHIP
+from dn2.neighbors.sampling import Sampler
 from dn2.results.files import read_rows
 from small_models import contents, flip_a_bit, replace_part, reseal
 from small_tables import DROPPED, bits, frame, write
@@ -178,7 +179,7 @@ def features(rows: pd.DataFrame) -> list[tuple[list[float], bool]]:
 
 
 def test_scores_are_those_of_columns_compared_by_hand(rows: pd.DataFrame, queries: pd.DataFrame, model: Model) -> None:
-    learning, _ = split(model.detector.blocks, 0)
+    learning = Sampler(model.detector.blocks, NO_MEMBERSHIP).split().learning
     reference, asked = features(rows), features(queries.iloc[:4])
     some = sorted(range(120), key=lambda row: row % 3)[:40]  # of the references, for the sake of time
     parts = np.zeros((4, 40, len(reference)))
@@ -205,7 +206,7 @@ def _cells(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def test_p_values_are_those_of_the_half_that_calibrates(queries: pd.DataFrame, model: Model) -> None:
-    learning, members = split(model.detector.blocks, 0)
+    learning, members, _ = Sampler(model.detector.blocks, NO_MEMBERSHIP).split()
     assert sorted([*learning, *members]) == list(range(120))
     compared = model.detector.as_compared(model.kind.embedder.embed(model.kind.values))
     scores = naive.split_scores(compared, range(120), members, 2)

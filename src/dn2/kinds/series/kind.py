@@ -16,7 +16,7 @@ from dn2.inputs.names import list_few
 from dn2.inputs.tables import TABLE_SUFFIXES
 from dn2.inputs.writing import NOTHING_SAID, Said
 from dn2.kinds.batches import check_column_name, stack_vectors
-from dn2.kinds.exchange import Batch, Judge, ReadColumn, Reference, ReferenceItem, ScoredItems
+from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, ReadColumn, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.kind import Kind
 from dn2.kinds.series import words
 from dn2.kinds.series.embedder import SeriesEmbedder
@@ -27,7 +27,8 @@ from dn2.kinds.series.points import points_writer_for
 from dn2.kinds.series.reading import read_series
 from dn2.kinds.series.stamps import KINDS_OF_STAMPS
 from dn2.kinds.series.windows import MOST_NUMBERS, MOST_WINDOWS, Windows, batches, cut_windows, place
-from dn2.neighbors.calibration import Calibration, attainable_rate
+from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.rates import attainable_rate
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.steps import Windows as WindowsStep
 from dn2.store.bundle import Bundle
@@ -151,7 +152,9 @@ class SeriesKind(Kind[Windows]):
         """See `Kind`."""
         attainable_rate(rate, found_items.most_intervals, what="intervals of reference series")
 
-    def score(self, judge: Judge, found_items: Windows, progress: Progress | None) -> ScoredItems:
+    def score(
+        self, judge: Judge, found_items: Windows, progress: Progress | None, belonging: Belonging = NOTHING
+    ) -> ScoredItems:
         """Score the points of series, and the intervals that they form: see `Kind`."""
         near = search_windows(judge.detector, self.embed(found_items, progress))
         return to_intervals(self.embedder, judge, found_items, near, judge.calibration.p_value)

@@ -1,5 +1,5 @@
 // Shows when intervals are and how they score, and lays the strangest window of each over its nearest.
-mount(({ data, items, listOfNearest, isAnomalous, openItem }) => {
+mount(({ data, items, listOfNearest, mark, openItem }) => {
   const TIMELINES = 6, BARS = 2000;
   const drawn = new Map(data.items.map((item, i) => [item, data.curves[i]]));
   const times = make("div", { id: "times" });
@@ -42,8 +42,8 @@ mount(({ data, items, listOfNearest, isAnomalous, openItem }) => {
     }), draw("text", { x: 8, y: high + 18 }, start[intervals[0]]),
     draw("text", { x: 992, y: high + 18, "text-anchor": "end" }, end[intervals.at(-1)]));
     chart.addEventListener("click", (event) => {
-      const mark = event.target.closest("[data-item]");
-      if (mark) openItem(Number(mark.dataset.item));
+      const bar = event.target.closest("[data-item]");
+      if (bar) openItem(Number(bar.dataset.item));
     });
     return make("figure", {}, make("figcaption", { class: "text" }, name), chart);
   }
@@ -72,9 +72,8 @@ mount(({ data, items, listOfNearest, isAnomalous, openItem }) => {
     },
     decided() {
       for (const bar of times.querySelectorAll("[data-item]")) {
-        bar.setAttribute("class", `bar-mark ${isAnomalous(Number(bar.dataset.item)) ? "alarm-mark" : "query-mark"}`);
+        bar.setAttribute("class", `bar-mark ${mark(Number(bar.dataset.item))}`);
       }
     },
-    expected: "false alarms to expect, if nothing drifts",  // no rate of series is guaranteed
   };
 });

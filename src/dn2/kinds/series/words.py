@@ -42,8 +42,8 @@ def assumptions(calibration: Calibration) -> list[str]:
     """Say which assumptions the false-alarm rate of intervals makes."""
     words = [
         "The rate is the share of intervals of normal series that are flagged, not of points or windows.",
-        "It is no guarantee, which would take intervals that are exchangeable: a series that drifts, or has seasons"
-        " longer than the reference, gives more alarms.",
+        "It is measured, not guaranteed, which would take intervals that are exchangeable: a series that drifts, or has"
+        " seasons longer than the reference, gives more alarms.",
         f"An interval is compared with the {calibration.sample_size:,} that the reference series are cut into, about"
         f" {calibration.window:,} points long or longer; their windows are compared with those that do not overlap"
         " them.",

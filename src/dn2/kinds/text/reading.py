@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self, cast
@@ -20,6 +20,7 @@ from dn2.inputs.files import Inputs, find_items
 from dn2.inputs.frames import is_frame, row_names
 from dn2.inputs.items import Item
 from dn2.inputs.json_files import read_records
+from dn2.inputs.label_columns import Labels, wanted
 from dn2.inputs.memory import are_messages, are_missing, are_paths, label_items, number_items, texts_of
 from dn2.inputs.names import list_few, name_rows
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
@@ -47,7 +48,8 @@ class TextRows:
     names, texts : of n messages; '' for an unreadable text.
     errors : by position, why a message cannot be read.
     paths, digests : of each, its file and the SHA-256 of that file's bytes; '' for a message from memory.
-    column : of the table that holds the texts; None for text files and lists."""
+    column : of the table that holds the texts; None for text files and lists.
+    labels : by column, what the messages belong to: see `dn2.inputs.label_columns`."""
 
     names: list[str]
     texts: list[str]
@@ -55,6 +57,7 @@ class TextRows:
     paths: list[str]
     digests: list[str]
     column: str | None = None
+    labels: Mapping[str, Labels] = field(default_factory=dict)
 
     def named(self, names: list[str]) -> Self:
         """Return the same rows under other names."""
@@ -167,13 +170,15 @@ def _read_table_column(
     inputs: Any, column: str | None, id_column: str | None, is_fitted: bool, progress: Progress | None
 ) -> TextRows:
     if column is None:
-        columns = read_table(inputs, id_column=id_column).columns
+        table = read_table(inputs, id_column=id_column)
+        columns = {name: cells for name, cells in table.columns.items() if name not in table.labels}
         texts = [name for name, cells in columns.items() if cells.dtype == object]
         column = _choose_column(texts, list(columns), is_fitted)
     table = read_table(inputs, id_column=id_column, verbatim={column}, only={column}, progress=progress)
     cells = write_column(table.columns[column]).tolist()
     errors = {place: MISSING for place, text in enumerate(cells) if text is None} | table.errors
-    return TextRows(table.names, [text or "" for text in cells], errors, table.paths, table.digests, column)
+    texts = [text or "" for text in cells]
+    return TextRows(table.names, texts, errors, table.paths, table.digests, column, table.labels)
 
 
 def _choose_column(texts: Sequence[str], names: Sequence[str], is_fitted: bool) -> str:
@@ -236,11 +241,12 @@ def _read_record_files(items: Sequence[Item], column: str | None, id_column: str
     for name in (column, id_column):
         if name is not None and members and name not in members:
             raise InputError(f"{items[0].path}: no record has {name!r}; there is {list_few(list(members))}")
+    holding = wanted().among(members)
     if column is None and members:
-        column = _choose_column(
-            [name for name, is_text in members.items() if is_text and name != id_column], list(members), is_fitted
-        )
-    rows = TextRows([], [], {}, [], [], column)
+        texts = [name for name, is_text in members.items() if is_text and name not in (id_column, *holding)]
+        column = _choose_column(texts, list(members), is_fitted)
+    labels: dict[str, list[str | None]] = {name: [] for name in holding}
+    rows = TextRows([], [], {}, [], [], column, labels)
     ids: list[str | None] = []
     for item in items:
         digest = sha256_of(item.path)
@@ -253,6 +259,8 @@ def _read_record_files(items: Sequence[Item], column: str | None, id_column: str
             rows.paths.append(item.origin)
             rows.digests.append(digest)
             ids.append(record_id)
+            for name, of_rows in labels.items():
+                of_rows.append(_to_text(record.get(name)) if isinstance(record, dict) else None)
     if not rows.names:
         raise InputError(f"{items[0].path} holds no record")
     if id_column is None:

@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 
 from dn2.arrays import Array, Vectors
 from dn2.neighbors.search.exact import ExactIndex
+from dn2.neighbors.search.excluded import Excluded
 
 # The power of a direction's variance, over the mean one, that coordinates are divided by: 1/2 would whiten in full.
 POWER = 0.25
@@ -83,7 +84,7 @@ def find_whitening(rows: Vectors) -> Whitening | None:
 def _differences(rows: Vectors) -> Vectors:
     """Subtract from each row the mean of its nearest others."""
     n = len(rows)
-    _, near = ExactIndex([rows]).search(rows, min(NEIGHBORS, n - 1), exclude=np.arange(n))
+    _, near = ExactIndex([rows]).search(rows, min(NEIGHBORS, n - 1), Excluded.own(np.arange(n)))
     means = np.zeros_like(rows)
     for places in near.T:
         means += rows[places]

@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, replace
-from typing import Any, Self
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, NamedTuple, Self
 
 import faiss
 import numpy as np
 
-from dn2.arrays import Array, Distances, Positions, Scores, Vectors
-from dn2.neighbors.blocks import Block, Codes, rows_at, size_of, thinned
-from dn2.neighbors.search.accuracy import Accuracy, choose_tried, recall_of
-from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, is_excluded, most_excluded, nearest_first
+from dn2.arrays import Array, Distances, Flags, Positions, Scores, Vector, Vectors
+from dn2.neighbors.blocks import Block, Codes
+from dn2.neighbors.search.accuracy import Accuracy
+from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, nearest_first
+from dn2.neighbors.search.excluded import Excluded
 
-CELL_ROWS = 64  # that teach one cell
-ITERATIONS = 10
-
-# Longer rows are compared in a space of so many dimensions first, of which each takes half a byte.
-REDUCED_FROM, REDUCED_TO, LEVELS, BITS = 256, 192, 16, 4
-REDUCTION_ROWS = 20_000  # that teach it
-
-CANDIDATES = (25, 50, 100, 150, 200, 300, 400)  # how many rows of the reduced space may be compared in full
-FIRST_SEARCHED = 64  # the share of the cells that is tried first, as 1 / share
-# What comparing a row in full takes, in rows compared in the reduced space, where it need not be decoded and where it
-# must be; measured.
-COMPARED_COST, DECODED_COST = 150, 600
-ROWS_AT_ONCE = 16_384
+LEVELS, BITS = 16, 4  # of each number of long rows, reduced
+# A query may exclude so many rows that are among its candidates; of more, so many queries must exclude the same ones.
+FEW_EXCLUDED, SHARING = 64, 4
+ROWS_AT_ONCE = QUERIES_AT_ONCE = 16_384
 CANDIDATES_AT_ONCE = 1 << 22
 MOST_CANDIDATES = 1 << 16  # that a file may ask for
-NOT_MEASURED = Accuracy(0.0, 1.0, 1.0)
+NO_EFFORT = (0, 0)
 
 
 @dataclass(frozen=True)
 class Reduction:
     """How long rows are compared first: in fewer numbers, of few levels each.
 
-    directions : (r, d) float32; levels : (r, 16) float32, what rows are rounded to in each direction."""
+    directions : (r, d) float32; levels : (r, 16) float32, what rows are rounded to in each direction.
+    mean : (d,) float32, of the rows."""
 
     directions: Vectors
     levels: Vectors
+    mean: Vector
 
     def check(self, dimension: int) -> None:
         """Raise ValueError unless rows of a dimension can teach this."""
@@ -47,6 +42,25 @@ class Reduction:
         if not width or self.directions.shape != (width, dimension) or self.levels.shape != (width, LEVELS):
             shapes = f"{self.directions.shape} and {self.levels.shape}"
             raise ValueError(f"a reduction of {shapes} for dimension {dimension}")
+        if self.mean.shape != (dimension,):
+            raise ValueError(f"a mean of {self.mean.shape} for dimension {dimension}")
+
+    def lost(self, rows: Vectors) -> Scores:
+        """Return what rows, (n, d), lose of their squared distance to the mean when they are reduced, (n,)."""
+        centred = rows.astype(np.float64) - self.mean
+        lost: Scores = np.square(centred).sum(axis=1) - np.square(centred @ self.directions.T).sum(axis=1)
+        return lost.clip(min=0)
+
+
+class Effort(NamedTuple):
+    """How many cells are searched, and how many of the rows found there are compared in full."""
+
+    n_searched: int
+    n_candidates: int
+
+    def times(self, more: float) -> Effort:
+        """Compare so many times as many rows."""
+        return self._replace(n_candidates=math.ceil(self.n_candidates * more))
 
 
 @dataclass(frozen=True)
@@ -55,55 +69,71 @@ class CellSearch:
 
     centres : (C, r) float32; a row belongs to the cell of its nearest one.
     reduction : what long rows are reduced to; None where rows are compared as they are, and r is d.
-    n_searched : how many cells are searched; n_candidates : how many of the rows found there are compared in full.
-    accuracy : what this loses."""
+    reach : (C,) float32, the squared distance from each centre within which nearly all rows of its cell lie.
+    near : the effort for queries within reach of the nearest centre; far : for those beyond, None where they are
+        compared with all rows.
+    accuracy : what this loses.
+
+    Which queries are far depends on what was learnt alone: items that calibrate are searched for as queries are."""
 
     centres: Vectors
+    reach: Vector
     reduction: Reduction | None
-    n_searched: int
-    n_candidates: int
+    near: Effort
+    far: Effort | None
     accuracy: Accuracy
 
     def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
-        probing = np.array([self.n_searched, self.n_candidates, *astuple(self.accuracy)], np.float64)
+        probing = np.array([*self.near, *(self.far or NO_EFFORT), *astuple(self.accuracy)], np.float64)
         reduction = {} if self.reduction is None else vars(self.reduction)
-        return {"centres": self.centres, "probing": probing, **reduction}
+        return {"centres": self.centres, "reach": self.reach, "probing": probing, **reduction}
 
     @classmethod
-    def from_arrays(cls, centres: Vectors, probing: Scores, **reduction: Vectors) -> Self:
+    def from_arrays(cls, centres: Vectors, reach: Vector, probing: Scores, **reduction: Vectors) -> Self:
         """Restore what `as_arrays` gave.  Raises ValueError, or TypeError, for arrays of another form."""
-        if probing.shape != (5,) or not np.isfinite(probing).all():
+        if probing.shape != (8,) or not np.isfinite(probing).all():
             raise ValueError(f"a search of cells measured as {probing}")
-        searched, candidates, *accuracy = probing.tolist()
+        near, far = (Effort(*map(int, probing[at : at + 2].tolist())) for at in (0, 2))
         reduced = Reduction(**reduction) if reduction else None
-        return cls(centres, reduced, int(searched), int(candidates), Accuracy(*accuracy))
+        return cls(centres, reach, reduced, near, None if far == NO_EFFORT else far, Accuracy(*probing[4:].tolist()))
 
     def check(self, dimension: int) -> None:
         """Raise ValueError unless rows of a dimension can teach this."""
         count, width = len(self.centres), dimension
-        arrays = [self.centres]
+        arrays = [self.centres, self.reach]
         if self.reduction is not None:
             self.reduction.check(dimension)
             arrays += vars(self.reduction).values()
             width = len(self.reduction.directions)
-        if self.centres.shape != (count, width):
-            raise ValueError(f"centres of {self.centres.shape} for {width} numbers")
+        if self.centres.shape != (count, width) or self.reach.shape != (count,):
+            raise ValueError(f"centres of {self.centres.shape} and {self.reach.shape} for {width} numbers")
         if any(array.dtype != np.float32 or not np.isfinite(array).all() for array in arrays):
             raise ValueError("cells must be finite float32")
-        if not (1 <= self.n_searched <= count and 1 <= self.n_candidates <= MOST_CANDIDATES):
-            raise ValueError(f"{self.n_searched} of {count} cells searched for {self.n_candidates} candidates")
+        for searched, candidates in (self.near, self.far or self.near):
+            if not (1 <= searched <= count and 1 <= candidates <= MOST_CANDIDATES):
+                raise ValueError(f"{searched} of {count} cells searched for {candidates} candidates")
 
     def describe(self) -> dict[str, Any]:
         """Return how the search goes and what it loses, as `model.json` has it."""
-        about: dict[str, Any] = {"cells": len(self.centres), "searched": self.n_searched}
+        far_searched, far_candidates = self.far or (len(self.centres), None)
+        about: dict[str, Any] = {"cells": len(self.centres), "searched": self.near.n_searched}
+        about["searched_of_far"] = far_searched
         if self.reduction is not None:
-            about |= {"dimensions": len(self.reduction.directions), "candidates": self.n_candidates}
+            about |= {"dimensions": len(self.reduction.directions), "candidates": self.near.n_candidates}
+            about["candidates_of_far"] = far_candidates
         return about | asdict(self.accuracy)
 
     def reduce(self, rows: Vectors) -> Vectors:
         """Return rows, (n, d), as they are compared first, (n, r)."""
         return rows if self.reduction is None else np.ascontiguousarray(rows @ self.reduction.directions.T)
+
+    def are_far(self, queries: Vectors, quantizer: Any) -> Flags:
+        """Tell which queries, (n, d), lie beyond the reach of the nearest centre: (n,)."""
+        distances, cells = quantizer.search(self.reduce(queries), 1)
+        lost = 0 if self.reduction is None else self.reduction.lost(queries)
+        far: Flags = distances[:, 0] + lost > self.reach[cells[:, 0]]
+        return far
 
     def quantizer(self) -> Any:
         """Return FAISS's search of the centres."""
@@ -172,139 +202,73 @@ class CellIndex:
     def __len__(self) -> int:
         return len(self.exact)
 
-    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+    def search(
+        self, queries: Vectors, k: int, excluded: Excluded | None = None, wanted: int | None = None
+    ) -> tuple[Distances, Positions]:
         """Find near rows of each query: see `Index.search`.
 
+        wanted : how many of the rows that are compared for k neighbours to return, k by default; they are infinitely
+            far where there are fewer.
         A query that finds fewer than k in its cells, for each of which more than k rows were learnt from, is compared
         with all."""
-        count = max(self.cells.n_candidates, k + SPARE_CANDIDATES)
-        if exclude is not None and exclude.ndim > 1:  # windows that overlap a window are all near to it
-            count += most_excluded(exclude)
-        near = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
-        step = max(1, CANDIDATES_AT_ONCE // count)
-        for part in (slice(start, start + step) for start in range(0, len(queries), step)):
-            excluded = None if exclude is None else exclude[part]
-            near[0][part], near[1][part] = self._search(queries[part], k, count, excluded)
+        wanted = k if wanted is None else wanted
+        near = np.empty((len(queries), wanted), np.float32), np.empty((len(queries), wanted), np.int64)
+        is_far = self.are_far(queries)
+        for effort, asked in ((self.cells.near, np.flatnonzero(~is_far)), (self.cells.far, np.flatnonzero(is_far))):
+            step = QUERIES_AT_ONCE if effort is None else max(1, CANDIDATES_AT_ONCE // effort.n_candidates)
+            for part in (asked[start : start + step] for start in range(0, len(asked), step)):
+                left_out = None if excluded is None else excluded[part]
+                near[0][part], near[1][part] = self._search(queries[part], k, wanted, effort, left_out)
         return near
 
-    def _search(self, queries: Vectors, k: int, count: int, exclude: Positions | None) -> tuple[Distances, Positions]:
-        candidates = self.candidates(queries, count, self.cells.n_searched)
-        distances = self.distances(queries, candidates, exclude)
-        near = nearest_first(distances, candidates.clip(min=0), k)
-        if (few := np.isinf(near[0][:, -1])).any():
-            excluded = None if exclude is None else exclude[few]
-            near[0][few], near[1][few] = self.exact.search(queries[few], k, excluded)
+    def are_far(self, queries: Vectors) -> Flags:
+        """Tell which queries, (n, d), lie beyond the reach of all cells: (n,)."""
+        return self.cells.are_far(queries, self._quantizer)
+
+    def _search(
+        self, queries: Vectors, k: int, wanted: int, effort: Effort | None, excluded: Excluded | None
+    ) -> tuple[Distances, Positions]:
+        if effort is None:
+            return self.exact.search(queries, wanted, excluded)
+        count = max(effort.n_candidates, k + SPARE_CANDIDATES)
+        candidates = self.candidates(queries, count, effort.n_searched, excluded)
+        if excluded is not None:
+            candidates[excluded.leaves_out, -1] = -1
+        near = nearest_first(self.exact.distances(queries, candidates), candidates.clip(min=0), wanted)
+        if (few := np.isinf(near[0][:, k - 1])).any():
+            left_out = None if excluded is None else excluded[few]
+            near[0][few], near[1][few] = self.exact.search(queries[few], wanted, left_out)
         return near
 
-    def candidates(self, queries: Vectors, count: int, n_searched: int) -> Positions:
-        """Return so many rows of the cells nearest to each query, nearest as it seems first: (n, count), -1
-        past the last row."""
+    def candidates(self, queries: Vectors, count: int, n_searched: int, excluded: Excluded | None = None) -> Positions:
+        """Return so many rows of the cells nearest to each query that it does not exclude, nearest as it seems first:
+        (n, count), -1 past the last row."""
         self._index.nprobe = n_searched
-        candidates: Positions = self._index.search(self.cells.reduce(queries), count)[1]
+        reduced = self.cells.reduce(queries)
+        if excluded is None:
+            return self._propose(reduced, count)
+        candidates = np.empty((len(queries), count), np.int64)
+        spans, of_query = np.unique(excluded.spans, axis=0, return_inverse=True)
+        if excluded.most <= FEW_EXCLUDED or len(spans) > max(1, len(queries) // SHARING):
+            step = max(1, CANDIDATES_AT_ONCE // (count + excluded.most))
+            for part in (slice(start, start + step) for start in range(0, len(queries), step)):
+                proposed = self._propose(reduced[part], count + excluded.most)
+                proposed[excluded[part].holds(proposed)] = -1
+                left = np.argsort(proposed < 0, axis=1, kind="stable")[:, :count]
+                candidates[part] = np.take_along_axis(proposed, left, axis=1)
+            return candidates
+        positions = np.arange(len(self), dtype=np.int64)[None]
+        for number in range(len(spans)):
+            sharing = np.flatnonzero(of_query == number)
+            allowed = np.packbits(~excluded[sharing[:1]].holds(positions)[0], bitorder="little")
+            candidates[sharing] = self._propose(reduced[sharing], count, allowed)
         return candidates
 
-    def distances(self, queries: Vectors, candidates: Positions, exclude: Positions | None) -> Distances:
-        """Return squared L2 distances of candidates, (n, m); infinite for -1 and for excluded rows."""
-        if exclude is not None:
-            candidates = np.where(is_excluded(candidates, exclude), -1, candidates)
-        return self.exact.distances(queries, candidates)
-
-
-def find_cells(
-    blocks: Sequence[Block], learning: Positions, k: int, recall: float, exclude: Positions | None = None
-) -> CellSearch | None:
-    """Learn cells from rows of a set at some positions, in random order, and how to search them for k neighbours.
-
-    exclude : (n, 2) of each row the first position, and the one past the last, that is excluded from its neighbours; by
-        default only its own.
-    recall : share of the k nearest to be found, measured with a sample of these rows among all of them and, of long
-        rows, with points halfway between two of them as well; the smaller share counts.
-    Returns None where searching half of the cells, or all cells of long rows, does not find enough."""
-    tried = choose_tried(learning)
-    if not len(tried) or len(learning) <= max(k + 1, LEVELS):
-        return None
-    cells = _learn(blocks, learning, k)
-    if len(cells.centres) < 2:
-        return None
-    rest = np.setdiff1d(np.arange(size_of(blocks)), learning)
-    known = thinned(blocks, rest)  # how many cells are searched must not depend on the rows that calibrate
-    kept = np.sort(learning)
-    own = np.searchsorted(kept, tried if exclude is None else exclude[tried])
-    queries = rows_at(blocks, tried)
-    if cells.reduction is not None:
-        # In many dimensions a strange query is far from all rows, and its neighbours lie in more cells than a row's do.
-        halfway = (queries + queries[::-1]) / 2
-        queries, own = np.concatenate([queries, halfway]), np.concatenate([own, np.full_like(own, -1)])
-    return _probe(CellIndex(known, cells), queries, own, len(tried), k, recall)
-
-
-def _learn(blocks: Sequence[Block], learning: Positions, k: int) -> CellSearch:
-    dimension = blocks[0].dimension
-    wide = dimension > REDUCED_FROM
-    # A cell costs as much as some hundred of the few bits of long rows, and as a few short rows.
-    count = min(len(learning) // 2, 1 << round(np.log2((1 if wide else 2) * np.sqrt(len(learning)))))
-    directions = _find_directions(rows_at(blocks, learning[:REDUCTION_ROWS])) if wide else None
-    teaching = learning[: CELL_ROWS * count]
-    parts = (rows_at(blocks, teaching[at : at + ROWS_AT_ONCE]) for at in range(0, len(teaching), ROWS_AT_ONCE))
-    rows = np.concatenate([part if directions is None else np.ascontiguousarray(part @ directions.T) for part in parts])
-    means = faiss.Kmeans(
-        rows.shape[1], count, niter=ITERATIONS, seed=0, max_points_per_centroid=CELL_ROWS, min_points_per_centroid=1
-    )
-    means.train(rows)
-    sizes = np.bincount(ExactIndex([means.centroids]).search(rows, 1)[1][:, 0], minlength=count)
-    # Else a query might find too few, which must not depend on the rows that calibrate.
-    centres = np.ascontiguousarray(means.centroids[sizes > k])
-    reduction = None if directions is None else Reduction(directions, _find_levels(rows[:REDUCTION_ROWS]))
-    return CellSearch(centres, reduction, 1, 1, NOT_MEASURED)
-
-
-def _find_directions(rows: Vectors) -> Vectors:
-    """Learn the main directions of rows, (n, d), turned so that each is about as long: (r, d)."""
-    _, directions = np.linalg.eigh(np.cov(rows, rowvar=False))
-    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(REDUCED_TO, REDUCED_TO)))[0]
-    turned: Vectors = np.ascontiguousarray((directions[:, -REDUCED_TO:] @ turn).T, np.float32)
-    return turned
-
-
-def _find_levels(rows: Vectors) -> Vectors:
-    """Learn the levels that each number of rows, (n, r), is rounded to: (r, 16)."""
-    quantizer = faiss.ProductQuantizer(rows.shape[1], rows.shape[1], BITS)
-    quantizer.cp.min_points_per_centroid = 1
-    quantizer.train(rows)
-    levels: Vectors = faiss.vector_to_array(quantizer.centroids).reshape(-1, LEVELS)
-    return levels
-
-
-def _probe(index: CellIndex, queries: Vectors, own: Positions, n_rows: int, k: int, recall: float) -> CellSearch | None:
-    """Choose how many cells to search and candidates to compare: the least work that finds enough.
-
-    own : what is excluded for each query; n_rows : how many of the queries, the first, are rows."""
-    exact = index.exact.search(queries, k, own)[0]
-    n, cells, more = len(index), index.cells, most_excluded(own)
-    reduced = cells.reduction is not None
-    counts = sorted({max(count, k + SPARE_CANDIDATES) for count in CANDIDATES} if reduced else {k + SPARE_CANDIDATES})
-    best, least = None, np.inf
-    cost = COMPARED_COST if index.exact.blocks[0].stored.dtype == np.float32 else DECODED_COST
-    n_searched = max(1, len(cells.centres) // FIRST_SEARCHED) if reduced else 1
-    # To scan all bits of a set pays, to compare with half of its rows does not.
-    while n_searched <= len(cells.centres) // (1 if reduced else 2):
-        scanned = n_searched * n / len(cells.centres)
-        if scanned + cost * counts[0] >= least:
-            break
-        candidates = index.candidates(queries, counts[-1] + more, n_searched)
-        distances = index.distances(queries, candidates, own)
-        for count in counts:
-            found = nearest_first(distances[:, : count + more], candidates[:, : count + more].clip(min=0), k)[0]
-            accuracy, work = _measure(exact, found, n_rows), scanned + cost * count
-            if accuracy.recall >= recall and work < least:
-                best, least = replace(cells, n_searched=n_searched, n_candidates=count, accuracy=accuracy), work
-        n_searched = 2 * n_searched if not reduced else n_searched + max(1, 2 * n_searched // 5)
-    return best
-
-
-def _measure(exact: Distances, found: Distances, n_rows: int) -> Accuracy:
-    """Measure with the first queries, which are rows; of the others only the recall counts."""
-    accuracy = Accuracy.of(exact[:n_rows], found[:n_rows])
-    if n_rows == len(exact):
-        return accuracy
-    return replace(accuracy, recall=min(accuracy.recall, recall_of(exact[n_rows:], found[n_rows:])))
+    def _propose(self, reduced: Vectors, count: int, allowed: Codes | None = None) -> Positions:
+        """Return so many rows, (n, count), by queries that are reduced; allowed : a bit for each row, None for all."""
+        parameters = None
+        if allowed is not None:
+            selector = faiss.IDSelectorBitmap(len(self), faiss.swig_ptr(allowed))
+            parameters = faiss.SearchParametersIVF(nprobe=self._index.nprobe, sel=selector)
+        proposed: Positions = self._index.search(reduced, count, params=parameters)[1]
+        return proposed

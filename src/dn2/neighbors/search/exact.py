@@ -11,6 +11,8 @@ import numpy as np
 
 from dn2.arrays import Distances, Flags, Positions, Vectors
 from dn2.neighbors.blocks import Block, first_positions, rows_at
+from dn2.neighbors.search.candidates import Candidates
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.threads import spread
 from dn2.system.processes import cached_property
 
@@ -23,6 +25,7 @@ MOST_CANDIDATES = 256  # beyond this, comparing with everything directly is no s
 DISTANCES_AT_ONCE = 1 << 22
 GATHERED_AT_ONCE = 1 << 22  # numbers of rows that are copied: most of them in the cache, and many of each block
 COMPARED_AT_ONCE = 1 << 19  # numbers of rows that are decoded: each thread's stay in the processor's cache
+FEW_EXCLUDED = 16  # rows that may be among the candidates; more are kept from them, which takes longer for each pair
 FEW_BLOCKS = 4  # more are not gone through for each query
 REACH_ROUNDED = 1.01  # a share by which no direct distance is off
 
@@ -44,35 +47,40 @@ class ExactIndex:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+    def search(self, queries: Vectors, k: int, excluded: Excluded | None = None) -> tuple[Distances, Positions]:
         """Find the k nearest rows of each query: see `Index.search`."""
         distances = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             part = slice(start, start + QUERIES_AT_ONCE)
-            excluded = None if exclude is None else exclude[part]
-            distances[part], positions[part] = self._search(queries[part], k, excluded)
+            distances[part], positions[part] = self._search(queries[part], k, _of(excluded, part))
         return distances, positions
 
-    def _search(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
+    def _search(self, queries: Vectors, k: int, excluded: Excluded | None) -> tuple[Distances, Positions]:
         distances = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
         rows = np.arange(len(queries))
-        count = k + most_excluded(exclude) + SPARE_CANDIDATES
+        never = excluded if excluded is not None and excluded.most > FEW_EXCLUDED else None
+        count = k + SPARE_CANDIDATES + (0 if excluded is None or never is not None else excluded.most)
         while not _few(len(rows), queries.shape[1]) and count <= min(MOST_CANDIDATES, len(self) - 1):
             asked = queries if len(rows) == len(queries) else queries[rows]
-            candidates, floor = self._propose(asked, count)
-            excluded = None if exclude is None else exclude[rows]
-            near, at, proven = self.nearest_of(candidates, floor, asked, k, excluded)
+            candidates, floor = self._propose(asked, count, _of(never, rows))
+            near, at, proven = self.nearest_of(candidates, floor, asked, k, _of(excluded, rows))
             distances[rows[proven]], positions[rows[proven]] = near[proven], at[proven]
             rows, count = rows[~proven], 8 * count
         if len(rows):
-            excluded = None if exclude is None else exclude[rows]
-            distances[rows], positions[rows] = self._compare_with_all(queries[rows], k, excluded)
+            distances[rows], positions[rows] = self._compare_with_all(queries[rows], k, _of(excluded, rows))
         return distances, positions
 
-    def _propose(self, queries: Vectors, count: int) -> tuple[Positions, Distances]:
-        """Return (n, count) candidates and, per query, a distance (rounded) that all other rows reach at least."""
+    def _propose(self, queries: Vectors, count: int, never: Excluded | None) -> tuple[Positions, Distances]:
+        """Return (n, count) candidates and, per query, a distance (rounded) that all other rows reach at least.
+
+        never : rows of each query that are none of its candidates, nor count among the others."""
+        if never is not None:
+            candidates = Candidates(queries, count, never)
+            for start, rows in self._parts():
+                candidates.compare_all(rows, start)
+            return candidates.positions, candidates.floor
         distances = np.empty((len(queries), 0), np.float32)
         positions = np.empty((len(queries), 0), np.int64)
         for start, rows in self._parts():
@@ -86,19 +94,19 @@ class ExactIndex:
         return positions, distances.max(axis=1)
 
     def nearest_of(
-        self, candidates: Positions, floor: Distances, queries: Vectors, k: int, exclude: Positions | None
+        self, candidates: Positions, floor: Distances, queries: Vectors, k: int, excluded: Excluded | None
     ) -> tuple[Distances, Positions, Flags]:
         """Find the k nearest of each query's candidates, and whether they are shown to be the nearest of all.
 
         candidates : (n_queries, m) positions; floor : (n_queries,) the distance that all other rows reach at least, as
         matrix products compute it.  Returns distances and positions, (n_queries, k), and (n_queries,) bool."""
         distances = self.distances(queries, candidates)
-        if exclude is not None:
-            distances[is_excluded(candidates, exclude)] = np.inf
+        if excluded is not None:
+            distances[excluded.holds(candidates)] = np.inf
         near, positions = nearest_first(distances, candidates, k)
         return near, positions, near[:, -1] < floor - self._rounding_error(queries, near[:, -1])
 
-    def _compare_with_all(self, queries: Vectors, k: int, exclude: Positions | None) -> tuple[Distances, Positions]:
+    def _compare_with_all(self, queries: Vectors, k: int, excluded: Excluded | None) -> tuple[Distances, Positions]:
         """Search by direct distances alone: for few queries, or queries with many neighbours about equally near."""
         best = np.full((len(queries), k), ~np.uint64(0))
         for start, block in zip(self.starts.tolist(), self.blocks, strict=False):
@@ -106,9 +114,9 @@ class ExactIndex:
             step = max(1, DISTANCES_AT_ONCE // max(1, len(block)))
             for rows in (open_[at : at + step] for at in range(0, len(open_), step)):
                 distances = to_all(queries[rows], block)
-                if exclude is not None:
+                if excluded is not None:
                     places = np.arange(start, start + len(block), dtype=np.int64)
-                    distances[is_excluded(places[None], exclude[rows])] = np.inf
+                    distances[excluded[rows].holds(places[None])] = np.inf
                 keys = np.concatenate([best[rows], _least_keys(distances, start, k)], axis=1)
                 best[rows] = np.partition(keys, k - 1, axis=1)[:, :k]
         return unpacked(np.sort(best, axis=1))
@@ -167,26 +175,8 @@ class ExactIndex:
         return math.sqrt(max((_squared_lengths(rows).max() for _, rows in self._parts()), default=0.0))
 
 
-def is_excluded(candidates: Positions, exclude: Positions) -> Flags:
-    """Tell which candidates, (n, m) or (1, m), are excluded of each query; exclude : see `Index.search`."""
-    if exclude.ndim == 1:
-        own: Flags = candidates == exclude[:, None]
-        return own
-    inside: Flags = (candidates >= exclude[:, :1]) & (candidates < exclude[:, 1:])
-    return inside
-
-
-def as_spans(exclude: Positions) -> Positions:
-    """Return for each query the first excluded position, and the one past the last, (n, 2); exclude : see
-    `Index.search`."""
-    return np.stack([exclude, exclude + 1], axis=1) if exclude.ndim == 1 else exclude
-
-
-def most_excluded(exclude: Positions | None) -> int:
-    """Return how many rows are excluded of a query, at most."""
-    if exclude is None or exclude.ndim == 1:
-        return int(exclude is not None)
-    return int((exclude[:, 1] - exclude[:, 0]).max(initial=0))
+def _of(excluded: Excluded | None, queries: slice | Positions) -> Excluded | None:
+    return None if excluded is None else excluded[queries]
 
 
 def _few(queries: int, dimension: int) -> bool:

@@ -6,7 +6,10 @@ import numpy as np
 from sklearn.neighbors import KDTree
 
 from dn2.arrays import Distances, Positions, Vectors
-from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, is_excluded, most_excluded, nearest_first
+from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, nearest_first
+from dn2.neighbors.search.excluded import Excluded
+
+FEW_EXCLUDED = 64  # rows that may be among the candidates; with more, all rows are compared
 
 
 class KDTreeIndex:
@@ -27,18 +30,19 @@ class KDTreeIndex:
     def __len__(self) -> int:
         return len(self._exact)
 
-    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+    def search(self, queries: Vectors, k: int, excluded: Excluded | None = None) -> tuple[Distances, Positions]:
         """Find the k nearest rows of each query: see `Index.search`."""
-        count = k + most_excluded(exclude) + SPARE_CANDIDATES
-        if not len(queries) or count >= len(self):
-            return self._exact.search(queries, k, exclude)
+        most = 0 if excluded is None else excluded.most
+        count = k + most + SPARE_CANDIDATES
+        if not len(queries) or count >= len(self) or most > FEW_EXCLUDED:
+            return self._exact.search(queries, k, excluded)
         reached, candidates = self._tree.query(queries, count)
         distances = self._exact.distances(queries, candidates)
-        if exclude is not None:
-            distances[is_excluded(candidates, exclude)] = np.inf
+        if excluded is not None:
+            distances[excluded.holds(candidates)] = np.inf
         near = nearest_first(distances, candidates, k)
         open_ = near[0][:, -1] >= reached[:, -1] ** 2 * (1 - self._rounding) - self._vanishing
         if open_.any():
-            excluded = None if exclude is None else exclude[open_]
-            near[0][open_], near[1][open_] = self._exact.search(queries[open_], k, excluded)
+            left_out = None if excluded is None else excluded[open_]
+            near[0][open_], near[1][open_] = self._exact.search(queries[open_], k, left_out)
         return near

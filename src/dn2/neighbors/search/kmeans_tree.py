@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Distances, Positions, Vectors
-from dn2.neighbors.search.exact import Keys, direct, is_excluded, pack, unpacked
+from dn2.neighbors.search.exact import Keys, direct, pack, unpacked
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.tree import CHILDREN, LEAF_ROWS, Tree, learn_tree
 
 QUERIES_AT_ONCE = 4096
@@ -78,7 +79,7 @@ class KMeansTree:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+    def search(self, queries: Vectors, k: int, excluded: Excluded | None = None) -> tuple[Distances, Positions]:
         """Find the k nearest rows of each query: see `Index.search`.
 
         A query that finds fewer than k in its leaves is compared with all rows."""
@@ -86,15 +87,15 @@ class KMeansTree:
         most = len(self._nodes.means) if self.max_leaves is None else max(self.max_leaves, k + 1)
         for start in range(0, len(queries), QUERIES_AT_ONCE):
             part = slice(start, start + QUERIES_AT_ONCE)
-            best[part] = self._search(queries[part], k, None if exclude is None else exclude[part], most)
+            best[part] = self._search(queries[part], k, None if excluded is None else excluded[part], most)
         if (few := best[:, -1] == NOTHING).any():
-            excluded = None if exclude is None else exclude[few]
-            best[few] = self._search(queries[few], k, excluded, len(self._nodes.means))
+            left_out = None if excluded is None else excluded[few]
+            best[few] = self._search(queries[few], k, left_out, len(self._nodes.means))
         return unpacked(best)
 
-    def _search(self, queries: Vectors, k: int, exclude: Positions | None, most: int) -> Keys:
+    def _search(self, queries: Vectors, k: int, excluded: Excluded | None, most: int) -> Keys:
         """Return the keys of the k nearest rows, (n_queries, k), in the first leaves; all queries step together."""
-        near = _Best(queries, exclude, np.full((len(queries), k), NOTHING), np.full(len(queries), np.float32(np.inf)))
+        near = _Best(queries, excluded, np.full((len(queries), k), NOTHING), np.full(len(queries), np.float32(np.inf)))
         stack = _Stack(len(queries))
         root = np.zeros(len(queries), ENTRY)
         root["length"] = np.sqrt(direct(queries, self._nodes.means, np.zeros((len(queries), 1), np.int64)))[:, 0]
@@ -155,8 +156,8 @@ class KMeansTree:
         distances = direct(near.queries[owners], self._rows, positions[:, None])[:, 0]
         keys = pack(distances, positions)
         better = keys < near.best[owners, -1]
-        if near.exclude is not None:
-            better &= ~is_excluded(positions[:, None], near.exclude[owners])[:, 0]
+        if near.excluded is not None:
+            better &= ~near.excluded[owners].holds(positions[:, None])[:, 0]
         self._keep(near, owners[better], keys[better])
 
     def _keep(self, near: _Best, owners: Positions, keys: Keys) -> None:
@@ -181,7 +182,7 @@ class _Best:
     that no row which belongs among them can exceed, rounded up."""
 
     queries: Vectors
-    exclude: Positions | None
+    excluded: Excluded | None
     best: Keys
     bounds: Distances
 

@@ -9,7 +9,8 @@ import numpy as np
 from dn2.arrays import Distances, Positions, Vectors
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.search.cells import CellIndex, CellSearch
-from dn2.neighbors.search.exact import ExactIndex, as_spans, is_excluded, nearest_first
+from dn2.neighbors.search.exact import ExactIndex, nearest_first
+from dn2.neighbors.search.excluded import Excluded
 
 CANDIDATES_AT_ONCE = 1 << 22
 WORDS_AT_ONCE = 1 << 20
@@ -33,39 +34,53 @@ class SelectedIndex:
     def __len__(self) -> int:
         return len(self._positions)
 
-    def search(self, queries: Vectors, k: int, exclude: Positions | None = None) -> tuple[Distances, Positions]:
+    def search(self, queries: Vectors, k: int, excluded: Excluded | None = None) -> tuple[Distances, Positions]:
         """Find the k nearest rows of each query: see `Index.search`; positions, those that are excluded as well, are of
         reference items, and ties are broken by the order of the rows."""
-        spans = None if exclude is None else as_spans(exclude)
-        count = k if spans is None else k + max(1, self._most_excluded(spans))
-        # Of the nearest rows, each has a first copy that is nearer or comes earlier: so many distinct ones hold them.
-        distances, groups = self._index.search(queries, min(count, len(self._index)))
-        copies = min(count, int(np.diff(self._starts).max()))
+        of_rows = None if excluded is None else excluded.ranked(excluded.ranks_of(self._positions))
+        of_distinct, more = (None, 0) if of_rows is None else self._of_distinct(of_rows)
+        # Of the nearest rows, each has a first copy that is nearer or comes earlier: so many distinct ones hold them,
+        # and as many more as have a first copy that is excluded.
+        distances, groups = self._search(queries, k, more, of_distinct)
+        copies = min(k + (0 if of_rows is None else of_rows.most), int(np.diff(self._starts).max()))
         step = max(1, CANDIDATES_AT_ONCE // (groups.shape[1] * copies))
         parts = [
-            self._nearest(distances[part], groups[part], copies, k, None if spans is None else spans[part])
+            self._nearest(distances[part], groups[part], copies, k, None if of_rows is None else of_rows[part])
             for part in (slice(start, start + step) for start in range(0, max(1, len(queries)), step))
         ]
         near, places = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
         return near, self._positions[places]
 
-    def _most_excluded(self, spans: Positions) -> int:
-        """Return how many rows are excluded of a query, at most."""
-        first, stop = np.searchsorted(np.sort(self._positions), spans.T)
-        return int((stop - first).max(initial=0))
+    def _search(self, queries: Vectors, k: int, more: int, excluded: Excluded | None) -> tuple[Distances, Positions]:
+        """Find the k nearest distinct rows, and so many more where there are as many."""
+        n = len(self._index)
+        if isinstance(self._index, CellIndex):
+            return self._index.search(queries, min(k, n), excluded, min(k + more, n))
+        return self._index.search(queries, min(k + more, n), excluded)
+
+    def _of_distinct(self, excluded: Excluded) -> tuple[Excluded, int]:
+        """Return which distinct rows are excluded, that is, all copies of them; and how many others there are, at most
+        for a query, of which the first copy is.
+
+        excluded : of the rows."""
+        ranks, starts = excluded.ranks_of(self._order), self._starts[:-1]
+        between = np.searchsorted(np.unique(excluded.spans), ranks, side="right")  # no query tells equal ones apart
+        together = np.minimum.reduceat(between, starts) == np.maximum.reduceat(between, starts)
+        of_distinct = excluded.ranked(np.where(together, ranks[starts], len(ranks)))
+        return of_distinct, excluded.ranked(ranks[starts[~together]]).most
 
     def _nearest(
-        self, distances: Distances, groups: Positions, copies: int, k: int, spans: Positions | None
+        self, distances: Distances, groups: Positions, copies: int, k: int, excluded: Excluded | None
     ) -> tuple[Distances, Positions]:
         """Choose among the first copies of the nearest distinct rows."""
-        if copies == 1 and spans is None:
+        if copies == 1 and excluded is None:
             return distances, self._order[self._starts[groups]]
         at = self._starts[groups][:, :, None] + np.arange(copies)
         there = at < self._starts[groups + 1][:, :, None]
         places = self._order[np.where(there, at, 0)].reshape(len(groups), groups.shape[1] * copies)
         there = there.reshape(places.shape)
-        if spans is not None:
-            there &= ~is_excluded(self._positions[places], spans)
+        if excluded is not None:
+            there &= ~excluded.holds(places)
         far = np.where(there, np.repeat(distances, copies, axis=1), np.float32(np.inf))
         return nearest_first(far, places, k)
 

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.arrays import Array, Positions, Scores, Vectors
-from dn2.neighbors.search.accuracy import Accuracy, choose_tried
+from dn2.neighbors.search.accuracy import Accuracy, choose_tried, with_strange_queries
+from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.kmeans_tree import KMeansTree
 from dn2.neighbors.search.tree import Tree, learn_tree
 
@@ -32,7 +33,7 @@ class TreeSearch:
     @classmethod
     def from_arrays(cls, means: Vectors, children: Positions, visited: Scores) -> Self:
         """Restore what `as_arrays` gave.  Raises ValueError for arrays of another form."""
-        if visited.shape != (4,) or not np.isfinite(visited).all() or not visited[0] >= 1:
+        if visited.shape != (5,) or not np.isfinite(visited).all() or not visited[0] >= 1:
             raise ValueError(f"leaves visited and what they find: {visited}")
         if children.shape != (len(means), 2):
             raise ValueError(f"children of shape {children.shape} for {len(means)} means")
@@ -57,11 +58,13 @@ def find_tree_search(rows: Vectors, at_least: int, k: int, recall: float) -> Tre
 
     at_least : how many leaves to visit at least; k : number of neighbours; recall : share of them to find."""
     tree, tried = learn_tree(rows), choose_tried(np.arange(len(rows)))
-    n_visited, queries = max(at_least, k + 1), rows[tried]
-    exact, visiting = KMeansTree(rows, tree).search(queries, k, tried)[0], KMeansTree(rows, tree, n_visited)
+    queries, kinds = with_strange_queries(rows[tried])
+    excluded = Excluded.own(np.concatenate([tried, np.full(len(queries) - len(tried), -1)]))
+    n_visited = max(at_least, k + 1)
+    exact, visiting = KMeansTree(rows, tree).search(queries, k, excluded)[0], KMeansTree(rows, tree, n_visited)
     while True:
         visiting.max_leaves = n_visited
-        accuracy = Accuracy.of(exact, visiting.search(queries, k, tried)[0])
-        if accuracy.recall >= recall or n_visited >= tree.n_leaves:
+        accuracy = Accuracy.of(exact, visiting.search(queries, k, excluded)[0], kinds)
+        if min(accuracy.recall, accuracy.strange_recall) >= recall or n_visited >= tree.n_leaves:
             return TreeSearch(tree, min(n_visited, tree.n_leaves), accuracy)
         n_visited *= 2

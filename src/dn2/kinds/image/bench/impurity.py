@@ -47,8 +47,9 @@ def impurity(bench: Bench) -> Result:
     result.notes += [
         "A share is that of the polluted set: all clean pictures stay, and others are added.",
         f"The paper's cleaning: k = {bench.most_neighbors} in both stages, {PAPER_DROP:.0%} dropped, whatever the "
-        "share. Share given: the true share is dropped.",
-        "Estimate, low and high: the share of anomalies that dn2 finds in the polluted set, in %.",
+        "share. Share given: the true share is dropped. No share given: only what lies alone is set aside.",
+        "Estimate and high: the share of the polluted set that is unlike most others, in %, and its high end; low: the "
+        "share that lies alone.",
         "n_reference in the CSV counts the clean ones alone.",
     ]
     if left_out := [f"{share:.0%}" for share in SHARES if share not in shares]:
@@ -132,7 +133,7 @@ class _PollutedDraw:
         return {
             f"the paper's cleaning, k = {self.few}": paper,
             f"dn2, share given, k = {self.many}": {"neighbors": self.many, "drop": share},
-            f"dn2, share estimated, k = {self.many}": {"neighbors": self.many},
+            f"dn2, no share given, k = {self.many}": {"neighbors": self.many},
         }
 
     def _note_refusal(self, method: str, share: float, error: ReferenceTooSmall) -> None:

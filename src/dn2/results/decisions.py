@@ -1,0 +1,61 @@
+"""Accept, warn or reject: decisions at a false-alarm rate, and at a laxer one to warn at."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from numbers import Real
+from typing import TYPE_CHECKING
+
+from dn2.errors import InputError
+from dn2.neighbors.rates import last_rank
+from dn2.system.interface import option
+
+if TYPE_CHECKING:
+    from dn2.results.rows import Row
+
+DECISIONS = ("accept", "warn", "reject")
+
+
+def check_warn_rate(warn_rate: float | None, rate: float, sample_size: int) -> None:
+    """Check a rate to warn at, None for none.
+
+    rate : the attainable rate to reject at; sample_size : number of calibrating items.
+    Raises InputError unless it is laxer, by so much that there are p-values in between."""
+    if warn_rate is None:
+        return
+    name = option("warn_rate")
+    if not isinstance(warn_rate, Real) or not rate < warn_rate < 1:
+        got = f"{warn_rate:g}" if isinstance(warn_rate, Real) else repr(warn_rate)
+        raise InputError(
+            f"{name} must lie between the rate to reject at, {rate:g}, and 1, got {got}; ask for a laxer one"
+        )
+    rank = last_rank(rate, sample_size)
+    least = math.ceil(1e4 * (rank + 1) / (sample_size + 1)) / 1e4
+    if last_rank(warn_rate, sample_size) == rank:
+        raise InputError(
+            f"{name} {warn_rate:g} warns of nothing that {rate:g} does not reject, since {sample_size:,} calibrating "
+            f"items give p-values in steps of 1 / {sample_size + 1:,}; ask for {least:g}"
+        )
+
+
+def check_fixed(rate: float, fixed: float | None, confidence: float | None) -> None:
+    """Raise InputError for another rate than the one that was fixed at fit, where a confidence bounds that one.
+
+    fixed : None before any decision."""
+    if confidence is not None and fixed is not None and rate != fixed:
+        raise InputError(
+            f"{option('confidence')} bounds one rate, {fixed:g}, which was fixed before any item was scored: fit with "
+            f"{option('false_alarm_rate', f'{rate:g}')} for another"
+        )
+
+
+def decide(row: Row, rate: float, warn_rate: float | None = None) -> Row:
+    """Decide on a row by its p-value, if it has one; without a rate to warn at there is no `decision`."""
+    if row.p_value is None:
+        return row
+    flagged = row.p_value <= rate
+    decision = None
+    if warn_rate is not None:
+        decision = "reject" if flagged else "warn" if row.p_value <= warn_rate else "accept"
+    return replace(row, is_anomaly=flagged, decision=decision)
