@@ -16,6 +16,7 @@ from PIL import Image
 from dn2.kinds.image.page import Section as ImageSection
 from dn2.kinds.table.evidence import Contribution, RowEvidence
 from dn2.kinds.table.page import Section as TableSection
+from dn2.neighbors.calibration import Calibration
 from dn2.report.results_page import PageContext, write_results_page
 from dn2.results.results import Results
 from dn2.results.rows import Neighbor, Row
@@ -71,12 +72,13 @@ def written(
     """Write a page of a model of 99 reference items and return the data in it."""
     values: dict[str, Any] = {
         "reference_scores": np.arange(101.0, 200.0),
+        "calibration": Calibration(np.arange(101.0, 200.0), M),
         "model": [("backbone", "lite0"), ("a <b>", "& more")],
         "guarantee": ["It holds on average."],
     }
-    write_results_page(
-        path, Results(rows, rate, M, nouns=nouns, warn_rate=warn_rate), PageContext(**{**values, **changes})
-    )
+    parts = changes.pop("parts", ())
+    results = Results(rows, rate, M, nouns=nouns, warn_rate=warn_rate, parts=parts)
+    write_results_page(path, results, PageContext(**{**values, **changes}))
     return data_in(path)
 
 

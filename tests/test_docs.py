@@ -57,6 +57,16 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for digit in range(3):
         pictures = [(f"{n:02d}", pixels) for n, pixels in enumerate(digits.images[digits.target == digit][:28])]
         folders |= {f"classes/train/{digit}": pictures[:20], f"classes/test/{digit}": pictures[20:]}
+    for folder, first, count in (("photos", 1, 25), ("more_photos", 26, 2), ("new_photos", 28, 3)):
+        shown = [(part, view) for part in range(first, first + count) for view in range(3)]
+        folders[folder] = [(f"part_{part:02d}_{'abc'[view]}", zeros[part] + view) for part, view in shown]
+    for folder, first, count in (("lines", 0, 20), ("new_lines", 20, 3)):
+        folders |= {
+            f"{folder}/{name}": [
+                (f"{n}", digits.images[digits.target == digit][n]) for n in range(first, first + count)
+            ]
+            for digit, name in enumerate(("left", "right"))
+        }
     folders |= {"line_3/2024/may": folders["good_parts"], "line_3/test": folders["defects"]}
     folders["line_3/2024/may/setup"] = [("part_00_mask", zeros[0]), ("part_00", zeros[0])]
     for folder, pictures in folders.items():

@@ -271,7 +271,7 @@ def test_what_is_not_random_is_measured_once(impure: Result) -> None:
 def test_the_share_is_estimated_where_it_is_not_given() -> None:
     result = impurity(make_bench(n_train=60, seeds=1))
     with_figures = {one.method for one in result.measurements if one.figures}
-    assert with_figures == {"dn2, share estimated, k = 10"}
+    assert with_figures == {"dn2, no share given, k = 10"}
     for one in result.measurements:
         if one.figures:
             assert 0 <= one.figures["low"] <= one.figures["high"] <= 1
@@ -303,7 +303,7 @@ def test_a_set_that_a_detector_refuses_is_named_and_the_others_go_on(monkeypatch
     assert words in result.notes
     assert measured(result, "dn2, share given, k = 10", "40%") == []
     assert len(measured(result, "dn2, share given, k = 10", "30%")) == 4
-    assert len(measured(result, "dn2, share estimated, k = 10", "40%")) == 4
+    assert len(measured(result, "dn2, no share given, k = 10", "40%")) == 4
 
 
 def test_impurity_without_others_is_refused() -> None:

@@ -13,6 +13,8 @@ import pytest
 import dn2
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.inputs.labels import labels_by
+from dn2.model.known import KnownScores
+from dn2.model.scoring import read_scored
 from dn2.results.files import read_rows
 
 RNG = np.random.default_rng(0)
@@ -133,6 +135,28 @@ def test_rows_of_parts_stand_at_the_end_of_a_file_and_are_read_back(ending: str,
     assert results.columns[-2:] == ("part", "items")
     assert "3 parts, 1 anomalous" in results.summary()
     assert sum(bool(row.is_anomaly) for row in results.at(0.5).parts) >= 1
+
+
+def test_a_page_of_parts_is_made_of_its_results_file(tmp_path: Path) -> None:
+    model = dn2.fit(TABLE.drop(columns="line"), part="unit", neighbors=1)
+    results = model.score(TABLE[:6].drop(columns="line").assign(unit=[1, 1, 2, 2, 99, 99]), part=True)
+    results.save(tmp_path / "r.csv")
+    again = read_scored(model, tmp_path / "r.csv", tmp_path)
+    assert (list(again), list(again.parts)) == (list(results), list(results.parts))
+    *lines, last = (tmp_path / "r.csv").read_text().splitlines()
+    changed = last.replace(f",{results.parts[2].p_value},", ",0.5,")
+    (tmp_path / "r.csv").write_text("\n".join([*lines, changed]))
+    with pytest.raises(InputError, match="the score of '99' has a p-value"):
+        read_scored(model, tmp_path / "r.csv", tmp_path)
+
+
+def test_false_alarms_are_counted_by_part() -> None:
+    model = fit(part="folder")
+    normal = np.concatenate([VECTORS[:1] + 9, VECTORS[:1] + 9, VECTORS[:1] + 9, VECTORS[:1]])
+    known = KnownScores(np.array([5.0, 5, 5, 1, 9]), np.array([0.01] * 3 + [0.9, 0.01]), np.arange(5) > 3, [], 0, 0)
+    assert known.evaluate(0.1).false_alarms == 0.75
+    assert known._replace(parts=["a", "a", "a", "b", None]).evaluate(0.1).false_alarms == 0.5
+    assert model.score_known(normal, normal[:1]).parts == [None] * 5
 
 
 def test_a_group_has_its_own_rate_and_a_stranger_is_not_decided(tmp_path: Path, caplog: Any) -> None:

@@ -37,7 +37,7 @@ def learn(rows, steps, readmitted=NO_POSITIONS, size=7):
 
 @pytest.mark.parametrize(("n", "calibrating"), [(2, 1), (3, 1), (4, 2), (21, 10), (120, 60)])
 def test_half_of_the_set_calibrates_and_the_other_half_is_learnt_from(embeddings, n, calibrating):
-    learning, members, _ = split(in_blocks(embeddings[:n]), 0)
+    learning, members, *_ = split(in_blocks(embeddings[:n]), 0)
     assert len(members) == calibrating
     assert members.tolist() == sorted(members)
     assert sorted([*learning, *members]) == list(range(n))
@@ -48,7 +48,7 @@ def test_a_large_set_calibrates_with_a_sample_or_as_many_as_the_rate_takes(
     embeddings, monkeypatch, at_least, calibrating
 ):
     monkeypatch.setattr(sampling, "SAMPLE_SIZE", 10)
-    learning, members, _ = split([Block(embeddings)], at_least)
+    learning, members, *_ = split([Block(embeddings)], at_least)
     assert (len(learning), len(members)) == (120 - calibrating, calibrating)
 
 
@@ -57,8 +57,8 @@ def test_who_calibrates_depends_on_no_order(seed, block):
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 3, size=(30, 3)).astype(np.float32)  # with copies
     order = rng.permutation(30)
-    learning, members, _ = split([Block(rows)], 0)
-    other_learning, other_members, _ = split(in_blocks(rows[order], block), 0)
+    learning, members, *_ = split([Block(rows)], 0)
+    other_learning, other_members, *_ = split(in_blocks(rows[order], block), 0)
     assert rows[learning].tolist() == rows[order][other_learning].tolist()
     assert sorted(rows[members].tolist()) == sorted(rows[order][other_members].tolist())
 
@@ -75,7 +75,7 @@ def test_every_item_calibrates_in_about_half_of_all_sets():
 @pytest.mark.parametrize("drop", [0.0, 0.2, 0.5])
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_the_papers_cleaning_learns_from_one_part_and_filters_the_other(embeddings, drop, k):
-    learning, members, _ = split([Block(embeddings)], 0)
+    learning, members, *_ = split([Block(embeddings)], 0)
     aside = learn(embeddings, Steps(clean=Clean(drop, k))).aside
     part = embeddings[learning]
     gone, limit = naive.papers_cleaning(part, int(drop * 60), k)
@@ -87,7 +87,7 @@ def test_the_papers_cleaning_learns_from_one_part_and_filters_the_other(embeddin
 
 def test_a_large_set_is_filtered_by_a_sample(embeddings, monkeypatch):
     monkeypatch.setattr(plan_module, "MOST_FILTERING", 20)
-    learning, members, _ = split([Block(embeddings)], 0)
+    learning, members, *_ = split([Block(embeddings)], 0)
     aside = learn(embeddings, Steps(clean=Clean(0.5, 2))).aside
     part = embeddings[learning[:20]]
     gone, limit = naive.papers_cleaning(part, 10, 2)

@@ -34,33 +34,49 @@ def test_the_columns_hold_the_rows(tmp_path: Path) -> None:
     rows = [row("x", 3.25, 0.01, "far", "near"), Row("y", error="cut off"), row("z", 0.5, 0.75, "near", "other")]
     data = written(tmp_path / "page.html", rows)
     items, reference = data["items"], data["reference"]
-    assert (items["name"], items["score"], items["rank"]) == (["x", "z"], [3.25, 0.5], [1, 75])
+    calibration = data["calibration"]
+    values = calibration["values"]
+    assert (items["name"], items["score"]) == (["x", "z"], [3.25, 0.5])
+    assert [values[rank - 1] for rank in items["rank"]] == [0.01, 0.75]
     assert reference["name"] == ["far", "near", "other"]
     assert (items["starts"], items["near"], items["distance"]) == ([0, 2, 4], [0, 1, 1, 2], [1.0, 2.0, 1.0, 2.0])
     assert data["errors"] == [["y", "cut off"]]
-    calibration = data["calibration"]
-    assert (calibration["size"], calibration["rate"], calibration["rank"]) == (M, 0.05, 5)
-    assert {1, 2, 5, 50} <= set(calibration["ranks"])
-    said = dict(zip(calibration["ranks"], zip(calibration["rates"], calibration["decided"], strict=True), strict=True))
-    assert said[1] == ("1 in 100", " at 1 false alarm in 100")
-    assert said[3] == ("3 in 100", " at 3 false alarms in 100")
-    assert said[5] == ("1 in 20", " at 1 false alarm in 20")
-    assert calibration["ranks"] == sorted(set(calibration["ranks"]))
+    assert (calibration["rate"], values[calibration["rank"] - 1]) == (0.05, 0.05)
+    stops = [values[rank - 1] for rank in calibration["ranks"]]
+    assert {0.01, 0.02, 0.05, 0.5} <= set(stops)
+    said = dict(zip(stops, zip(calibration["rates"], calibration["decided"], strict=True), strict=True))
+    assert said[0.01] == ("1 in 100", " at 1 false alarm in 100")
+    assert said[0.03] == ("3 in 100", " at 3 false alarms in 100")
+    assert said[0.05] == ("1 in 20", " at 1 false alarm in 20")
+    assert stops == sorted(set(stops))
     by_hand = Calibration(np.arange(101.0, 200.0), M)
-    assert calibration["thresholds"] == [by_hand.threshold(rank / (M + 1)) for rank in calibration["ranks"]]
+    assert calibration["thresholds"] == [by_hand.threshold(stop) for stop in stops]
+    assert calibration["expected"] == pytest.approx([2 * stop for stop in stops])
     assert reference["scores"] == np.arange(101.0, 200.0).tolist()
     assert data["map"] is None
     assert calibration["warn"] is None
+    assert data["parts"] == []
+
+
+def test_parts_are_listed_and_what_has_no_p_value_is_not_decided(tmp_path: Path) -> None:
+    rows = [row("x", 3.0, 0.01), Row("y", 2.0, None, per="new")]
+    parts = [replace(row("b", 1.0, 0.5), items=2), replace(row("a", 3.0, 0.013), items=1)]
+    data = written(tmp_path / "page.html", rows, parts=parts)
+    values = data["calibration"]["values"]
+    assert data["items"]["rank"] == [values.index(0.01) + 1, None]
+    assert data["parts"] == [["a", 1, 3.0, values.index(0.013) + 1], ["b", 2, 1.0, values.index(0.5) + 1]]
 
 
 def test_the_rate_to_warn_at_stands_beside_the_slider(tmp_path: Path) -> None:
     rows = [row("x", 195.0, 0.01, decision="reject"), row("y", 160.0, 0.1, decision="warn"), row("z", 1, 0.9)]
     rows[2] = replace(rows[2], decision="accept")
     by_hand = Calibration(np.arange(101.0, 200.0), M)
-    warn = written(tmp_path / "page.html", rows, warn_rate=0.2)["calibration"]["warn"]
-    assert warn == {"rank": 20, "threshold": by_hand.threshold(0.2), "words": " at 1 in 5"}
-    warn = written(tmp_path / "page.html", rows)["calibration"]["warn"]  # as the results file has it
-    assert warn == {"rank": 10, "threshold": by_hand.threshold(0.1), "words": ""}
+    for rate, words in ((0.2, " at 1 in 5"), (None, "")):  # without one, as the results file has it
+        calibration = written(tmp_path / "page.html", rows, warn_rate=rate)["calibration"]
+        warn, up_to = calibration["warn"], rate or 0.1
+        assert calibration["values"][warn["rank"] - 1] == up_to
+        assert (warn["threshold"], warn["words"]) == (by_hand.threshold(up_to), words)
+        assert warn["expected"] == pytest.approx(3 * up_to)
 
 
 @given(st.lists(st.integers(1, M + 1), min_size=1), st.floats(1 / (M + 1), 0.999))
@@ -72,9 +88,10 @@ def test_the_last_rank_decides_as_the_rate_does(ranks: list[int], rate: float) -
 def test_what_was_decided_together_is_shown_as_it_was_decided(tmp_path: Path) -> None:
     rows = [row(str(rank), -rank, rank / (M + 1), rate=0.07) for rank in range(1, 20)]
     calibration = written(tmp_path / "page.html", rows, None)["calibration"]
-    assert (calibration["rate"], calibration["rank"]) == (None, 7)
-    assert calibration["rates"][calibration["ranks"].index(7)] == "as it was decided"
-    assert calibration["decided"][calibration["ranks"].index(7)] == ", as the results file has it"
+    assert (calibration["rate"], calibration["values"][calibration["rank"] - 1]) == (None, 0.07)
+    asked = calibration["ranks"].index(calibration["rank"])
+    assert calibration["rates"][asked] == "as it was decided"
+    assert calibration["decided"][asked] == ", as the results file has it"
     calibration = written(tmp_path / "page.html", [row("a", 1, 0.5)], None)["calibration"]
     assert (calibration["rank"], calibration["ranks"][:2], calibration["thresholds"][0]) == (0, [0, 1], None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,7 +23,8 @@ class KnownScores(NamedTuple):
     """Scores, p-values and truth of n items, (n,) each.
 
     unreadable : rows of the unreadable items, which are left out.
-    normal_reference, anomalous_reference : how many items are reference items, or copies of them."""
+    normal_reference, anomalous_reference : how many items are reference items, or copies of them.
+    parts : (n,) what the items belong to, where the model tells it."""
 
     scores: Scores
     p_values: Scores
@@ -30,11 +32,12 @@ class KnownScores(NamedTuple):
     unreadable: list[Row]
     normal_reference: int
     anomalous_reference: int
+    parts: Sequence[str | None] | None = None
 
     def evaluate(self, rate: float, warn_rate: float | None = None) -> Evaluation:
         """Compare with the truth, decided at a rate, and warn of reference items.  Raises InputError unless
         both classes have items."""
-        figures = evaluate(self.scores, self.p_values, self.is_anomalous, rate, warn_rate)
+        figures = evaluate(self.scores, self.p_values, self.is_anomalous, rate, warn_rate, self.parts)
         if self.normal_reference:
             logger.warning(REFERENCE_ITEMS, self.normal_reference, figures.n_normal, "normal")
         if self.anomalous_reference:

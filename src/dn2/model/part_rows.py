@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dn2.arrays import Scores
 from dn2.kinds.scoring import chances_of
 from dn2.model.state import State
 from dn2.neighbors.calibration import Calibration
@@ -23,13 +24,23 @@ def rows_of_parts(now: State, rows: Sequence[Row]) -> list[Row]:
             by_part.setdefault((row.part, row.per), []).append(row)
     names = [part if per is None else f"{part} ({per})" for part, per in by_part]
     largest = [max(of_part, key=lambda row: row.anomaly_score or 0.0) for of_part in by_part.values()]
-    scores = np.array([row.anomaly_score for row in largest], np.float64)
-    strata = None if not now.calibration.strata else keys_of_texts([per or "" for _, per in by_part])
-    p_values = of_parts(now.calibration).p_value(scores, strata, chances_of(now.detector, names))
-    return [
-        replace(row, item=name, p_value=None if np.isnan(p_value) else float(p_value), items=len(of_part))
-        for row, name, p_value, of_part in zip(largest, names, p_values, by_part.values(), strict=True)
+    parts = [
+        replace(row, item=name, p_value=None, items=len(of_part))
+        for row, name, of_part in zip(largest, names, by_part.values(), strict=True)
     ]
+    p_values = p_values_of(now, of_parts(now.calibration), parts).tolist()
+    return [
+        row if np.isnan(p_value) else replace(row, p_value=p_value)
+        for row, p_value in zip(parts, p_values, strict=True)
+    ]
+
+
+def p_values_of(now: State, calibration: Calibration, rows: Sequence[Row]) -> Scores:
+    """Return the p-values of scored rows, (n,), by their scores, names and strata; NaN where there is none."""
+    scored = [row for row in rows if row.error is None]
+    scores = np.array([row.anomaly_score for row in scored], np.float64)
+    strata = None if not calibration.strata else keys_of_texts([row.per or "" for row in scored])
+    return calibration.p_value(scores, strata, chances_of(now.detector, [row.item for row in scored]))
 
 
 def of_parts(calibration: Calibration) -> Calibration:

@@ -216,10 +216,10 @@ class Scorer(Described):
         rows = [[row for row in result if row.p_value is not None] for result in results]
         figures = np.array([(row.anomaly_score, row.p_value) for rows_of_truth in rows for row in rows_of_truth], float)
         scores, p_values = figures.reshape(-1, 2).T
+        parts = None if rules[0] is None else [row.part for rows_of_truth in rows for row in rows_of_truth]
         truth = np.repeat([False, True], [len(rows_of_truth) for rows_of_truth in rows])
-        return KnownScores(
-            scores, p_values, truth, [row for result in results for row in result.unreadable], *n_reference
-        )
+        unreadable = [row for result in results for row in result.unreadable]
+        return KnownScores(scores, p_values, truth, unreadable, n_reference[0], n_reference[1], parts)
 
     def evaluate(
         self,

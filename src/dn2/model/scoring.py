@@ -12,20 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from dn2.arrays import Progress
+from dn2.arrays import Progress, Scores
 from dn2.errors import InputError
 from dn2.inputs.memory import hold_inputs
 from dn2.kinds.exchange import Belonging, FoundItems, ScoredItems
 from dn2.kinds.guess import check_files
 from dn2.kinds.kind import Kind
+from dn2.model.part_rows import of_parts, p_values_of
 from dn2.model.state import State
-from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.choice import check_scoring
 from dn2.neighbors.rates import false_discoveries
 from dn2.neighbors.shift import Shift, find_shift
 from dn2.results.context import Context
 from dn2.results.files import read_rows
-from dn2.results.results import Results
+from dn2.results.results import PARTS, Results
 from dn2.results.rows import Row
 from dn2.system.bounds import check_fits
 from dn2.system.interface import option
@@ -47,7 +47,7 @@ def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = 
         context,
         points=scored.points,
         n_reference=now.calibration.n_others,
-        counted=scored.counted or ("parts" if now.calibration.n_parts else ""),
+        counted=scored.counted or (PARTS if now.calibration.n_parts else ""),
         confidence=now.calibration.confidence,
         nouns=(now.kind.one, now.kind.many),
         among_themselves=bool(scored.guarantee),
@@ -164,10 +164,14 @@ def read_scored(
     Raises InputError unless the file holds results with the p-values of this model."""
     now: State = model.state
     rate = now.rate(false_alarm_rate, warn_rate)
-    rows = read_rows(path, now.kind.evidence)
-    _check_rows(now.calibration, path, rows)
+    read = read_rows(path, now.kind.evidence)
+    rows, parts = [row for row in read if row.items is None], tuple(row for row in read if row.items is not None)
+    _check_rows(path, rows, p_values_of(now, now.calibration, rows))
+    if parts:
+        _check_rows(path, parts, p_values_of(now, of_parts(now.calibration), parts))
     files, vectors = now.kind.found_again(root, rows, now, progress)
     results = to_results(model, now, ScoredItems(rows, vectors, files=None if files is None else list(files)), root)
+    results = replace(results, parts=parts)
     decided = results.at(rate, warn_rate=warn_rate)
     if false_alarm_rate is not None or warn_rate is not None:
         return decided
@@ -175,16 +179,17 @@ def read_scored(
     return replace(results, false_alarm_rate=rate) if at_rate else results
 
 
-def _check_rows(calibration: Calibration, path: Path, rows: Sequence[Row]) -> None:
-    """Raise InputError unless p-values are the model's and decisions follow them."""
+def _check_rows(path: Path, rows: Sequence[Row], p_values: Scores) -> None:
+    """Raise InputError unless p-values are the model's, those of the scored rows, and decisions follow them."""
     scored = [row for row in rows if row.error is None]
-    p_values = calibration.p_value(np.array([row.anomaly_score for row in scored], float))
-    for row, p_value in zip(scored, p_values, strict=True):
-        if row.p_value != p_value:
+    for row, p_value in zip(scored, p_values.tolist(), strict=True):
+        in_model, in_file = ("none" if one is None else f"{one:g}" for one in (_number(p_value), row.p_value))
+        if row.p_value != _number(p_value):
             raise InputError(
-                f"{path}: the score of {row.item!r} has a p-value of {p_value:g} in this model, not {row.p_value:g}; "
+                f"{path}: the score of {row.item!r} has a p-value of {in_model} in this model, not {in_file}; "
                 "give the model that scored the items, as it was then"
             )
+    scored = [row for row in scored if row.p_value is not None]
     for words, found in (
         ("is normal there", [row.is_anomaly for row in scored]),
         ("is accepted there", [row.decision in ("warn", "reject") for row in scored]),
@@ -195,3 +200,7 @@ def _check_rows(calibration: Calibration, path: Path, rows: Sequence[Row]) -> No
                 f"{path}: decisions must follow the p-values, and an item {words} at a p-value of {least:g} or less, "
                 "at which another is not"
             )
+
+
+def _number(p_value: float) -> float | None:
+    return None if math.isnan(p_value) else p_value

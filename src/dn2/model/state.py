@@ -108,7 +108,9 @@ class State:
         Raises InputError, ReferenceTooSmall, also for a rate to warn at that is not laxer."""
         rate = self.false_alarm_rate if asked is None else self.calibration.rate(asked)
         check_fixed(rate, self.false_alarm_rate, self.calibration.confidence)
-        check_warn_rate(warn_rate, rate, self.calibration.sample_size)
+        calibration = self.calibration
+        is_plain = calibration.parts is None and not calibration.strata and not calibration.is_smoothed
+        check_warn_rate(warn_rate, rate, calibration.sample_size if is_plain else None, calibration.confidence)
         return rate
 
     def assumptions(self) -> list[str]:

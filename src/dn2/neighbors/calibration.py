@@ -137,6 +137,11 @@ class Calibration:
         return len(self.scores) if self.parts is None else int(self.parts.max(initial=-1)) + 1
 
     @property
+    def largest_size(self) -> int:
+        """Number of calibrating items or parts; of strata the largest."""
+        return max((one.sample_size for one in (self.strata or {}).values()), default=self.sample_size)
+
+    @property
     def smallest_rate(self) -> float:
         """The smallest false-alarm rate attainable, 1 / (m + 1); with confidence c, 1 - (1 - c)^(1 / m)."""
         return smallest_rate(self.sample_size, self.confidence)

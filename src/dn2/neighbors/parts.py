@@ -7,6 +7,7 @@ import numpy as np
 from dn2.arrays import Positions, Scores
 from dn2.errors import ReferenceTooSmall
 from dn2.neighbors.membership import Keys, Membership
+from dn2.neighbors.search.excluded import Excluded
 
 WEIGHT_DIGITS = 12  # thirds of a part add up to whole ones
 
@@ -44,6 +45,17 @@ def one_a_part(parts: Keys, seed: int) -> Positions:
     chances = [np.random.default_rng([seed, key]).random() for key in keys.tolist()]
     drawn: Positions = order[starts + (np.array(chances) * counts).astype(np.int64)]
     return drawn
+
+
+def excluded_among(parts: Keys | None, k: int, learning: Positions | None = None) -> Excluded | None:
+    """Return what each of n rows excludes from its neighbours among those that are learnt from: all of its part.
+
+    learning : positions of the rows that are learnt from, by default all.  None where rows have no parts, or so large
+    ones that fewer than k would be left."""
+    if parts is None:
+        return None
+    counts = np.unique(parts if learning is None else parts[learning], return_counts=True)[1]
+    return Excluded.of_groups(parts, parts) if counts.sum() - counts.max(initial=0) >= k else None
 
 
 def check_parts_left(membership: Membership, indexed: Positions, members: Positions, k: int) -> None:

@@ -19,6 +19,8 @@ from dn2.neighbors.choice import choose_method, choose_storage
 from dn2.neighbors.clean import ContaminationFilter, estimate_share
 from dn2.neighbors.isolated import Isolation
 from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Learnt
+from dn2.neighbors.membership import Keys
+from dn2.neighbors.parts import excluded_among
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import MOST_ROWS, find_whitening
 from dn2.neighbors.sampling import Split
@@ -105,25 +107,29 @@ class Plan:
         kept = learning[~np.isin(learning, learnt.aside)]  # in the order of the draw: that of the set does not matter
         if steps.whiten is not None:
             learnt = replace(learnt, whitening=find_whitening(learnt.compared_at(blocks, kept[:MOST_ROWS])))
-        return replace(learnt, search=self._find_search(blocks, kept, learnt))
+        return replace(learnt, search=self._find_search(blocks, kept, learnt, split.parts))
 
     def _find_search(
-        self, blocks: Sequence[Block], kept: Positions, learnt: Learnt
+        self, blocks: Sequence[Block], kept: Positions, learnt: Learnt, parts: Keys | None
     ) -> Centroids | CellSearch | TreeSearch | None:
-        """Learn how to search from the rows at some positions, in random order, none of which stands aside."""
+        """Learn how to search from the rows at some positions, in random order, none of which stands aside.
+
+        parts : of all rows; those of one part are no neighbours."""
         k, recall, count = int(self.steps.n_neighbors), self.steps.search.recall, self.method.count
         if self.method.name == "kmeans" and count is not None:
             clustered = kept[: max(MOST_CLUSTERED, count)]
             means, nearest = find_centroids(learnt.compared_at(blocks, clustered), count)
             return Centroids(means, kept[nearest])
         if self.method.name == "kmeans-tree" and count is not None:
-            return find_tree_search(rows_at(blocks, kept), count, k, recall)
+            own = None if parts is None else parts[kept]
+            return find_tree_search(rows_at(blocks, kept), count, k, recall, excluded_among(own, k))
         if self.method.name != "approximate":
             return None
         n = size_of(blocks)
         if learnt.sees_otherwise:
+            parts = None if parts is None else parts[kept]
             blocks, kept = [Block(learnt.compared_at(blocks, kept))], np.arange(len(kept), dtype=np.int64)
-        return find_cells(blocks, kept, k, recall, n=n)
+        return find_cells(blocks, kept, k, recall, excluded_among(parts, k, kept), n)
 
 
 def _find_scaling(blocks: Sequence[Block], learning: Positions, scale: Scale) -> Scaling:

@@ -51,11 +51,13 @@ class Split(NamedTuple):
     """A reference set, split at random: positions of each part.
 
     learning : of the items to learn from, in random order: the first of them, of any number, are a random sample.
-    members : of the items that calibrate, ascending; limits : what they have drawn."""
+    members : of the items that calibrate, ascending; limits : what they have drawn.
+    parts : of all items, (n,), where they belong to any."""
 
     learning: Positions
     members: Positions
     limits: Limits
+    parts: Keys | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Sampler:
         learning = np.argsort(draws, kind="stable").astype(np.int64)
         learning = learning[~np.isin(learning, chosen)]
         size = np.array([len(draws)], np.int64)
-        return Split(learning, chosen, Limits(np.array(limits), size, np.array(strata, np.uint64)))
+        found = Limits(np.array(limits), size, np.array(strata, np.uint64))
+        return Split(learning, chosen, found, self.membership.parts)
 
     def drawn_again(self, limits: Limits) -> Positions | None:
         """Return the positions, ascending, of the items that calibrate in a set that has changed since `split`: all

@@ -16,12 +16,18 @@ const { items, reference, calibration, words } = data;
 const { ranks, warn } = calibration;
 const PER_PAGE = 48;
 
-const state = { rank: calibration.rank, order: [], shown: 0, open: -1 };
+const asked = ranks.indexOf(calibration.rank);
+const state = { stop: asked, order: [], shown: 0, open: -1 };
+const limit = () => ranks[state.stop];
 
 // The words for what is decided, by the class of elements that show it.
-const DECISIONS = warn ? { anomalous: "reject", warned: "warn", normal: "accept" } : { anomalous: "anomalous", normal: "normal" };
-const MARKS = { anomalous: "alarm-mark", warned: "warn-mark", normal: "query-mark" };
+const DECISIONS = {
+  ...(warn ? { anomalous: "reject", warned: "warn", normal: "accept" } : { anomalous: "anomalous", normal: "normal" }),
+  ...([...items.rank, ...data.parts.map((part) => part[3])].includes(null) ? { undecided: "not decided" } : {}),
+};
+const MARKS = { anomalous: "alarm-mark", warned: "warn-mark", normal: "query-mark", undecided: "query-mark" };
 const SHAPES = { anomalous: "M-6 0L0 -6L6 0L0 6Z", warned: "M-6 5L0 -6L6 5Z", normal: "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0" };
+SHAPES.undecided = SHAPES.normal;
 
 let kind = { card: () => null, detail: () => null, text: () => "", panels: () => [], decided: () => {} };
 
@@ -32,13 +38,13 @@ function mount(module) {
   }
 }
 
-// A p-value is rank / (m + 1); the same division as in Python decides alike, to the bit.
-const pValue = (item) => items.rank[item] / (calibration.size + 1);
-// Decided as was asked: at a rate, or in another way, which no rate describes.
-const asked = () => state.rank === calibration.rank;
+// Ranks count the p-values on the page, and so decide as these do; an item that has none is not decided.
 
-function decision(item) {
-  return items.rank[item] <= state.rank ? "anomalous" : warn && items.rank[item] <= warn.rank ? "warned" : "normal";
+const decision = (item) => decisionAt(items.rank[item]);
+
+function decisionAt(rank) {
+  if (rank === null) return "undecided";
+  return rank <= limit() ? "anomalous" : warn && rank <= warn.rank ? "warned" : "normal";
 }
 
 function mark(item) {
@@ -67,10 +73,20 @@ function namesOfNearest(item) {
   return make("span", { class: "reasons" }, make("span", { class: "column" }, "nearest "), ...near);
 }
 
-function verdict(item) {
-  const decided = decision(item);
+function verdictOf(rank, score) {
+  const decided = decisionAt(rank), words = rank === null ? "" : ` · p-value ${number(calibration.values[rank - 1], 2)}`;
   return make("span", { class: `verdict ${decided}` }, make("b", {}, DECISIONS[decided]),
-    ` · p-value ${number(pValue(item), 2)} · score ${number(items.score[item], 4)}`);
+    `${words} · score ${number(score, 4)}`);
+}
+
+function verdict(item) {
+  return verdictOf(items.rank[item], items.score[item]);
+}
+
+function listParts() {
+  at("parts").hidden = !data.parts.length;
+  at("part-rows").replaceChildren(...data.parts.map(([name, count, score, rank]) => make("tr", {},
+    make("td", { class: "text" }, name), make("td", { class: "number" }, whole(count)), make("td", {}, verdictOf(rank, score)))));
 }
 
 function card(item, place) {
@@ -119,21 +135,22 @@ function choose() {
 }
 
 function decide() {
-  const stop = ranks.indexOf(state.rank), known = !asked() || calibration.rate !== null;
-  const upTo = (last) => items.rank.reduce((sum, rank) => sum + (rank <= last), 0);
-  const expected = (some) => about((some * items.name.length) / (calibration.size + 1));
-  const found = upTo(state.rank), warned = warn ? upTo(Math.max(warn.rank, state.rank)) - found : 0;
+  const { stop } = state, known = stop !== asked || calibration.rate !== null;
+  const upTo = (last) => items.rank.reduce((sum, rank) => sum + (rank !== null && rank <= last), 0);
+  const found = upTo(limit()), warned = warn ? upTo(Math.max(warn.rank, limit())) - found : 0;
+  const expected = calibration.expected[stop];
   at("rate").value = stop;
   at("rate").setAttribute("aria-valuetext", calibration.rates[stop]);
   at("rate-words").textContent = calibration.rates[stop];
   at("found").textContent = whole(found);
   at("warned").textContent = whole(warned);
   at("expected").textContent = !known ? "–" : warn
-    ? `${expected(state.rank)} + ${expected(Math.max(0, warn.rank - state.rank))}` : expected(state.rank);
+    ? `${about(expected)} + ${about(Math.max(0, warn.expected - expected))}` : about(expected);
   at("sentence").textContent = document.title =
     `${words.scored}, ${whole(found)} anomalous${calibration.decided[stop]}${warn ? saidOfWarnings(warned) : ""}${words.lost}`;
-  at("reset").disabled = asked();
+  at("reset").disabled = stop === asked;
   drawHistogram();
+  listParts();
   for (const point of at("map").querySelectorAll("[data-item]")) markPoint(point);
   kind.decided();
   choose();
@@ -149,7 +166,7 @@ function saidOfWarnings(count) {
 
 // Flagged is what scores more than this.
 function threshold() {
-  return calibration.thresholds[ranks.indexOf(state.rank)] ?? Infinity;
+  return calibration.thresholds[state.stop] ?? Infinity;
 }
 
 let scoreScale = null;
@@ -179,15 +196,15 @@ function drawHistogram() {
     const share = scoreScale.to(tick), anchor = share > 0.95 ? "end" : share < 0.05 ? "start" : "middle";
     parts.push(draw("text", { x: x(tick), y: bottom + 18, "text-anchor": anchor }, short(tick)));
   }
-  const limit = threshold(), warns = warn && warn.rank > state.rank;
-  for (const [name, value] of [["warn-threshold-mark", warns ? warn.threshold : Infinity], ["threshold-mark", limit]]) {
+  const above = threshold(), warns = warn && warn.rank > limit();
+  for (const [name, value] of [["warn-threshold-mark", warns ? warn.threshold : Infinity], ["threshold-mark", above]]) {
     const place = Math.max(left, Math.min(right, x(value)));
     if (Number.isFinite(value)) parts.push(draw("line", { class: name, x1: place, x2: place, y1: top - 8, y2: bottom }));
   }
   const further = warns ? ` Warned of is what scores above ${number(warn.threshold, 4)}.` : "";
   at("histogram").replaceChildren(...parts);
-  at("histogram-words").textContent = Number.isFinite(limit)
-    ? `Flagged is what scores above ${number(limit, 4)}.${further} Each kind is drawn as shares of its own.`
+  at("histogram-words").textContent = Number.isFinite(above)
+    ? `Flagged is what scores above ${number(above, 4)}.${further} Each kind is drawn as shares of its own.`
     : `Nothing is flagged.${further} Each kind is drawn as shares of its own.`;
 }
 
@@ -317,11 +334,11 @@ function soon(work) {
 function start() {
   at("rate").max = ranks.length - 1;
   at("rate").addEventListener("input", () => {
-    state.rank = ranks[Number(at("rate").value)];
+    state.stop = Number(at("rate").value);
     soon(decide);
   });
   at("reset").addEventListener("click", () => {
-    state.rank = calibration.rank;
+    state.stop = asked;
     decide();
   });
   for (const id of ["search", "filter", "sort"]) at(id).addEventListener("input", () => soon(choose));

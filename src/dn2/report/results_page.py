@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import html
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dn2.arrays import Scores
-from dn2.neighbors.rates import last_rank
+from dn2.neighbors.calibration import Calibration
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.report.section import Section
 from dn2.report.shortening import Shortener, round_shown
@@ -21,7 +23,7 @@ from dn2.results.words import count_in_words, decided_in_words, lost_in_words, r
 
 # Limits that keep the file small.
 MOST_REFERENCE_SCORES = 20_000
-MOST_ERRORS = 1_000
+MOST_ERRORS = MOST_PARTS = 1_000
 LONGEST_NAME = 160
 STOPS = 120  # of the slider, at most
 
@@ -43,7 +45,7 @@ class Map:
 class PageContext:
     """The data of a page beside the rows.
 
-    reference_scores : (m,) the calibrating scores, ascending.
+    reference_scores : (m,) the calibrating scores, ascending; calibration : what they make of rates.
     model : the model's description, as names and values; guarantee : the meaning of its rate, in words.
     worth : what the number of items that would be flagged means, in words.
     columns : how each column of a table was read, as names and words.
@@ -51,6 +53,7 @@ class PageContext:
     neighbors : the heading of the neighbours.  notes : further sentences."""
 
     reference_scores: Scores
+    calibration: Calibration
     model: Sequence[tuple[str, str]]
     guarantee: Sequence[str]
     worth: str = ""
@@ -110,11 +113,12 @@ class _Columns:
             "items": {
                 "name": [self._short(row.item) for row in self._rows],
                 "score": [round_shown(row.anomaly_score or 0) for row in self._rows],
-                "rank": self._ranks(),
+                "rank": [None if row.p_value is None else self._rank(row.p_value) for row in self._rows],
                 "starts": np.cumsum([0, *map(len, neighbors)]).tolist(),
                 "near": [place for item_neighbors in neighbors for place, _ in item_neighbors],
                 "distance": [round_shown(distance) for item_neighbors in neighbors for _, distance in item_neighbors],
             },
+            "parts": self._parts(),
             "kind": self.section.data(self._reference),
             "errors": [[self._short(row.item), row.error] for row in self._results.unreadable[:MOST_ERRORS]],
             "map": self._map(),
@@ -127,41 +131,85 @@ class _Columns:
             },
         }
 
-    def _ranks(self) -> list[int]:
-        """Return the p-values times m + 1, which are whole numbers."""
-        return [round((row.p_value or 0) * (self._results.sample_size + 1)) for row in self._rows]
+    @cached_property
+    def _asked(self) -> float:
+        """The largest p-value that may be flagged, as it was asked: 0 where nothing is."""
+        if self._results.false_alarm_rate is not None:
+            return self._results.false_alarm_rate
+        return max((row.p_value or 0 for row in self._rows if row.is_anomaly), default=0.0)
+
+    @cached_property
+    def _stops(self) -> list[float]:
+        """The rates at which the slider stops: every step of p-values at first, then even ones of their logarithm, up
+        to one half; only the one asked for where a confidence bounds that."""
+        if self._results.confidence is not None:
+            return [self._asked]
+        size = self._around.calibration.largest_size + 1
+        ranks = np.rint(np.geomspace(1, max(1, size // 2), STOPS)).astype(int)
+        return sorted({self._asked, *(np.unique(ranks) / size).tolist()})
+
+    @cached_property
+    def _values(self) -> list[float]:
+        """All p-values and rates on the page, ascending, each once: ranks count them from 1."""
+        warned = [] if self._results.warn_rate is None else [self._results.warn_rate]
+        values = {row.p_value for row in (*self._rows, *self._results.parts) if row.p_value is not None}
+        return sorted({*values, *warned, *self._stops} - {0.0})
+
+    def _rank(self, rate: float) -> int:
+        """Return the rank of the largest value that is at most a rate."""
+        return bisect_right(self._values, rate)
 
     def _calibration(self) -> dict[str, Any]:
-        """Return the rate asked for, and the ranks at which the slider stops, with threshold and words for each.
-
-        The stops are every rank at first, then even steps of their logarithm, up to a rate of one half."""
-        m, rate, scores = self._results.sample_size, self._results.false_alarm_rate, self._around.reference_scores
-        flagged = [rank for rank, row in zip(self._ranks(), self._rows, strict=True) if row.is_anomaly]
-        asked_rank = max(flagged, default=0) if rate is None else last_rank(rate, m)
-        ranks = sorted({asked_rank, *np.rint(np.geomspace(1, max(1, (m + 1) // 2), STOPS)).astype(int).tolist()})
-        rates = [rate if rank == asked_rank else rank / (m + 1) for rank in ranks]
+        """Return the stops of the slider, with what each flags, as ranks of p-values and in words."""
+        rate, stops = self._results.false_alarm_rate, self._stops
+        rates = [rate if stop == self._asked else stop for stop in stops]
         discovery, alone = self._results.false_discovery_rate, self._results.among_themselves
         return {
-            "size": m,
+            "values": self._values,
             "rate": rate,
-            "rank": asked_rank,
-            "ranks": ranks,
-            "thresholds": [round_shown(scores[m - rank]) if rank else None for rank in ranks],
+            "rank": self._rank(self._asked),
+            "ranks": [self._rank(stop) for stop in stops],
+            "thresholds": [self._threshold(stop) for stop in stops],
+            "expected": [self._expected(stop) for stop in stops],
             "rates": ["as it was decided" if shown_rate is None else rate_in_words(shown_rate) for shown_rate in rates],
             "decided": [decided_in_words(shown_rate, discovery, alone) for shown_rate in rates],
             "warn": self._warn() if self._results.has_warnings else None,
         }
 
+    def _threshold(self, rate: float) -> float | None:
+        calibration = self._around.calibration
+        return round_shown(calibration.threshold(rate)) if rate >= calibration.smallest_rate else None
+
+    def _expected(self, rate: float) -> float:
+        """Return how many of the items would be flagged at a rate, if all were normal."""
+        calibration = self._around.calibration
+        share = calibration.reachable(rate) if rate >= calibration.smallest_rate else 0.0
+        return share * sum(row.p_value is not None for row in self._rows)
+
     def _warn(self) -> dict[str, Any]:
-        """Return the rank to warn at, its threshold, and the words for its rate."""
-        m, rate, scores = self._results.sample_size, self._results.warn_rate, self._around.reference_scores
-        marked = [rank for rank, row in zip(self._ranks(), self._rows, strict=True) if row.decision != "accept"]
-        rank = max(marked, default=0) if rate is None else last_rank(rate, m)
+        """Return the rank to warn at, its threshold, how many are expected up to it, and the words for its rate."""
+        rate = self._results.warn_rate
+        marked = max((row.p_value or 0 for row in self._rows if row.decision in ("warn", "reject")), default=0.0)
+        up_to = marked if rate is None else rate
         return {
-            "rank": rank,
-            "threshold": round_shown(scores[m - rank]) if rank else None,
+            "rank": self._rank(up_to),
+            "threshold": self._threshold(up_to),
+            "expected": self._expected(up_to),
             "words": "" if rate is None else f" at {rate_in_words(rate)}",
         }
+
+    def _parts(self) -> list[list[Any]]:
+        """Return of each part its name, the number of its items, its score and the rank of its p-value."""
+        parts = sorted(self._results.parts, key=lambda row: -(row.anomaly_score or 0))
+        return [
+            [
+                self._short(row.item),
+                row.items,
+                round_shown(row.anomaly_score or 0),
+                None if row.p_value is None else self._rank(row.p_value),
+            ]
+            for row in parts[:MOST_PARTS]
+        ]
 
     def left_out(self) -> list[str]:
         """Say what the page leaves out, once `data` is made."""
@@ -172,6 +220,8 @@ class _Columns:
             )
         if len(self._results.unreadable) > MOST_ERRORS:
             words.append(f"Of what could not be read the first {MOST_ERRORS:,} are listed.")
+        if len(self._results.parts) > MOST_PARTS:
+            words.append(f"The {MOST_PARTS:,} most anomalous of {len(self._results.parts):,} parts are listed.")
         return words
 
     def _map(self) -> dict[str, Any] | None:

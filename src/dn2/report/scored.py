@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dn2.kinds.registry import room_of
 from dn2.model.scoring import shift_of
 from dn2.model.state import State
 from dn2.model.words import describe_with_columns, shift_in_words
+from dn2.neighbors.calibration import Calibration
 from dn2.report.results_page import Map, PageContext, write_results_page
 from dn2.report.section import Section
 from dn2.results.context import MOST_ON_MAP, Context, places_on_map
@@ -37,6 +39,7 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
     section = Section if room is None else room.Section
     page = PageContext(
         reference_scores=state.calibration.scores,
+        calibration=_calibration(state, results),
         model=[("dn2", __version__), *described],
         worth=expectation_of(results),
         guarantee=context.guarantee or state.assumptions(),
@@ -47,6 +50,12 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         columns=columns,
     )
     write_results_page(path, results, page)
+
+
+def _calibration(state: State, results: Results) -> Calibration:
+    """Return what makes rates of scores; each of items that are ranked among themselves counts for the others."""
+    calibration = state.calibration
+    return replace(calibration, scores=calibration.scores[:-1]) if results.among_themselves else calibration
 
 
 def _neighbors(state: State, context: Context) -> str:

@@ -17,25 +17,30 @@ if TYPE_CHECKING:
 DECISIONS = ("accept", "warn", "reject")
 
 
-def check_warn_rate(warn_rate: float | None, rate: float, sample_size: int) -> None:
+def check_warn_rate(warn_rate: float | None, rate: float, steps: int | None, confidence: float | None = None) -> None:
     """Check a rate to warn at, None for none.
 
-    rate : the attainable rate to reject at; sample_size : number of calibrating items.
+    rate : the attainable rate to reject at; steps : number m of calibrating items, where p-values go in steps of
+    1 / (m + 1); confidence : that bounds the rate to reject at.
     Raises InputError unless it is laxer, by so much that there are p-values in between."""
     if warn_rate is None:
         return
     name = option("warn_rate")
+    if confidence is not None:
+        raise InputError(f"{option('confidence')} bounds one rate, {rate:g}, and no other: leave out {name}")
     if not isinstance(warn_rate, Real) or not rate < warn_rate < 1:
         got = f"{warn_rate:g}" if isinstance(warn_rate, Real) else repr(warn_rate)
         raise InputError(
             f"{name} must lie between the rate to reject at, {rate:g}, and 1, got {got}; ask for a laxer one"
         )
-    rank = last_rank(rate, sample_size)
-    least = math.ceil(1e4 * (rank + 1) / (sample_size + 1)) / 1e4
-    if last_rank(warn_rate, sample_size) == rank:
+    if steps is None:
+        return
+    rank = last_rank(rate, steps)
+    least = math.ceil(1e4 * (rank + 1) / (steps + 1)) / 1e4
+    if last_rank(warn_rate, steps) == rank:
         raise InputError(
-            f"{name} {warn_rate:g} warns of nothing that {rate:g} does not reject, since {sample_size:,} calibrating "
-            f"items give p-values in steps of 1 / {sample_size + 1:,}; ask for {least:g}"
+            f"{name} {warn_rate:g} warns of nothing that {rate:g} does not reject, since {steps:,} calibrating "
+            f"items give p-values in steps of 1 / {steps + 1:,}; ask for {least:g}"
         )
 
 

@@ -15,6 +15,8 @@ from dn2.results.rows import BELONGING, COLUMNS, DECISION, Row
 from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words, warned_in_words
 from dn2.results.written import Written
 
+PARTS = "parts"  # as what is counted: the p-values of their items take no even steps
+
 
 @dataclass(frozen=True, repr=False)
 class Results(Written):
@@ -208,7 +210,8 @@ class Results(Written):
         """
         check_fixed(false_alarm_rate, self.false_alarm_rate, self.confidence)
         attainable_rate(false_alarm_rate, self.sample_size, self.n_reference, self.counted, self.confidence)
-        check_warn_rate(warn_rate, false_alarm_rate, self.sample_size)
+        steps = self.sample_size if self.counted != PARTS else None
+        check_warn_rate(warn_rate, false_alarm_rate, steps, self.confidence)
         decided = replace(
             self,
             rows=[decide(row, false_alarm_rate, warn_rate) for row in self.rows],

@@ -206,7 +206,7 @@ def _cells(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def test_p_values_are_those_of_the_half_that_calibrates(queries: pd.DataFrame, model: Model) -> None:
-    learning, members, _ = Sampler(model.detector.blocks, NO_MEMBERSHIP).split()
+    learning, members, *_ = Sampler(model.detector.blocks, NO_MEMBERSHIP).split()
     assert sorted([*learning, *members]) == list(range(120))
     compared = model.detector.as_compared(model.kind.embedder.embed(model.kind.values))
     scores = naive.split_scores(compared, range(120), members, 2)

@@ -53,13 +53,19 @@ class TreeSearch:
         return KMeansTree(rows, self.tree, self.n_visited)
 
 
-def find_tree_search(rows: Vectors, at_least: int, k: int, recall: float) -> TreeSearch:
+def find_tree_search(
+    rows: Vectors, at_least: int, k: int, recall: float, excluded: Excluded | None = None
+) -> TreeSearch:
     """Learn a tree from rows, (n, d), in random order, and visit as many leaves as find what is promised.
 
-    at_least : how many leaves to visit at least; k : number of neighbours; recall : share of them to find."""
+    at_least : how many leaves to visit at least; k : number of neighbours; recall : share of them to find.
+    excluded : what is excluded from the neighbours of each row; by default only itself."""
     tree, tried = learn_tree(rows), choose_tried(np.arange(len(rows)))
     queries, kinds = with_strange_queries(rows[tried])
-    excluded = Excluded.own(np.concatenate([tried, np.full(len(queries) - len(tried), -1)]))
+    own = Excluded.own(tried) if excluded is None else excluded[tried]
+    spans = np.full((len(queries), 2), -1)
+    spans[: len(tried)] = own.spans
+    excluded = Excluded(spans, own.ranks)
     n_visited = max(at_least, k + 1)
     exact, visiting = KMeansTree(rows, tree).search(queries, k, excluded)[0], KMeansTree(rows, tree, n_visited)
     while True:
