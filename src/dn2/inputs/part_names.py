@@ -8,17 +8,18 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dn2.arrays import Positions
+from dn2.inputs.labels import FOLDER, labels_by
 
 MOST_NAMES, LONGEST_NAME = 100_000, 500
 MOST_NUMBERS = 3  # of a name, the last ones
-FOLDER = "folder"
 
 ENDING = re.compile(r"\.\w{1,5}$")
 NUMBER = re.compile(r"\d{1,18}")
 
-# A part is named by what is left of a name: without its last field, or that from a number on; without its last letter,
-# as in tile12b; without its last two fields; by its first field, or its second.
-PATTERNS = (
+# A part is named by its folder, or by what is left of a name: without its last field, or that from a number on; without
+# its last letter, as in tile12b; without its last two fields; by its first field, or its second.
+RULES = (
+    FOLDER,
     r"(.*)[-_ ]\d+\D*",
     r"(.*)[-_ ][^-_ /]+",
     r"(.*\d)[A-Za-z]+(?:\.\w+)?",
@@ -46,17 +47,14 @@ def orders_of(names: Sequence[str]) -> list[Positions]:
 
 
 def labels_by_name(names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Give the ways in which names may tell parts, and the part of each item: by folder, or a pattern with one group
-    that the whole name matches."""
+    """Give the rules by which names may tell parts, as `labels_by` takes them, and the part of each item; only rules
+    that label all items."""
     if not 0 < len(names) <= MOST_NAMES or max(map(len, names)) > LONGEST_NAME:
         return
-    if all("/" in name for name in names):
-        yield FOLDER, [name.rpartition("/")[0] for name in names]
-    for pattern in PATTERNS:
-        found = [re.fullmatch(pattern, name, re.DOTALL) for name in names]
-        labels = [match[1] for match in found if match is not None]
+    for rule in RULES:
+        labels = [label for label in labels_by(rule, names, {}, "part") if label is not None]
         if len(labels) == len(names):
-            yield pattern, labels
+            yield rule, labels
 
 
 def numbered(labels: Sequence[int]) -> list[str]:

@@ -11,15 +11,9 @@ from scipy.sparse.csgraph import connected_components
 from dn2.arrays import Positions
 from dn2.neighbors.reference import ReferenceSet
 from dn2.neighbors.surroundings import Near, Surroundings
-from dn2.neighbors.suspicion import CLOSE, MOST_LOOKED_AT, NEIGHBORS, Suspicion, groups_of
+from dn2.neighbors.suspicion import CLOSE, Suspicion, groups_of
 
 SHARED = 0.5  # of the members of two items' groups, where they are linked
-
-
-def near_of_some(reference: ReferenceSet) -> Near | None:
-    """Return the nearest others of a random sample of reference items."""
-    around = Surroundings.of(reference)
-    return around.nearest(around.sample(MOST_LOOKED_AT), NEIGHBORS)
 
 
 def agreement(near: Near, labels: Positions) -> tuple[float, float]:

@@ -10,8 +10,8 @@ from dn2.arrays import Scores
 FEWEST = 50
 TENTH, MIDDLE = 0.1, 0.55
 FEWEST_LEFT = 0.35  # of a batch with p-values above a tenth, where not two thirds of it are anomalies
-FEWEST_ABOVE = 0.35  # of these, of which half should lie above the middle, where some are slightly odd
-DEVIATIONS = 3.3  # about one in 2,000 batches that just reach these
+FEWEST_ABOVE = 0.4  # of these, of which half should lie above the middle, where some are slightly odd
+DEVIATIONS = 2.8  # about one in 400 batches that just reach these
 
 
 class Shift(NamedTuple):

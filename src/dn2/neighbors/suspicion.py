@@ -22,7 +22,8 @@ from dn2.neighbors.blocks import Draws
 from dn2.neighbors.reference import ReferenceSet
 from dn2.neighbors.surroundings import Near, Surroundings
 
-MOST_LOOKED_AT = 2_000
+MOST_LOOKED_AT, FEWEST_LOOKED_AT = 2_000, 500
+MOST_COMPARED = 16_000_000  # pairs of rows, beside some tenth of the time that a fit takes
 MOST_MATES = 2_000  # that are asked for their own neighbours
 NEIGHBORS = 40
 FEWEST_NEIGHBORS = 12
@@ -38,6 +39,7 @@ PRIOR = 10  # spacings of all items, beside those of an item itself
 
 # In sets without parts spacings are up to so much shorter beyond a rank than up to it.
 USUAL_RATIO = 1.3
+BEFORE, BEYOND = 3, 5  # ranks whose spacings are compared
 
 # Sorted by kinds of 25 items and more, a set has up to so many times more neighbours within 5 places, beside those
 # within 50, than in a random order; smaller kinds, of which fewer neighbours are of one, seldom so large a share.
@@ -112,7 +114,7 @@ def look(reference: ReferenceSet, orders: Sequence[Positions] = (), keys: Draws 
     nearest = reference.loo.distances[:, 0] if of_items else np.empty(0, np.float32)
     repeats = int((nearest == 0).sum())
     around = Surroundings.of(reference, keys)
-    near = around.nearest(around.sample(MOST_LOOKED_AT), NEIGHBORS)
+    near = look_around(around)
     if near is None:
         return Suspicion(repeats=repeats)
     order = _find_order(near, orders, around)
@@ -123,6 +125,12 @@ def look(reference: ReferenceSet, orders: Sequence[Positions] = (), keys: Draws 
     copy_distance = 0.0 if around.is_rounded else COPY_SHARE * spacings.expected_nearest(near.distances)
     near_copies = int(((nearest > 0) & (nearest <= copy_distance**2)).sum())
     return Suspicion(len(near.members), repeats, near_copies, copy_distance, tuple(one for one in found if one))
+
+
+def look_around(around: Surroundings) -> Near | None:
+    """Return the nearest others of a random sample of items."""
+    worth_while = MOST_COMPARED // max(1, len(around.searched))
+    return around.nearest(around.sample(min(MOST_LOOKED_AT, max(FEWEST_LOOKED_AT, worth_while))), NEIGHBORS)
 
 
 @dataclass(frozen=True)
@@ -197,10 +205,10 @@ def _find_clusters(spacings: Spacings) -> Finding | None:
     """Test whether spacings up to some rank are longer than those beyond it."""
     lengths = np.minimum(spacings.lengths, LONGEST * spacings.means[:, None])
     ranks = np.arange(1, spacings.ranks)
-    before = np.stack([lengths[:, max(0, rank - 3) : rank].mean(axis=1) for rank in ranks])
-    beyond = np.stack([lengths[:, rank : rank + 3].mean(axis=1) for rank in ranks])
+    before = np.stack([lengths[:, max(0, rank - BEFORE) : rank].mean(axis=1) for rank in ranks])
+    beyond = np.stack([lengths[:, rank : rank + BEYOND].mean(axis=1) for rank in ranks])
     # Spacings are exponential at least; about half of the items of a group are taken for one.
-    spread = np.maximum(_spread(before), 1 / np.minimum(ranks, 3)) + np.maximum(_spread(beyond), 1 / 3)
+    spread = np.maximum(_spread(before), 1 / np.minimum(ranks, BEFORE)) + np.maximum(_spread(beyond), 1 / BEYOND)
     errors = np.sqrt((ranks / 2 + 1) / len(lengths) * spread)
     ratios = before.mean(axis=1) / np.maximum(beyond.mean(axis=1), TINY)
     excess = np.log(np.maximum(ratios, TINY)) - norm.isf(ERROR / len(ranks)) * errors
