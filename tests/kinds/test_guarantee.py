@@ -41,12 +41,14 @@ def test_beside_what_is_flagged_stands_what_would_be_if_all_were_normal() -> Non
 
 def test_what_makes_more_alarms_is_said_with_the_number(tmp_path: Any) -> None:
     rng = np.random.default_rng(0)
-    normal = rng.normal(size=(120, 4))
-    model = dn2.fit(np.vstack([normal, normal[:5]]))
-    assert model.calibration.n_near_duplicates
-    results = model.score(rng.normal(size=(50, 4)))
-    assert worth_of(results).endswith("; more where near copies make the reference set look tighter")
-    assert caveat(model.calibration) in expectation_of(results)
+    scenes = np.repeat(rng.normal(size=(40, 4)), 5, axis=0) + 0.001 * rng.normal(size=(200, 4))
+    for rows, words in (
+        (scenes, "; more, for the reference items do not look as if drawn one by one"),
+        (scenes[::5], ""),
+    ):
+        results = dn2.fit(rng.permutation(rows)).score(rng.normal(size=(50, 4)))
+        assert worth_of(results).endswith(f"would be{words}")
+        assert f"if every item were normal{words}." in expectation_of(results)
     assert caveat(EXACT) == ""
     assert "set aside" in caveat(CLEANED)
     assert "drift" in caveat(replace(EXACT, window=10))

@@ -119,7 +119,7 @@ def worth_of(results: Results) -> str:
         flagged = f"{len(results.anomalies):,} rejected and {len(results.warnings):,} warnings"
         would += f" and {about_in_words(beyond * decided)}"
     words = f"{flagged} of {decided:,}; if all {decided:,} were normal, about {would} would be"
-    return words + ("" if calibration is None else caveat(calibration))
+    return words + _caveat_of(results)
 
 
 def _reached(results: Results, rate: float) -> float:
@@ -134,11 +134,19 @@ def expectation_of(results: Results) -> str:
     if results.among_themselves:
         return ""
     calibration = None if results.context is None else results.context.calibration
-    more = "" if calibration is None else caveat(calibration)
-    words = f"The last number is how many would be flagged, on average, if every item were normal{more}."
+    words = f"The last number is how many would be flagged, on average, if every item were normal{_caveat_of(results)}."
     if results.false_discovery_rate is not None:
         return f"Asked was {false_discoveries_in_words(calibration, results.false_discovery_rate)}. {words}"
     return f"{words} What is found beyond it is worth a look."
+
+
+def _caveat_of(results: Results) -> str:
+    """Say what makes more alarms, as far as the model of results tells; at the end of a sentence."""
+    if results.context is None:
+        return ""
+    if results.context.model.state.suspicion.findings:
+        return "; more, for the reference items do not look as if drawn one by one"
+    return caveat(results.context.calibration)
 
 
 def caveat(calibration: Calibration) -> str:
