@@ -56,6 +56,7 @@ def test_the_model_keeps_what_was_seen(model: dn2.Model, tmp_path: Path) -> None
 def test_a_changed_model_is_looked_at_again(tmp_path: Path) -> None:
     model = fit(photos(), PHOTOS)
     before = model.describe()["suspicion"]
+    model.save(tmp_path / "m.dn2")
     model.add(photos(1)[:50], names=[f"more {place}" for place in range(50)])
     assert model.describe()["suspicion"]["looked_at"] == 300
     model.remove([f"more {place}" for place in range(50)])

@@ -13,7 +13,7 @@ from dn2.neighbors.detector import Detector
 from dn2.neighbors.proposal import propose_parts
 from dn2.neighbors.steps import Scale, Search, Steps
 from dn2.neighbors.surroundings import Surroundings, spread
-from dn2.neighbors.suspicion import Finding, Suspicion
+from dn2.neighbors.suspicion import Finding, Suspicion, look
 
 ORDINARY = Steps(2)
 
@@ -23,7 +23,7 @@ def fitted(rows, steps=ORDINARY):
 
 
 def names(rows, steps=ORDINARY, **options):
-    return {finding.name for finding in fitted(rows, steps).suspicion(**options).findings}
+    return {finding.name for finding in look(fitted(rows, steps).reference, **options).findings}
 
 
 def parts(rng, sizes, noise, dimension=8):

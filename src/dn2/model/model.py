@@ -149,9 +149,8 @@ class Model(Scorer):
             new_items = label(new.items, belonging, found_items)
             vectors, membership = now.kind.recalled(now.detector, new), membership_of(new_items, now.rules)
             detector = now.detector.add(vectors, membership=membership, places=new.places)
-            self.state = replace(
-                now, kind=new.kind, detector=detector, items=now.items + new_items, unreadable=new.unreadable
-            )
+            changed = replace(now, kind=new.kind, detector=detector, items=now.items + new_items, known=None)
+            self.state = replace(changed, unreadable=new.unreadable)
         return self
 
     def remove(self, names: str | Iterable[str] = (), *, part: str | Iterable[str] = ()) -> Self:

@@ -22,9 +22,9 @@ from dn2.neighbors.blocks import Draws
 from dn2.neighbors.reference import ReferenceSet
 from dn2.neighbors.surroundings import Near, Surroundings
 
-MOST_LOOKED_AT, FEWEST_LOOKED_AT = 2_000, 500
-MOST_COMPARED = 16_000_000  # pairs of rows, beside some tenth of the time that a fit takes
-MOST_MATES = 2_000  # that are asked for their own neighbours
+MOST_LOOKED_AT, FEWEST_LOOKED_AT = 2_000, 400
+MOST_COMPARED = 8_000_000  # pairs of rows, in about a tenth of the time that a fit of 20,000 takes
+MOST_MATES = 1_000  # that are asked for their own neighbours
 NEIGHBORS = 40
 FEWEST_NEIGHBORS = 12
 
