@@ -975,7 +975,7 @@ REFUSED = {
     "evaluate {saved} --normal {readme} --anomalous {normal}": "needs normal and anomalous items, got 0 and 40",
     "add {saved} {normal}": "already (40 such names in all)",
     "add {saved} {readme}": "none of the 1 items can be read",
-    "remove {saved}": "Missing argument 'ITEM'",
+    "remove {saved}": "nothing to remove: name items, or a part with --part",
     "remove {saved} nobody.png": "the model has no item 'nobody.png'",
     "inspect {normal}": "is no dn2 model",
     "inspect {saved} extra": "unexpected extra argument",

@@ -222,6 +222,7 @@ def test_parameters_are_recorded_and_used(world: Path, tiny: str, tmp_path: Path
         chosen = {"n_neighbors": 3, "false_alarm_rate": 0.25, "normalize": "unit"}
         others = {"scale": None, "whiten": False, "clean": None, "windows": None}
         others |= {"search": {"index": "auto", "recall": 0.999, "storage": "auto", "memory": None}}
+        others |= {"calibrate": {"confidence": None, "smooth": False, "seed": 0}}
         assert about["detector"] == chosen | others
         assert about["embedder"]["precision"] == "f32"
         assert len(one.score(world / "other").rows[0].neighbors) == 3

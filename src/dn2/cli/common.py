@@ -238,8 +238,8 @@ def report_reference(model: Model, path: Path) -> None:
     sure = "" if calibration.confidence is None else f", with a confidence of {calibration.confidence:g}"
     rate = f"false-alarm rate {rate_in_words(model.false_alarm_rate)}{sure}{smallest}"
     note(f"{path}: {kept:,} reference items{parts}, {rate}")
-    _report_reach(model)
     report_aside(model, path)
+    _report_reach(model)
     for remark in model.kind.remarks(model.state):
         note(remark)
     if model.state.is_all_alike:

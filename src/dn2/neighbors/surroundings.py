@@ -85,7 +85,7 @@ class Surroundings:
     def nearest(self, members: Positions, k: int) -> Near | None:
         """Return the k nearest others of items, each content and each other unit once, fewer of all where many have
         fewer.  Items that have fewer still are left out; None where none is left, or no number is compared."""
-        if self.index is None:
+        if self.index is None or len(self.index) < 2:
             return None
         asked = min(k * self.views, len(self.index) - 1)
         squared, positions = self.index.search(self.rows(members), asked, Excluded.own(members))
