@@ -116,6 +116,8 @@ def score(
     from dn2.report.page import check_page
     from dn2.results.written import writer_for
 
+    if part and not inputs and os.path.exists(part):
+        part, inputs = "", [part]  # `--part incoming/`: the folder is no rule
     scored = [str(model), *(inputs or ())] if itself else list(inputs or ())
     if not itself:
         check_model_first("score", model, scored)
