@@ -541,6 +541,15 @@ def test_fit_whitens_and_inspect_says_so(dn2_command, world: Path, tiny: str, tm
     assert dn2_command("score", tmp_path / "m.dn2", world / "other", "--json").status == 0
 
 
+def test_fit_with_a_confidence_says_how_many_items_its_rate_rests_on(
+    dn2_command, world: Path, tiny: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.dn2"
+    done = dn2_command("fit", world / "normal", "-o", path, "--backbone", tiny, "--confidence", "0.95")
+    words = "false-alarm rate 13.9 in 100, with a confidence of 0.95, the smallest that 20 of them support"
+    assert lines(done.err)[0] == f"{path}: 40 reference items, {words}"  # 0.861 ** 20 = 0.05
+
+
 def test_fit_with_centroids_compares_with_them_and_inspect_says_so(
     dn2_command, world: Path, tiny: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,21 @@ def test_a_confidence_bounds_the_one_rate_that_was_fixed() -> None:
         results.at(0.2)
     with pytest.raises(InputError, match="bounds one rate"):
         model.score(VECTORS[:5], false_alarm_rate=0.2)
+
+
+@pytest.mark.parametrize(("part", "rate", "got"), [(None, 0.01, 97), ("folder", 0.05, 24)])
+def test_both_ways_out_of_a_rate_too_small_for_a_confidence_lead_out(part: str | None, rate: float, got: int) -> None:
+    with pytest.raises(ReferenceTooSmall, match=f"calibrate, got {got} of") as refused:
+        dn2.fit(VECTORS, names=NAMES, part=part, confidence=0.95, false_alarm_rate=rate)
+    more, smallest = re.findall(r"add (\d+) more or ask for (\S+)", str(refused.value))[0]
+    model = dn2.fit(VECTORS, names=NAMES, part=part, confidence=0.95, false_alarm_rate=float(smallest))
+    assert model.calibration.sample_size == got
+    one = 1 if part is None else 4
+    rows = RNG.normal(size=(100 + one * int(more), 3))
+    names = [f"part {n // 4:03d}/photo_{n % 4}" for n in range(len(rows))]
+    assert dn2.fit(rows, names=names, part=part, confidence=0.95, false_alarm_rate=rate).false_alarm_rate == rate
+    with pytest.raises(ReferenceTooSmall, match="add 1 more or"):
+        dn2.fit(rows[:-one], names=names[:-one], part=part, confidence=0.95, false_alarm_rate=rate)
 
 
 def test_ties_are_broken_by_the_name_of_an_item_and_the_seed() -> None:

@@ -232,7 +232,10 @@ def report_reference(model: Model, path: Path) -> None:
     from dn2.results.words import rate_in_words
 
     calibration = model.calibration
-    smallest = ", the smallest that they support" if model.false_alarm_rate == calibration.smallest_rate else ""
+    smallest = ""
+    if model.false_alarm_rate == calibration.smallest_rate:
+        calibrating = "they" if calibration.confidence is None else f"{calibration.sample_size:,} of them"
+        smallest = f", the smallest that {calibrating} support"
     kept = len(model.items) - len(model.set_aside)
     parts = f" of {calibration.n_parts:,} parts" if calibration.n_parts else ""
     sure = "" if calibration.confidence is None else f", with a confidence of {calibration.confidence:g}"

@@ -239,11 +239,12 @@ def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps, belongin
     # All vectors are in memory before they are stored, except in a mapped file.
     mapped = isinstance(getattr(found_items, "vectors", None), np.memmap)
     plan = Plan.of(steps, n, kind.dimension, beside=0 if mapped else 4 * n * kind.dimension)
-    # A step learns from one half of the items, and the other half calibrates; a rate that even all of them cannot
-    # support is refused before the work.
-    confidence = steps.calibrate.confidence
-    for stratum, size in belonging.sizes(n).items():
-        most = size if not plan.learns else max(1, size // 2) if confidence is None else max(1, size - 1)
+    # A step learns from one half of the items, and the other half calibrates; with a confidence all may but those that
+    # are left as neighbours.  A rate that even so many cannot support is refused before the work.
+    confidence, sizes = steps.calibrate.confidence, belonging.sizes(n)
+    left = 1 if belonging.part is not None else -(-(int(steps.n_neighbors) + 1) // len(sizes))
+    for stratum, size in sizes.items():
+        most = size if not plan.learns else max(1, size // 2 if confidence is None else size - left)
         counted = "reference items" if belonging.part is None else "parts"
         where = f"{counted} of {stratum!r}" if stratum else counted
         attainable_rate(steps.false_alarm_rate, most, size if plan.learns else None, where, confidence)

@@ -52,7 +52,8 @@ def too_few_for_rate(
     got, more = f"{what}, got {n}", need - n
     if n_reference is not None:
         got = f"{what.removeprefix('reference ')} that calibrate, got {n} of {n_reference}"
-        more = math.ceil(need * n_reference / max(1, n)) - n_reference
+        if confidence is None:  # where only a share of them calibrates; with a confidence all that join do
+            more = math.ceil(need * n_reference / max(1, n)) - n_reference
     sure = "" if confidence is None else f" with a confidence of {confidence:g}"
     return ReferenceTooSmall(
         f"a false-alarm rate of {rate:g}{sure} needs at least {need} {got}; "
