@@ -75,7 +75,7 @@ def help_of(option: Option) -> str:
     words = option.words(flag_of)
     if option.type == Several:
         words += " Repeat it for several."
-    if option.default in (None, False, ()):
+    if option.default is None or option.default is False or option.default == ():
         return words
     return f"{words} [default: {option.default:g}]" if option.type is float else f"{words} [default: {option.default}]"
 
