@@ -65,7 +65,14 @@ class Sizes:
 
 
 SMALLEST = Sizes(
-    *(2, 2, (15,), 2, (30,), 20, 2, 5, 2, "lite0@32"),
+    models=2,
+    averages=2,
+    calibrating=(15,),
+    references=(30,),
+    draws=2,
+    tiles=5,
+    tile_draws=2,
+    backbone="lite0@32",
     rates=(0.2, 0.3),
     confidence=0.5,
 )
@@ -97,6 +104,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     report = run.report("confidence")
     say_own_rates(report, run.sizes)
     say_rivals(report, run)
+    report.say(
+        "\nIn %: anomalies found, held-out normal items flagged (own rate), and models seen above the rate asked for;"
+    )
+    report.say("means over tables, with standard errors over draws")
     for size in run.sizes.references:
         say_tables(report, run, size)
     say_tiles(report, run)
@@ -163,7 +174,7 @@ def say_tables(report: Report, run: Run[Sizes], size: int) -> None:
         )
     figures = measure(run, draws)
     say_figures(report, run.sizes, list(figures.values()))
-    if size <= LARGE and size == run.sizes.references[-2:][0]:
+    if size == max(one for one in run.sizes.references if one <= LARGE):
         say_each(report, run.sizes, figures)
 
 
@@ -192,8 +203,9 @@ def say_tiles(report: Report, run: Run[Sizes]) -> None:
     for seed in range(sizes.tile_draws):
         known = np.isin(tiles, np.random.default_rng(seed).permutation(good)[: sizes.tiles])
         reference, asked = ~truth & known, truth | ~known
-        _, places, counts = np.unique(tiles[asked], return_inverse=True, return_counts=True)
-        weights = np.where(truth[asked], 0, 1 / counts[places])
+        names, places = np.unique(tiles[asked], return_inverse=True)
+        normal = np.bincount(places, ~truth[asked], len(names))
+        weights = np.where(truth[asked], 0, 1 / np.maximum(1, normal[places]))
         draws["by photo"].append(Draw(seed, vectors[reference], vectors[asked], weights))
         draws["by part"].append(draws["by photo"][-1]._replace(parts=tiles[reference]))
     photos = np.mean([len(draw.reference) for draw in draws["by photo"]])
@@ -257,24 +269,27 @@ def run_rivals(python: str, *files: str) -> str:
     return done.stdout.strip()
 
 
+def task_of(sizes: Sizes, draw: Draw) -> dict[str, Any]:
+    """Say what the rivals decide: one item of each part that calibrates dn2 at the last rate calibrates them, too."""
+    members, of_parts = np.empty(0, np.int64), np.empty(0)
+    if draw.parts is not None and (detector := confident(sizes, draw, sizes.rates[-1])) is not None:
+        members = np.random.default_rng(draw.seed).permutation(detector.detector_.leave_one_out.members)
+        of_parts = draw.parts[members]
+    return {
+        "reference": draw.reference,
+        "queries": draw.queries,
+        "fit": np.delete(np.arange(len(draw.reference)), members),
+        "calibrate": members[np.unique(of_parts, return_index=True)[1]],
+        "seed": draw.seed,
+    }
+
+
 def ask_rivals(run: Run[Sizes], draws: dict[str, list[Draw]]) -> dict[str, np.ndarray]:
-    """Let the rivals decide: of parts, one item of each that calibrates dn2 at the last rate calibrates them, too."""
+    """Let the rivals decide."""
     tasks: dict[str, Any] = {"rates": run.sizes.rates, "confidence": run.sizes.confidence}
     for name, of_set in draws.items():
         for draw in of_set:
-            members = np.empty(0, np.int64)
-            if draw.parts is not None and (detector := confident(run.sizes, draw, run.sizes.rates[-1])) is not None:
-                members = detector.detector_.leave_one_out.members
-            shuffled = np.random.default_rng(draw.seed).permutation(members)
-            of_parts = np.empty(0) if draw.parts is None else draw.parts[shuffled]
-            task = {
-                "reference": draw.reference,
-                "queries": draw.queries,
-                "fit": np.delete(np.arange(len(draw.reference)), members),
-                "calibrate": shuffled[np.unique(of_parts, return_index=True)[1]],
-                "seed": draw.seed,
-            }
-            tasks |= {f"{name}/{draw.seed}/{key}": value for key, value in task.items()}
+            tasks |= {f"{name}/{draw.seed}/{key}": value for key, value in task_of(run.sizes, draw).items()}
     with tempfile.TemporaryDirectory() as folder:
         given, decided = f"{folder}/tasks.npz", f"{folder}/decisions.npz"
         np.savez(given, **tasks)

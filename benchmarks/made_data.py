@@ -107,7 +107,7 @@ def _wbc(folder: Path, rng: np.random.Generator) -> None:
 
 def _magnetic_tile(folder: Path, rng: np.random.Generator) -> None:
     rows = [
-        (f"images/{part}_{label}_{number}.jpg", label, part, f"{part}_{number // 2}")
+        (f"images/{part}_{label}_{number}.jpg", label, part, f"{part} {number // 2}")
         for part, counts in TILES.items()
         for label, count in enumerate(counts)
         for number in range(count)
