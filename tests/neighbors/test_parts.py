@@ -213,6 +213,22 @@ def test_a_smoothed_p_value_by_hand():
     made = Calibration(np.array([1.0, 2, 2, 5]), 4, is_smoothed=True)
     got = made.p_value(np.array([2.0, 6.0]), chances=np.array([0.5, 0.25]))
     assert got.tolist() == [float(Fraction(5, 2) / 5), 0.25 / 5]
+    by_part = Calibration(made.scores, 4, parts=np.array([0, 0, 1, 1]), n_parts=2, is_smoothed=True)
+    got = by_part.p_value(np.array([2.0, 6.0]), chances=np.array([0.5, 0.25]))
+    assert got.tolist() == [float(Fraction(2, 3)), float(Fraction(1, 3))]
+    assert by_part.reachable(0.4) == pytest.approx((0.5 * 0.4 + 0.5) / 3)
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=3), min_size=2, max_size=5), st.floats(0, 1))
+def test_a_smoothed_p_value_of_an_item_is_never_below_that_among_all_items_of_all_parts(parts, chance):
+    *others, own = parts
+    scores = np.concatenate(others).astype(np.float64)
+    labels = np.repeat(np.arange(len(others)), [len(part) for part in others])
+    order = np.argsort(scores, kind="stable")
+    made = Calibration(scores[order], len(scores), parts=labels[order], n_parts=len(others), is_smoothed=True)
+    for score in own:
+        exact = sum(np.mean([(one > score) + chance * (one == score) for one in part]) for part in parts) / len(parts)
+        assert made.p_value(np.array([score]), chances=np.array([chance]))[0] >= exact - 1e-12
 
 
 @pytest.mark.parametrize(

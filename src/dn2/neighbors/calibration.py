@@ -72,7 +72,8 @@ class Calibration:
         With which this model's own rate is at most the one asked for; the calibrating items are no neighbours then.
         None for rates that hold on average over reference sets.
     is_smoothed : bool, default=False
-        Whether ties between scores are broken by chance, so that the rate asked for is reached.
+        Whether ties between scores are broken by chance, so that the rate asked for is reached; of items that belong to
+        parts it comes nearer to it.
     of_parts : Calibration or None, default=None
         How a whole part is decided: by its largest score among the parts' largest.
     strata : mapping of int to Calibration, or None, default=None
@@ -189,7 +190,9 @@ class Calibration:
         if not self.is_smoothed or chances is None:
             return self._of_ranks(1 + as_large)
         larger = self._as_large[np.searchsorted(self.scores, scores, side="right")]
-        p_values = (larger + chances * (1 + as_large - larger)) / (self.sample_size + 1)
+        # Others of its part, which have not come, could score higher than an item of a part: it counts as one in full.
+        own = chances if self.parts is None else 1
+        p_values = (larger + chances * (as_large - larger) + own) / (self.sample_size + 1)
         return p_values
 
     def rate(self, asked: float | None) -> float:
@@ -250,7 +253,8 @@ class Calibration:
     def reachable(self, rate: float) -> float:
         """Return the share of normal items that is flagged at a rate, as far as the calibrating items tell.
 
-        With m items floor(rate * (m + 1)) / (m + 1), and less with ties: each calibrating item is ranked as a new one.
+        With m items floor(rate * (m + 1)) / (m + 1), and less with ties, and of parts: each calibrating item is ranked
+        as a new one.
 
         Parameters
         ----------
@@ -263,12 +267,17 @@ class Calibration:
         """
         if self.strata:
             return min(stratum.reachable(rate) for stratum in self.strata.values())
-        if self.is_smoothed:
+        if self.is_smoothed and self.parts is None:
             return rate
         as_large = self._as_large[np.searchsorted(self.scores, self.scores, side="left")] - own_as_large(
             self.scores, self.parts
         )
-        flagged = self._of_ranks(1 + as_large.round(WEIGHT_DIGITS)) <= rate
+        flagged = (self._of_ranks(1 + as_large.round(WEIGHT_DIGITS)) <= rate).astype(np.float64)
+        if self.is_smoothed:
+            own_larger = 1 - own_as_large(-self.scores, self.parts)
+            larger = self._as_large[np.searchsorted(self.scores, self.scores, side="right")] - own_larger
+            ties, left = (as_large - larger).round(WEIGHT_DIGITS), rate * (self.sample_size + 1) - 1 - larger
+            flagged = np.maximum(flagged, np.divide(left, ties, out=np.zeros_like(left), where=ties > 0).clip(0, 1))
         return float((flagged * self._weights).sum() / (self.sample_size + 1))
 
     def as_dict(self, rate: float) -> dict[str, Any]:
