@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
+import dn2
 import naive
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.proposal import propose_parts
 from dn2.neighbors.steps import Scale, Search, Steps
 from dn2.neighbors.surroundings import Surroundings, spread
-from dn2.neighbors.suspicion import Finding, Suspicion, look
+from dn2.neighbors.suspicion import Finding, Suspicion, find_repeats, look
 
 ORDINARY = Steps(2)
 
@@ -185,3 +186,24 @@ def test_what_was_found_is_restored_and_nothing_else_is():
     ):
         with pytest.raises((ValueError, TypeError)):
             Suspicion.from_dict(record | wrong)
+
+
+def test_exact_copies_are_suspected_where_they_come_more_evenly_than_by_chance():
+    rng = np.random.default_rng(0)
+
+    def found(contents, units=None):
+        contents = np.asarray(contents).astype(np.uint64)
+        return find_repeats(contents, np.arange(len(contents)) if units is None else np.asarray(units))
+
+    each_five_times = np.repeat(np.arange(60), 5)
+    assert found(each_five_times) == Finding("repeats", 1.0, pytest.approx(0.993, abs=1e-3), 5)
+    assert found(each_five_times, each_five_times) is None  # of one part each
+    assert found(np.repeat(np.arange(60), 2)).size == 2
+    assert found(np.repeat(np.arange(200), rng.integers(2, 7, 200))).size == 4
+    for many in (20, 100, 1000):
+        assert not any(found(rng.integers(0, many, n)) for n in (60, 300, 2000) for _ in range(20))
+        assert not any(found(rng.zipf(1 + many / 500, n)) for n in (60, 300, 2000) for _ in range(20))
+    words = ["order of the day", "please call back", *(f"ticket {n} is {n % 7}" for n in range(40))]
+    model = dn2.fit(words * 4, kind="text", backbone="characters")
+    assert "repeats" in [finding.name for finding in model.state.suspicion.findings]
+    assert "about 4 of each" in " ".join(model.describe()["calibration"]["assumptions"])

@@ -136,6 +136,11 @@ def findings_in_words(suspicion: Suspicion, many: str) -> str:
             f"{many} lie in groups of about {clusters.size:,}: beyond, neighbours follow {clusters.share:.1f} times as "
             f"closely (usual: up to {clusters.usual:.1f})"
         )
+    if (repeats := found.get("repeats")) is not None:
+        words.append(
+            f"{repeats.share:.0%} of {many} have exact copies, about {repeats.size:,} of each, more evenly than what is"
+            " drawn one by one"
+        )
     if (order := found.get("order")) is not None:
         words.append(
             f"{order.share:.0%} of nearest neighbours are within {CLOSE} places in name or order (by chance: "

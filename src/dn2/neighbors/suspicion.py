@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy.optimize import brentq
+from scipy.stats import binom, chi2, norm
 
 from dn2.arrays import Flags, Numbers, Positions, Scores, Vectors
 from dn2.neighbors.blocks import Draws
@@ -49,6 +50,10 @@ FEWEST_CLOSE = 0.4
 SORTED_SHARE = 0.95  # of the changes from item to item go one way in a column that sorts them
 FEWEST_CHANGES = 20
 
+# Exact copies: so many different things, each about so often, tell; the error adds nothing to that of the others.
+FEWEST_REPEATED, LEAST_REPEATED = 20, 1.5
+ERROR_OF_REPEATS = 1e-6
+
 COPY_SHARE = 0.1
 TINY = 1e-12
 
@@ -57,8 +62,10 @@ class Finding(NamedTuple):
     """What does not look as if items had been drawn one by one.
 
     name : `copies`, of items in closed groups, far from all others; `clusters`, of neighbours that are nearer up to
-        some rank than beyond it; `order`, of nearest neighbours that follow on each other in an order.
-    share : of items in such groups; how much longer spacings are up to the rank; of neighbours within 5 places.
+        some rank than beyond it; `repeats`, of things that come too evenly, a few times each; `order`, of nearest
+        neighbours that follow on each other in an order.
+    share : of items in such groups, or with exact copies; how much longer spacings are up to the rank; of neighbours
+        within 5 places.
     usual : what the share reaches in sets of items drawn one by one; of an order, what it is in a random one.
     size : the items of a group; of an order, which of those looked at it is."""
 
@@ -98,7 +105,7 @@ class Suspicion:
             raise ValueError(f"counts of what was looked at must be whole numbers, got {counts}")
         if not all(type(number) is float and math.isfinite(number) and number >= 0 for number in numbers):
             raise ValueError(f"shares and distances must be numbers, got {numbers}")
-        if not {finding.name for finding in findings} <= {"copies", "clusters", "order"}:
+        if not {finding.name for finding in findings} <= {"copies", "clusters", "repeats", "order"}:
             raise ValueError("findings of another name")
         return suspicion
 
@@ -114,14 +121,14 @@ def look(reference: ReferenceSet, orders: Sequence[Positions] = (), keys: Draws 
     nearest = reference.loo.distances[:, 0] if of_items else np.empty(0, np.float32)
     repeats = int((nearest == 0).sum())
     around = Surroundings.of(reference, keys)
-    near = look_around(around)
+    near, alike = look_around(around), find_repeats(around.contents, around.units)
     if near is None:
-        return Suspicion(repeats=repeats)
+        return Suspicion(repeats=repeats, findings=() if alike is None else (alike,))
     order = _find_order(near, orders, around)
     spacings = Spacings.of(near.distances)
     if spacings is None:
-        return Suspicion(len(near.members), repeats, findings=() if order is None else (order,))
-    found = (_find_copies(near, spacings, around), _find_clusters(spacings), order)
+        return Suspicion(len(near.members), repeats, findings=tuple(one for one in (alike, order) if one))
+    found = (_find_copies(near, spacings, around), _find_clusters(spacings), alike, order)
     copy_distance = 0.0 if around.is_rounded else COPY_SHARE * spacings.expected_nearest(near.distances)
     near_copies = int(((nearest > 0) & (nearest <= copy_distance**2)).sum())
     return Suspicion(len(near.members), repeats, near_copies, copy_distance, tuple(one for one in found if one))
@@ -131,6 +138,25 @@ def look_around(around: Surroundings) -> Near | None:
     """Return the nearest others of a random sample of items."""
     worth_while = MOST_COMPARED // max(1, len(around.searched))
     return around.nearest(around.sample(min(MOST_LOOKED_AT, max(FEWEST_LOOKED_AT, worth_while))), NEIGHBORS)
+
+
+def find_repeats(contents: Draws, units: Positions) -> Finding | None:
+    """Test whether exact copies come too evenly: each thing a few times, and hardly any once.
+
+    contents : (n,) equal for copies; units : (n,) the part of each, of which one with the same content counts.
+    Of things that are drawn one by one, those that are as usual as each other come as often as Poisson's distribution
+    without 0 says, and any others more unevenly."""
+    once = np.unique(np.stack([contents, units.astype(np.uint64)]), axis=1)[0]
+    counts = np.unique(once, return_counts=True)[1]
+    mean = float(counts.mean())
+    if len(counts) < FEWEST_REPEATED or mean < LEAST_REPEATED:
+        return None
+    rate = brentq(lambda rate: rate / -math.expm1(-rate) - mean, TINY, mean)
+    statistic = np.square(counts - mean).sum() / (mean * (1 + rate - mean))
+    if chi2.cdf(statistic, len(counts) - 1) > ERROR_OF_REPEATS:
+        return None
+    usual = 1 - math.exp(-rate)
+    return Finding("repeats", float(counts[counts > 1].sum() / counts.sum()), usual, round(mean))
 
 
 @dataclass(frozen=True)
