@@ -107,12 +107,12 @@ def _wbc(folder: Path, rng: np.random.Generator) -> None:
 
 def _magnetic_tile(folder: Path, rng: np.random.Generator) -> None:
     rows = [
-        (f"images/{part}_{label}_{number}.jpg", label, part, f"{part} {number // 2}")
+        (f"images/{part}_{label}_{number}.jpg", label, part, f"{part} {label} {number // 2}", 1 + number % 2)
         for part, counts in TILES.items()
         for label, count in enumerate(counts)
         for number in range(count)
     ]
-    _csv(folder / "split.csv", [("image", "label", "split", "tile_group"), *rows])
+    _csv(folder / "split.csv", [("image", "label", "split", "tile_group", "exposure"), *rows])
     _zip(folder / "magnetic_tile.zip", ((row[0], _picture(rng, 8 * row[1], (60, 90), "JPEG")) for row in rows))
 
 

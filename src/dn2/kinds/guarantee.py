@@ -55,7 +55,10 @@ def _guarantee(calibration: Calibration) -> str:
     one = "A normal item, drawn at random from a part that is new," if calibration.n_parts else "A new normal item"
     drawn = "parts that are drawn like the parts" if calibration.n_parts else "items that are drawn like the items"
     if calibration.n_trimmed:
-        return f"{one} is flagged at about the rate; no bound is proven of a set that had to be cleaned."
+        return (
+            f"{one} is meant to be flagged at the rate: no bound is proven of a set that had to be cleaned, and more"
+            " was measured, see docs/contaminated.md."
+        )
     if calibration.confidence is not None:
         return (
             f"With a confidence of {100 * calibration.confidence:g} %, this very model flags at most the rate asked for"
