@@ -144,9 +144,11 @@ def test_results_are_written_and_read_whole(model: Model, queries: pd.DataFrame,
 
 def test_copies_are_counted_and_told(rows: pd.DataFrame, tmp_path: Path) -> None:
     twice = pd.Series([*rows["body"], *rows["body"]])
-    model = dn2.fit(twice, backbone="characters")
-    found = model.describe()["suspicion"]
-    assert (found["repeats"], found["findings"]) == (len(twice), [])
+    once, model = (dn2.fit(messages, backbone="characters") for messages in (rows["body"], twice))
+    assert once.state.suspicion.repeats < 20
+    assert once.state.suspicion.findings == ()
+    assert model.state.suspicion.repeats == len(twice)
+    assert [finding.name for finding in model.state.suspicion.findings] == ["repeats"]  # too evenly for chance
     assert f"{len(twice)} are exact copies of others" in " ".join(model.state.assumptions())
 
 
