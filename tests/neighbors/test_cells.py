@@ -292,7 +292,7 @@ def test_compact_rows_are_found_at_the_distance_of_what_is_stored(storage):
 def test_false_alarms_are_as_asked_though_the_search_is_approximate(either_way):
     rng = np.random.default_rng(0)
     flagged = []
-    for _ in range(20):
+    for _ in range(14):
         rows = rng.normal(size=(1_200, 6)).astype(np.float32)
         detector = Detector.fit(Steps(2, 0.1, search=Search("approximate", 0.9)), rows[:600])
         flagged.append((detector.p_value(rows[600:]) <= 0.1).mean())
