@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ["DN2_CACHE"] = tempfile.mkdtemp(prefix="dn2-cache-")
 
 # The same examples in every run, and no deadline: a slow machine is no failure.
-settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=32)
+settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("dn2")
 
 
