@@ -21,14 +21,10 @@ from dn2 import Cache, ImageEmbedder, KNNDetector
 
 RATES = (0.05, 0.1, 0.2)
 
-# Detectors that learn from a part of their items, and the share of other classes among these.
-LEARNING: dict[str, tuple[dict[str, Any], float]] = {
-    "kmeans:10": ({"index": "kmeans:10", "n_neighbors": 1}, 0.0),
-    "whitened": ({"whiten": True}, 0.0),
-    "contaminated, none are": ({"contaminated": True, "n_neighbors": 10}, 0.0),
-    "contaminated, 10 % are": ({"contaminated": True, "n_neighbors": 10}, 0.1),
-    "contaminated, 20 % are": ({"contaminated": True, "n_neighbors": 10}, 0.2),
-    "contaminated, 40 % are": ({"contaminated": True, "n_neighbors": 10}, 0.4),
+# Detectors that learn from a part of their items; contaminated.py has those that set anomalies aside.
+LEARNING: dict[str, dict[str, Any]] = {
+    "kmeans:10": {"index": "kmeans:10", "n_neighbors": 1},
+    "whitened": {"whiten": True},
 }
 
 
@@ -88,22 +84,20 @@ def flagged(options: dict[str, Any], reference: np.ndarray, queries: np.ndarray)
 
 
 def learning(report: Report, sizes: Sizes, classes: list[np.ndarray]) -> None:
-    """Print the same for detectors that learn, with and without anomalies among their items."""
+    """Print the same for detectors that learn."""
     size, kept = sizes.learning, sizes.learning + sizes.tested
     report.say(f"\n{size} items, half of which calibrate: share of normal and of anomalous test items flagged")
     report.say(f"  {'':<24}" + "".join(f"{f'asked {rate}':<32}" for rate in RATES))
     vectors, labels = np.concatenate(classes), np.repeat(np.arange(len(classes)), [len(one) for one in classes])
-    for name, (options, share) in LEARNING.items():
+    for name, options in LEARNING.items():
         normal, anomalous = [], []
         for number in range(sizes.draws):
             rng = np.random.default_rng(number)
             kind = number % len(classes)
             own = vectors[rng.permutation(np.flatnonzero(labels == kind))[:kept]]
             others = vectors[rng.permutation(np.flatnonzero(labels != kind))[:kept]]
-            count = round(share * size)
-            reference = np.concatenate([own[: size - count], others[:count]])
-            normal.append(flagged(options, reference, own[size:]))
-            anomalous.append(flagged(options, reference, others[size:]))
+            normal.append(flagged(options, own[:size], own[size:]))
+            anomalous.append(flagged(options, own[:size], others[size:]))
         errors = np.std(normal, axis=0, ddof=1) / math.sqrt(sizes.draws)
         found = zip(np.mean(normal, axis=0), errors, np.mean(anomalous, axis=0), strict=True)
         words = "".join(f"{f'{mean:.4f} +- {error:.4f}, {caught:.3f}':<32}" for mean, error, caught in found)
