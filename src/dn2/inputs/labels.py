@@ -12,6 +12,7 @@ from dn2.errors import InputError
 from dn2.inputs.label_columns import Labels, labelling
 from dn2.inputs.names import list_few
 from dn2.inputs.tables import read_table
+from dn2.neighbors.membership import is_missing
 from dn2.system.interface import option
 from dn2.system.naming import identity
 
@@ -110,14 +111,7 @@ def _given(labels: Any, n: int, name: str) -> Labels:
     listed = list(labels)
     if len(listed) != n:
         raise InputError(f"{option(name)} must have a label for each of {n:,} items, got {len(listed):,}")
-    return [None if is_missing_label(label) else str(label) for label in listed]
-
-
-def is_missing_label(label: Any) -> bool:
-    """Tell whether a label is None, NaN, pandas' NA or an empty text."""
-    if label is None or label == "":
-        return True
-    return (isinstance(label, float) and label != label) or type(label).__name__ in ("NAType", "NaTType")
+    return [None if is_missing(label) else str(label) for label in listed]
 
 
 def _read_list(path: str, name: str) -> dict[str, str]:

@@ -62,7 +62,7 @@ def keys_of(labels: Any, n: int, what: str = "part") -> Keys:
     labels = list(labels)
     if len(labels) != n:
         raise InputError(f"the {what} of {n:,} items must be a list of {n:,} labels, got {len(labels):,}")
-    missing = [place for place, label in enumerate(labels) if _is_missing(label)]
+    missing = [place for place, label in enumerate(labels) if is_missing(label)]
     if missing:
         at = missing[0]
         raise InputError(f"each item needs a {what}, and that at position {at} has none: {labels[at]!r}")
@@ -85,6 +85,6 @@ def numbered(keys: Keys) -> Positions:
     return numbers
 
 
-def _is_missing(label: Any) -> bool:
+def is_missing(label: Any) -> bool:
     """Tell whether a label is None, NaN, pandas' NA or an empty text."""
     return label is None or label == "" or type(label).__name__ in ("NAType", "NaTType") or label != label
