@@ -153,8 +153,8 @@ def shift_in_words(shift: Shift, many: str) -> str:
     """Say that a batch is far out as a whole; many : the noun for its items."""
     return (
         f"{shift.small:.0%} of these {many} have p-values up to 0.1, and {shift.above:.0%} of the others lie above"
-        " 0.55, where half should: more than a few anomalies explain, and the false-alarm rate does not hold. Another"
-        " camera, light or source, drift, or a reference set that shows each part several times?"
+        " 0.55, where half should: either most of them are anomalous, or the false-alarm rate does not hold: another"
+        " camera, light or source, drift, or a reference set that shows each part several times"
     )
 
 
