@@ -222,13 +222,31 @@ def test_a_full_disk_is_gone_on_without(path: Path, caplog: pytest.LogCaptureFix
 
 def test_two_processes_write_at_once_and_lose_nothing(path: Path) -> None:
     writers = [start_python(WRITER, path, name, 15) for name in ("one", "two")]
-    for writer in writers:
-        out, err = writer.communicate(timeout=60)
-        assert (writer.returncode, out, err) == (0, "ready\n", "")
+    outputs = [writer.communicate(timeout=60) for writer in writers]
+    assert [(writer.returncode, *output) for writer, output in zip(writers, outputs, strict=True)] == [
+        (0, "ready\n", "")
+    ] * 2
     cache = Cache(path)
     assert all(cache.get(key) == value_of(key) for name in ("one", "two") for key in keys_of(name, 15))
     cache.close()
     assert len(keys_in(path)) == 2 * 15 * 20
+
+
+def test_a_file_that_another_writes_before_it_has_a_log_is_waited_for(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    later = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    later.start()
+    cache = Cache(path)
+    later.join()
+    cache.put({b"a": b"1"})
+    assert cache.get(b"a") == b"1"
+    assert not caplog.records
+    cache.close()
+    other.close()
 
 
 def test_a_killed_writer_leaves_a_cache_that_opens_with_whole_entries_only(

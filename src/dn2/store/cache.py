@@ -169,7 +169,7 @@ class _File:
                 self.path, timeout=SECONDS_TO_WAIT, check_same_thread=False, isolation_level=None
             )
             self._end = weakref.finalize(self, _close, self.connection, self.process)
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            _use_write_ahead_log(self.connection)
             self.connection.execute("PRAGMA synchronous = NORMAL")
             self.connection.executescript(SCHEMA)
         return self.connection
@@ -270,6 +270,19 @@ def _release_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_release_all)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging, and wait for who writes the file without one: SQLite here fails at once."""
+    end = time.monotonic() + SECONDS_TO_WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _close(connection: sqlite3.Connection, process: int) -> None:
