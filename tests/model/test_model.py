@@ -130,7 +130,7 @@ def test_queries_beyond_one_batch_are_scored_like_the_others(
     model: Model, world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = model.score(world / "other").rows
-    monkeypatch.setattr("dn2.kinds.image.kind.QUERIES_AT_ONCE", 5)
+    monkeypatch.setattr("dn2.kinds.image.kind.ImageKind.queries_at_once", 5)
     assert model.score(world / "other").rows == whole
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from dn2.arrays import Array, Positions, Vector, Vectors
+import numpy as np
+
+from dn2.arrays import Array, Distances, Positions, Scores, Vector, Vectors
 from dn2.inputs.label_columns import Labels
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
@@ -124,7 +126,7 @@ class Reference:
 
     unreadable : rows with the errors of the other items; kind : with what it keeps of the items.
     places : where windows of series lie, (n,): see `dn2.neighbors.windows`; None for other kinds.
-    contents : (n, ...) as in `Batch`."""
+    contents : (n, ...) as in `Batch`; source : what the kind reads the items from once more, see `Kind.completed`."""
 
     items: list[ReferenceItem]
     vectors: Vectors
@@ -132,6 +134,24 @@ class Reference:
     kind: Any
     places: Positions | None = None
     contents: Array | None = None
+    source: Any = None
+
+
+class Judgement(NamedTuple):
+    """What was found for m embedded items.
+
+    scores : (m,), higher is more anomalous; distances, positions : (m, k), squared L2, of the reference items that each
+        is compared with, nearest first; found : what else the kind explains them by."""
+
+    scores: Scores
+    distances: Distances
+    positions: Positions
+    found: Any = None
+
+    @classmethod
+    def of_none(cls, k: int) -> Self:
+        """Return that of no item at all."""
+        return cls(np.empty(0), np.empty((0, k), np.float32), np.empty((0, k), np.int64), ())
 
 
 class Judge(Protocol):

@@ -19,6 +19,7 @@ SUBJECTS = {
     "whitening": ("the whitening", "was"),
     "centroids": ("the {:,} centroids", "were"),
     "cells": ("the {:,} cells of the search", "were"),
+    "patches": ("the {:,} patches to compare with, and what is usual at each place,", "were"),
     "tree": ("the {:,} means of the tree", "were"),
 }
 

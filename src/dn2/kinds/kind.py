@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 import numpy as np
 
-from dn2.arrays import Distances, Positions, Progress, Vector, Vectors
+from dn2.arrays import Positions, Progress, Vector, Vectors
 from dn2.errors import InputError
 from dn2.kinds.exchange import (
     NOTHING,
@@ -17,6 +17,7 @@ from dn2.kinds.exchange import (
     Belonging,
     FoundT,
     Judge,
+    Judgement,
     Pictures,
     ReadColumn,
     Reference,
@@ -24,12 +25,13 @@ from dn2.kinds.exchange import (
     ScoredItems,
 )
 from dn2.kinds.guarantee import assumptions
-from dn2.kinds.options import CleaningOptions, ItemOptions, Options
+from dn2.kinds.options import Options
 from dn2.kinds.scoring import rows_of
-from dn2.neighbors.calibration import Calibration
+from dn2.kinds.usual_steps import asked_neighbors, usual_steps
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.detector import Detector
-from dn2.neighbors.search.method import parse_index
-from dn2.neighbors.steps import DEFAULT_RECALL, Calibrate, Clean, Search, Steps
+from dn2.neighbors.membership import Keys
+from dn2.neighbors.steps import Steps
 from dn2.neighbors.threads import one_thread
 from dn2.results.context import places_on_map
 from dn2.results.rows import Evidence, Row
@@ -44,9 +46,6 @@ USUAL_NEIGHBORS = 2  # the paper's
 
 COMPARED_BY_ONE = 1 << 22  # numbers that one thread compares with a single query in a millisecond or two
 
-# Where the reference items may include anomalies, the few that cleaning misses must not decide.
-NEIGHBORS_IF_CONTAMINATED = 10
-
 
 class Kind(ABC, Generic[FoundT]):
     """A kind of data, and what it keeps of the reference items, in their order, to show them as evidence.
@@ -58,6 +57,7 @@ class Kind(ABC, Generic[FoundT]):
     has_false_discoveries : whether its p-values decide a batch at a false-discovery rate.
     has_companions : whether files of other kinds, such as labels, often lie beside its own.
     is_often_a_note : whether its files are often mere notes beside the files of another kind.
+    learns_beside : whether half of the items are learnt from beside the detector, and the other half calibrates.
     piped : the file ending as which a stream of its items is read; None where a stream is a list of paths."""
 
     name: ClassVar[str]
@@ -68,6 +68,7 @@ class Kind(ABC, Generic[FoundT]):
     has_false_discoveries: ClassVar[bool] = True
     has_companions: ClassVar[bool] = False
     is_often_a_note: ClassVar[bool] = False
+    learns_beside: ClassVar[bool] = False
     piped: ClassVar[str | None] = None
     if TYPE_CHECKING:  # class variables of some kinds, fields or properties of others
 
@@ -148,29 +149,11 @@ class Kind(ABC, Generic[FoundT]):
 
     def steps(self, options: Any, n: int) -> Steps:
         """Return the steps of the detector of n items.  Raises InputError for options that do not go together."""
-        clean = None
-        if isinstance(options, CleaningOptions):
-            clean = Clean.of(options.contaminated, options.drop, options.first_neighbors)
-        calibrate = Calibrate()
-        if isinstance(options, ItemOptions):
-            calibrate = Calibrate(options.confidence, options.smooth, options.seed)
-        recall = DEFAULT_RECALL if options.recall is None else options.recall
-        return Steps(
-            self.neighbors(options, n),
-            options.false_alarm_rate,
-            clean=clean,
-            search=Search(options.index, recall, options.storage, options.memory),
-            calibrate=calibrate,
-        )
+        return usual_steps(options, self.neighbors(options, n))
 
     def neighbors(self, options: Any, n: int) -> int:
         """Return the number of neighbours among n items: as asked for, or what measures best."""
-        if options.neighbors is not None:
-            return int(options.neighbors)
-        if parse_index(options.index).name == "kmeans":
-            return 1
-        contaminated = isinstance(options, CleaningOptions) and options.contaminated
-        return NEIGHBORS_IF_CONTAMINATED if contaminated else self.usual_neighbors(options, n)
+        return asked_neighbors(options) or self.usual_neighbors(options, n)
 
     def usual_neighbors(self, options: Any, n: int) -> int:
         """Return the default number of neighbours among n items."""
@@ -196,6 +179,30 @@ class Kind(ABC, Generic[FoundT]):
             places = len(scored.rows) + np.arange(len(batch.names))
             scored.rows += rows_of(self, judge, batch, belonging.at(places))
         return scored
+
+    def judge(self, judge: Judge, batch: Batch, parts: Keys | None) -> Judgement:
+        """Score the readable items of a batch; parts : (m,) the keys of the parts that they belong to, if any."""
+        if not len(batch.vectors):
+            return Judgement.of_none(int(judge.detector.steps.n_neighbors))
+        distances, positions = judge.detector.search(self.recalled(judge.detector, batch), parts=parts)
+        return Judgement(mean_squared_distance(distances), distances, positions)
+
+    def calibration(self, detector: Detector) -> Calibration:
+        """Return what turns the scores of `judge` into p-values."""
+        return detector.calibration
+
+    def completed(
+        self,
+        detector: Detector,
+        items: Sequence[ReferenceItem],
+        new: Reference | None = None,
+        options: Any = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn what items, the reference set, are judged by beside the detector, which was made or has changed.
+
+        new : the last of them, if they have just joined; options : those of the fit, while it lasts."""
+        return self
 
     def recalled(self, detector: Detector, embedded: Batch | Reference) -> Vectors:
         """Return the vectors of embedded items, (m, d), those of copies of reference items as the set has them.
@@ -223,12 +230,8 @@ class Kind(ABC, Generic[FoundT]):
 
     # explain, say, show
 
-    def explain(
-        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
-    ) -> Iterator[Evidence | None]:
-        """Give the evidence of each item of a batch, in order.
-
-        distances, positions : (m, k), what `Detector.search` found for the readable items."""
+    def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:
+        """Give the evidence of each item of a batch, in order; judgement : of the readable items."""
         return (None for _ in batch.names)
 
     @classmethod

@@ -8,22 +8,20 @@ from typing import Protocol
 
 import numpy as np
 
-from dn2.arrays import Distances, Positions, Scores, Vectors
-from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge
-from dn2.neighbors.calibration import mean_squared_distance
+from dn2.arrays import Scores
+from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, Judgement
 from dn2.neighbors.detector import Detector
+from dn2.neighbors.membership import Keys
 from dn2.results.rows import Evidence, Neighbor, Row
 
 
 class Explainer(Protocol):
     """What a kind of data does with embedded items: see `dn2.kinds.kind.Kind`."""
 
-    def recalled(self, detector: Detector, embedded: Batch, /) -> Vectors:
-        """Return the vectors of items."""
+    def judge(self, judge: Judge, batch: Batch, parts: Keys | None, /) -> Judgement:
+        """Score items."""
 
-    def explain(
-        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions, /
-    ) -> Iterator[Evidence | None]:
+    def explain(self, judge: Judge, batch: Batch, judgement: Judgement, /) -> Iterator[Evidence | None]:
         """Give the evidence of each item."""
 
 
@@ -31,17 +29,13 @@ def rows_of(kind: Explainer, judge: Judge, batch: Batch, belonging: Belonging = 
     """Give the row of each item of a batch; belonging : what the items belong to."""
     detector = judge.detector
     membership = belonging.at(batch.places).membership
-    if len(batch.vectors):
-        distances, positions = detector.search(kind.recalled(detector, batch), parts=membership.parts)
-    else:
-        k = int(detector.steps.n_neighbors)
-        distances, positions = np.empty((0, k), np.float32), np.empty((0, k), np.int64)
-    scores = mean_squared_distance(distances)
-    lengths = np.sqrt(distances.astype(np.float64))
+    judgement = kind.judge(judge, batch, membership.parts)
+    scores, positions = judgement.scores, judgement.positions
+    lengths = np.sqrt(judgement.distances.astype(np.float64))
     chances = chances_of(detector, [batch.names[place] for place in batch.places.tolist()])
     p_values = judge.calibration.p_value(scores, membership.strata, chances)
     verdicts = zip(scores, p_values, lengths, positions, strict=True)
-    explained = kind.explain(detector, batch, distances, positions)
+    explained = kind.explain(judge, batch, judgement)
     for place, (name, evidence) in enumerate(zip(batch.names, explained, strict=True)):
         part, per = belonging.of(place)
         if place in batch.errors:
@@ -49,7 +43,7 @@ def rows_of(kind: Explainer, judge: Judge, batch: Batch, belonging: Belonging = 
             continue
         score, p_value, apart, near = next(verdicts)
         nearest = zip(apart, near, strict=True)
-        known = ((judge.items[position], float(far)) for far, position in nearest)
+        known = ((judge.items[position], float(far)) for far, position in nearest if position >= 0)
         neighbors = tuple(Neighbor(item.name, far, item.part or None) for item, far in known)
         decided = None if np.isnan(p_value) else float(p_value)
         yield Row(name, float(score), decided, None, neighbors, evidence=evidence, part=part, per=per)

@@ -222,7 +222,8 @@ def _fit(
         measure=measure,
         progress=progress,
     )
-    model = Model(reference.kind, detector, items, unreadable=reference.unreadable, rules=rules)
+    completed = reference.kind.completed(detector, items, reference, options, progress)
+    model = Model(completed, detector, items, unreadable=reference.unreadable, rules=rules)
     warn_of_parts(model.state)
     return model
 
@@ -241,10 +242,11 @@ def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps, belongin
     plan = Plan.of(steps, n, kind.dimension, beside=0 if mapped else 4 * n * kind.dimension)
     # A step learns from one half of the items, and the other half calibrates; with a confidence all may but those that
     # are left as neighbours.  A rate that even so many cannot support is refused before the work.
+    learns = plan.learns or kind.learns_beside
     confidence, sizes = steps.calibrate.confidence, belonging.sizes(n)
     left = 1 if belonging.part is not None else -(-(int(steps.n_neighbors) + 1) // len(sizes))
     for stratum, size in sizes.items():
-        most = size if not plan.learns else max(1, size // 2 if confidence is None else size - left)
+        most = size if not learns else max(1, size // 2 if confidence is None else size - left)
         counted = "reference items" if belonging.part is None else "parts"
         where = f"{counted} of {stratum!r}" if stratum else counted
-        attainable_rate(steps.false_alarm_rate, most, size if plan.learns else None, where, confidence)
+        attainable_rate(steps.false_alarm_rate, most, size if learns else None, where, confidence)

@@ -119,7 +119,7 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
     origin = Origin(files.folder.resolve(), manifest["digest"], shards)
     known = Suspicion.from_dict(manifest["suspicion"])
-    model = Model(kind, detector, items, origin=origin, rules=rules, known=known)
+    model = Model(kind.completed(detector, items), detector, items, origin=origin, rules=rules, known=known)
     _check_description(manifest, model)
     return model
 

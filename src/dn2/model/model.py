@@ -149,8 +149,9 @@ class Model(Scorer):
             new_items = label(new.items, belonging, found_items)
             vectors, membership = now.kind.recalled(now.detector, new), membership_of(new_items, now.rules)
             detector = now.detector.add(vectors, membership=membership, places=new.places)
-            changed = replace(now, kind=new.kind, detector=detector, items=now.items + new_items, known=None)
-            self.state = replace(changed, unreadable=new.unreadable)
+            items = now.items + new_items
+            kind = new.kind.completed(detector, items, new, None, tell)
+            self.state = State(kind, detector, items, list(new.unreadable), now.origin, now.rules)
         return self
 
     def remove(self, names: str | Iterable[str] = (), *, part: str | Iterable[str] = ()) -> Self:
@@ -186,8 +187,8 @@ class Model(Scorer):
             unwanted, parts = _check_names(now, names), _check_parts(now, part)
             stay = [identity(item.name) not in unwanted and item.part not in parts for item in now.items]
             detector = now.detector.remove(np.flatnonzero(np.logical_not(stay)))
-            kept = now.kind.only(np.flatnonzero(stay))
             items = list(compress(now.items, stay))
+            kept = now.kind.only(np.flatnonzero(stay)).completed(detector, items)
             self.state = replace(now, kind=kept, detector=detector, items=items, known=None)
         return self
 
@@ -244,7 +245,8 @@ class Model(Scorer):
                 listed = command("dn2 inspect MODEL --aside", "Model.set_aside")
                 raise InputError(f"{min(strangers)!r} is not set aside; {listed} lists what is")
             places = [place for place, item in enumerate(now.items) if identity(item.name) in identities]
-            self.state = replace(now, detector=now.detector.readmit(places), known=None)
+            detector = now.detector.readmit(places)
+            self.state = replace(now, kind=now.kind.completed(detector, now.items), detector=detector, known=None)
         return self
 
     def propose_parts(self) -> list[tuple[str, str]]:

@@ -51,12 +51,12 @@ class State:
     @property
     def calibration(self) -> Calibration:
         """What the p-values rest on."""
-        return self.detector.calibration
+        return self.kind.calibration(self.detector)
 
     @property
     def false_alarm_rate(self) -> float:
         """The rate to decide at by default."""
-        return self.detector.false_alarm_rate
+        return self.calibration.rate(self.detector.steps.false_alarm_rate)
 
     @property
     def set_aside(self) -> list[str]:

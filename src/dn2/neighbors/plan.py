@@ -19,11 +19,12 @@ from dn2.neighbors.choice import choose_method, choose_storage
 from dn2.neighbors.clean import ContaminationFilter, estimate_share
 from dn2.neighbors.isolated import Isolation
 from dn2.neighbors.learnt import NO_POSITIONS, Cleaning, Learnt
-from dn2.neighbors.membership import Keys
+from dn2.neighbors.membership import Keys, Membership
 from dn2.neighbors.parts import excluded_among
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import MOST_ROWS, find_whitening
-from dn2.neighbors.sampling import Split
+from dn2.neighbors.rates import required_sample, sample_needed
+from dn2.neighbors.sampling import Sampler, Split
 from dn2.neighbors.search.cells import CellSearch
 from dn2.neighbors.search.centroids import Centroids, find_centroids
 from dn2.neighbors.search.finding_cells import find_cells
@@ -75,6 +76,19 @@ class Plan:
     def visits_leaves(self) -> bool:
         """Whether only some leaves of a tree are to be searched."""
         return self.method.name == "kmeans-tree" and self.method.count is not None
+
+    def sampler(self, blocks: Sequence[Block], membership: Membership) -> Sampler:
+        """Return what draws the items that calibrate."""
+        at_least = required_sample(self.steps.false_alarm_rate)
+        return Sampler(blocks, membership, int(self.steps.calibrate.seed), at_least)
+
+    def split(self, blocks: Sequence[Block], membership: Membership) -> Split:
+        """Split a set into the items to learn from and those that calibrate."""
+        confidence, rate, needed = self.steps.calibrate.confidence, self.steps.false_alarm_rate, 0
+        if confidence is not None and rate is not None:
+            needed = sample_needed(rate, confidence)
+        kept = int(self.steps.n_neighbors) + 1 if needed else 0
+        return self.sampler(blocks, membership).split(needed, kept)
 
     def check_learnt(self, learnt: Learnt | None) -> None:
         """Raise InputError unless this is what the plan learns; a part that was not found may be absent."""

@@ -18,7 +18,6 @@ from dn2.neighbors.leave_one_out import LeaveOneOut, excluded_of
 from dn2.neighbors.membership import NO_MEMBERSHIP, Membership
 from dn2.neighbors.parts import check_parts_left
 from dn2.neighbors.plan import Plan
-from dn2.neighbors.rates import required_sample, sample_needed
 from dn2.neighbors.sampling import SAMPLE_SIZE, Sampler
 from dn2.neighbors.search.centroids import Centroids
 from dn2.neighbors.search.exact import ExactIndex
@@ -124,10 +123,7 @@ class ReferenceSet:
     ) -> Self:
         """Learn from a random part of the set and calibrate with the rest of it."""
         blocks, steps, k = [block.without_codes() for block in blocks], plan.steps, _k(plan)
-        confidence, needed = steps.calibrate.confidence, 0
-        if confidence is not None and steps.false_alarm_rate is not None:
-            needed = sample_needed(steps.false_alarm_rate, confidence)
-        split = _sampler(plan, blocks, membership).split(needed, kept=k + 1 if needed else 0)
+        split = plan.split(blocks, membership)
         _check_rate(plan, len(split.learning) + len(split.members), membership, split.members)
         learnt = plan.learn(blocks, split, readmitted)
         index = _index(plan, blocks, learnt, split.members)
@@ -252,7 +248,7 @@ class ReferenceSet:
             return None
         if self.learnt is None or self.learnt.limits is None:
             return None
-        members = _sampler(plan, blocks, membership).drawn_again(self.learnt.limits)
+        members = plan.sampler(blocks, membership).drawn_again(self.learnt.limits)
         return members if members is not None and len(members) >= SAMPLE_SIZE // 2 else None
 
     def describe_search(self) -> dict[str, Any]:
@@ -290,13 +286,8 @@ def _excluded(plan: Plan, membership: Membership, members: Positions) -> Exclude
     return Excluded.own(members) if membership.parts is None else excluded_of(members, membership.parts)
 
 
-def _sampler(plan: Plan, blocks: Sequence[Block], membership: Membership) -> Sampler:
-    at_least = required_sample(plan.steps.false_alarm_rate)
-    return Sampler(blocks, membership, int(plan.steps.calibrate.seed), at_least)
-
-
 def _members(plan: Plan, blocks: Sequence[Block], membership: Membership) -> Positions:
-    members = _sampler(plan, blocks, membership).sample()
+    members = plan.sampler(blocks, membership).sample()
     _check_rate(plan, size_of(blocks), membership, members)  # refused before the search rather than after it
     return members
 

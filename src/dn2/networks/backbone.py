@@ -52,6 +52,14 @@ class AnyNetwork(Protocol):
     def wait(self) -> None:
         """Wait until every picture started so far has been received."""
 
+    def pack(self, vector: Vector) -> bytes:
+        """Pack what a picture became into bytes, as a cache keeps it."""
+        return vector.tobytes()
+
+    def unpack(self, data: bytes) -> Vector:
+        """Unpack what `pack` packed."""
+        return np.frombuffer(data, np.float32)
+
     def embed(self, pixels: list[Pixels]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Embed pictures of shape (height, width, 3), uint8, to (n, d) float32."""
         vectors = np.empty((len(pixels), self.dimension), np.float32)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dn2.arrays import Vectors
+from dn2.arrays import Array, Vectors
 from dn2.extras import import_openvino
 from dn2.networks.language import LanguageModel, Places
 from dn2.networks.openvino import Requests, choose_precision
@@ -153,10 +153,14 @@ class BertModel(LanguageModel[list[int]]):
         vectors = np.empty((len(windows), self.dimension), np.float32)
         sizes = np.array([len(tokens) for tokens in windows])
         for done, place in enumerate(np.argsort(sizes, kind="stable").tolist()):
-            self._requests.start(np.array([windows[place]], np.int32), partial(np.copyto, vectors[place]))
+            self._requests.start(np.array([windows[place]], np.int32), partial(_keep, vectors[place]))
             tell(done)
         self._requests.wait()
         return vectors, sizes
+
+
+def _keep(row: Array, outputs: Sequence[Array]) -> None:
+    row[:] = outputs[0]
 
 
 def build(shape: BertShape) -> ov.Model:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dn2.networks.backbone import AnyNetwork
+from dn2.arrays import Pixels
+from dn2.networks.backbone import AnyNetwork, Backbone
 from dn2.networks.decoding import picture_size
 from dn2.networks.pixels import decode, to_pixels
 
@@ -41,8 +42,13 @@ def make_pictures() -> list[bytes]:
 
 def embed_pictures(network: AnyNetwork, pictures: Iterable[bytes | memoryview]) -> Embeddings:
     """Embed encoded pictures as files are embedded, decoding included: (n, d) float32."""
-    preprocessing = network.backbone.preprocessing
-    return network.embed([to_pixels(decode(picture, preprocessing.scaled), preprocessing) for picture in pictures])
+    return network.embed(pixels_of(network.backbone, pictures))
+
+
+def pixels_of(backbone: Backbone, pictures: Iterable[bytes | memoryview]) -> list[Pixels]:
+    """Decode encoded pictures to the input of a network."""
+    preprocessing = backbone.preprocessing
+    return [to_pixels(decode(picture, preprocessing.scaled), preprocessing) for picture in pictures]
 
 
 def check_pictures(pictures: Sequence[bytes | memoryview]) -> None:

@@ -166,14 +166,46 @@ def build(weights: Weights, spec: LiteSpec, *, posterior: bool = False) -> ov.Mo
     ov = import_openvino()
     op = ov.opset13
     image = op.parameter([1, spec.size, spec.size, 3], np.uint8, name="image")
-    x = op.transpose(op.convert(image, "f32"), op.constant(np.array([0, 3, 1, 2])))
-    x = op.multiply(op.subtract(x, op.constant(np.float32(127))), op.constant(np.float32(1 / 128)))
-    x = op.clamp(_convolution(x, weights, "_conv_stem", "_bn0", stride=2), 0.0, 6.0)
+    x = _stem(image, weights)
     for block, stride, residual in _blocks(spec.depth):
         x = _inverted_bottleneck(x, weights, f"_blocks.{block}.", stride, residual)
     x = op.clamp(_convolution(x, weights, "_conv_head", "_bn1"), 0.0, 6.0)
     pooled = op.reduce_mean(x, op.constant(np.array([2, 3])), keep_dims=False)
     return ov.Model([_with_posterior(pooled, weights) if posterior else pooled], [image], spec.package)
+
+
+# After which stages a map is taken, and its stride; stages are counted from 0.
+MAP_STAGES = {2: 8, 4: 16, 6: 32}
+
+
+def read_maps(spec: LiteSpec) -> ov.Model:
+    """Read a checkpoint and `build_maps`.  Raises BackboneError if it is missing or altered."""
+    return build_maps(read_checkpoint(spec), spec)
+
+
+def build_maps(weights: Weights, spec: LiteSpec) -> ov.Model:
+    """Build the network up to its last stage, for pictures of any size.
+
+    Input: (1, height, width, 3) uint8, RGB.  Outputs: (1, d, height / stride, width / stride) float32 for each of
+    `MAP_STAGES`."""
+    ov = import_openvino()
+    image = ov.opset13.parameter(ov.PartialShape([1, -1, -1, 3]), np.uint8, name="image")
+    x = _stem(image, weights)
+    blocks = _blocks(spec.depth)
+    maps, stage = [], -1
+    for block, stride, residual in blocks:
+        stage += not residual  # only the first block of a stage adds nothing
+        x = _inverted_bottleneck(x, weights, f"_blocks.{block}.", stride, residual)
+        if stage in MAP_STAGES and (block + 1 == len(blocks) or not blocks[block + 1][2]):
+            maps.append(x)
+    return ov.Model(maps, [image], spec.package)
+
+
+def _stem(image: Any, weights: Weights) -> Any:
+    op = import_openvino().opset13
+    x = op.transpose(op.convert(image, "f32"), op.constant(np.array([0, 3, 1, 2])))
+    x = op.multiply(op.subtract(x, op.constant(np.float32(127))), op.constant(np.float32(1 / 128)))
+    return op.clamp(_convolution(x, weights, "_conv_stem", "_bn0", stride=2), 0.0, 6.0)
 
 
 def _with_posterior(features: Any, weights: Weights) -> Any:

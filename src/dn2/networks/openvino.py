@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,21 +20,22 @@ PRECISIONS = ("auto", "f32", "bf16")
 class Requests:
     """A model compiled for this machine's CPU by OpenVINO, in each process that uses it.
 
-    build : makes the model, of one input and of one output, (1, d) float32; precision : `f32` or `bf16`.
+    build : makes the model, of one input, whose first dimension is 1, as that of its outputs; precision : `f32` or
+        `bf16`.
 
     One input is one request on one thread, and as many run at once as there are processors: measured as fast as any
     batch, and what comes out then depends on nothing but that input.
 
     Attributes
     ----------
-    dimension : the length d of its output."""
+    dimension : the last dimension of its first output."""
 
     def __init__(self, build: Callable[[], Any], precision: str) -> None:
         self._compiled = PerProcess(partial(_compile, build, precision))
         self.dimension = self._compiled.get().dimension
 
-    def start(self, value: Array, receive: Callable[[Vector], None]) -> None:
-        """Start on one input; `receive` gets its (d,) vector from another thread.
+    def start(self, value: Array, receive: Callable[[Sequence[Array]], None]) -> None:
+        """Start on one input; `receive` gets each output, without its first dimension, from another thread.
 
         Returns at once unless all requests are busy."""
         compiled = self._compiled.get()
@@ -58,7 +59,7 @@ class Network(AnyNetwork):
 
     def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
         """See `AnyNetwork`.  Returns at once unless all requests are busy; `receive` is called from another thread."""
-        self._requests.start(pixels[None], receive)
+        self._requests.start(pixels[None], lambda outputs: receive(outputs[0]))
 
     def wait(self) -> None:
         """See `AnyNetwork`."""
@@ -100,7 +101,7 @@ def _compile(build: Callable[[], Any], precision: str) -> _Compiled:
     compiled = _with_core(lambda core: core.compile_model(model, "CPU", options))
     queue = import_openvino().AsyncInferQueue(compiled, 2 * threads)
     queue.set_callback(_deliver)
-    return _Compiled(int(compiled.output(0).get_partial_shape()[1].get_length()), queue, threading.Lock())
+    return _Compiled(int(compiled.output(0).get_partial_shape()[-1].get_length()), queue, threading.Lock())
 
 
 def _with_core(work: Callable[[Any], Any]) -> Any:
@@ -113,6 +114,6 @@ def _with_core(work: Callable[[Any], Any]) -> Any:
         return thread.submit(lambda: work(import_openvino().Core())).result()
 
 
-def _deliver(request: Any, receivers: list[Callable[[Vector], None]]) -> None:
+def _deliver(request: Any, receivers: list[Callable[[Sequence[Array]], None]]) -> None:
     receive = receivers.pop()  # the request keeps the list until its next picture
-    receive(request.get_output_tensor(0).data[0].copy())
+    receive([tensor.data[0].copy() for tensor in request.output_tensors])

@@ -48,27 +48,47 @@ class Preprocessing:
 
     height, width : size of the input in pixels.
     shape : `squash` scales both sides to fit, `pad` keeps the aspect ratio and fills with grey, `crop` keeps it and
-        scales the shorter side to fit, so that the ends of the longer one are cut off.
+        scales the shorter side to fit, so that the ends of the longer one are cut off; `area` keeps it, too, and gives
+        a picture about as many pixels as the size has, whatever its shape; `full` leaves a picture at its own size.
     crop_share : the picture is scaled to the size divided by this, 0 < crop_share <= 1, and the middle is cut out of
         it; always 1 for `pad`.
-    interpolation : a name of `INTERPOLATIONS`."""
+    interpolation : a name of `INTERPOLATIONS`.
+    multiple : both sides of an input of `area` or `full` are a multiple of it."""
 
     height: int
     width: int
-    shape: Literal["squash", "pad", "crop"] = "squash"
+    shape: Literal["squash", "pad", "crop", "area", "full"] = "squash"
     crop_share: float = 1.0
     interpolation: str = "bicubic"
+    multiple: int = 1
 
     @property
-    def scaled(self) -> tuple[int, int]:
-        """(width, height) of what a picture of the input's aspect ratio is scaled to before the middle is cut out."""
+    def scaled(self) -> tuple[int, int] | None:
+        """(width, height) that a picture may be decoded for; None where it keeps its size.
+
+        Of `area` it is enough for pictures of any shape."""
+        if self.shape == "full":
+            return None
+        return (2 * self.width, 2 * self.height) if self.shape == "area" else self.uncut
+
+    @property
+    def uncut(self) -> tuple[int, int]:
+        """(width, height) of what the middle is cut out of."""
         return math.floor(self.width / self.crop_share), math.floor(self.height / self.crop_share)
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """Return (width, height) of the input that a picture of some size becomes."""
+        if self.shape not in ("area", "full"):
+            return self.width, self.height
+        scale = 1.0 if self.shape == "full" else math.sqrt(self.width * self.height / (width * height))
+        wide, high = (max(1, round(side * scale / self.multiple)) * self.multiple for side in (width, height))
+        return wide, high
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields and the reading version, as recorded in `model.json`.
 
         Fields added since the first release appear where they matter, so that older models and caches still fit."""
-        added = {"crop_share": 1.0, "interpolation": "bicubic"}
+        added = {"crop_share": 1.0, "interpolation": "bicubic", "multiple": 1}
         fields = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
         return fields | {"reading": READING_VERSION}
 
@@ -83,9 +103,11 @@ def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Ima
 
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
-    size = (preprocessing.width, preprocessing.height)
+    size = preprocessing.input_size(*image.size)
     method = INTERPOLATIONS[preprocessing.interpolation]
-    if preprocessing.shape == "pad":
+    if preprocessing.shape in ("area", "full"):
+        image = image.resize(size, method)
+    elif preprocessing.shape == "pad":
         fitted = _fit(image, size, method)
         image = Image.new("RGB", size, (127, 127, 127))
         image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
@@ -105,7 +127,7 @@ def _cut(image: Image.Image, preprocessing: Preprocessing, method: Image.Resampl
     """Scale to `Preprocessing.scaled`, or for `crop` to cover that, and cut the input out of the middle.
 
     Source: torchvision's Resize and CenterCrop, as timm uses them, to the pixel."""
-    wide, high = preprocessing.scaled
+    wide, high = preprocessing.uncut
     if preprocessing.shape == "crop":
         if image.width * high <= image.height * wide:
             high = int(wide * image.height / image.width)

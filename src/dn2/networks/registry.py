@@ -12,11 +12,13 @@ from functools import partial
 from dn2.errors import BackboneError
 from dn2.networks import lite
 from dn2.networks.backbone import TIMM, Backbone
+from dn2.networks.maps import AVERAGED
 from dn2.networks.pixels import Preprocessing
 from dn2.system.naming import path_to_text
 
 LITE = re.compile(r"(lite[012])(-posterior)?(?:@([0-9]{1,4}))?")
 LITE_SIZES = range(32, 1025)
+FULL_SIZE = 4096  # pixels a side that memory is planned for where pictures keep their size
 # Any other + may be part of a file's path.
 JOIN = re.compile(r"(?<=\.onnx)\+|\+(?=lite[012](?:-posterior)?(?:@[0-9]{1,4})?(?:\+|$)|timm/)")
 LITE_FIRST = re.compile(r"(lite[012](?:-posterior)?(?:@[0-9]{1,4})?)\+(.+)")
@@ -54,6 +56,30 @@ def get_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
     )
 
 
+def get_map_backbone(name: str, resolution: int | None, held: Sequence[bytes] | None = None) -> Backbone:
+    """Find one network whose maps are wanted: `lite0`, `lite1` or `lite2`; `lite0@384` has a resolution of its own.
+
+    resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size.
+    held : as in `get_backbone`.  Raises BackboneError for any other."""
+    found = LITE.fullmatch(name)
+    if found is None or found[2]:
+        raise BackboneError(
+            f"patches are those of {', '.join(lite.SPECS)}, or several of these joined by +, got {name!r}"
+        )
+    spec, own = _of_side(name, found[1], found[3]), found[3] is not None
+    side = spec.size if own else resolution
+    planned = FULL_SIZE if side is None else side
+    return Backbone(
+        name=name,
+        digest=hashlib.sha256(f"{spec.sha256} maps {lite.MAP_STAGES} {AVERAGED}".encode()).hexdigest(),
+        preprocessing=Preprocessing(
+            planned, planned, "full" if side is None else "area", multiple=max(lite.MAP_STAGES.values())
+        ),
+        normalize="none",
+        build=partial(lite.read_maps, spec),
+    )
+
+
 def count_files(name: str) -> int:
     """Count the files of one network in a saved model: an ONNX network and its recipe, or the weights for timm."""
     return 2 if name.endswith(".onnx") else int(name.startswith(TIMM) and ":" in name)
@@ -72,14 +98,20 @@ def _strip_folders(name: str) -> str:
     return network + colon + file.replace("+", "_")  # a + joins networks
 
 
-def _lite(name: str, network: str, posterior: str | None, side: str | None) -> Backbone:
+def _of_side(name: str, network: str, side: str | None) -> lite.LiteSpec:
+    """Return a network, for pictures of the side that its name says, if any.  Raises BackboneError."""
     spec = lite.SPECS[network]
-    if side is not None:
-        if int(side) not in LITE_SIZES:
-            raise BackboneError(
-                f"the side of a picture must have {LITE_SIZES.start} to {LITE_SIZES.stop - 1} pixels, got {name!r}"
-            )
-        spec = replace(spec, size=int(side))
+    if side is None:
+        return spec
+    if int(side) not in LITE_SIZES:
+        raise BackboneError(
+            f"the side of a picture must have {LITE_SIZES.start} to {LITE_SIZES.stop - 1} pixels, got {name!r}"
+        )
+    return replace(spec, size=int(side))
+
+
+def _lite(name: str, network: str, posterior: str | None, side: str | None) -> Backbone:
+    spec = _of_side(name, network, side)
     recipe = f"{spec.sha256} posterior {lite.TEMPERATURE} {lite.POSTERIOR_SHARE}"
     return Backbone(
         name=name,

@@ -180,7 +180,7 @@ def test_groups_beyond_one_batch_are_scored_like_the_others(
 ) -> None:
     expected = model.score(incoming).rows
     for size in (1, 6, 7):
-        monkeypatch.setattr("dn2.kinds.image.kind.QUERIES_AT_ONCE", size)
+        monkeypatch.setattr("dn2.kinds.image.kind.ImageKind.queries_at_once", size)
         assert model.score(incoming).rows == expected
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Any, Self
@@ -79,12 +79,19 @@ class ImageEmbedder(Embedder):
     @cached_property
     def networks(self) -> list[AnyNetwork]:
         """The networks, compiled for this machine at first use.  Raises BackboneError."""
+        return [open_network(spec, precision) for spec, precision in self._each()]
+
+    def _each(self) -> Iterator[tuple[Backbone, str]]:
+        """Give each network with its precision.  Raises BackboneError."""
         precisions = self.precision.split("+")
         if len(precisions) == 1:
             precisions *= len(self.specs)
         if len(precisions) != len(self.specs):
             raise BackboneError(f"{len(self.specs)} networks need one precision or one each, got {self.precision!r}")
-        return [open_network(spec, precision) for spec, precision in zip(self.specs, precisions, strict=True)]
+        return zip(self.specs, precisions, strict=True)
+
+    def _backbone(self, name: str, held: Sequence[bytes] | None = None) -> Backbone:
+        return get_backbone(name, held)
 
     @cached_property
     def specs(self) -> list[Backbone]:
@@ -93,14 +100,14 @@ class ImageEmbedder(Embedder):
         if len(names) > MOST_NETWORKS:
             raise BackboneError(f"a backbone joins at most {MOST_NETWORKS} networks, got {len(names):,}")
         if self._held is None:
-            return [get_backbone(name) for name in names]
+            return [self._backbone(name) for name in names]
         held, counts = iter(self._held), [count_files(name) for name in names]
         if sum(counts) != len(self._held):
             raise BackboneError(
                 f"the model names the network {self.backbone!r} and does not hold it, and a saved model opens nothing "
                 f"by itself; name it yourself: {option('backbone', self.backbone)}"
             )
-        return [get_backbone(name, list(islice(held, count))) for name, count in zip(names, counts, strict=True)]
+        return [self._backbone(name, list(islice(held, count))) for name, count in zip(names, counts, strict=True)]
 
     @classmethod
     def held_by_model(
@@ -111,9 +118,10 @@ class ImageEmbedder(Embedder):
         precision: str = "auto",
         cache: Cache | bool | None = None,
         white: int | None = None,
+        **options: Any,
     ) -> Self:
         """Make the embedder of a saved model: its networks are opened from the files that the model holds."""
-        embedder = cls(backbone, precision=precision, cache=cache, white=white)
+        embedder = cls(backbone, precision=precision, cache=cache, white=white, **options)
         embedder._held = tuple(files)
         return embedder
 
@@ -205,7 +213,14 @@ class ImageEmbedder(Embedder):
         """Embed pictures in order; one that cannot be read comes with its error instead of a vector.
 
         thumbnails : also make small pictures; thumbnails_of_memory : at least of pictures in memory."""
-        pipeline = ImagePipeline(
+        return self._pipeline(thumbnails, thumbnails_of_memory).embed(sources)
+
+    def recall(self, digest: str) -> EmbeddedPicture | None:
+        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other."""
+        return self._pipeline().recall(digest)
+
+    def _pipeline(self, thumbnails: bool = False, thumbnails_of_memory: bool = False) -> ImagePipeline:
+        return ImagePipeline(
             self.networks,
             self.opened_cache,
             join=self.join,
@@ -213,19 +228,23 @@ class ImageEmbedder(Embedder):
             thumbnails_of_memory=thumbnails_of_memory,
             white=check_white(self.white),
         )
-        return pipeline.embed(sources)
 
     def embed_one(self, source: Source) -> Vector:
         """Embed one picture in the calling thread, (d,) float32; nothing is kept of it.  Raises UnreadableItem."""
-        return self.join(embed_one(self.networks, source, check_white(self.white)))
+        return self.join(self.parts_of(source))
 
-    def join(self, parts: Sequence[Vector]) -> Vector:
+    def parts_of(self, source: Source) -> list[Any]:
+        """Return what one picture becomes in each network, computed in the calling thread."""
+        return embed_one(self.networks, source, check_white(self.white))
+
+    def join(self, parts: Sequence[Any]) -> Vector:
         """Make the embedding of a picture, (d,), from the vectors of the networks.
 
         The features of each network are scaled, to sum to 1 where all are compared by root-unit, else to length 1, and
         are averaged over its input sizes.  Class probabilities are averaged over all networks that give them."""
         if len(parts) == 1:
-            return parts[0]
+            vector: Vector = parts[0]
+            return vector
         order = 1 if self.normalize == "root-unit" else 2
         features: dict[str, list[Any]] = {}
         probabilities = []

@@ -1,4 +1,4 @@
-"""Why a group of pictures is strange: the members that pull it away from its neighbours."""
+"""Why a picture is strange: its regions; and why a group is: the members that pull it away from its neighbours."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
+from dn2.arrays import Array
 from dn2.results.checked import as_list, as_number, as_text
 from dn2.results.rows import Evidence, Neighbor, from_json, in_line
 
 MEMBERS_SAID = 3
+REGIONS_SAID = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +62,85 @@ class GroupEvidence(Evidence):
         yield from ((member.item, member.error) for member in self.members if member.error is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region of a picture that is strange, in pixels of the picture as it is shown upright.
+
+    Parameters
+    ----------
+    box : tuple of int
+        Left, top, right and bottom; the last two are the first pixels behind it.
+    outline : tuple of (int, int)
+        Corners, across and down.
+    area : int
+        Pixels within.
+    share : float
+        The same as a share of the picture.
+    peak : float
+        The highest value of the anomaly map within; 1 is usual.
+    p_value : float
+        Of the peak, among the highest values of the maps of normal pictures.
+    nearest : str
+        The reference item that has the nearest normal patch to that of the peak.
+    nearest_box : tuple of float
+        Where that patch lies in it: left, top, right and bottom, as shares of its sides.
+    """
+
+    box: tuple[int, int, int, int]
+    outline: tuple[tuple[int, int], ...]
+    area: int
+    share: float
+    peak: float
+    p_value: float
+    nearest: str
+    nearest_box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionEvidence(Evidence):
+    """The regions of a picture; anomaly_map : what they were found in, where it is still known."""
+
+    file_columns: ClassVar[tuple[str, ...]] = ("regions",)
+    heading: ClassVar[str] = "strange regions, nearest normal items (distance)"
+    regions: tuple[Region, ...] | None = None
+    anomaly_map: Array | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """See `Evidence`."""
+        return {"regions": None if self.regions is None else [asdict(region) for region in self.regions]}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """See `Evidence`."""
+        listed = from_json(record["regions"])
+        return cls(None if listed is None else tuple(_region(**region) for region in as_list(listed)))
+
+    def say(self, neighbors: tuple[Neighbor, ...], name: str) -> tuple[str, str]:
+        """See `Evidence`."""
+        said = [f"{_place(region)}: {region.share:.2%} of it" for region in (self.regions or ())[:REGIONS_SAID]]
+        return name, f"{'; '.join(said)}; {in_line(neighbors)}" if said else in_line(neighbors)
+
+
 def _member(item: Any, share: Any, error: Any) -> Member:
     return Member(as_text(item), None if share is None else as_number(share), None if error is None else as_text(error))
+
+
+def _place(region: Region) -> str:
+    left, top, right, bottom = region.box
+    return f"{right - left} x {bottom - top} px at {left}, {top}"
+
+
+def _region(
+    box: Any, outline: Any, area: Any, share: Any, peak: Any, p_value: Any, nearest: Any, nearest_box: Any
+) -> Region:
+    corners = tuple(tuple(int(as_number(value)) for value in as_list(corner)) for corner in as_list(outline))
+    return Region(
+        tuple(int(as_number(value)) for value in as_list(box)),  # type: ignore[arg-type]
+        corners,  # type: ignore[arg-type]
+        int(as_number(area)),
+        as_number(share),
+        as_number(peak),
+        as_number(p_value),
+        as_text(nearest),
+        tuple(as_number(value) for value in as_list(nearest_box)),  # type: ignore[arg-type]
+    )

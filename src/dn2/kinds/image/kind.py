@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from dn2.arrays import Distances, Positions, Progress, Vector
+from dn2.arrays import Positions, Progress, Vector
 from dn2.errors import InputError
+from dn2.extras import import_above
 from dn2.inputs.files import find_again
 from dn2.inputs.items import Item
-from dn2.kinds.exchange import Batch, Judge, Reference, ReferenceItem
+from dn2.kinds.exchange import Batch, Judge, Judgement, Reference, ReferenceItem
 from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.image import words
 from dn2.kinds.image.embedder import ImageEmbedder
@@ -35,7 +36,7 @@ from dn2.networks.pixels import LARGEST_THUMBNAIL, SUFFIXES
 from dn2.networks.registry import strip_folders
 from dn2.networks.sources import JPEG
 from dn2.results.context import places_on_map
-from dn2.results.rows import Row
+from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.packed import Chunk, PackedBytes
@@ -43,7 +44,6 @@ from dn2.store.shards import StoredRows
 from dn2.system.interface import option
 from dn2.system.naming import absolute, path_to_text
 
-QUERIES_AT_ONCE = 1024
 MEMBERS_NAMED = 10
 SAME_SHARE = 0.05  # a score of the same file may differ by this share of it, or of the threshold
 
@@ -57,8 +57,9 @@ class ImageKind(Kind[FoundImages]):
     name: ClassVar[str] = "image"
     options: ClassVar[type[ImageOptions]] = ImageOptions
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
-    evidence: ClassVar[type[GroupEvidence]] = GroupEvidence
+    evidence: ClassVar[type[Evidence] | None] = GroupEvidence
     has_companions: ClassVar[bool] = True
+    queries_at_once: ClassVar[int] = 1024
     embedder: ImageEmbedder
     pooling: Pooling | None = None
     thumbnails: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
@@ -73,13 +74,18 @@ class ImageKind(Kind[FoundImages]):
         cls, inputs: Any, options: ImageOptions, cache: Cache | None, progress: Progress | None
     ) -> tuple[Self, FoundImages]:
         """See `Kind`.  Raises BackboneError."""
-        backbone = options.backbone or get_preset(options.preset).backbone
-        embedder = ImageEmbedder(backbone, precision=options.precision, cache=cache, white=options.white)
-        kind = cls(embedder, Pooling.of(options.normalize or embedder.normalize) if options.groups else None)
+        kind = _patch_kind().made(options, cache) if options.patches else cls.made(options, cache)
         found_items = kind.find(inputs, progress)
         if not options.groups and not options.contaminated:
             warn_of_layout(found_items.items)
         return kind, found_items
+
+    @classmethod
+    def made(cls, options: ImageOptions, cache: Cache | None) -> Self:
+        """Return the kind that options ask for, without reference items.  Raises BackboneError."""
+        backbone = options.backbone or get_preset(options.preset).backbone
+        embedder = ImageEmbedder(backbone, precision=options.precision, cache=cache, white=options.white)
+        return cls(embedder, Pooling.of(options.normalize or embedder.normalize) if options.groups else None)
 
     @property
     def one(self) -> str:
@@ -106,14 +112,14 @@ class ImageKind(Kind[FoundImages]):
         return FoundImages(find_pictures(inputs) if self.pooling is None else find_picture_groups(inputs))
 
     def embed(self, found_items: FoundImages, progress: Progress | None) -> Iterator[Batch]:
-        """Embed pictures or groups in order, in batches of about `QUERIES_AT_ONCE` pictures."""
+        """Embed pictures or groups in order, in batches of about `queries_at_once` pictures."""
         embedded = embed(self.embedder, found_items.items, pooling=self.pooling)
         pairs: list[tuple[Item, EmbeddedPicture]] = []
         files = 0
         for done, pair in enumerate(zip(found_items.items, embedded, strict=True), 1):
             pairs.append(pair)
             files += max(1, len(pair[1].members))
-            if files >= QUERIES_AT_ONCE or done == len(found_items.items):
+            if files >= self.queries_at_once or done == len(found_items.items):
                 yield self._batch(pairs)
                 pairs, files = [], 0
             if progress is not None:
@@ -151,7 +157,7 @@ class ImageKind(Kind[FoundImages]):
         ]
         thumbnails = self.thumbnails.with_more(new.thumbnails)
         kept = replace(self, thumbnails=thumbnails)
-        return Reference(reference_items, new.vectors, new.unreadable, kept)
+        return Reference(reference_items, new.vectors, new.unreadable, kept, source=new.items)
 
     def embedded(self, found_items: FoundImages, progress: Progress | None) -> Reference:
         """See `Kind`."""
@@ -159,16 +165,14 @@ class ImageKind(Kind[FoundImages]):
         items = [ReferenceItem(item.name, "", "") for item in new.items]
         return Reference(items, new.vectors, new.unreadable, self)
 
-    def explain(
-        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
-    ) -> Iterator[GroupEvidence | None]:
+    def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:
         """Name the members that pull a group away most, then its unreadable members."""
         if self.pooling is None:
             yield from (None for _ in batch.names)
             return
-        near = dict(zip(batch.places.tolist(), positions, strict=True))
+        near = dict(zip(batch.places.tolist(), judgement.positions, strict=True))
         for place, (item, result) in enumerate(batch.source):
-            members = self._members(detector, self.pooling, item, result, near[place]) if place in near else ()
+            members = self._members(judge.detector, self.pooling, item, result, near[place]) if place in near else ()
             yield GroupEvidence((*members, *unreadable_members(item, result)))
 
     def _members(
@@ -264,16 +268,24 @@ class ImageKind(Kind[FoundImages]):
         return {"thumbnails": lambda places: self.thumbnails.only(places).as_arrays()}
 
     @classmethod
+    def embedder_of(
+        cls, recorded: Mapping[str, Any], held: Sequence[bytes], backbone: str | None, options: Mapping[str, Any]
+    ) -> ImageEmbedder:
+        """Restore the embedder of a saved model: with a backbone that the user names, or with the one it holds."""
+        if backbone is not None:
+            return ImageEmbedder(backbone, **options)
+        return ImageEmbedder.held_by_model(recorded["backbone"], held, **options)
+
+    @classmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
         """Restore the network, which must embed the golden pictures as before, and the thumbnails."""
+        if files.manifest.get("patches") is not None and not cls.learns_beside:
+            return _patch_kind().restore(files, kept, cache, backbone)  # type: ignore[no-any-return]
         recorded = files.manifest["embedder"]
         options = {"precision": recorded["precision"], "cache": cache, "white": check_white(recorded.get("white"))}
-        if backbone is None:
-            held = files.arrays("network") if "network" in files.manifest["contents"] else {}
-            packed = [bytes(file) for file in PackedBytes.of_arrays(**held)] if held else []
-            embedder = ImageEmbedder.held_by_model(recorded["backbone"], packed, **options)
-        else:
-            embedder = ImageEmbedder(backbone, **options)
+        held = files.arrays("network") if "network" in files.manifest["contents"] else None
+        networks = [] if held is None else list(map(bytes, PackedBytes.of_arrays(**held)))
+        embedder = cls.embedder_of(recorded, networks, backbone, options)
         check_recipe(embedder.digest, embedder.preprocessing, files.manifest, "pictures")
         golden = files.arrays("golden")
         pictures = list(PackedBytes.of_arrays(golden["data"], golden["ends"]))
@@ -293,6 +305,11 @@ class ImageKind(Kind[FoundImages]):
             raise ValueError(f"{len(thumbnails)} thumbnails for {kept.stored} items")
         groups = files.manifest.get("groups")
         return cls(embedder, None if groups is None else Pooling(**groups), thumbnails.only(kept.places))
+
+
+def _patch_kind() -> Any:
+    """Return the kind of pictures that are compared patch by patch, which is built on this one."""
+    return import_above("dn2.kinds.image.patches.kind").PatchKind
 
 
 def _scores_alike(detector: Detector, vector: Vector, score: float) -> bool:

@@ -13,6 +13,28 @@ from dn2.system.interface import option as named
 
 BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or several joined by +."
 LARGEST_WHITE = (1 << 16) - 1
+DEFAULT_RESOLUTION = 256
+RESOLUTIONS = range(64, 4097)
+
+
+def parse_resolution(resolution: str | int | None) -> int | None:
+    """Return the side of a square that has as many pixels as pictures are scaled to; None where they keep their size.
+
+    Raises InputError for anything else."""
+    if resolution is None:
+        return DEFAULT_RESOLUTION
+    if resolution == "full":
+        return None
+    try:
+        side = int(resolution)
+    except ValueError:
+        side = 0
+    if side not in RESOLUTIONS:
+        raise InputError(
+            f"{named('resolution')} must be full, or the side of a square of {RESOLUTIONS.start} to "
+            f"{RESOLUTIONS.stop - 1:,} pixels, got {resolution!r:.80}"
+        )
+    return side
 
 
 def check_white(white: int | None) -> int | None:
@@ -60,12 +82,32 @@ class ImageOptions(CleaningOptions):
         "Count directions for less in which near items differ much. Default: yes with the preset accurate, from 10,000 "
         "items on; else no.",
     )
+    patches: bool = option(
+        False,
+        "Compare pictures patch by patch: for small defects, and to see where they are. Half of the pictures teach "
+        "what is normal at each place, the other half calibrates.",
+        tells=True,
+    )
+    resolution: str | int | None = option(
+        None,
+        "With {patches}: pictures are scaled to have as many pixels as a square of this side, such as 384; full leaves "
+        "them at their size. Default: 256.",
+        metavar="PIXELS",
+    )
+    bank: int | None = option(
+        None,
+        "With {patches}: how many normal patches are kept to compare with, of each pair of maps of a network. "
+        "Default: 1000.",
+        metavar="PATCHES",
+        minimum=1,
+    )
     groups: bool = option(False, "Take each subfolder as one item: a group of pictures.")
 
     def check(self) -> None:
         """See `Options`."""
         super().check()
         check_white(self.white)
+        self._check_patches()
         if self.groups and self.whiten:
             raise InputError(f"groups are not whitened: leave out {named('whiten')}, or {named('groups')}")
         if self.preset != "default" and not self._is_preset_used():
@@ -73,6 +115,23 @@ class ImageOptions(CleaningOptions):
                 f"{named('preset')} decides nothing where {named('backbone')} is given and the number of neighbours is "
                 f"settled by other options: leave it out"
             )
+
+    def _check_patches(self) -> None:
+        if not self.patches:
+            if given := [name for name in ("resolution", "bank") if getattr(self, name) is not None]:
+                raise InputError(f"{named(given[0])} is of patches: say {named('patches')}, too, or leave it out")
+            return
+        parse_resolution(self.resolution)
+        unfit = {
+            "groups": "patches are those of single pictures",
+            "contaminated": "patches are learnt from pictures that are normal; clean a set without them first",
+            "whiten": "patches are compared as they are",
+            "normalize": "patches are compared as they are",
+        }
+        if given := [name for name in unfit if getattr(self, name) not in (None, False)]:
+            raise InputError(f"{unfit[given[0]]}: leave out {named(given[0])}, or {named('patches')}")
+        if self.index not in ("auto", "exact"):
+            raise InputError(f"the bank of patches is searched whole: leave out {named('index')}, got {self.index}")
 
     def _is_preset_used(self) -> bool:
         """Tell whether the preset decides on the backbone, on the number of neighbours, or on whitening."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -18,6 +19,7 @@ from PIL import Image, ImageFile
 from dn2.arrays import Pixels, Vector
 from dn2.errors import UnreadableItem
 from dn2.networks.backbone import AnyNetwork
+from dn2.networks.maps import MapNetwork
 from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
 from dn2.networks.pixels import READING_VERSION, THUMBNAIL_SIZE, to_pixels, to_thumbnail
 from dn2.networks.sources import EncodedPicture, PixelPicture, Source, is_picture, open_picture
@@ -28,6 +30,9 @@ from dn2.system.processes import cpu_count
 WINDOW = 128
 # Fewer if their inputs to the network would take more memory than this.
 WINDOW_BYTES = 1 << 28
+# What a picture became in a network is kept in the cache up to this many bytes.
+LARGEST_KEPT = 1 << 22
+SIZE = struct.Struct("<II")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,7 +44,8 @@ class EmbeddedPicture:
 
     digest : SHA-256 of the encoded bytes, or of shape and pixels, hexadecimal.
     vector : (d,) float32, or None with `error` set.
-    parts : the vector of each network; pixels : the networks' waiting inputs; new : entries to add to the cache.
+    parts : what it became in each network, a vector or maps; pixels : the networks' waiting inputs; new : entries to
+        add to the cache.  size : (width, height) of a picture whose maps are wanted.
     members : of a group, each picture; their vectors are pooled to that of the group.
     seen : what was noticed when it was decoded; is_strict : whether its decoder refused what is damaged."""
 
@@ -47,18 +53,20 @@ class EmbeddedPicture:
     vector: Vector | None = None
     thumbnail: bytes | None = None
     error: str | None = None
-    parts: list[Vector | None] = field(default_factory=list)
+    parts: list[Any] = field(default_factory=list)
     pixels: dict[int, Pixels] = field(default_factory=dict)
     new: dict[bytes, bytes] = field(default_factory=dict)
     members: list[EmbeddedPicture] = field(default_factory=list)
     seen: Seen = NOTHING_SEEN
+    size: tuple[int, int] | None = None
     is_strict: bool = True
 
 
 class ImagePipeline:
     """Embeds pictures with one network or several; asks the cache before it decodes, fills it after every window.
 
-    join : makes the embedding of a picture from the vectors of the networks, by default by concatenation.
+    join : makes the embedding of a picture from the vectors of the networks, by default by concatenation, or from the
+        maps of networks that give maps.
     thumbnails : also make small pictures; thumbnails_of_memory : at least of pictures in memory.
     white : see `dn2.networks.decoding.open_decoded`."""
 
@@ -67,7 +75,7 @@ class ImagePipeline:
         networks: Sequence[AnyNetwork],
         cache: Cache | None = None,
         *,
-        join: Callable[[Sequence[Vector]], Vector] = np.concatenate,
+        join: Callable[[Sequence[Any]], Vector] = np.concatenate,
         thumbnails: bool = False,
         thumbnails_of_memory: bool = False,
         white: int | None = None,
@@ -79,6 +87,7 @@ class ImagePipeline:
         self._cache = cache
         self._thumbnails = thumbnails
         self._thumbnails_of_memory = thumbnails_of_memory
+        self._is_sized = any(isinstance(network, MapNetwork) for network in networks)
         backbones = [network.backbone for network in networks]
         pixels = sum(3 * backbone.preprocessing.height * backbone.preprocessing.width for backbone in backbones)
         self._window = min(WINDOW, max(cpu_count(), WINDOW_BYTES // pixels))
@@ -100,14 +109,20 @@ class ImagePipeline:
                 pool.shutdown(cancel_futures=True)
                 self._wait()  # running requests must not outlive an interrupted run
 
+    def recall(self, digest: str) -> EmbeddedPicture | None:
+        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other."""
+        item = EmbeddedPicture(digest, size=self._recall_size(digest))
+        item.parts = [self._recall_part(item, place) for place in range(len(self._networks))]
+        return None if any(part is None for part in item.parts) else self._join_parts(item)
+
     def _load(self, source: Source) -> EmbeddedPicture:
         item = EmbeddedPicture()
         small = self._thumbnails or (self._thumbnails_of_memory and is_picture(source))
         try:
             with open_picture(source, self._white) as picture:
                 item.digest = picture.digest
-                stored = [self._recall(self._vector_key(item.digest, recipe)) for recipe in self._recipes]
-                item.parts = [None if vector is None else np.frombuffer(vector, np.float32) for vector in stored]
+                item.size = self._recall_size(item.digest)
+                item.parts = [self._recall_part(item, place) for place in range(len(self._networks))]
                 item.thumbnail = self._recall(self._thumbnail_key(item.digest)) if small else None
                 item.seen = self._recall_seen(item.digest)
                 self._decode(item, picture, small and item.thumbnail is None)
@@ -137,9 +152,22 @@ class ImagePipeline:
     def _notice(self, item: EmbeddedPicture, image: Image.Image) -> None:
         """Keep what was noticed when a picture was decoded, if it is anything."""
         item.seen = image.info.get(SEEN, NOTHING_SEEN)
+        if self._is_sized:
+            item.size = image.size
+            item.new[self._size_key(item.digest)] = SIZE.pack(*image.size)
         item.is_strict = item.is_strict and not ImageFile.LOAD_TRUNCATED_IMAGES  # which other programs may set
         if item.seen != NOTHING_SEEN:
             item.new[self._seen_key(item.digest)] = json.dumps(astuple(item.seen)).encode()
+
+    def _recall_part(self, item: EmbeddedPicture, place: int) -> Any:
+        stored = self._recall(self._vector_key(item.digest, self._recipes[place]))
+        if stored is None or (self._is_sized and item.size is None):
+            return None
+        return self._networks[place].unpack(stored)
+
+    def _recall_size(self, digest: str) -> tuple[int, int] | None:
+        kept = self._recall(self._size_key(digest)) if self._is_sized else None
+        return None if kept is None else SIZE.unpack(kept)
 
     def _recall_seen(self, digest: str) -> Seen:
         kept = self._recall(self._seen_key(digest))
@@ -151,9 +179,11 @@ class ImagePipeline:
         item.pixels = {}
         return item
 
-    def _receive(self, item: EmbeddedPicture, place: int, vector: Vector) -> None:
-        item.parts[place] = vector
-        item.new[self._vector_key(item.digest, self._recipes[place])] = vector.tobytes()
+    def _receive(self, item: EmbeddedPicture, place: int, part: Any) -> None:
+        item.parts[place] = part
+        packed = self._networks[place].pack(part)
+        if len(packed) <= LARGEST_KEPT:
+            item.new[self._vector_key(item.digest, self._recipes[place])] = packed
 
     def _wait(self) -> None:
         for network in self._networks:
@@ -179,12 +209,15 @@ class ImagePipeline:
     def _thumbnail_key(self, digest: str) -> bytes:
         return self._vector_key(digest, " ".join(["thumbnail", str(THUMBNAIL_SIZE), str(READING_VERSION), *self._said]))
 
+    def _size_key(self, digest: str) -> bytes:
+        return self._vector_key(digest, " ".join(["size", str(READING_VERSION)]))
+
     def _seen_key(self, digest: str) -> bytes:
         return self._vector_key(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
 
 
-def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None = None) -> list[Vector]:
-    """Return the vector of each network for one picture, computed in the calling thread and kept nowhere.
+def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None = None) -> list[Any]:
+    """Return the vector, or the maps, of each network for one picture, computed in the calling thread and kept nowhere.
 
     white : see `dn2.networks.decoding.open_decoded`.  Raises UnreadableItem."""
     with open_picture(source, white) as picture:

@@ -10,11 +10,12 @@ from dn2.errors import InputError
 @dataclass(frozen=True)
 class Preset:
     """backbone : see `dn2.ImageEmbedder`; n_neighbors : the largest number k of neighbours that a score averages over;
-    whiten : whether a large reference set is whitened."""
+    whiten : whether a large reference set is whitened; patches : the backbone of which the maps are taken."""
 
     backbone: str
     n_neighbors: int
     whiten: bool = False
+    patches: str = "lite0"
 
     def for_groups(self) -> Preset:
         """Return the preset that is used where items are groups."""
@@ -34,7 +35,9 @@ class Preset:
 PRESETS = {
     "fast": Preset("lite0-posterior@176", 5),
     "default": Preset("lite0", 2),
-    "accurate": Preset("lite1-posterior+lite2-posterior@192+lite2-posterior", 10, whiten=True),
+    "accurate": Preset(
+        "lite1-posterior+lite2-posterior@192+lite2-posterior", 10, whiten=True, patches="lite0+lite2+lite2@384"
+    ),
 }
 
 # Whitening helps where the normal items are of several kinds; few items are worth more as calibration.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from dn2.arrays import Distances, Numbers, Positions, Progress, Vectors
+from dn2.arrays import Numbers, Positions, Progress, Vectors
 from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.frames import is_frame
 from dn2.inputs.memory import is_series, type_of
@@ -18,7 +18,7 @@ from dn2.inputs.names import check_column_exists, list_few
 from dn2.inputs.tables import TABLE_SUFFIXES, Table
 from dn2.inputs.writing import Writing
 from dn2.kinds.batches import check_column_name, in_batches, split_rows
-from dn2.kinds.exchange import Batch, Judge, ReadColumn, Reference
+from dn2.kinds.exchange import Batch, Judge, Judgement, ReadColumn, Reference
 from dn2.kinds.kind import Kind
 from dn2.kinds.table import words
 from dn2.kinds.table.embedder import TableEmbedder
@@ -26,7 +26,6 @@ from dn2.kinds.table.evidence import Contribution, RowEvidence
 from dn2.kinds.table.finding import DECLARED
 from dn2.kinds.table.options import TableOptions
 from dn2.kinds.table.reading import read_rows, rows_by_name
-from dn2.neighbors.detector import Detector
 from dn2.neighbors.steps import Scale, Steps
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
@@ -150,11 +149,10 @@ class TableKind(Kind[Table]):
         kept = replace(self, embedder=embedder, values=np.concatenate([self.values, values[places]]))
         return Reference(items, embedder.embed(values[places]), unreadable, kept)
 
-    def explain(
-        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
-    ) -> Iterator[RowEvidence]:
+    def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[RowEvidence]:
         """Name the columns that make each row strange, with its value and those of its neighbours."""
-        parts = self._by_column(detector.split(batch.vectors, distances, positions)) if len(batch.vectors) else ()
+        distances, positions = judgement.distances, judgement.positions
+        parts = self._by_column(judge.detector.split(batch.vectors, distances, positions)) if len(batch.vectors) else ()
         readable = dict(zip(batch.places.tolist(), range(len(parts)), strict=True))
         for place in range(len(batch.names)):
             row = readable.get(place)

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from dn2.arrays import Distances, Positions, Progress, Vectors
+from dn2.arrays import Positions, Progress, Vectors
 from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.memory import type_of
 from dn2.kinds.batches import check_column_name, in_batches, split_rows, stack_vectors
-from dn2.kinds.exchange import Batch, Reference
+from dn2.kinds.exchange import Batch, Judge, Judgement, Reference
 from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.kind import Kind
 from dn2.kinds.text import words
@@ -168,10 +168,9 @@ class TextKind(Kind[TextRows]):
         kind = replace(self, column=column, texts=new, known=self.known.with_more(contents))
         return Reference(items, vectors, unreadable, kind, contents=contents)
 
-    def explain(
-        self, detector: Detector, batch: Batch, distances: Distances, positions: Positions
-    ) -> Iterator[MessageEvidence]:
+    def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[MessageEvidence]:
         """Give each message, its neighbours, and the words that they all lack."""
+        positions = judgement.positions
         readable = dict(zip(batch.places.tolist(), zip(batch.source, positions.tolist(), strict=True), strict=True))
         for place in range(len(batch.names)):
             if place not in readable:

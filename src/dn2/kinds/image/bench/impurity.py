@@ -16,7 +16,7 @@ from dn2.bench.split import Split
 from dn2.errors import InputError, ReferenceTooSmall
 from dn2.kinds.image.bench import IMPURITY
 from dn2.kinds.image.bench.pictures import Bench
-from dn2.kinds.kind import NEIGHBORS_IF_CONTAMINATED
+from dn2.kinds.usual_steps import NEIGHBORS_IF_CONTAMINATED
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
 PAPER_DROP = 0.5

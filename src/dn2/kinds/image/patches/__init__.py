@@ -1,0 +1,1 @@
+"""Pictures compared patch by patch."""

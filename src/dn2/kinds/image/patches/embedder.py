@@ -1,0 +1,82 @@
+"""Pictures to the embeddings of their patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from dn2.arrays import Pixels, Vector
+from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.pipeline import embed_one
+from dn2.networks.backbone import Backbone
+from dn2.networks.golden import pixels_of
+from dn2.networks.maps import MapNetwork, Maps
+from dn2.networks.registry import get_map_backbone
+from dn2.store.cache import Cache
+from dn2.system.processes import cached_property
+
+
+class PatchEmbedder(ImageEmbedder):
+    """Embeds the patches of pictures: `embed` gives each picture its maps as `parts`, and their means as its vector.
+
+    resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size."""
+
+    def __init__(
+        self,
+        backbone: str = "lite0",
+        *,
+        resolution: int | None = 256,
+        precision: str = "auto",
+        cache: Cache | bool | None = True,
+        white: int | None = None,
+    ) -> None:
+        super().__init__(backbone, precision=precision, cache=cache, white=white)
+        self.resolution = resolution
+
+    @cached_property
+    def networks(self) -> list[Any]:
+        """The networks, compiled for this machine at first use.  Raises BackboneError."""
+        return [MapNetwork(spec, precision) for spec, precision in self._each()]
+
+    def _backbone(self, name: str, held: Sequence[bytes] | None = None) -> Backbone:
+        return get_map_backbone(name, self.resolution, held)
+
+    @property
+    def dimensions(self) -> list[list[int]]:
+        """The length of the patch embeddings of each map of each network."""
+        return [network.dimensions for network in self.networks]
+
+    @property
+    def dimension(self) -> int:
+        """The length of the vector of a picture."""
+        return sum(sum(lengths) for lengths in self.dimensions)
+
+    def join(self, parts: Sequence[Maps]) -> Vector:
+        """Make the vector of a picture, (d,): the mean over all places of each map."""
+        levels = [level for maps in parts for level in maps]
+        return np.concatenate([level.mean(axis=(0, 1), dtype=np.float32) for level in levels])
+
+    def maps_of(self, pixels: Pixels) -> list[Maps]:
+        """Embed the patches of one picture in memory, and keep nothing of it."""
+        maps: list[Maps] = embed_one(self.networks, pixels)
+        return maps
+
+    def embed_pictures(self, pictures: Iterable[bytes | memoryview]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Embed encoded pictures of one size just as files are embedded, to their coarsest maps: (n, d) float32."""
+        encoded = list(pictures)
+        coarsest = [
+            [maps[-1].astype(np.float32).ravel() for maps in network.embed(pixels_of(network.backbone, encoded))]
+            for network in self.networks
+        ]
+        return np.stack([np.concatenate(rows) for rows in zip(*coarsest, strict=True)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what determines the embeddings, as recorded in `model.json`."""
+        return super().as_dict() | {"resolution": self.resolution}
+
+    def __sklearn_clone__(self) -> Self:
+        cloned = super().__sklearn_clone__()
+        cloned.resolution = self.resolution
+        return cloned

@@ -1,0 +1,113 @@
+"""How small a defect would be found: defects drawn into normal pictures, and the share of them that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from dn2.arrays import Pixels, Positions
+from dn2.kinds.image.patches.planting import KINDS, SIZES, plant
+from dn2.kinds.image.patches.sources import Pictures
+from dn2.neighbors.patches.bank import Nearest
+from dn2.neighbors.patches.detector import SHARES, PatchDetector
+
+# Pixels that networks see of all planted pictures together, and the number of these.
+MOST_PIXELS = 1 << 25
+LEAST_PLANTED, MOST_PLANTED = 40, 300
+
+# Another choice than the default is taken if it tells planted defects better by this: less may be chance.
+CLEARLY_BETTER = 0.01
+
+Near = list[Nearest]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Of defects of a kind and a size that were drawn into normal pictures, how many are found.
+
+    kind, size : see `planting`; drawn : how many; found : how many of them the score flags at the rate in use."""
+
+    kind: str
+    size: float
+    drawn: int
+    found: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, as `model.json` has them."""
+        return asdict(self)
+
+
+def choose(
+    patches: PatchDetector, pictures: Pictures, learning: Positions, own_of: Callable[[int], Positions], seed: int
+) -> PatchDetector:
+    """Choose what share of a map is a picture's score, and whether places are told apart, by defects drawn into the
+    pictures that were learnt from."""
+    plain: list[Near] = []
+    planted: list[Near] = []
+    for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed):
+        own = own_of(position)
+        for near_of, one in ((plain, pixels), *((planted, each) for each in drawn)):
+            near_of.append(_compared(patches, pictures, one, own))
+    if not plain:
+        return patches
+    best, chosen = _telling(patches, plain, planted) + CLEARLY_BETTER, patches
+    for share in SHARES:
+        for by_place in (True, False):
+            other = PatchDetector(patches.banks, share, by_place)
+            if (telling := _telling(other, plain, planted)) > best:
+                best, chosen = telling, other
+    return chosen
+
+
+def measure_finding(
+    patches: PatchDetector, pictures: Pictures, calibrating: Positions, threshold: float, seed: int
+) -> list[Finding]:
+    """Draw defects of each kind and size into pictures that calibrate, and count those that score above a threshold."""
+    counts = {(kind, size): [0, 0] for kind in KINDS for size in SIZES}
+    for _, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed):
+        for pixels, label in zip(drawn, labels, strict=True):
+            score = patches.score(patches.anomaly_map(_compared(patches, pictures, pixels)))
+            counts[label][0] += 1
+            counts[label][1] += score > threshold
+    return [Finding(*label, drawn, found) for label, (drawn, found) in counts.items() if drawn]
+
+
+def _drawn(
+    pictures: Pictures, positions: Positions, each: int, seed: int
+) -> Iterator[tuple[int, Pixels, list[Pixels], list[tuple[str, float]]]]:
+    """Draw defects into pictures at some of the positions: each position, its pixels, and those with a defect with the
+    kind and size of it, `each` of them, of all kinds and sizes in turn."""
+    rng = np.random.default_rng(seed)
+    labels = [(kind, size) for size in SIZES for kind in KINDS]
+    turn, count = 0, None
+    for position in rng.permutation(positions).tolist():
+        pixels = pictures.pixels(position)
+        if pixels is None:
+            continue
+        if count is None:
+            count = int(np.clip(MOST_PIXELS // _seen(pictures, pixels), LEAST_PLANTED, MOST_PLANTED))
+        given = [labels[(turn + number) % len(labels)] for number in range(each)]
+        yield position, pixels, [plant(pixels, *label, rng).pixels for label in given], given
+        turn += each
+        if turn >= count:
+            return
+
+
+def _seen(pictures: Pictures, pixels: Pixels) -> int:
+    sizes = [one.backbone.preprocessing.input_size(*pixels.shape[1::-1]) for one in pictures.embedder.networks]
+    return sum(width * height for width, height in sizes)
+
+
+def _compared(patches: PatchDetector, pictures: Pictures, pixels: Pixels, own: Positions | None = None) -> Near:
+    embedder = pictures.embedder
+    return patches.compare(embedder.maps_of(pixels), own)
+
+
+def _telling(patches: PatchDetector, plain: list[Near], planted: list[Near]) -> float:
+    """Return the ROC AUC of pictures with a defect against those without."""
+    scores = [patches.score(patches.anomaly_map(near)) for near in (*plain, *planted)]
+    return float(roc_auc_score([0] * len(plain) + [1] * len(planted), scores))

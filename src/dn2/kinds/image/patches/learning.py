@@ -1,0 +1,185 @@
+"""What reference pictures teach of patches: banks, how a picture is scored, and what calibrates the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from dn2.arrays import Array, Positions, Progress, Scores
+from dn2.errors import ReferenceTooSmall
+from dn2.kinds.image.patches.finding import Finding, choose, measure_finding
+from dn2.kinds.image.patches.sources import Pictures, cached
+from dn2.neighbors.calibrating import calibrate
+from dn2.neighbors.calibration import Calibration, LearntStep
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.learnt import Learnt as LearntSteps
+from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.patches.detector import PatchDetector, Source, grouped
+from dn2.neighbors.sampling import Limits
+
+DEFAULT_BANK = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What was learnt from one half of the reference pictures, and the scores of the other half, which calibrates.
+
+    detector : compares patches; limits : what the pictures that calibrate have drawn.
+    members : (m,) positions of those; scores : (m,) their own; peaks : (m,) the highest values of their maps.
+    finding : of defects drawn into them, how many are found; joined : how many pictures joined the banks since.
+    is_stale : whether patches have left the banks since they were scored.
+    calibration : of scores; map_calibration : of peaks."""
+
+    detector: PatchDetector
+    limits: Limits
+    members: Positions
+    scores: Scores
+    peaks: Scores
+    finding: tuple[Finding, ...] = ()
+    joined: int = 0
+    is_stale: bool = False
+    calibration: Calibration = field(default=Calibration(np.empty(0), 0), repr=False)
+    map_calibration: Calibration = field(default=Calibration(np.empty(0), 0), repr=False)
+
+    @classmethod
+    def of(cls, pictures: Pictures, detector: Detector, size: int, progress: Progress | None) -> Self:
+        """Learn from the reference pictures; size : of each bank.
+
+        Raises ReferenceTooSmall for a false-alarm rate that half of them cannot support."""
+        reference, seed = detector.reference, int(detector.steps.calibrate.seed)
+        split = reference.plan.split(detector.blocks, reference.membership)
+        parts = reference.membership.parts
+        source = Source(pictures.maps, np.arange(len(reference)) if parts is None else parts)
+        patches = PatchDetector.learn(source, split.learning, size, seed)
+        patches = choose(patches, pictures, split.learning, source.own_of, seed)
+        learnt = cls(patches, split.limits, *_measure(patches, pictures, split.members, progress)).calibrated(detector)
+        threshold = learnt.calibration.threshold(learnt.calibration.rate(detector.steps.false_alarm_rate))
+        return replace(learnt, finding=tuple(measure_finding(patches, pictures, learnt.members, threshold, seed)))
+
+    def threshold(self, asked: float | None) -> float:
+        """Return the highest value of an anomaly map that is no region; asked : the false-alarm rate, per picture."""
+        return self.map_calibration.threshold(self.map_calibration.rate(asked))
+
+    def calibrated(self, detector: Detector) -> Self:
+        """Return it with what its scores make of the whole set."""
+        count = _count(self.detector)
+        both = []
+        for scores in (self.scores, self.peaks):
+            loo = LeaveOneOut(self.members, scores.astype(np.float32)[:, None], self.members[:, None])
+            steps, membership = detector.steps, detector.reference.membership
+            found = calibrate(len(detector.reference), loo, membership, steps, LearntSteps())
+            both.append(replace(found, learnt=(LearntStep("patches", count),)))
+        both[0].rate(detector.steps.false_alarm_rate)  # may be refused
+        return replace(self, calibration=both[0], map_calibration=both[1])
+
+    def only(self, places: Positions, n: int) -> Self:
+        """Keep the reference pictures at some places of n, ascending; `after_change` is due then."""
+        removed = np.setdiff1d(np.arange(n), places)
+        kept = np.isin(self.members, places)
+        detector = self.detector.without(removed)
+        return replace(
+            self,
+            detector=detector,
+            members=np.searchsorted(places, self.members[kept]),
+            scores=self.scores[kept],
+            peaks=self.peaks[kept],
+            is_stale=self.is_stale or _count(detector) < _count(self.detector),
+        )
+
+    def after_change(self, pictures: Pictures, detector: Detector, progress: Progress | None) -> Self:
+        """Return it for a reference set that has changed: by new pictures, or without some.
+
+        A new picture joins those that calibrate, or the banks, as it draws.  Where patches have left a bank, the
+        pictures that calibrate are compared anew; those that cannot be had any more calibrate no longer.  Where patches
+        have joined, their scores may only have become too high, and rates too low."""
+        reference, n = detector.reference, len(detector.reference)
+        drawn = reference.plan.sampler(detector.blocks, reference.membership).drawn_again(self.limits)
+        fresh = np.arange(n - len(pictures.fresh), n)
+        if drawn is None:
+            raise ReferenceTooSmall("items of a group that is new cannot calibrate: fit a new model, with these items")
+        joining, members = np.setdiff1d(fresh, drawn), np.intersect1d(fresh, drawn)
+        with cached(pictures.embedder) as embedder:
+            pictures = replace(pictures, embedder=embedder)
+            grown = self.detector.grown(Source(pictures.maps, np.arange(n)), joining)
+            again = np.union1d(self.members, members) if self.is_stale else members
+            found = _measure(grown, pictures, again, progress)
+        kept = self.members[:0] if self.is_stale else self.members
+        order = np.argsort(np.concatenate([kept, found.positions]))
+        joined = (
+            np.concatenate([old[: len(kept)], new])[order]
+            for old, new in zip((self.members, self.scores, self.peaks), found, strict=True)
+        )
+        members, scores, peaks = joined
+        changed = replace(self, detector=grown, members=members, scores=scores, peaks=peaks, is_stale=False)
+        return replace(changed, joined=self.joined + len(joining)).calibrated(detector)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `model.json` has."""
+        return {
+            "banks": [len(bank.vectors) for bank in self.detector.banks],
+            "errors": [[float(value) for value in bank.errors] for bank in self.detector.banks],
+            "share": self.detector.share,
+            "by_place": self.detector.by_place,
+            "joined": self.joined,
+            "finding": [one.as_dict() for one in self.finding],
+        }
+
+    def as_arrays(self) -> dict[str, Array]:
+        """Return what a saved model keeps."""
+        own = {"members": self.members, "scores": self.scores, "peaks": self.peaks}
+        limits = {f"limits-{name}": array for name, array in self.limits.as_arrays().items()}
+        return own | limits | {f"bank-{name}": array for name, array in self.detector.as_arrays().items()}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, Array], about: Mapping[str, Any]) -> Self:
+        """Restore what `as_arrays` and `as_dict` gave.  Raises LookupError, TypeError, ValueError for anything else."""
+        bank = {key.removeprefix("bank-"): array for key, array in arrays.items() if key.startswith("bank-")}
+        limits = {key.removeprefix("limits-"): array for key, array in arrays.items() if key.startswith("limits-")}
+        return cls(
+            PatchDetector.from_arrays(bank),
+            Limits.from_arrays(**limits),
+            *_Measured(arrays["members"], arrays["scores"], arrays["peaks"]),
+            finding=tuple(Finding(**one) for one in about["finding"]),
+            joined=int(about["joined"]),
+        )
+
+    def check(self, n: int, dimensions: Sequence[Sequence[int]]) -> None:
+        """Raise ValueError unless it fits n reference pictures, and networks whose maps have some dimensions."""
+        self.limits.check()
+        self.detector.check(n, [sum(group) for group in grouped(dimensions)])
+        m = len(self.members)
+        if self.members.dtype != np.int64 or self.members.shape != (m,) or not m or (np.diff(self.members) <= 0).any():
+            raise ValueError("the positions of calibrating pictures must ascend")
+        if self.members[0] < 0 or self.members[-1] >= n:
+            raise ValueError(f"positions outside of 0 ... {n - 1}")
+        for scores in (self.scores, self.peaks):
+            if scores.shape != (m,) or scores.dtype != np.float64 or not np.isfinite(scores).all():
+                raise ValueError(f"scores must be {m} finite float64, got {scores.shape} {scores.dtype}")
+
+
+class _Measured(NamedTuple):
+    """Pictures scored: their positions, their scores, and the highest values of their maps, (m,) each."""
+
+    positions: Positions
+    scores: Scores
+    peaks: Scores
+
+
+def _measure(patches: PatchDetector, pictures: Pictures, positions: Positions, progress: Progress | None) -> _Measured:
+    """Score pictures at some positions, ascending; those that cannot be had any more are left out."""
+    found = []
+    for done, (position, levels) in enumerate(zip(positions.tolist(), pictures.maps(positions), strict=True), 1):
+        if levels is not None:
+            anomaly_map = patches.anomaly_map(patches.compare(levels))
+            found.append((position, patches.score(anomaly_map), float(anomaly_map.max())))
+        if progress is not None:
+            progress(done, len(positions))
+    kept, scores, peaks = zip(*found, strict=True) if found else ((), (), ())
+    return _Measured(np.array(kept, np.int64), np.array(scores, np.float64), np.array(peaks, np.float64))
+
+
+def _count(detector: PatchDetector) -> int:
+    return sum(len(bank.vectors) for bank in detector.banks)

@@ -1,0 +1,194 @@
+"""A bank of normal patches: what a patch of a picture is compared with, and what distance is usual at each place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from dn2.arrays import Array, Positions, Vectors
+from dn2.neighbors.patches.joining import Level, Map, join, resize, strips
+from dn2.neighbors.patches.selecting import select
+from dn2.system.processes import cached_property
+
+MOST_SAMPLED = 1 << 15  # patches that a bank is chosen from, of all pictures together
+LEAST_OF_ONE = 4  # of each picture, at least
+MOST_JOINING = 16  # patches of a picture that is added later
+GRID = 16  # places a side that usual distances are told apart at
+ERROR_AT = (50, 99, 100)  # percentiles of the distance of reference patches from the bank
+
+
+class Sample:
+    """A random sample of the patches of pictures, from which a bank is chosen; all together `MOST_SAMPLED` or so.
+
+    n_pictures : how many will be added."""
+
+    def __init__(self, n_pictures: int, seed: int) -> None:
+        self._each = max(LEAST_OF_ONE, MOST_SAMPLED // n_pictures)
+        self._seed = seed
+        self._rng = np.random.default_rng(seed)
+        self._rows: list[Vectors] = []
+        self._owners: list[Positions] = []
+        self._places: list[Vectors] = []
+
+    def add(self, position: int, levels: Sequence[Level]) -> None:
+        """Draw patches of a picture; position : its own in the reference set."""
+        height, width = levels[0].shape[:2]
+        drawn = np.sort(self._rng.permutation(height * width)[: self._each])
+        self._rows.append(_joined_at(levels, drawn))
+        self._owners.append(np.full(len(drawn), position, np.int64))
+        middles = np.stack([(drawn // width + 0.5) / height, (drawn % width + 0.5) / width], axis=1)
+        self._places.append(middles.astype(np.float32))
+
+    def choose(self, size: int) -> Bank:
+        """Choose a bank of so many patches; what distances are usual is not known yet."""
+        rows = np.concatenate(self._rows)
+        chosen = select(rows, size, self._seed)
+        owners, places = np.concatenate(self._owners)[chosen], np.concatenate(self._places)[chosen]
+        nothing = np.zeros(len(ERROR_AT), np.float32)
+        return Bank(rows[chosen], owners, places, np.ones((GRID, GRID), np.float32), nothing)
+
+
+class Usual:
+    """Collects what distances from a bank are usual, place by place."""
+
+    def __init__(self) -> None:
+        self._total = np.zeros((GRID, GRID))
+        self._errors: list[Array] = []
+
+    def add(self, distances: Map) -> None:
+        """Take in the distances of a picture from the patches of others."""
+        self._total += resize(distances, GRID, GRID)
+        self._errors.append(np.percentile(distances, ERROR_AT))
+
+    def learn(self, bank: Bank) -> Bank:
+        """Return the bank with what was learnt."""
+        usual, errors = self._total / len(self._errors), np.array(self._errors)
+        known = np.array([errors[:, 0].mean(), errors[:, 1].mean(), errors[:, 2].max()])
+        floor = max(float(usual.max()) * 1e-6, float(np.finfo(np.float32).tiny))
+        return replace(bank, usual=np.maximum(usual, floor).astype(np.float32), errors=known.astype(np.float32))
+
+
+class Nearest(NamedTuple):
+    """The patch of a bank that is nearest to each patch of a picture.
+
+    distances : (height, width) float32, L2; patches : (height, width) int64, numbers of patches of the bank."""
+
+    distances: Map
+    patches: Positions
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """A few patches of reference pictures that stand for all.
+
+    vectors : (m, d) float32; owners : (m,) the position of each one's picture in the reference set.
+    places : (m, 2) float32, where each lies in its picture, down and across, as shares of its sides.
+    usual : (g, g) float32, the mean distance of a reference patch at each place from the patches of other pictures.
+    errors : (3,) float32, percentiles of these distances, see `ERROR_AT`."""
+
+    vectors: Vectors
+    owners: Positions
+    places: Vectors
+    usual: Map
+    errors: Vectors
+
+    def nearest(self, levels: Sequence[Level], without: Positions | None = None) -> Nearest:
+        """Compare each patch of a picture with the bank.
+
+        without : positions of reference pictures whose patches are left out, unless they are all."""
+        height, width = levels[0].shape[:2]
+        distances = np.empty((height, width), np.float32)
+        patches = np.empty((height, width), np.int64)
+        excluded = None if without is None else np.isin(self.owners, without)
+        for start, stop in strips(levels):
+            rows = join(levels, start, stop)
+            squares = rows @ self._products[:-1]
+            squares += self._products[-1]
+            if excluded is not None and not excluded.all():
+                squares[:, excluded] = np.inf
+            near = squares.argmin(axis=1)
+            own = np.einsum("ij,ij->i", rows, rows) + np.take_along_axis(squares, near[:, None], axis=1)[:, 0]
+            distances[start:stop] = np.sqrt(np.maximum(own, 0)).reshape(-1, width)
+            patches[start:stop] = near.reshape(-1, width)
+        return Nearest(distances, patches)
+
+    @cached_property
+    def _products(self) -> Vectors:
+        """What makes squared distances, but for a patch's own squared length, of products with it: (d + 1, m)."""
+        squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
+        return np.vstack([-2 * self.vectors.T, squares])
+
+    def grown(self, position: int, levels: Sequence[Level]) -> Self:
+        """Add patches of a further picture that lie farther from the bank than nearly all did; what is usual stays.
+
+        position : of the picture in the reference set."""
+        distances = self.nearest(levels).distances
+        far = np.flatnonzero(distances.ravel() > self.errors[ERROR_AT.index(99)])
+        if not len(far):
+            return self
+        height, width = distances.shape
+        rows = _joined_at(levels, far)
+        chosen = select(rows, MOST_JOINING, 0)
+        middles = np.stack([(far // width + 0.5) / height, (far % width + 0.5) / width], axis=1).astype(np.float32)
+        return replace(
+            self,
+            vectors=np.concatenate([self.vectors, rows[chosen]]),
+            owners=np.append(self.owners, np.full(len(chosen), position, np.int64)),
+            places=np.concatenate([self.places, middles[chosen]]),
+        )
+
+    def without(self, removed: Positions) -> Self:
+        """Leave out the patches of pictures at some positions of the reference set; the others move up.
+
+        What is usual stays as it was learnt."""
+        kept = ~np.isin(self.owners, removed)
+        owners = self.owners[kept]
+        return replace(
+            self,
+            vectors=self.vectors[kept],
+            owners=owners - np.searchsorted(removed, owners),
+            places=self.places[kept],
+        )
+
+    def as_arrays(self) -> dict[str, Array]:
+        """Return what a saved model keeps."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, **arrays: Any) -> Self:
+        """Restore what `as_arrays` gave."""
+        return cls(**arrays)
+
+    def check(self, n: int, dimension: int) -> None:
+        """Raise ValueError unless it is a bank of patches of n pictures."""
+        m = len(self.vectors)
+        shapes = {
+            "vectors": (m, dimension),
+            "owners": (m,),
+            "places": (m, 2),
+            "usual": (GRID, GRID),
+            "errors": (len(ERROR_AT),),
+        }
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            dtype = np.int64 if name == "owners" else np.float32
+            if array.shape != shape or array.dtype != dtype or not np.isfinite(array).all():
+                raise ValueError(f"{name} of a bank must be finite {dtype.__name__} of {shape}, got {array.shape}")
+        if not m or self.owners.min() < 0 or self.owners.max() >= n:
+            raise ValueError(f"patches of a bank must be of pictures 0 ... {n - 1}")
+        if not (self.usual > 0).all() or not ((self.places >= 0) & (self.places <= 1)).all():
+            raise ValueError("usual distances must be positive, and places lie within a picture")
+
+
+def _joined_at(levels: Sequence[Level], drawn: Positions) -> Vectors:
+    """Join maps at some places of the finest, numbered by rows, ascending."""
+    width = levels[0].shape[1]
+    parts = []
+    for start, stop in strips(levels):
+        inside = drawn[(drawn >= start * width) & (drawn < stop * width)]
+        if len(inside):
+            parts.append(join(levels, start, stop)[inside - start * width])
+    return np.concatenate(parts)
