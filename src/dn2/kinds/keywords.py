@@ -29,6 +29,9 @@ class FitOptions(TypedDict, total=False):
     white: int | None
     normalize: Literal["none", "unit", "root-unit"] | None
     whiten: bool | None
+    patches: bool | None
+    resolution: str | int | None
+    bank: int | None
     groups: bool | None
     column: str | None
     id_column: str | None

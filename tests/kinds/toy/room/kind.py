@@ -11,11 +11,11 @@ import numpy as np
 from dn2.kinds.toy.evidence import ToyEvidence
 from dn2.kinds.toy.options import ToyOptions
 
-from dn2.arrays import Distances, Positions, Progress, Vectors
+from dn2.arrays import Progress, Vectors
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.files import find_items
 from dn2.kinds.batches import in_batches, split_rows
-from dn2.kinds.exchange import Batch, Reference
+from dn2.kinds.exchange import Batch, Judge, Judgement, Reference
 from dn2.kinds.kind import Kind
 from dn2.neighbors.blocks import rows_at
 from dn2.store.bundle import Bundle
@@ -87,11 +87,11 @@ class ToyKind(Kind[Colors]):
         items, unreadable, places = split_rows(found, found.errors)
         return Reference(items, self._vectors(found.values[places]), unreadable, self)
 
-    def explain(self, detector: Any, batch: Batch, distances: Distances, positions: Positions) -> Iterator[ToyEvidence]:
+    def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[ToyEvidence]:
         """See `Kind`."""
         strangest = iter([])
         if len(batch.vectors):
-            near = rows_at(detector.blocks, positions[:, 0])
+            near = rows_at(judge.detector.blocks, judgement.positions[:, 0])
             strangest = iter(np.abs(batch.vectors - near)[:, :3].argmax(axis=1).tolist())
         for place in range(len(batch.names)):
             yield ToyEvidence() if place in batch.errors else ToyEvidence(CHANNELS[next(strangest)])
