@@ -198,6 +198,16 @@ def test_a_mask_is_of_one_picture_and_an_anomalous_one_comes_before_a_normal_one
     assert "a picture has one mask, got" in found.errors["anomalous/2.png"]
 
 
+def test_a_picture_that_a_link_makes_normal_and_anomalous_is_neither(tmp_path):
+    for name in ("normal/1.png", "normal/2.png", "anomalous/3.png"):
+        trees.picture(tmp_path / name)
+    os.symlink(tmp_path / "normal/1.png", tmp_path / "anomalous/1.png")
+    found = read_labelled(tmp_path)
+    assert [one.name for one in found.pictures] == ["normal/2.png", "anomalous/3.png"]
+    assert set(found.errors) == {"normal/1.png", "anomalous/1.png"}
+    assert f"{os.path.realpath(tmp_path)}/normal/1.png would be both" in found.errors["anomalous/1.png"]
+
+
 def test_missing_and_unused_masks_are_said(tmp_path, caplog):
     trees.mvtec(tmp_path)
     os.rename(tmp_path / "ground_truth/bent/001_mask.png", tmp_path / "ground_truth/bent/002_mask.png")
@@ -206,6 +216,14 @@ def test_missing_and_unused_masks_are_said(tmp_path, caplog):
         f"{tmp_path}: 1 anomalous picture has no mask, such as test/bent/001.png",
         f"{tmp_path}: 1 mask belongs to no picture, such as {tmp_path / 'ground_truth' / 'bent' / '002_mask.png'}",
     ]
+
+
+def test_pictures_of_a_split_that_lie_in_no_folder_of_a_kind_are_said(tmp_path):
+    trees.mvtec(tmp_path)
+    trees.picture(tmp_path / "train/7.png")
+    assert read_labelled(tmp_path).errors == {
+        "train/7.png": "it must lie in the folder of a kind, as good, and lies beside them"
+    }
 
 
 def test_a_folder_of_no_known_layout_is_refused_with_what_it_holds(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from dn2.errors import UnreadableItem
 from dn2.kinds.image.labelled.masks import Mask
-from dn2.kinds.image.labelled.pairs import MaskFolder, called, list_pictures, pair_beside, subfolders
+from dn2.kinds.image.labelled.pairs import MaskFolder, called, list_pictures, pair_beside, pictures_in, subfolders
 from dn2.kinds.image.labelled.sets import Gathering, LabelledPicture, LabelledSet
 from dn2.kinds.image.layout import GOOD, OTHERS
 from dn2.results.words import join_words
@@ -39,6 +39,10 @@ def read_splits(folder: Path, masks: Path | None) -> LabelledSet:
     mask_folders = [] if given is None else [given]
     for split in SPLITS:
         beside = folder / split if split == "test_public" else folder
+        for path in pictures_in(folder / split):
+            set_read.errors[set_read.name_of(path)] = (
+                "it must lie in the folder of a kind, as good, and lies beside them"
+            )
         for kind in subfolders(folder / split):
             if kind == GROUND_TRUTH:
                 continue

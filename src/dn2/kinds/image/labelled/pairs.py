@@ -70,6 +70,16 @@ def list_pictures(folder: Path) -> list[Path]:
     return [path for path in walk_files(folder) if ending_of(path) in SUFFIXES]
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures in a folder itself, in order; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+    except OSError:
+        return []
+    return [folder / name for name in names if ending_of(name) in SUFFIXES]
+
+
 def subfolders(folder: Path) -> list[str]:
     """Return the names of the visible folders in a folder, in order; none where it cannot be read."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,7 @@ class Gathering:
         """Check the pictures together, and warn of what does not fit.
 
         Raises InputError if there is none."""
+        self._refuse_contradictions()
         self._refuse_shared_masks()
         if not self.pictures:
             first = next(iter(self.errors.items()), None)
@@ -92,6 +94,15 @@ class Gathering:
             words = count_in_words(len(self.errors), "picture is", "pictures are")
             logger.warning("%s: %s left out; of the first, %s: %s", self.source, words, name, reason)
         return LabelledSet(self.layout, self.folder, tuple(self.pictures), self.errors)
+
+    def _refuse_contradictions(self) -> None:
+        """Leave out files that are normal in one place and anomalous in another, to which a link leads."""
+        real = {one.name: os.path.realpath(one.path) for one in self.pictures}
+        anomalous = {real[one.name] for one in self.pictures if one.is_anomalous}
+        both = anomalous & {real[one.name] for one in self.pictures if not one.is_anomalous}
+        for name in [one.name for one in self.pictures if real[one.name] in both]:
+            self.errors[name] = f"a picture is normal or anomalous, and {real[name]} would be both"
+        self.pictures = [one for one in self.pictures if one.name not in self.errors]
 
     def _refuse_shared_masks(self) -> None:
         """Leave out anomalous pictures that share a mask, found by the end of their names; normal ones lose theirs."""
