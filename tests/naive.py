@@ -149,6 +149,49 @@ def average_precision(scores: Sequence[float], truth: Sequence[bool]) -> float:
     return sum(precisions) / len(precisions)
 
 
+def regions(mask: Any) -> list[list[tuple[int, int]]]:
+    """Return the places of each region of a mask; pixels that touch at a corner are of one region."""
+    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
+    found = []
+    while left:
+        region, waiting = [], [left.pop()]
+        while waiting:
+            y, x = waiting.pop()
+            region.append((y, x))
+            touching = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            left -= touching
+            waiting += touching
+        found.append(region)
+    return found
+
+
+def per_region_overlap(maps: Sequence[Any], masks: Sequence[Any], limit: float) -> float:
+    """Return the area under the mean found share of regions, over false-positive rates up to a limit, as its share."""
+    outside = [float(s) for one, mask in zip(maps, masks, strict=True) for s in one[~mask]]
+    inside = [
+        [float(one[place]) for place in region]
+        for one, mask in zip(maps, masks, strict=True)
+        for region in regions(mask)
+    ]
+    points = [(0.0, 0.0)]
+    for threshold in sorted({float(score) for one in maps for score in one.ravel()}, reverse=True):
+        shares = [sum(score >= threshold for score in region) / len(region) for region in inside]
+        points.append((sum(score >= threshold for score in outside) / len(outside), sum(shares) / len(shares)))
+    area = 0.0
+    for (x0, y0), (x1, y1) in pairwise(points):
+        if x1 > limit > x0:
+            x1, y1 = limit, y0 + (y1 - y0) * (limit - x0) / (x1 - x0)
+        if x1 <= limit:
+            area += (x1 - x0) * (y0 + y1) / 2
+    return area / limit
+
+
+def f1(scores: Sequence[float], truth: Sequence[bool], threshold: float) -> float:
+    """Return the harmonic mean of precision and recall of the scores that reach a threshold."""
+    right = sum(score >= threshold and is_inside for score, is_inside in zip(scores, truth, strict=True))
+    return 2 * right / (sum(score >= threshold for score in scores) + sum(truth))
+
+
 def f1_of_as_many(scores: Sequence[float], truth: Sequence[bool]) -> float:
     """Return the F1 of flagging as many as there are anomalies, of equal scores the normal ones first."""
     ranked = sorted(zip(scores, truth, strict=True), key=lambda one: (-one[0], one[1]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -25,13 +25,15 @@ class Seen:
 
     highest : the largest of its numbers, where they have more than 8 bits, else None.
     white : the number that stood for white; is_said : whether the file or the caller says so.
-    further_pages : pages or frames that were not read; is_transparent : whether nothing of it is visible."""
+    further_pages : pages or frames that were not read; is_transparent : whether nothing of it is visible.
+    has_holes : whether white shows through some of it, which matters to masks and is not said of pictures."""
 
     highest: int | None = None
     white: int = LARGEST
     is_said: bool = False
     further_pages: int = 0
     is_transparent: bool = False
+    has_holes: bool = field(default=False, compare=False)
 
 
 NOTHING_SEEN = Seen()
@@ -97,6 +99,7 @@ def _join(bands: Iterable[Seen], whole: Seen) -> Seen:
         several[0].white,
         several[0].is_said,
         is_transparent=all(seen.is_transparent for seen in several),
+        has_holes=any(seen.has_holes for seen in several),
     )
 
 
@@ -114,7 +117,7 @@ def _make_band_opaque(image: Image.Image, depth: Depth, white: int | None) -> tu
         clear = numbers == image.info.get("transparency", -1)
         grey[clear] = 255
         seen = seen_of_numbers(numbers, full, said is not None)
-        return Image.fromarray(grey), replace(seen, is_transparent=bool(clear.all()))
+        return Image.fromarray(grey), replace(seen, is_transparent=bool(clear.all()), has_holes=bool(clear.any()))
     if image.mode == "F":
         values = np.asarray(image)
         if not (values.min() >= 0 and values.max() <= 1):
@@ -125,5 +128,6 @@ def _make_band_opaque(image: Image.Image, depth: Depth, white: int | None) -> tu
         image = image.convert("RGBA")
         visible = Image.new("RGB", image.size, "white")
         visible.paste(image, mask=image)
-        return visible, Seen(is_transparent=image.getchannel("A").getextrema() == (0, 0))
+        lowest, highest = image.getchannel("A").getextrema()
+        return visible, Seen(is_transparent=highest == 0, has_holes=lowest != 255)
     return image.convert("L" if image.mode == "1" else "RGB"), NOTHING_SEEN
