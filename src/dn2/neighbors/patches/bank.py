@@ -8,14 +8,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dn2.arrays import Array, Positions, Vectors
+from dn2.arrays import Array, Flags, Positions, Vectors
 from dn2.neighbors.patches.joining import Level, Map, join, resize, strips
 from dn2.neighbors.patches.selecting import select
 from dn2.system.processes import cached_property
 
 MOST_SAMPLED = 1 << 15  # patches that a bank is chosen from, of all pictures together
 LEAST_OF_ONE = 4  # of each picture, at least
-MOST_JOINING = 16  # patches of a picture that is added later
 GRID = 16  # places a side that usual distances are told apart at
 ERROR_AT = (50, 99, 100)  # percentiles of the distance of reference patches from the bank
 
@@ -35,12 +34,10 @@ class Sample:
 
     def add(self, position: int, levels: Sequence[Level]) -> None:
         """Draw patches of a picture; position : its own in the reference set."""
-        height, width = levels[0].shape[:2]
-        drawn = np.sort(self._rng.permutation(height * width)[: self._each])
+        drawn = np.sort(self._rng.permutation(levels[0][..., 0].size)[: self._each])
         self._rows.append(_joined_at(levels, drawn))
         self._owners.append(np.full(len(drawn), position, np.int64))
-        middles = np.stack([(drawn // width + 0.5) / height, (drawn % width + 0.5) / width], axis=1)
-        self._places.append(middles.astype(np.float32))
+        self._places.append(_middles(drawn, levels))
 
     def choose(self, size: int) -> Bank:
         """Choose a bank of so many patches; what distances are usual is not known yet."""
@@ -121,37 +118,38 @@ class Bank:
         squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
         return np.vstack([-2 * self.vectors.T, squares])
 
-    def grown(self, position: int, levels: Sequence[Level]) -> Self:
-        """Add patches of a further picture that lie farther from the bank than nearly all did; what is usual stays.
+    def strangest(self, position: int, levels: Sequence[Level], count: int, beyond: float = 0.0) -> Self:
+        """Return a bank of up to `count` patches of a further picture: those farthest from this bank and each other.
 
-        position : of the picture in the reference set."""
-        distances = self.nearest(levels).distances
-        far = np.flatnonzero(distances.ravel() > self.errors[ERROR_AT.index(99)])
-        if not len(far):
-            return self
-        height, width = distances.shape
+        position : of the picture in the reference set; beyond : the distance that they exceed.  What is usual is taken
+        over."""
+        distances = self.nearest(levels).distances.ravel()
+        far = np.flatnonzero(distances > beyond)
         rows = _joined_at(levels, far)
-        chosen = select(rows, MOST_JOINING, 0)
-        middles = np.stack([(far // width + 0.5) / height, (far % width + 0.5) / width], axis=1).astype(np.float32)
+        chosen = select(rows, count, distances=np.square(distances[far]))
+        owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels)
+        return replace(self, vectors=rows[chosen], owners=owners, places=places)
+
+    def joined(self, others: Sequence[Self]) -> Self:
+        """Return this bank with the patches of others; what is usual stays."""
+        every = (self, *others)
         return replace(
             self,
-            vectors=np.concatenate([self.vectors, rows[chosen]]),
-            owners=np.append(self.owners, np.full(len(chosen), position, np.int64)),
-            places=np.concatenate([self.places, middles[chosen]]),
+            vectors=np.concatenate([bank.vectors for bank in every]),
+            owners=np.concatenate([bank.owners for bank in every]),
+            places=np.concatenate([bank.places for bank in every]),
         )
+
+    def at(self, kept: Flags) -> Self:
+        """Return the bank of some of its patches, (m,); what is usual stays."""
+        return replace(self, vectors=self.vectors[kept], owners=self.owners[kept], places=self.places[kept])
 
     def without(self, removed: Positions) -> Self:
         """Leave out the patches of pictures at some positions of the reference set; the others move up.
 
         What is usual stays as it was learnt."""
-        kept = ~np.isin(self.owners, removed)
-        owners = self.owners[kept]
-        return replace(
-            self,
-            vectors=self.vectors[kept],
-            owners=owners - np.searchsorted(removed, owners),
-            places=self.places[kept],
-        )
+        left = self.at(~np.isin(self.owners, removed))
+        return replace(left, owners=left.owners - np.searchsorted(removed, left.owners))
 
     def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
@@ -183,6 +181,12 @@ class Bank:
             raise ValueError("usual distances must be positive, and places lie within a picture")
 
 
+def _middles(drawn: Positions, levels: Sequence[Level]) -> Vectors:
+    """Return the middles of patches, numbered by rows: (n, 2), down and across, as shares of a picture's sides."""
+    height, width = levels[0].shape[:2]
+    return np.stack([(drawn // width + 0.5) / height, (drawn % width + 0.5) / width], axis=1).astype(np.float32)
+
+
 def _joined_at(levels: Sequence[Level], drawn: Positions) -> Vectors:
     """Join maps at some places of the finest, numbered by rows, ascending."""
     width = levels[0].shape[1]
@@ -191,4 +195,5 @@ def _joined_at(levels: Sequence[Level], drawn: Positions) -> Vectors:
         inside = drawn[(drawn >= start * width) & (drawn < stop * width)]
         if len(inside):
             parts.append(join(levels, start, stop)[inside - start * width])
-    return np.concatenate(parts)
+    dimension = sum(level.shape[2] for level in levels)
+    return np.concatenate([np.empty((0, dimension), np.float32), *parts])

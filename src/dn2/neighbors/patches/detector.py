@@ -10,13 +10,14 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from dn2.arrays import Array, Distances, Positions
-from dn2.neighbors.patches.bank import Bank, Nearest, Sample, Usual
+from dn2.neighbors.patches.bank import ERROR_AT, Bank, Nearest, Sample, Usual
 from dn2.neighbors.patches.joining import Level, Map, join, resize
 
 Levels = Sequence[Sequence[Level]]  # the maps of each network, the finest first
 
 T = TypeVar("T")
 
+MOST_JOINING = 16  # patches of a picture to learn from that is added later
 SEEN = 3  # patches a side that the embedding of one is an average of
 
 SHARES = (0.0, 0.002, 0.01, 0.05)  # of a map, whose mean may be a picture's score; 0 stands for the highest place alone
@@ -73,12 +74,30 @@ class PatchDetector:
                 known.add(bank.nearest(group, own).distances)
         return replace(detector, banks=tuple(map(Usual.learn, usual, detector.banks)))
 
-    def grown(self, source: Source, joining: Positions) -> Self:
-        """Return it with patches of further reference pictures, at some positions, that are far from the banks."""
-        banks = self.banks
-        for position, groups in source.each(joining):
-            banks = tuple(bank.grown(position, group) for bank, group in zip(banks, groups, strict=True))
-        return replace(self, banks=banks)
+    def with_strangest(self, source: Source, positions: Positions, count: int, calibrating: Positions) -> Self:
+        """Return it with the strangest patches of pictures that calibrate: `count` of each, at some positions.
+
+        Which those are is told by the patches of pictures that do not calibrate alone, so that a picture gives the same
+        whatever others there are: then the scores of all, each compared without its own part, are exchangeable with
+        that of a new picture whose patches do not join, or larger.
+
+        calibrating : positions of all pictures that calibrate, and so have no say."""
+        learnt = [bank.at(~np.isin(bank.owners, calibrating)) for bank in self.banks]
+        return self._with([bank.strangest for bank in learnt], source, positions, count, [0.0] * len(learnt))
+
+    def with_unknown(self, source: Source, positions: Positions) -> Self:
+        """Return it with patches of further pictures to learn from, that are far from all in the banks."""
+        beyond = [float(bank.errors[ERROR_AT.index(99)]) for bank in self.banks]
+        return self._with([bank.strangest for bank in self.banks], source, positions, MOST_JOINING, beyond)
+
+    def _with(
+        self, choose: Sequence[Any], source: Source, positions: Positions, count: int, beyond: Sequence[float]
+    ) -> Self:
+        chosen: list[list[Bank]] = [[] for _ in self.banks]
+        for position, groups in source.each(positions):
+            for own, choose_of_bank, group, far in zip(chosen, choose, groups, beyond, strict=True):
+                own.append(choose_of_bank(position, group, count, far))
+        return replace(self, banks=tuple(bank.joined(own) for bank, own in zip(self.banks, chosen, strict=True)))
 
     def compare(self, levels: Levels, without: Positions | None = None) -> list[Nearest]:
         """Compare a picture with each bank; without : positions of reference pictures that are left out."""

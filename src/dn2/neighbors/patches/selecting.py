@@ -11,8 +11,10 @@ CANDIDATES = 8
 MOST_AT_ONCE = 32
 
 
-def select(rows: Vectors, count: int, seed: int) -> Positions:
+def select(rows: Vectors, count: int, seed: int = 0, distances: Vectors | None = None) -> Positions:
     """Choose rows, (n, d), each far from those chosen before: (count,) positions, in the order of choice.
+
+    distances : (n,) squared, to what is chosen already; None for nothing, so that the first is drawn at random.
 
     Greedy selection takes the row farthest from all chosen, one by one, and compares it with all rows: each comparison
     reads them all.  Here up to `MOST_AT_ONCE` are chosen greedily among the farthest few hundred, and all are compared
@@ -23,11 +25,13 @@ def select(rows: Vectors, count: int, seed: int) -> Positions:
     if count >= n:
         return np.arange(n, dtype=np.int64)
     squares = np.einsum("ij,ij->i", rows, rows)
-    distances = np.full(n, np.inf, np.float32)  # squared, to the nearest chosen
-    new = [int(np.random.default_rng(seed).integers(n))]
-    chosen = list(new)
+    new: list[int] = []
+    if distances is None:
+        distances, new = np.full(n, np.inf, np.float32), [int(np.random.default_rng(seed).integers(n))]
+    distances, chosen = distances.copy(), list(new)
     while len(chosen) < count:
-        _update(distances, rows, squares, new)
+        if new:
+            _update(distances, rows, squares, new)
         looked_at = min(CANDIDATES * MOST_AT_ONCE, n)
         candidates = np.argpartition(-distances, looked_at - 1)[:looked_at]
         most = min(MOST_AT_ONCE, max(1, len(chosen) // 2), count - len(chosen))

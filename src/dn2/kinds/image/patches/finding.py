@@ -64,13 +64,18 @@ def choose(
 
 
 def measure_finding(
-    patches: PatchDetector, pictures: Pictures, calibrating: Positions, threshold: float, seed: int
+    patches: PatchDetector,
+    pictures: Pictures,
+    calibrating: Positions,
+    own_of: Callable[[int], Positions],
+    threshold: float,
+    seed: int,
 ) -> list[Finding]:
     """Draw defects of each kind and size into pictures that calibrate, and count those that score above a threshold."""
     counts = {(kind, size): [0, 0] for kind in KINDS for size in SIZES}
-    for _, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed):
+    for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed):
         for pixels, label in zip(drawn, labels, strict=True):
-            score = patches.score(patches.anomaly_map(_compared(patches, pictures, pixels)))
+            score = patches.score(patches.anomaly_map(_compared(patches, pictures, pixels, own_of(position))))
             counts[label][0] += 1
             counts[label][1] += score > threshold
     return [Finding(*label, drawn, found) for label, (drawn, found) in counts.items() if drawn]

@@ -180,5 +180,5 @@ class PatchKind(ImageKind):
         """See `Kind`."""
         restored = super().restore(files, kept, cache, backbone)
         learnt = Learnt.restored(files.arrays("bank"), files.manifest["patches"])
-        learnt.check(len(kept.places), restored.embedder.dimensions)
+        learnt.check(len(restored.thumbnails), restored.embedder.dimensions)
         return replace(restored, learnt=learnt)

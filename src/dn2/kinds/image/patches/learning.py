@@ -21,13 +21,15 @@ from dn2.neighbors.patches.detector import PatchDetector, Source, grouped
 from dn2.neighbors.sampling import Limits
 
 DEFAULT_BANK = 1_000
+MOST_GIVEN = 16  # patches
 
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
     """What was learnt from one half of the reference pictures, and the scores of the other half, which calibrates.
 
-    detector : compares patches; limits : what the pictures that calibrate have drawn.
+    detector : compares patches; limits : what the pictures that calibrate have drawn; given : how many patches, the
+        strangest, each of these gives to each bank.
     members : (m,) positions of those; scores : (m,) their own; peaks : (m,) the highest values of their maps.
     finding : of defects drawn into them, how many are found; joined : how many pictures joined the banks since.
     is_stale : whether patches have left the banks since they were scored.
@@ -35,6 +37,7 @@ class Learnt:
 
     detector: PatchDetector
     limits: Limits
+    given: int
     members: Positions
     scores: Scores
     peaks: Scores
@@ -51,13 +54,16 @@ class Learnt:
         Raises ReferenceTooSmall for a false-alarm rate that half of them cannot support."""
         reference, seed = detector.reference, int(detector.steps.calibrate.seed)
         split = reference.plan.split(detector.blocks, reference.membership)
-        parts = reference.membership.parts
-        source = Source(pictures.maps, np.arange(len(reference)) if parts is None else parts)
+        source = _source(pictures, detector)
         patches = PatchDetector.learn(source, split.learning, size, seed)
         patches = choose(patches, pictures, split.learning, source.own_of, seed)
-        learnt = cls(patches, split.limits, *_measure(patches, pictures, split.members, progress)).calibrated(detector)
+        given = 0 if detector.steps.holds_out else _given(size, len(split.members))
+        patches = patches.with_strangest(source, split.members, given, split.members)
+        measured = _measure(patches, pictures, source, split.members, progress)
+        learnt = cls(patches, split.limits, given, *measured).calibrated(detector)
         threshold = learnt.calibration.threshold(learnt.calibration.rate(detector.steps.false_alarm_rate))
-        return replace(learnt, finding=tuple(measure_finding(patches, pictures, learnt.members, threshold, seed)))
+        finding = measure_finding(patches, pictures, learnt.members, source.own_of, threshold, seed)
+        return replace(learnt, finding=tuple(finding))
 
     def threshold(self, asked: float | None) -> float:
         """Return the highest value of an anomaly map that is no region; asked : the false-alarm rate, per picture."""
@@ -103,9 +109,10 @@ class Learnt:
         joining, members = np.setdiff1d(fresh, drawn), np.intersect1d(fresh, drawn)
         with cached(pictures.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            grown = self.detector.grown(Source(pictures.maps, np.arange(n)), joining)
-            again = np.union1d(self.members, members) if self.is_stale else members
-            found = _measure(grown, pictures, again, progress)
+            source, calibrating = _source(pictures, detector), np.union1d(self.members, members)
+            grown = self.detector.with_unknown(source, joining)
+            grown = grown.with_strangest(source, members, self.given, calibrating)
+            found = _measure(grown, pictures, source, calibrating if self.is_stale else members, progress)
         kept = self.members[:0] if self.is_stale else self.members
         order = np.argsort(np.concatenate([kept, found.positions]))
         joined = (
@@ -121,6 +128,7 @@ class Learnt:
         return {
             "banks": [len(bank.vectors) for bank in self.detector.banks],
             "errors": [[float(value) for value in bank.errors] for bank in self.detector.banks],
+            "given": self.given,
             "share": self.detector.share,
             "by_place": self.detector.by_place,
             "joined": self.joined,
@@ -141,6 +149,7 @@ class Learnt:
         return cls(
             PatchDetector.from_arrays(bank),
             Limits.from_arrays(**limits),
+            int(about["given"]),
             *_Measured(arrays["members"], arrays["scores"], arrays["peaks"]),
             finding=tuple(Finding(**one) for one in about["finding"]),
             joined=int(about["joined"]),
@@ -168,12 +177,25 @@ class _Measured(NamedTuple):
     peaks: Scores
 
 
-def _measure(patches: PatchDetector, pictures: Pictures, positions: Positions, progress: Progress | None) -> _Measured:
-    """Score pictures at some positions, ascending; those that cannot be had any more are left out."""
+def _source(pictures: Pictures, detector: Detector) -> Source:
+    parts = detector.reference.membership.parts
+    return Source(pictures.maps, np.arange(len(detector.reference)) if parts is None else parts)
+
+
+def _given(size: int, calibrating: int) -> int:
+    """Return how many patches each picture that calibrates gives: all together about as many as were chosen."""
+    return min(MOST_GIVEN, size // calibrating)
+
+
+def _measure(
+    patches: PatchDetector, pictures: Pictures, source: Source, positions: Positions, progress: Progress | None
+) -> _Measured:
+    """Score pictures at some positions, ascending, each without its own part; those that cannot be had any more are
+    left out."""
     found = []
     for done, (position, levels) in enumerate(zip(positions.tolist(), pictures.maps(positions), strict=True), 1):
         if levels is not None:
-            anomaly_map = patches.anomaly_map(patches.compare(levels))
+            anomaly_map = patches.anomaly_map(patches.compare(levels, source.own_of(position)))
             found.append((position, patches.score(anomaly_map), float(anomaly_map.max())))
         if progress is not None:
             progress(done, len(positions))
