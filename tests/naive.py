@@ -606,3 +606,41 @@ def bert(weights: dict[str, np.ndarray], tokens: list[int], heads: int, epsilon:
         x = normalize(x + linear(hidden, f"{name}.output.dense"), f"{name}.output")
         layer += 1
     return x
+
+
+def interpolated(values: Any, height: int, width: int) -> Any:
+    """Interpolate (h, w, ...) linearly between the middles of cells, first down, then across."""
+    old = np.asarray(values, np.float64)
+    new = np.empty((height, width, *old.shape[2:]))
+    for row in range(height):
+        for column in range(width):
+            total: Any = 0.0
+            for down, own_down in _linear(row, height, old.shape[0]):
+                for across, own_across in _linear(column, width, old.shape[1]):
+                    total = total + own_down * own_across * old[down, across]
+            new[row, column] = total
+    return new
+
+
+def _linear(place: int, size: int, old_size: int) -> list[tuple[int, float]]:
+    """Return the old cells around the middle of a new one, and their weights."""
+    middle = min(max((place + 0.5) * old_size / size - 0.5, 0.0), old_size - 1.0)
+    low = math.floor(middle)
+    return [(low, 1 - (middle - low)), (min(low + 1, old_size - 1), middle - low)]
+
+
+def farthest_first(rows: Any, count: int, first: int) -> list[int]:
+    """Choose rows greedily, each the one farthest from all that were chosen before."""
+    chosen = [first]
+    while len(chosen) < count:
+        gaps = [min(squared_distance(row, rows[one]) for one in chosen) for row in rows]
+        chosen.append(max(range(len(rows)), key=gaps.__getitem__))
+    return chosen
+
+
+def top_mean(values: Any, share: float) -> float:
+    """Return the mean of the highest share of values, at least of one; the last counts by its part."""
+    descending = sorted(np.ravel(values).tolist(), reverse=True)
+    count = max(1.0, share * len(descending))
+    weights = [min(1.0, max(0.0, count - place)) for place in range(len(descending))]
+    return sum(weight * value for weight, value in zip(weights, descending, strict=True)) / count

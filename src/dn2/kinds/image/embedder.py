@@ -231,10 +231,10 @@ class ImageEmbedder(Embedder):
 
     def embed_one(self, source: Source) -> Vector:
         """Embed one picture in the calling thread, (d,) float32; nothing is kept of it.  Raises UnreadableItem."""
-        return self.join(self.parts_of(source))
+        return self.join(self.picture_of(source).parts)
 
-    def parts_of(self, source: Source) -> list[Any]:
-        """Return what one picture becomes in each network, computed in the calling thread."""
+    def picture_of(self, source: Source) -> EmbeddedPicture:
+        """Do what `embed_one` does, up to what the picture becomes in each network."""
         return embed_one(self.networks, source, check_white(self.white))
 
     def join(self, parts: Sequence[Any]) -> Vector:

@@ -216,16 +216,18 @@ class ImagePipeline:
         return self._vector_key(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
 
 
-def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None = None) -> list[Any]:
-    """Return the vector, or the maps, of each network for one picture, computed in the calling thread and kept nowhere.
+def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None = None) -> EmbeddedPicture:
+    """Embed one picture, computed in the calling thread and kept nowhere: its parts, and its size.
 
     white : see `dn2.networks.decoding.open_decoded`.  Raises UnreadableItem."""
+    item, inputs = EmbeddedPicture(), []
     with open_picture(source, white) as picture:
-        inputs = []
         for preprocessing in [network.backbone.preprocessing for network in networks]:
             with picture.decoded(preprocessing.scaled) as image:
+                item.size = image.size
                 inputs.append(to_pixels(image, preprocessing))
-    return [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
+    item.parts = [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
+    return item
 
 
 def _map_ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], things: Iterable[T], ahead: int) -> Iterator[R]:

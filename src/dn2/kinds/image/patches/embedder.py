@@ -7,9 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from dn2.arrays import Pixels, Vector
+from dn2.arrays import Vector
 from dn2.kinds.image.embedder import ImageEmbedder
-from dn2.kinds.image.pipeline import embed_one
 from dn2.networks.backbone import Backbone
 from dn2.networks.golden import pixels_of
 from dn2.networks.maps import MapNetwork, Maps
@@ -57,11 +56,6 @@ class PatchEmbedder(ImageEmbedder):
         """Make the vector of a picture, (d,): the mean over all places of each map."""
         levels = [level for maps in parts for level in maps]
         return np.concatenate([level.mean(axis=(0, 1), dtype=np.float32) for level in levels])
-
-    def maps_of(self, pixels: Pixels) -> list[Maps]:
-        """Embed the patches of one picture in memory, and keep nothing of it."""
-        maps: list[Maps] = embed_one(self.networks, pixels)
-        return maps
 
     def embed_pictures(self, pictures: Iterable[bytes | memoryview]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Embed encoded pictures of one size just as files are embedded, to their coarsest maps: (n, d) float32."""

@@ -108,8 +108,7 @@ def _seen(pictures: Pictures, pixels: Pixels) -> int:
 
 
 def _compared(patches: PatchDetector, pictures: Pictures, pixels: Pixels, own: Positions | None = None) -> Near:
-    embedder = pictures.embedder
-    return patches.compare(embedder.maps_of(pixels), own)
+    return patches.compare(pictures.embedder.picture_of(pixels).parts, own)
 
 
 def _telling(patches: PatchDetector, plain: list[Near], planted: list[Near]) -> float:
