@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +19,9 @@ from sklearn.datasets import load_digits
 import dn2
 from dn2.cli import main
 from dn2.cli.app import app
+from dn2.kinds.image import embedder
+from dn2.networks.backbone import AnyNetwork, Backbone
+from dn2.networks.opening import open_network
 from made_invoices import write_invoices
 from made_messages import write_labelled, write_messages
 from made_series import write_series
@@ -35,11 +41,12 @@ def commands(page: Path) -> list[str]:
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ ") and not ELSEWHERE.match(line[2:])]
 
 
-@pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make what the documents speak of: digits 0 as good parts, others as defects, and a tiny network."""
     import onnx
 
+    made = tmp_path_factory.mktemp("made")
     digits = load_digits()
     zeros = digits.images[digits.target == 0]
     folders = {
@@ -70,24 +77,24 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders |= {"line_3/2024/may": folders["good_parts"], "line_3/test": folders["defects"]}
     folders["line_3/2024/may/setup"] = [("part_00_mask", zeros[0]), ("part_00", zeros[0])]
     for folder, pictures in folders.items():
-        (tmp_path / folder).mkdir(parents=True)
+        (made / folder).mkdir(parents=True)
         for name, pixels in pictures:
-            Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / folder / f"{name}.png")
-    (tmp_path / "camera").mkdir()
+            Image.fromarray((pixels * 15).astype(np.uint8)).save(made / folder / f"{name}.png")
+    (made / "camera").mkdir()
     for n in range(10):
-        Image.fromarray((zeros[n] * 63).astype(np.uint16)).save(tmp_path / "camera" / f"{n}.png")
-    (tmp_path / "tables").mkdir()
+        Image.fromarray((zeros[n] * 63).astype(np.uint16)).save(made / "camera" / f"{n}.png")
+    (made / "tables").mkdir()
     for number in (4, 8):
-        np.savez(tmp_path / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)
-    np.savez(tmp_path / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
-    write_invoices(tmp_path)
-    write_messages(tmp_path)
-    write_series(tmp_path)
-    write_labelled(tmp_path / "labelled")
+        np.savez(made / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)
+    np.savez(made / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
+    write_invoices(made)
+    write_messages(made)
+    write_series(made)
+    write_labelled(made / "labelled")
     vectors = np.random.default_rng(0).normal(size=(420, 8)).astype(np.float32)
-    np.save(tmp_path / "embeddings.npy", vectors[:400])
-    np.save(tmp_path / "new_embeddings.npy", vectors[400:])
-    (tmp_path / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
+    np.save(made / "embeddings.npy", vectors[:400])
+    np.save(made / "new_embeddings.npy", vectors[400:])
+    (made / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
     tensor = onnx.helper.make_tensor_value_info
     picture = tensor("picture", onnx.TensorProto.FLOAT, [1, 3, 224, 224])
     vector = tensor("vector", onnx.TensorProto.FLOAT, [1, 3])
@@ -95,10 +102,34 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flatten = onnx.helper.make_node("Flatten", ["pooled"], ["vector"])
     graph = onnx.helper.make_graph([pool, flatten], "mean_colour", [picture], [vector])
     opset = onnx.helper.make_opsetid("", 17)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "network.onnx")
-    (tmp_path / "network.json").write_text(json.dumps({"size": [224, 224]}))
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), made / "network.onnx")
+    (made / "network.json").write_text(json.dumps({"size": [224, 224]}))
+    return made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let all pages share a cache, and networks once they are compiled."""
+
+    networks: dict[tuple[Any, ...], AnyNetwork] = {}
+
+    def opened(backbone: Backbone, precision: str = "auto") -> AnyNetwork:
+        key = backbone.digest, backbone.name, precision
+        if key not in networks:
+            networks[key] = open_network(backbone, precision)
+        return networks[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DN2_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(embedder, "open_network", opened)
+        yield
+
+
+@pytest.fixture
+def parts(made: Path, shared: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder with all that the documents speak of."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DN2_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
