@@ -7,9 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,12 +17,12 @@ from sklearn.datasets import load_digits
 import dn2
 from dn2.cli import main
 from dn2.cli.app import app
-from dn2.kinds.image import embedder
-from dn2.networks.backbone import AnyNetwork, Backbone
-from dn2.networks.opening import open_network
 from made_invoices import write_invoices
 from made_messages import write_labelled, write_messages
 from made_series import write_series
+from small_models import networks_once
+
+__all__ = ["networks_once"]
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -108,28 +106,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let all pages share a cache, and networks once they are compiled."""
-
-    networks: dict[tuple[Any, ...], AnyNetwork] = {}
-
-    def opened(backbone: Backbone, precision: str = "auto") -> AnyNetwork:
-        key = backbone.digest, backbone.name, precision
-        if key not in networks:
-            networks[key] = open_network(backbone, precision)
-        return networks[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DN2_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setattr(embedder, "open_network", opened)
-        yield
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of all pages."""
+    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
-def parts(made: Path, shared: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def parts(made: Path, cache: Path, networks_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in a folder with all that the documents speak of."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DN2_CACHE", str(cache))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
