@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dn2
@@ -70,6 +71,14 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("many")
     write_digits(folder / "normal", range(MANY))
     write_digits(folder / "incoming", range(MANY, 2 * MANY))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model of 40 vectors, which takes the shortest to load."""
+    folder = tmp_path_factory.mktemp("vectors") / "v.dn2"
+    dn2.fit(np.random.default_rng(0).normal(size=(40, 4))).save(folder)
     return folder
 
 
@@ -140,8 +149,8 @@ main()
 
 
 @pytest.mark.parametrize("moment", ["logging", "typer", "numpy", "callback", "end"])
-def test_an_interrupt_at_whatever_moment_ends_a_run_without_a_traceback(moment: str, saved: Path) -> None:
-    process = start_python(INTERRUPTING, moment, "inspect", saved, "--items")
+def test_an_interrupt_at_whatever_moment_ends_a_run_without_a_traceback(moment: str, vectors: Path) -> None:
+    process = start_python(INTERRUPTING, moment, "inspect", vectors, "--items")
     out, err = process.communicate(timeout=60)
     assert process.returncode == (0 if moment == "end" else 130)
     said = "dn2: stopped; nothing was written\n"
@@ -159,14 +168,14 @@ def test_an_interrupt_ends_a_run_that_can_go_on_and_what_is_embedded_is_kept(
     assert 200 - WINDOW <= vectors_in(own_cache) <= 200
 
 
-def test_an_interrupt_that_is_to_be_ignored_is_ignored(saved: Path) -> None:
+def test_an_interrupt_that_is_to_be_ignored_is_ignored(vectors: Path) -> None:
     ignoring = INTERRUPTING.replace("signal.default_int_handler", "signal.SIG_IGN")
-    process = start_python(ignoring, "numpy", "inspect", saved, "--items")
+    process = start_python(ignoring, "numpy", "inspect", vectors, "--items")
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 0
 
 
-def test_who_interrupts_again_does_not_wait(saved: Path, tmp_path: Path) -> None:
+def test_who_interrupts_again_does_not_wait(vectors: Path, tmp_path: Path) -> None:
     """As the tidying up of the first interrupt takes its time."""
     code = (
         INTERRUPTING.replace("main()\n", "import dn2.cli.app, time\n")
@@ -180,7 +189,7 @@ dn2.cli.app.load = slow
 main()
 """
     )
-    process = start_python(code, "never", "inspect", saved)
+    process = start_python(code, "never", "inspect", vectors)
     assert process.stdout is not None
     assert process.stdout.readline() == "tidies up\n"
     process.send_signal(signal.SIGINT)
