@@ -68,9 +68,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True, scope="module")
 def networks_once() -> Iterator[None]:
-    """Compile each network once for all tests of a module."""
+    """Compile each network once for all tests of a module, told apart by the digest of all that determines it."""
     networks: dict[tuple[str, ...], AnyNetwork] = {}
 
     def opened(backbone: Backbone, precision: str = "auto") -> AnyNetwork:

@@ -112,7 +112,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def parts(made: Path, cache: Path, networks_once: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def parts(made: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in a folder with all that the documents speak of."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

@@ -73,7 +73,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def apart(cache: Path, networks_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def apart(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keep a benchmark, and what it starts, out of the user's cache, and what it changes away from other tests."""
     monkeypatch.setenv("DN2_CACHE", str(cache))
     monkeypatch.setenv("PYTHONWARNINGS", "error")
