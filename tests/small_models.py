@@ -21,6 +21,8 @@ from sklearn.datasets import load_digits
 
 import dn2
 from dn2.neighbors import blocks as blocks_module
+from dn2.networks.backbone import AnyNetwork, Backbone
+from dn2.networks.opening import open_network
 
 N_REFERENCE = 40
 SHARD_ROWS = 16  # so that the saved model has three shards, of 16, 16 and 8
@@ -64,6 +66,22 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "own-cache"
     monkeypatch.setenv("DN2_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def networks_once() -> Iterator[None]:
+    """Compile each network once for all tests of a module, told apart by the digest of all that determines it."""
+    networks: dict[tuple[str, ...], AnyNetwork] = {}
+
+    def opened(backbone: Backbone, precision: str = "auto") -> AnyNetwork:
+        key = backbone.digest, backbone.name, precision
+        if key not in networks:
+            networks[key] = open_network(backbone, precision)
+        return networks[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dn2.kinds.image.embedder.open_network", opened)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from dn2.cli.app import app
 from made_invoices import write_invoices
 from made_messages import write_labelled, write_messages
 from made_series import write_series
+from small_models import networks_once
+
+__all__ = ["networks_once"]
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -35,11 +39,12 @@ def commands(page: Path) -> list[str]:
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ ") and not ELSEWHERE.match(line[2:])]
 
 
-@pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make what the documents speak of: digits 0 as good parts, others as defects, and a tiny network."""
     import onnx
 
+    made = tmp_path_factory.mktemp("made")
     digits = load_digits()
     zeros = digits.images[digits.target == 0]
     folders = {
@@ -70,24 +75,24 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders |= {"line_3/2024/may": folders["good_parts"], "line_3/test": folders["defects"]}
     folders["line_3/2024/may/setup"] = [("part_00_mask", zeros[0]), ("part_00", zeros[0])]
     for folder, pictures in folders.items():
-        (tmp_path / folder).mkdir(parents=True)
+        (made / folder).mkdir(parents=True)
         for name, pixels in pictures:
-            Image.fromarray((pixels * 15).astype(np.uint8)).save(tmp_path / folder / f"{name}.png")
-    (tmp_path / "camera").mkdir()
+            Image.fromarray((pixels * 15).astype(np.uint8)).save(made / folder / f"{name}.png")
+    (made / "camera").mkdir()
     for n in range(10):
-        Image.fromarray((zeros[n] * 63).astype(np.uint16)).save(tmp_path / "camera" / f"{n}.png")
-    (tmp_path / "tables").mkdir()
+        Image.fromarray((zeros[n] * 63).astype(np.uint16)).save(made / "camera" / f"{n}.png")
+    (made / "tables").mkdir()
     for number in (4, 8):
-        np.savez(tmp_path / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)
-    np.savez(tmp_path / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
-    write_invoices(tmp_path)
-    write_messages(tmp_path)
-    write_series(tmp_path)
-    write_labelled(tmp_path / "labelled")
+        np.savez(made / "tables" / f"digits_{number}.npz", X=digits.data, y=digits.target == number)
+    np.savez(made / "tables" / "digits.npz", X=digits.data[:200], y=digits.target[:200] == 1)
+    write_invoices(made)
+    write_messages(made)
+    write_series(made)
+    write_labelled(made / "labelled")
     vectors = np.random.default_rng(0).normal(size=(420, 8)).astype(np.float32)
-    np.save(tmp_path / "embeddings.npy", vectors[:400])
-    np.save(tmp_path / "new_embeddings.npy", vectors[400:])
-    (tmp_path / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
+    np.save(made / "embeddings.npy", vectors[:400])
+    np.save(made / "new_embeddings.npy", vectors[400:])
+    (made / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
     tensor = onnx.helper.make_tensor_value_info
     picture = tensor("picture", onnx.TensorProto.FLOAT, [1, 3, 224, 224])
     vector = tensor("vector", onnx.TensorProto.FLOAT, [1, 3])
@@ -95,10 +100,23 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flatten = onnx.helper.make_node("Flatten", ["pooled"], ["vector"])
     graph = onnx.helper.make_graph([pool, flatten], "mean_colour", [picture], [vector])
     opset = onnx.helper.make_opsetid("", 17)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "network.onnx")
-    (tmp_path / "network.json").write_text(json.dumps({"size": [224, 224]}))
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), made / "network.onnx")
+    (made / "network.json").write_text(json.dumps({"size": [224, 224]}))
+    return made
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of all pages."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def parts(made: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder with all that the documents speak of."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DN2_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DN2_CACHE", str(cache))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)

@@ -77,3 +77,9 @@ def test_the_commands_are_known_before_anything_heavy_is_loaded() -> None:
     loaded = modules_after("import dn2.cli.app")
     assert "dn2.cli.app" in loaded
     assert not loaded.intersection({"faiss", "numpy", "openvino", "PIL", "scipy", "sklearn"})
+
+
+def test_what_only_some_models_need_is_loaded_by_those() -> None:
+    loaded = modules_after("import dn2.model.model")
+    assert "dn2.neighbors.detector" in loaded
+    assert not loaded.intersection({"pandas", "scipy.optimize", "scipy.signal", "scipy.stats", "sklearn"})

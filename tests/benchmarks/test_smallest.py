@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 
 import dn2
+from small_models import networks_once
+
+__all__ = ["networks_once"]
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"

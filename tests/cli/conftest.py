@@ -12,11 +12,23 @@ from typing import NamedTuple
 import pytest
 
 from dn2.cli import main
-from small_models import folder, lots, own_cache, saved, saved_lots, saved_unsorted, small_shards, unsorted, world
+from small_models import (
+    folder,
+    lots,
+    networks_once,
+    own_cache,
+    saved,
+    saved_lots,
+    saved_unsorted,
+    small_shards,
+    unsorted,
+    world,
+)
 
 __all__ = [
     "folder",
     "lots",
+    "networks_once",
     "own_cache",
     "saved",
     "saved_lots",

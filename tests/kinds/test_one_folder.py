@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,13 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import dn2
 from dn2.kinds.registry import KINDS
 
 SOURCE = Path(dn2.__file__).parent
 TESTS = Path(__file__).parents[1]
+CONTRACT = TESTS / "kinds" / "test_contract.py"
 LINE = re.compile(r"^KINDS = .*$", re.M)
 
 
@@ -35,21 +35,33 @@ def other_house(folder: Path, kinds: list[str]) -> Path:
     return copy
 
 
-def run(house: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with a copy of dn2."""
-    environment = {**os.environ, "PYTHONPATH": f"{house.parent}{os.pathsep}{TESTS}", "COLUMNS": "100"}
-    return subprocess.run(
-        [sys.executable, *command], cwd=house.parent, env=environment, capture_output=True, text=True, check=False
-    )
+# Runs pytest with one copy of dn2 after another, each in a child: what they import of other libraries is imported once.
+IN_HOUSES = """
+import json, os, sys
+import faiss, hypothesis, onnx, openvino, pandas, pyarrow.parquet, pytest, safetensors, scipy.signal, sklearn.datasets
+failed = []
+for folder in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        sys.path.insert(0, folder)
+        options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--import-mode=importlib"]
+        sys.exit(pytest.main([*options, "--rootdir", folder, *sys.argv[2:]]))
+    if os.waitpid(child, 0)[1]:
+        failed.append(folder)
+if failed:
+    sys.exit(f"failed: {failed}")
+"""
 
 
-def check_contract(house: Path, kind: str = "") -> None:
-    """Run the contract of a kind, by default of all, of a copy of dn2."""
-    done = run(
-        house, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n0", "-c", os.devnull, "--import-mode=importlib",
-        "--rootdir", str(house.parent), str(TESTS / "kinds" / "test_contract.py"), "-k", kind,
+def check(houses: list[Path], *tests: object) -> None:
+    """Run tests in copies of dn2."""
+    folders = json.dumps([str(house.parent) for house in houses])
+    done = subprocess.run(
+        [sys.executable, "-c", IN_HOUSES, folders, *map(str, tests)],
+        env={**os.environ, "PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4_000:]
+    assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-1_000:]
 
 
 def files_of(house: Path) -> dict[str, bytes]:
@@ -67,24 +79,9 @@ def test_a_new_kind_is_one_folder_and_one_line(tmp_path: Path) -> None:
         f"kinds/toy/{path.name}" for path in (TESTS / "kinds" / "toy" / "room").iterdir() if path.is_file()
     }
     assert [name for name in before if before[name] != after[name]] == ["kinds/registry.py"]
-    check_contract(house, "toy")  # the others have not changed by a byte
-    folder = tmp_path / "house"
-    (folder / "normal.colors").write_text("\n".join(f"#00{green:02x}00" for green in range(190, 230)))
-    (folder / "new.colors").write_text("#00c800\n#ff0000\n")
-    help_ = run(house, "-m", "dn2", "fit", "--help").stdout
-    assert "Colours" in help_
-    assert "--shade" in help_
-    fitted = run(house, "-m", "dn2", "fit", "normal.colors", "-o", "c.dn2", "--shade", "0.5")
-    assert fitted.returncode == 0, fitted.stderr
-    scored = run(house, "-m", "dn2", "score", "c.dn2", "new.colors", "--report", "r.html")
-    assert scored.returncode == 0, scored.stderr
-    assert re.search(r"new\.colors:2 .* yes .*most by red", scored.stdout)
-    assert "new.colors:2" in (folder / "r.html").read_text()
-    refused = run(house, "-m", "dn2", "fit", "normal.colors", "-o", "d.dn2", "--kind", "toy", "--window", "9")
-    assert refused.returncode == 2
-    assert "--window belongs to the kind series, and the items here are of the kind toy" in refused.stderr
+    # The contract of the others: they have not changed by a byte.
+    check([house], CONTRACT, TESTS / "kinds" / "toy" / "commands.py", "-k", "toy")
 
 
-@pytest.mark.parametrize("gone", KINDS)
-def test_without_one_kind_all_others_are_as_before(gone: str, tmp_path: Path) -> None:
-    check_contract(other_house(tmp_path / "house", [kind for kind in KINDS if kind != gone]))
+def test_each_kind_does_without_all_others(tmp_path: Path) -> None:
+    check([other_house(tmp_path / kind, [kind]) for kind in KINDS], CONTRACT)

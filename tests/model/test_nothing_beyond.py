@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ import pytest
 from safetensors.numpy import load_file, save
 
 import dn2
+from cli.conftest import Command, dn2_command
 from dn2 import BackboneError, Dn2Error, ModelError
 from dn2.kinds.text.kind import TextKind
 from dn2.model.loading import verify
 from small_models import folder, own_cache, replace_part, reseal, saved, small_shards, start_python, world
 
-__all__ = ["folder", "own_cache", "saved", "small_shards", "world"]
+__all__ = ["dn2_command", "folder", "own_cache", "saved", "small_shards", "world"]
 
 # Loads models, notes whatever is opened and each connection, and prints what names the canary.
 LOADER = """
@@ -129,7 +129,7 @@ def test_a_model_names_no_other_network_than_it_holds(folder: Path, world: Path)
 
 
 def test_a_backbone_named_by_the_user_is_opened_and_must_be_the_one(
-    folder: Path, messages: Path, world: Path, dn2_main: Any
+    folder: Path, messages: Path, world: Path, dn2_command: Command
 ) -> None:
     reseal(folder, lambda manifest: manifest["contents"].pop("network"))
     with pytest.raises(BackboneError, match=r"and does not hold it, .* name it yourself: backbone="):
@@ -138,9 +138,9 @@ def test_a_backbone_named_by_the_user_is_opened_and_must_be_the_one(
     with pytest.raises(dn2.NotReproducible, match="is not the one that the model was made with"):
         dn2.load(folder, backbone="lite0@32")
     assert len(dn2.load(messages, backbone="characters").items) == 30
-    assert dn2_main("inspect", folder).returncode == 2
-    assert dn2_main("inspect", folder, "--backbone", world / "tiny.onnx").returncode == 0
-    assert dn2_main("verify", folder, "--backbone", world / "tiny.onnx").returncode == 0
+    assert dn2_command("inspect", folder).status == 2
+    assert dn2_command("inspect", folder, "--backbone", world / "tiny.onnx").status == 0
+    assert dn2_command("verify", folder, "--backbone", world / "tiny.onnx").status == 0
 
 
 def test_a_model_that_joins_very_many_networks_is_refused_before_they_are_made(tmp_path: Path) -> None:
@@ -192,14 +192,3 @@ def test_a_model_without_a_network_takes_none(tmp_path: Path) -> None:
     dn2.fit(np.random.default_rng(0).normal(size=(30, 4)), kind="vector").save(tmp_path / "v.dn2")
     with pytest.raises(ModelError, match="a model of the kind vector has no backbone; leave it out"):
         dn2.load(tmp_path / "v.dn2", backbone="lite0")
-
-
-@pytest.fixture
-def dn2_main() -> Any:
-    """Run the command in a process of its own."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from dn2.cli import main; main()", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    return run

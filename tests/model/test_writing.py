@@ -18,6 +18,7 @@ from small_models import (
     flip_a_bit,
     folder,
     lots,
+    networks_once,
     own_cache,
     replace_part,
     reseal,
@@ -32,6 +33,7 @@ from small_models import (
 __all__ = [  # fixtures
     "folder",
     "lots",
+    "networks_once",
     "own_cache",
     "saved",
     "saved_lots",

@@ -1,5 +1,5 @@
 """What the tests of pages share."""
 
-from small_models import lots, own_cache, saved, saved_lots, saved_unsorted, unsorted, world
+from small_models import lots, networks_once, own_cache, saved, saved_lots, saved_unsorted, unsorted, world
 
-__all__ = ["lots", "own_cache", "saved", "saved_lots", "saved_unsorted", "unsorted", "world"]
+__all__ = ["lots", "networks_once", "own_cache", "saved", "saved_lots", "saved_unsorted", "unsorted", "world"]

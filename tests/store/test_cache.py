@@ -259,6 +259,8 @@ def test_a_killed_writer_leaves_a_cache_that_opens_with_whole_entries_only(
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
         time.sleep(rng.uniform(0.0, 0.15))
+        while not keys_in(path):  # where the first writer had no turn
+            assert writer.poll() is None
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
         cache = Cache(path)

@@ -6,7 +6,6 @@ import math
 from numbers import Real
 
 import numpy as np
-from scipy.stats import beta
 
 from dn2.arrays import Flags, Scores
 from dn2.errors import InputError, ReferenceTooSmall
@@ -93,6 +92,8 @@ def bounded_p_values(ranks: Scores, sample_size: int, confidence: float) -> Scor
 
     ranks : (n,) from 1 for a score above all m calibrating ones to m + 1.  The rate of a threshold with rank j is
     distributed as Beta(j, m + 1 - j) over calibrating samples.  Source: Vovk, 2012; Bates et al., 2023."""
+    from scipy.stats import beta
+
     ranks = np.asarray(ranks, np.float64)
     inside = np.minimum(ranks, sample_size)
     quantiles: Scores = beta.ppf(confidence, inside, sample_size + 1 - inside)

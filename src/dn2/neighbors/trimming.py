@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import hypergeom
 
 
 def most_trimmed(n: int, m: int, anomalies: int) -> int:
@@ -17,6 +16,8 @@ def most_trimmed(n: int, m: int, anomalies: int) -> int:
     m - J that are normal, and so J + R scores at least as high: its p-value is exactly P(J + R <= r).  Leaving t out
     gives (1 + max(0, r - t)) / (m - t + 1), which no t may make smaller than that, at any r.  As many as are expected
     would be too many: where fewer of them calibrate, normal items would be left out."""
+    from scipy.stats import hypergeom
+
     count = np.arange(m + 1)
     weights = hypergeom(n, anomalies, m).pmf(count) / (m - count + 1)
     exact = (count + 1) * np.cumsum(weights) - np.cumsum(count * weights)

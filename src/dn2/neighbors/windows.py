@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from dn2.arrays import Array, Distances, Positions, Scores
 from dn2.errors import InputError, ReferenceTooSmall
@@ -100,6 +99,8 @@ def cut(points: Scores, places: Positions) -> Intervals:
 
 def _cut_run(points: Scores, first: int, window: int) -> Intervals:
     """Cut a run of points that are all covered, of which the first lies at some place."""
+    from scipy.signal import find_peaks
+
     low = np.full(1, -np.inf)  # so that a peak may lie at the ends
     peaks = find_peaks(np.concatenate([low, points, low]), distance=window)[0] - 1
     valleys = [_valley(points, p, q) for p, q in pairwise(peaks.tolist())]

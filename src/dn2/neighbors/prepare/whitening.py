@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from dn2.arrays import Array, Vectors
 from dn2.neighbors.search.exact import ExactIndex
@@ -65,6 +64,8 @@ def find_whitening(rows: Vectors) -> Whitening | None:
     """Find the directions in which rows, (n, d), differ from their neighbours more than in the mean direction.
 
     Returns None where neighbours differ as much in all directions, or are all alike."""
+    from sklearn.decomposition import PCA
+
     if len(rows) < 2:
         return None
     # By a power of 2, which rounds nothing: squares neither overflow nor vanish.

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from dn2.arrays import Array, Positions, Vectors
@@ -77,6 +75,9 @@ def find_centroids(rows: Vectors, count: int) -> tuple[Vectors, Positions]:
     Returns the centroids, (count, d) or fewer if fewer rows differ, and for each the row nearest to it, which stands
     for it as evidence.  The same rows give the same centroids, bit for bit: one thread adds them up.
     Raises ReferenceTooSmall for more centroids than rows.  Source: DN2, the k-means reduction."""
+    from sklearn.cluster import KMeans  # takes a second
+    from sklearn.exceptions import ConvergenceWarning
+
     if count > len(rows):
         raise ReferenceTooSmall(
             f"{count} centroids need at least {count} reference items to be learnt from, got {len(rows)}, a random "

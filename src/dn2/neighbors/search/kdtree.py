@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.neighbors import KDTree
 
 from dn2.arrays import Distances, Positions, Vectors
 from dn2.neighbors.search.exact import SPARE_CANDIDATES, ExactIndex, nearest_first
@@ -21,6 +20,8 @@ class KDTreeIndex:
     away: a query whose candidates cannot be shown to contain its neighbours is compared with all rows."""
 
     def __init__(self, rows: Vectors) -> None:
+        from sklearn.neighbors import KDTree
+
         self._tree = KDTree(rows)
         self._exact = ExactIndex([rows])
         # Twice what d roundings of 2^-24 do to a sum of squares, roundings in float64 among them; and what underflows.
