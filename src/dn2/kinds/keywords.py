@@ -31,6 +31,7 @@ class FitOptions(TypedDict, total=False):
     whiten: bool | None
     patches: bool | None
     resolution: str | int | None
+    light: Literal["even", "as-is"] | None
     bank: int | None
     groups: bool | None
     column: str | None

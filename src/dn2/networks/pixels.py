@@ -38,6 +38,8 @@ SHEET_CELLS = 9  # pictures on a contact sheet at most
 INTERPOLATIONS = {
     name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 }
+# Grey values that every picture is brought to where light is made even; a picture that is nearly even stays so.
+EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD = 120.0, 45.0, 5.0
 # If the scaled picture would have more than this many times the input's pixels, only its middle is scaled.
 LARGEST_SCALED = 32
 
@@ -53,7 +55,8 @@ class Preprocessing:
     crop_share : the picture is scaled to the size divided by this, 0 < crop_share <= 1, and the middle is cut out of
         it; always 1 for `pad`.
     interpolation : a name of `INTERPOLATIONS`.
-    multiple : both sides of an input of `area` or `full` are a multiple of it."""
+    multiple : both sides of an input of `area` or `full` are a multiple of it.
+    even_light : every picture is brought to one mean brightness and one contrast."""
 
     height: int
     width: int
@@ -61,6 +64,7 @@ class Preprocessing:
     crop_share: float = 1.0
     interpolation: str = "bicubic"
     multiple: int = 1
+    even_light: bool = False
 
     @property
     def scaled(self) -> tuple[int, int] | None:
@@ -88,7 +92,7 @@ class Preprocessing:
         """Return the fields and the reading version, as recorded in `model.json`.
 
         Fields added since the first release appear where they matter, so that older models and caches still fit."""
-        added = {"crop_share": 1.0, "interpolation": "bicubic", "multiple": 1}
+        added = {"crop_share": 1.0, "interpolation": "bicubic", "multiple": 1, "even_light": False}
         fields = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
         return fields | {"reading": READING_VERSION}
 
@@ -113,7 +117,15 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
         image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
     else:
         image = _cut(image, preprocessing, method)
-    return np.asarray(image.convert("RGB"))
+    pixels = np.asarray(image.convert("RGB"))
+    return _evenly_lit(pixels) if preprocessing.even_light else pixels
+
+
+def _evenly_lit(pixels: Pixels) -> Pixels:
+    """Bring a picture to the mean brightness and the contrast of all, its colours together."""
+    mean, spread = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+    values = (np.arange(256) - mean) * (EVEN_SPREAD / max(spread, LEAST_SPREAD)) + EVEN_MEAN
+    return values.round().clip(0, 255).astype(np.uint8)[pixels]
 
 
 def _fit(image: Image.Image, size: tuple[int, int], method: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:

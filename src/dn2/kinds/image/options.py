@@ -94,6 +94,12 @@ class ImageOptions(CleaningOptions):
         "them at their size. Default: 256.",
         metavar="PIXELS",
     )
+    light: str | None = option(
+        None,
+        "With {patches}: even brings every picture to one brightness and contrast, so that the lamp's strength says "
+        "nothing; as-is does not. Default: even.",
+        choices=("even", "as-is"),
+    )
     bank: int | None = option(
         None,
         "With {patches}: how many normal patches are kept to compare with, of each pair of maps of a network. "
@@ -118,7 +124,7 @@ class ImageOptions(CleaningOptions):
 
     def _check_patches(self) -> None:
         if not self.patches:
-            if given := [name for name in ("resolution", "bank") if getattr(self, name) is not None]:
+            if given := [name for name in ("resolution", "light", "bank") if getattr(self, name) is not None]:
                 raise InputError(f"{named(given[0])} is of patches: say {named('patches')}, too, or leave it out")
             return
         parse_resolution(self.resolution)

@@ -36,7 +36,7 @@ PRESETS = {
     "fast": Preset("lite0-posterior@176", 5),
     "default": Preset("lite0", 2),
     "accurate": Preset(
-        "lite1-posterior+lite2-posterior@192+lite2-posterior", 10, whiten=True, patches="lite0+lite2+lite2@384"
+        "lite1-posterior+lite2-posterior@192+lite2-posterior", 10, whiten=True, patches="lite0+lite2@384"
     ),
 }
 

@@ -20,19 +20,22 @@ from dn2.system.processes import cached_property
 class PatchEmbedder(ImageEmbedder):
     """Embeds the patches of pictures: `embed` gives each picture its maps as `parts`, and their means as its vector.
 
-    resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size."""
+    resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size.
+    even_light : every picture is brought to one mean brightness and one contrast."""
 
     def __init__(
         self,
         backbone: str = "lite0",
         *,
         resolution: int | None = 256,
+        even_light: bool = True,
         precision: str = "auto",
         cache: Cache | bool | None = True,
         white: int | None = None,
     ) -> None:
         super().__init__(backbone, precision=precision, cache=cache, white=white)
         self.resolution = resolution
+        self.even_light = even_light
 
     @cached_property
     def networks(self) -> list[Any]:
@@ -40,7 +43,7 @@ class PatchEmbedder(ImageEmbedder):
         return [MapNetwork(spec, precision) for spec, precision in self._each()]
 
     def _backbone(self, name: str, held: Sequence[bytes] | None = None) -> Backbone:
-        return get_map_backbone(name, self.resolution, held)
+        return get_map_backbone(name, self.resolution, self.even_light, held)
 
     @property
     def dimensions(self) -> list[list[int]]:
@@ -66,11 +69,18 @@ class PatchEmbedder(ImageEmbedder):
         ]
         return np.stack([np.concatenate(rows) for rows in zip(*coarsest, strict=True)])
 
+    def with_cache(self, cache: Cache | bool) -> Self:
+        """Return the embedder with another cache, or without one; the networks are the same."""
+        other = self.__sklearn_clone__()
+        other.cache = cache
+        other.__dict__.update({name: value for name, value in vars(self).items() if name in self.derived_attributes})
+        return other
+
     def as_dict(self) -> dict[str, Any]:
         """Return what determines the embeddings, as recorded in `model.json`."""
-        return super().as_dict() | {"resolution": self.resolution}
+        return super().as_dict() | {"resolution": self.resolution, "even_light": self.even_light}
 
     def __sklearn_clone__(self) -> Self:
         cloned = super().__sklearn_clone__()
-        cloned.resolution = self.resolution
+        cloned.resolution, cloned.even_light = self.resolution, self.even_light
         return cloned

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from dn2.arrays import Pixels, Positions
 from dn2.kinds.image.patches.planting import KINDS, SIZES, plant
@@ -49,9 +48,9 @@ def choose(
     plain: list[Near] = []
     planted: list[Near] = []
     for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed):
-        own = own_of(position)
-        for near_of, one in ((plain, pixels), *((planted, each) for each in drawn)):
-            near_of.append(_compared(patches, pictures, one, own))
+        first, *others = _compared(patches, pictures, [pixels, *drawn], own_of(position))
+        plain.append(first)
+        planted += others
     if not plain:
         return patches
     best, chosen = _telling(patches, plain, planted) + CLEARLY_BETTER, patches
@@ -74,8 +73,8 @@ def measure_finding(
     """Draw defects of each kind and size into pictures that calibrate, and count those that score above a threshold."""
     counts = {(kind, size): [0, 0] for kind in KINDS for size in SIZES}
     for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed):
-        for pixels, label in zip(drawn, labels, strict=True):
-            score = patches.score(patches.anomaly_map(_compared(patches, pictures, pixels, own_of(position))))
+        near = _compared(patches, pictures, drawn, own_of(position))
+        for score, label in zip(map(patches.score, map(patches.anomaly_map, near)), labels, strict=True):
             counts[label][0] += 1
             counts[label][1] += score > threshold
     return [Finding(*label, drawn, found) for label, (drawn, found) in counts.items() if drawn]
@@ -107,11 +106,16 @@ def _seen(pictures: Pictures, pixels: Pixels) -> int:
     return sum(width * height for width, height in sizes)
 
 
-def _compared(patches: PatchDetector, pictures: Pictures, pixels: Pixels, own: Positions | None = None) -> Near:
-    return patches.compare(pictures.embedder.picture_of(pixels).parts, own)
+def _compared(
+    patches: PatchDetector, pictures: Pictures, drawn: Sequence[Pixels], own: Positions
+) -> list[list[Nearest]]:
+    """Compare pictures in memory, which are kept nowhere, with the banks but for the patches of their own part."""
+    return [patches.compare(picture.parts, own) for picture in pictures.embedder.with_cache(False).embed(drawn)]
 
 
 def _telling(patches: PatchDetector, plain: list[Near], planted: list[Near]) -> float:
     """Return the ROC AUC of pictures with a defect against those without."""
+    from sklearn.metrics import roc_auc_score
+
     scores = [patches.score(patches.anomaly_map(near)) for near in (*plain, *planted)]
     return float(roc_auc_score([0] * len(plain) + [1] * len(planted), scores))

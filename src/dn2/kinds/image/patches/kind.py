@@ -58,10 +58,14 @@ class PatchKind(ImageKind):
     def made(cls, options: ImageOptions, cache: Cache | None) -> Self:
         """See `ImageKind`."""
         backbone = options.backbone or get_preset(options.preset).patches
-        resolution = parse_resolution(options.resolution)
         return cls(
             PatchEmbedder(
-                backbone, resolution=resolution, precision=options.precision, cache=cache, white=options.white
+                backbone,
+                resolution=parse_resolution(options.resolution),
+                even_light=options.light != "as-is",
+                precision=options.precision,
+                cache=cache,
+                white=options.white,
             )
         )
 
@@ -71,9 +75,10 @@ class PatchKind(ImageKind):
     ) -> PatchEmbedder:
         """See `ImageKind`."""
         resolution = parse_resolution("full" if recorded["resolution"] is None else recorded["resolution"])
+        own = {"resolution": resolution, "even_light": bool(recorded["even_light"]), **options}
         if backbone is not None:
-            return PatchEmbedder(backbone, resolution=resolution, **options)
-        return PatchEmbedder.held_by_model(recorded["backbone"], held, resolution=resolution, **options)
+            return PatchEmbedder(backbone, **own)
+        return PatchEmbedder.held_by_model(recorded["backbone"], held, **own)
 
     def steps(self, options: ImageOptions, n: int) -> Steps:
         """See `Kind`.  Whole pictures are compared as they are, to tell copies and parts."""

@@ -184,7 +184,7 @@ def _source(pictures: Pictures, detector: Detector) -> Source:
 
 def _given(size: int, calibrating: int) -> int:
     """Return how many patches each picture that calibrates gives: all together about as many as were chosen."""
-    return min(MOST_GIVEN, size // calibrating)
+    return min(MOST_GIVEN, round(size / calibrating))
 
 
 def _measure(

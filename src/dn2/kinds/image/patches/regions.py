@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import contourpy
 import numpy as np
-from scipy import ndimage
 
 from dn2.arrays import Numbers
 from dn2.neighbors.patches.joining import Map, resize
@@ -36,6 +34,8 @@ def find_regions(anomaly_map: Map, threshold: float) -> list[Found]:
     """Find the connected regions above a threshold, the strangest first, at most `MOST_REGIONS`."""
     if not anomaly_map.max() > threshold:
         return []
+    from scipy import ndimage  # which takes a while to import
+
     height, width = anomaly_map.shape
     fine = resize(anomaly_map, FINEST * height, FINEST * width)
     labels, count = ndimage.label(fine > threshold, EIGHT_NEIGHBORS)
@@ -58,6 +58,8 @@ def find_regions(anomaly_map: Map, threshold: float) -> list[Found]:
 
 def _outline(values: Map, threshold: float) -> Numbers:
     """Return the longest closed line at a threshold around values, (p, 2), across and down, in cells."""
+    import contourpy
+
     padded = np.pad(values, 1, constant_values=min(float(values.min()), threshold) - 1e-6)
     lines: list[Numbers] = contourpy.contour_generator(z=padded).lines(threshold)  # type: ignore[assignment]
     longest = max(lines, key=len) - 0.5  # the middle of the first cell is half a cell from the edge

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import clone
 
 from dn2.arrays import Pixels, Positions
 from dn2.errors import UnreadableItem
@@ -89,9 +88,7 @@ def cached(embedder: PatchEmbedder) -> Iterator[PatchEmbedder]:
         return
     with tempfile.TemporaryDirectory(prefix="dn2-maps-") as folder:
         cache = Cache(Path(folder) / "cache.sqlite", max_bytes=1 << 40)
-        again = clone(embedder)
-        again.cache = cache
         try:
-            yield again
+            yield embedder.with_cache(cache)
         finally:
             cache.close()
