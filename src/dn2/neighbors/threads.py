@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import faiss
+from threadpoolctl import threadpool_limits
 
-from dn2.system.processes import one_thread_after_fork
+from dn2.system.processes import cpu_count, one_thread_after_fork
 
 Piece = TypeVar("Piece")
+Result = TypeVar("Result")
 
 one_thread_after_fork(faiss.omp_set_num_threads)
 
@@ -28,6 +31,24 @@ def spread(work: Callable[[Piece], None], pieces: Sequence[Piece], worthwhile: b
     with ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,)) as pool:
         for _ in pool.map(work, pieces):
             pass
+
+
+def each_on_one(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
+    """Work on pieces in as many threads as there are processors, each of which multiplies matrices by itself, and give
+    the results in order: they are the same bits on any number of processors.
+
+    A matrix product that is shared out among threads waits for the slowest, which a busy machine makes very slow."""
+    pieces, waiting = iter(pieces), deque[Future[Result]]()
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cpu_count()) as pool:
+        try:
+            for piece in pieces:
+                waiting.append(pool.submit(work, piece))
+                if len(waiting) > cpu_count():
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -12,8 +12,10 @@ import numpy as np
 from dn2.arrays import Array, Distances, Positions
 from dn2.neighbors.patches.bank import ERROR_AT, Bank, Nearest, Sample, Usual
 from dn2.neighbors.patches.joining import Level, Map, join, resize
+from dn2.neighbors.threads import each_on_one
 
 Levels = Sequence[Sequence[Level]]  # the maps of each network, the finest first
+Picture = tuple[int, list[Sequence[Level]]]  # its position in the reference set, and its maps for each bank
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ class Source(NamedTuple):
     read: Callable[[Positions], Iterator[Levels | None]]
     own: Array
 
-    def each(self, positions: Positions) -> Iterator[tuple[int, list[Sequence[Level]]]]:
+    def each(self, positions: Positions) -> Iterator[Picture]:
         """Give the pictures at some positions that can be had: the position, and the maps for each bank."""
         for position, levels in zip(positions.tolist(), self.read(positions), strict=True):
             if levels is not None:
@@ -68,10 +70,15 @@ class PatchDetector:
                 sample.add(position, group)
         detector = cls(tuple(sample.choose(size) for sample in samples))
         usual = [Usual() for _ in samples]
-        for position, groups in source.each(learning):
+
+        def compare(picture: Picture) -> list[Nearest]:
+            position, groups = picture
             own = source.own_of(position)
-            for known, bank, group in zip(usual, detector.banks, groups, strict=True):
-                known.add(bank.nearest(group, own).distances)
+            return [bank.nearest(group, own) for bank, group in zip(detector.banks, groups, strict=True)]
+
+        for near in each_on_one(compare, source.each(learning)):
+            for known, one in zip(usual, near, strict=True):
+                known.add(one.distances)
         return replace(detector, banks=tuple(map(Usual.learn, usual, detector.banks)))
 
     def with_strangest(self, source: Source, positions: Positions, count: int, calibrating: Positions) -> Self:
@@ -93,11 +100,13 @@ class PatchDetector:
     def _with(
         self, choose: Sequence[Any], source: Source, positions: Positions, count: int, beyond: Sequence[float]
     ) -> Self:
-        chosen: list[list[Bank]] = [[] for _ in self.banks]
-        for position, groups in source.each(positions):
-            for own, choose_of_bank, group, far in zip(chosen, choose, groups, beyond, strict=True):
-                own.append(choose_of_bank(position, group, count, far))
-        return replace(self, banks=tuple(bank.joined(own) for bank, own in zip(self.banks, chosen, strict=True)))
+        def choose_of(picture: Picture) -> list[Bank]:
+            position, groups = picture
+            return [one(position, group, count, far) for one, group, far in zip(choose, groups, beyond, strict=True)]
+
+        chosen = list(each_on_one(choose_of, source.each(positions)))
+        banks = (bank.joined([given[place] for given in chosen]) for place, bank in enumerate(self.banks))
+        return replace(self, banks=tuple(banks))
 
     def compare(self, levels: Levels, without: Positions | None = None) -> list[Nearest]:
         """Compare a picture with each bank; without : positions of reference pictures that are left out."""

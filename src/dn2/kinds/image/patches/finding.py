@@ -13,6 +13,7 @@ from dn2.kinds.image.patches.planting import KINDS, SIZES, plant
 from dn2.kinds.image.patches.sources import Pictures
 from dn2.neighbors.patches.bank import Nearest
 from dn2.neighbors.patches.detector import SHARES, PatchDetector
+from dn2.neighbors.threads import each_on_one
 
 # Pixels that networks see of all planted pictures together, and the number of these.
 MOST_PIXELS = 1 << 25
@@ -110,7 +111,8 @@ def _compared(
     patches: PatchDetector, pictures: Pictures, drawn: Sequence[Pixels], own: Positions
 ) -> list[list[Nearest]]:
     """Compare pictures in memory, which are kept nowhere, with the banks but for the patches of their own part."""
-    return [patches.compare(picture.parts, own) for picture in pictures.embedder.with_cache(False).embed(drawn)]
+    embedded = pictures.embedder.with_cache(False).embed(drawn)
+    return list(each_on_one(lambda picture: patches.compare(picture.parts, own), embedded))
 
 
 def _telling(patches: PatchDetector, plain: list[Near], planted: list[Near]) -> float:

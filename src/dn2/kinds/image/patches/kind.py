@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from dn2.neighbors.patches.bank import Nearest
 from dn2.neighbors.patches.detector import PatchDetector
 from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.steps import Steps
+from dn2.neighbors.threads import each_on_one
 from dn2.results.rows import Evidence
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
@@ -40,6 +41,15 @@ class Judged:
 
     anomaly_map: Map
     near: Sequence[Nearest]
+
+
+class _One(NamedTuple):
+    """What is found of one picture: see `Judgement`."""
+
+    score: float
+    distances: Array
+    positions: Positions
+    judged: Judged
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,25 +124,19 @@ class PatchKind(ImageKind):
         """See `Kind`.  The neighbours of a picture are the owners of the patches that its strangest place is like."""
         detector = judge.detector
         k, known = int(detector.steps.n_neighbors), detector.reference.membership.parts
-        scores: list[float] = []
-        distances: list[Array] = []
-        positions: list[Positions] = []
-        judged: list[Judged] = []
-        for _, picture in batch.source:
-            if picture.error is not None:
-                continue
-            own = None
-            if parts is not None and known is not None:
-                own = np.flatnonzero(known == parts[len(judged)])
-            near = self.patches.compare(picture.parts, own)
+        readable = [picture for _, picture in batch.source if picture.error is None]
+
+        def judge_one(place: int) -> _One:
+            own = None if parts is None or known is None else np.flatnonzero(known == parts[place])
+            levels = readable[place].parts
+            near = self.patches.compare(levels, own)
             anomaly_map = self.patches.anomaly_map(near)
-            found = self.patches.nearest_items(picture.parts, near, anomaly_map, k, own)
-            scores.append(self.patches.score(anomaly_map))
-            distances.append(found[0])
-            positions.append(found[1])
-            judged.append(Judged(anomaly_map, near))
-        if not judged:
+            neighbors = self.patches.nearest_items(levels, near, anomaly_map, k, own)
+            return _One(self.patches.score(anomaly_map), *neighbors, Judged(anomaly_map, near))
+
+        if not readable:
             return Judgement.of_none(k)
+        scores, distances, positions, judged = zip(*each_on_one(judge_one, range(len(readable))), strict=True)
         return Judgement(np.array(scores), np.stack(distances), np.stack(positions), judged)
 
     def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:

@@ -17,8 +17,9 @@ from dn2.neighbors.calibration import Calibration, LearntStep
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.learnt import Learnt as LearntSteps
 from dn2.neighbors.leave_one_out import LeaveOneOut
-from dn2.neighbors.patches.detector import PatchDetector, Source, grouped
+from dn2.neighbors.patches.detector import Levels, PatchDetector, Source, grouped
 from dn2.neighbors.sampling import Limits
+from dn2.neighbors.threads import each_on_one
 
 DEFAULT_BANK = 1_000
 MOST_GIVEN = 16  # patches
@@ -192,11 +193,19 @@ def _measure(
 ) -> _Measured:
     """Score pictures at some positions, ascending, each without its own part; those that cannot be had any more are
     left out."""
+
+    def score(picture: tuple[int, Levels | None]) -> tuple[int, float, float] | None:
+        position, levels = picture
+        if levels is None:
+            return None
+        anomaly_map = patches.anomaly_map(patches.compare(levels, source.own_of(position)))
+        return position, patches.score(anomaly_map), float(anomaly_map.max())
+
     found = []
-    for done, (position, levels) in enumerate(zip(positions.tolist(), pictures.maps(positions), strict=True), 1):
-        if levels is not None:
-            anomaly_map = patches.anomaly_map(patches.compare(levels, source.own_of(position)))
-            found.append((position, patches.score(anomaly_map), float(anomaly_map.max())))
+    read = zip(positions.tolist(), pictures.maps(positions), strict=True)
+    for done, one in enumerate(each_on_one(score, read), 1):
+        if one is not None:
+            found.append(one)
         if progress is not None:
             progress(done, len(positions))
     kept, scores, peaks = zip(*found, strict=True) if found else ((), (), ())
