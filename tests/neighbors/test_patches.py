@@ -242,7 +242,7 @@ def test_without_pictures_a_bank_is_as_if_they_had_given_nothing(detector: Patch
 
 def test_new_normal_pictures_are_flagged_no_more_often_than_asked() -> None:
     """As the halves are learnt from, drawn and scored anew; normal pictures that lie in two clouds of unlike size."""
-    rng, flagged, draws = np.random.default_rng(0), np.zeros(2), 150
+    rng, flagged, draws = np.random.default_rng(0), np.zeros(2), 60
     for draw in range(draws):
         n = 24
         pictures = [

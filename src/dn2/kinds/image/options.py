@@ -107,6 +107,12 @@ class ImageOptions(CleaningOptions):
         metavar="PATCHES",
         minimum=1,
     )
+    mask: str | None = option(
+        None,
+        "With {patches}: a picture that is white where pictures are looked at, and black elsewhere; it is scaled to "
+        "each.",
+        metavar="FILE",
+    )
     groups: bool = option(False, "Take each subfolder as one item: a group of pictures.")
 
     def check(self) -> None:
@@ -124,7 +130,7 @@ class ImageOptions(CleaningOptions):
 
     def _check_patches(self) -> None:
         if not self.patches:
-            if given := [name for name in ("resolution", "light", "bank") if getattr(self, name) is not None]:
+            if given := [name for name in ("resolution", "light", "bank", "mask") if getattr(self, name) is not None]:
                 raise InputError(f"{named(given[0])} is of patches: say {named('patches')}, too, or leave it out")
             return
         parse_resolution(self.resolution)

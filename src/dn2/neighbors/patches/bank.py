@@ -32,9 +32,10 @@ class Sample:
         self._owners: list[Positions] = []
         self._places: list[Vectors] = []
 
-    def add(self, position: int, levels: Sequence[Level]) -> None:
-        """Draw patches of a picture; position : its own in the reference set."""
-        drawn = np.sort(self._rng.permutation(levels[0][..., 0].size)[: self._each])
+    def add(self, position: int, levels: Sequence[Level], inside: Flags | None = None) -> None:
+        """Draw patches of a picture; position : its own in the reference set; inside : which are looked at."""
+        every = np.arange(levels[0][..., 0].size) if inside is None else np.flatnonzero(inside)
+        drawn = np.sort(self._rng.permutation(every)[: self._each])
         self._rows.append(_joined_at(levels, drawn))
         self._owners.append(np.full(len(drawn), position, np.int64))
         self._places.append(_middles(drawn, levels))
@@ -118,13 +119,15 @@ class Bank:
         squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
         return np.vstack([-2 * self.vectors.T, squares])
 
-    def strangest(self, position: int, levels: Sequence[Level], count: int, beyond: float = 0.0) -> Self:
+    def strangest(
+        self, position: int, levels: Sequence[Level], count: int, beyond: float, inside: Flags | None = None
+    ) -> Self:
         """Return a bank of up to `count` patches of a further picture: those farthest from this bank and each other.
 
-        position : of the picture in the reference set; beyond : the distance that they exceed.  What is usual is taken
-        over."""
+        position : of the picture in the reference set; beyond : the distance that they exceed; inside : which patches
+        of it are looked at.  What is usual is taken over."""
         distances = self.nearest(levels).distances.ravel()
-        far = np.flatnonzero(distances > beyond)
+        far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside)
         rows = _joined_at(levels, far)
         chosen = select(rows, count, distances=np.square(distances[far]))
         owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from dn2.arrays import Array, Distances, Positions
+from dn2.arrays import Array, Distances, Flags, Positions
 from dn2.neighbors.patches.bank import ERROR_AT, Bank, Nearest, Sample, Usual
 from dn2.neighbors.patches.joining import Level, Map, join, resize
 from dn2.neighbors.threads import each_on_one
@@ -52,23 +52,27 @@ class PatchDetector:
 
     banks : of the first network, then of the next.
     share : of the strangest places of a map, whose mean is the score of a picture.
-    by_place : whether a distance is divided by what is usual at its place, rather than by what is usual anywhere."""
+    by_place : whether a distance is divided by what is usual at its place, rather than by what is usual anywhere.
+    region : (height, width) float32, the region of interest: 1 where pictures are looked at, 0 elsewhere; (1, 1) of 1
+        for all of them."""
 
     banks: tuple[Bank, ...]
     share: float = 0.01
     by_place: bool = True
+    region: Map = field(default_factory=lambda: np.ones((1, 1), np.float32))
 
     @classmethod
-    def learn(cls, source: Source, learning: Positions, size: int, seed: int) -> Self:
+    def learn(cls, source: Source, learning: Positions, size: int, seed: int, region: Map | None = None) -> Self:
         """Learn from the reference pictures at some positions.
 
-        size : patches of each bank.  Patches are compared with those of other parts only."""
+        size : patches of each bank; region : of interest.  Patches are compared with those of other parts only."""
+        empty = cls(()) if region is None else cls((), region=region)
         samples: list[Sample] = []
         for position, groups in source.each(learning):
             samples = samples or [Sample(len(learning), seed) for _ in groups]
             for sample, group in zip(samples, groups, strict=True):
-                sample.add(position, group)
-        detector = cls(tuple(sample.choose(size) for sample in samples))
+                sample.add(position, group, empty.inside(group))
+        detector = replace(empty, banks=tuple(sample.choose(size) for sample in samples))
         usual = [Usual() for _ in samples]
 
         def compare(picture: Picture) -> list[Nearest]:
@@ -102,7 +106,10 @@ class PatchDetector:
     ) -> Self:
         def choose_of(picture: Picture) -> list[Bank]:
             position, groups = picture
-            return [one(position, group, count, far) for one, group, far in zip(choose, groups, beyond, strict=True)]
+            return [
+                one(position, group, count, far, self.inside(group))
+                for one, group, far in zip(choose, groups, beyond, strict=True)
+            ]
 
         chosen = list(each_on_one(choose_of, source.each(positions)))
         banks = (bank.joined([given[place] for given in chosen]) for place, bank in enumerate(self.banks))
@@ -121,11 +128,24 @@ class PatchDetector:
             usual = resize(bank.usual if self.by_place else np.full_like(bank.usual, bank.usual.mean()), *shape)
             total += resize(one.distances / usual, height, width)
         total /= len(self.banks)
+        if self.region.size > 1:
+            total[~self._inside(height, width)] = 0
         return total
+
+    def inside(self, group: Sequence[Level]) -> Flags | None:
+        """Return which patches of a picture are looked at, by rows; None for all."""
+        return None if self.region.size == 1 else self._inside(*group[0].shape[:2]).ravel()
+
+    def _inside(self, height: int, width: int) -> Flags:
+        """Return which places of a map are looked at, (height, width): those at least half of which is; at least the
+        most."""
+        share = resize(self.region, height, width)
+        return share >= min(0.5, float(share.max()))
 
     def score(self, anomaly_map: Map) -> float:
         """Return the mean over the strangest share of a map; higher is more anomalous."""
-        return float(np.float32(top_mean(anomaly_map, self.share)))
+        inside = anomaly_map if self.region.size == 1 else anomaly_map[self._inside(*anomaly_map.shape)]
+        return float(np.float32(top_mean(inside, self.share)))
 
     def strangest(self, cell: tuple[int, int], near: Sequence[Nearest], shape: tuple[int, int]) -> tuple[int, int, int]:
         """Return the bank from which a cell of a map of some shape is farthest, and the row and column of its patch."""
@@ -182,23 +202,34 @@ class PatchDetector:
         """Return what a saved model keeps."""
         named = ((number, *pair) for number, bank in enumerate(self.banks) for pair in bank.as_arrays().items())
         arrays: dict[str, Array] = {f"{name}-{number}": array for number, name, array in named}
-        return arrays | {"share": np.array([self.share]), "by_place": np.array([self.by_place])}
+        own = {"share": np.array([self.share]), "by_place": np.array([self.by_place]), "region": self.region}
+        return arrays | own
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Self:
         """Restore what `as_arrays` gave.  Raises LookupError, TypeError, ValueError for anything else."""
-        share, by_place = arrays.pop("share"), arrays.pop("by_place")
+        share, by_place, region = (arrays.pop(name) for name in ("share", "by_place", "region"))
         by_bank: dict[int, dict[str, Any]] = {}
         for key, array in arrays.items():
             name, _, number = key.rpartition("-")
             by_bank.setdefault(int(number), {})[name] = array
         banks = tuple(Bank.from_arrays(**by_bank[number]) for number in range(len(by_bank)))
-        return cls(banks, float(share.item()), bool(by_place.item()))
+        return cls(banks, float(share.item()), bool(by_place.item()), region)
 
     def check(self, n: int, dimensions: Sequence[int]) -> None:
         """Raise ValueError unless it compares patches of some dimensions with banks of n reference pictures."""
         if len(self.banks) != len(dimensions) or self.share not in SHARES:
             raise ValueError(f"{len(dimensions)} banks, and a share of {SHARES}, got {len(self.banks)}, {self.share}")
+        region = self.region
+        if (
+            region.ndim != 2
+            or region.dtype != np.float32
+            or not ((region >= 0) & (region <= 1)).all()
+            or not region.any()
+        ):
+            raise ValueError(
+                f"a region of interest must be a map of 0 to 1, not all 0, got {region.shape} {region.dtype}"
+            )
         for bank, dimension in zip(self.banks, dimensions, strict=True):
             bank.check(n, dimension)
 

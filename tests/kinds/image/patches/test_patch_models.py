@@ -264,6 +264,44 @@ def test_options_that_do_not_go_with_patches_are_refused(good: Path, options: di
         dn2.fit(good, progress=False, **options)
 
 
+def test_only_the_region_of_interest_is_looked_at(good: Path, tmp_path: Path) -> None:
+    mask = np.full((40, 48), 255, np.uint8)
+    mask[:, 20:] = 0  # the side of the spot
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    model = dn2.fit(good, progress=False, mask=str(tmp_path / "mask.png"), **{**OPTIONS, "resolution": 256})
+    learnt = model.state.kind.learnt
+    assert max(bank.places[:, 1].max() for bank in learnt.detector.banks) < 0.45
+    strange = part(101)
+    strange[30:46, 78:94] = 220
+    row = model.score_one(strange)
+    assert (row.is_anomaly, row.regions) == (False, ())
+    height, width = row.evidence.anomaly_map.shape
+    assert not row.evidence.anomaly_map[:, width // 2 :].any()
+    assert row.evidence.anomaly_map[:, : width // 3].all()
+    inside = part(102)
+    inside[60:76, 8:24] = 220
+    assert model.score_one(inside).is_anomaly
+    model.save(tmp_path / "m.dn2")
+    loaded = dn2.load(tmp_path / "m.dn2")
+    assert loaded.score_one(inside).anomaly_score == model.score_one(inside).anomaly_score
+    assert loaded.describe()["patches"]["looked_at"] == pytest.approx(20 / 48, abs=0.02)
+
+
+def test_a_mask_that_is_no_picture_or_black_is_refused_before_the_work(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dn2.kinds.image.kind.embed_items", lambda *_, **__: pytest.fail("worked"))
+    (tmp_path / "words.png").write_bytes(b"words")
+    Image.new("L", (9, 9)).save(tmp_path / "black.png")
+    for name, words in (
+        ("words.png", "must be a picture, white where"),
+        ("black.png", "nothing in it is"),
+        ("none.png", "must be a picture"),
+    ):
+        with pytest.raises(InputError, match=words):
+            dn2.fit(good, progress=False, mask=str(tmp_path / name), **OPTIONS)
+
+
 def test_a_network_without_maps_is_refused(good: Path) -> None:
     with pytest.raises(dn2.BackboneError, match="patches are those of lite0"):
         dn2.fit(good, progress=False, patches=True, backbone="lite0-posterior")
@@ -285,7 +323,8 @@ def test_a_broken_picture_is_named_and_stops_nothing(model: Model, tmp_path: Pat
     assert rows["part_100.png"].p_value is not None
 
 
-def test_large_pictures_are_seen_in_tiles_and_a_scratch_of_them_is_found(tmp_path: Path) -> None:
+def test_large_pictures_are_seen_in_tiles_and_a_scratch_of_them_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "LEAST_PLANTED", 4)
     rng = np.random.default_rng(0)
     pictures = [(120 + 10 * rng.normal(size=(800, 900))).clip(0, 255).astype(np.uint8) for _ in range(7)]
     model = dn2.fit(

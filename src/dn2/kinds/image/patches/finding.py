@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from dn2.kinds.image.patches.planting import KINDS, SIZES, plant
 from dn2.kinds.image.patches.sources import Pictures
 from dn2.neighbors.patches.bank import Nearest
 from dn2.neighbors.patches.detector import SHARES, PatchDetector
+from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.threads import each_on_one
 
 # Pixels that networks see of all planted pictures together, and the number of these.
@@ -48,7 +49,7 @@ def choose(
     pictures that were learnt from."""
     plain: list[Near] = []
     planted: list[Near] = []
-    for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed):
+    for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed, patches.region):
         first, *others = _compared(patches, pictures, [pixels, *drawn], own_of(position))
         plain.append(first)
         planted += others
@@ -57,7 +58,7 @@ def choose(
     best, chosen = _telling(patches, plain, planted) + CLEARLY_BETTER, patches
     for share in SHARES:
         for by_place in (True, False):
-            other = PatchDetector(patches.banks, share, by_place)
+            other = replace(patches, share=share, by_place=by_place)
             if (telling := _telling(other, plain, planted)) > best:
                 best, chosen = telling, other
     return chosen
@@ -73,7 +74,7 @@ def measure_finding(
 ) -> list[Finding]:
     """Draw defects of each kind and size into pictures that calibrate, and count those that score above a threshold."""
     counts = {(kind, size): [0, 0] for kind in KINDS for size in SIZES}
-    for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed):
+    for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed, patches.region):
         near = _compared(patches, pictures, drawn, own_of(position))
         for score, label in zip(map(patches.score, map(patches.anomaly_map, near)), labels, strict=True):
             counts[label][0] += 1
@@ -82,7 +83,7 @@ def measure_finding(
 
 
 def _drawn(
-    pictures: Pictures, positions: Positions, each: int, seed: int
+    pictures: Pictures, positions: Positions, each: int, seed: int, region: Map
 ) -> Iterator[tuple[int, Pixels, list[Pixels], list[tuple[str, float]]]]:
     """Draw defects into pictures at some of the positions: each position, its pixels, and those with a defect with the
     kind and size of it, `each` of them, of all kinds and sizes in turn."""
@@ -96,7 +97,7 @@ def _drawn(
         if count is None:
             count = int(np.clip(MOST_PIXELS // _seen(pictures, pixels), LEAST_PLANTED, MOST_PLANTED))
         given = [labels[(turn + number) % len(labels)] for number in range(each)]
-        yield position, pixels, [plant(pixels, *label, rng).pixels for label in given], given
+        yield position, pixels, [plant(pixels, *label, rng, region).pixels for label in given], given
         turn += each
         if turn >= count:
             return

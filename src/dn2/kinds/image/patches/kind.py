@@ -16,7 +16,7 @@ from dn2.kinds.image.options import ImageOptions, parse_resolution
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.kinds.image.patches.learning import DEFAULT_BANK, Learnt
 from dn2.kinds.image.patches.regions import Found, find_regions
-from dn2.kinds.image.patches.sources import Pictures, cached
+from dn2.kinds.image.patches.sources import Pictures, cached, read_region
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.presets import get_preset
 from dn2.neighbors.calibration import Calibration
@@ -66,7 +66,9 @@ class PatchKind(ImageKind):
 
     @classmethod
     def made(cls, options: ImageOptions, cache: Cache | None) -> Self:
-        """See `ImageKind`."""
+        """See `ImageKind`.  Raises InputError for a mask that cannot be read."""
+        if options.mask is not None:
+            read_region(options.mask)  # a bad one is refused before the work
         backbone = options.backbone or get_preset(options.preset).patches
         return cls(
             PatchEmbedder(
@@ -114,7 +116,9 @@ class PatchKind(ImageKind):
             return replace(self, learnt=self.learnt.after_change(pictures, detector, progress))
         with cached(self.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            return replace(self, learnt=Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, progress))
+            region = None if options.mask is None else read_region(options.mask)
+            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, region, progress)
+            return replace(self, learnt=learnt)
 
     def calibration(self, detector: Detector) -> Calibration:
         """See `Kind`."""

@@ -18,6 +18,7 @@ from dn2.neighbors.detector import Detector
 from dn2.neighbors.learnt import Learnt as LearntSteps
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.patches.detector import Levels, PatchDetector, Source, grouped
+from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.sampling import Limits
 from dn2.neighbors.threads import each_on_one
 
@@ -49,14 +50,16 @@ class Learnt:
     map_calibration: Calibration = field(default=Calibration(np.empty(0), 0), repr=False)
 
     @classmethod
-    def of(cls, pictures: Pictures, detector: Detector, size: int, progress: Progress | None) -> Self:
-        """Learn from the reference pictures; size : of each bank.
+    def of(
+        cls, pictures: Pictures, detector: Detector, size: int, region: Map | None, progress: Progress | None
+    ) -> Self:
+        """Learn from the reference pictures; size : of each bank; region : of interest, None for all of a picture.
 
         Raises ReferenceTooSmall for a false-alarm rate that half of them cannot support."""
         reference, seed = detector.reference, int(detector.steps.calibrate.seed)
         split = reference.plan.split(detector.blocks, reference.membership)
         source = _source(pictures, detector)
-        patches = PatchDetector.learn(source, split.learning, size, seed)
+        patches = PatchDetector.learn(source, split.learning, size, seed, region)
         patches = choose(patches, pictures, split.learning, source.own_of, seed)
         given = 0 if detector.steps.holds_out else _given(size, len(split.members))
         patches = patches.with_strangest(source, split.members, given, split.members)
@@ -132,6 +135,7 @@ class Learnt:
             "given": self.given,
             "share": self.detector.share,
             "by_place": self.detector.by_place,
+            "looked_at": float(self.detector.region.mean(dtype=np.float64)),
             "joined": self.joined,
             "finding": [one.as_dict() for one in self.finding],
         }

@@ -8,10 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from dn2.arrays import Numbers, Pixels
+from dn2.neighbors.patches.joining import Map
 
 SIZES = (0.01, 0.02, 0.04, 0.08, 0.16)  # lengths, as shares of the side of a square of a picture's area
 SMALLEST = 2.0  # pixels
 LEAST_SPREAD = 8.0  # grey values: of a picture that is nearly even
+
+EVERYWHERE = np.ones((1, 1), np.float32)
 
 Amount = Numbers  # (height, width), how much of the defect each pixel shows, 0 ... 1
 
@@ -26,12 +29,15 @@ class Planted(NamedTuple):
     size: float
 
 
-def plant(pixels: Pixels, kind: str, size: float, rng: np.random.Generator) -> Planted:
+def plant(pixels: Pixels, kind: str, size: float, rng: np.random.Generator, region: Map = EVERYWHERE) -> Planted:
     """Draw a defect of a kind and a size at a random place into a picture, (height, width, 3); it differs from what is
-    around it by as much as grey values of the picture do."""
+    around it by as much as grey values of the picture do.
+
+    region : (h, w), where pictures are looked at: the middle of the defect lies where it is highest, or over a half."""
     height, width = pixels.shape[:2]
     length = max(SMALLEST, size * float(np.sqrt(height * width)))
-    middle = rng.uniform(0.05, 0.95, 2) * (height, width)
+    cells = np.argwhere(region >= min(0.5, float(region.max())))
+    middle = (cells[rng.integers(len(cells))] + rng.uniform(size=2)) / region.shape * (height, width)
     turned = rng.uniform(0, np.pi)
     down, across = np.arange(height)[:, None] - middle[0], np.arange(width)[None] - middle[1]
     along = across * np.cos(turned) + down * np.sin(turned)

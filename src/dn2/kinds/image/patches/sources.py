@@ -9,16 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from dn2.arrays import Pixels, Positions
-from dn2.errors import UnreadableItem
+from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.image.options import check_white
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.neighbors.patches.detector import Levels
+from dn2.neighbors.patches.joining import Map
 from dn2.networks.sources import Source, open_picture
 from dn2.store.cache import Cache
+from dn2.system.interface import option
+
+REGION_SIDE = 128
+HALF = 0.5  # of white
 
 OVERSAMPLED = 2  # times as many pixels a side as a network sees, in which defects are drawn
 
@@ -78,6 +84,24 @@ class Pictures:
             source: Source = self.fresh[position - first].source
             return source
         return self.items[position].path or None
+
+
+def read_region(path: str) -> Map:
+    """Read a region of interest: (height, width) of 0 to 1, of at most `REGION_SIDE` places a side.
+
+    Raises InputError for a file that is no picture, and for one that is black all over."""
+    try:
+        with open_picture(path) as picture, picture.decoded(None) as image:
+            small = image.convert("L")
+            small.thumbnail((REGION_SIDE, REGION_SIDE), Image.Resampling.BOX)
+            region = np.asarray(small, np.float32) / np.float32(255)
+    except UnreadableItem as error:
+        raise InputError(
+            f"{option('mask', path)} must be a picture, white where pictures are looked at: {error}"
+        ) from error
+    if region.max() < HALF:
+        raise InputError(f"{option('mask', path)} must be white where pictures are looked at, and nothing in it is")
+    return region
 
 
 @contextmanager
