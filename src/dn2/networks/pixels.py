@@ -6,18 +6,20 @@ crops is given crops.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from dn2.arrays import Pixels
+from dn2.arrays import Numbers, Pixels
 from dn2.errors import UnreadableItem
 from dn2.networks.decoding import file_bytes, open_decoded
 
@@ -40,6 +42,8 @@ INTERPOLATIONS = {
 }
 # Grey values that every picture is brought to where light is made even; a picture that is nearly even stays so.
 EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD = 120.0, 45.0, 5.0
+REGION_SIDE = 128  # places a side of a region of interest, at most
+HALF = 0.5  # of white: from there on a place is looked at
 # If the scaled picture would have more than this many times the input's pixels, only its middle is scaled.
 LARGEST_SCALED = 32
 
@@ -56,7 +60,8 @@ class Preprocessing:
         it; always 1 for `pad`.
     interpolation : a name of `INTERPOLATIONS`.
     multiple : both sides of an input of `area` or `full` are a multiple of it.
-    even_light : every picture is brought to one mean brightness and one contrast."""
+    even_light : every picture is brought to one mean brightness and one contrast.
+    region : the PNG of a small grey picture, white where pictures are looked at; what lies elsewhere is made grey."""
 
     height: int
     width: int
@@ -65,6 +70,7 @@ class Preprocessing:
     interpolation: str = "bicubic"
     multiple: int = 1
     even_light: bool = False
+    region: bytes | None = None
 
     @property
     def scaled(self) -> tuple[int, int] | None:
@@ -92,8 +98,10 @@ class Preprocessing:
         """Return the fields and the reading version, as recorded in `model.json`.
 
         Fields added since the first release appear where they matter, so that older models and caches still fit."""
-        added = {"crop_share": 1.0, "interpolation": "bicubic", "multiple": 1, "even_light": False}
-        fields = {name: value for name, value in asdict(self).items() if name not in added or value != added[name]}
+        region = None if self.region is None else hashlib.sha256(self.region).hexdigest()
+        added = {"crop_share": 1.0, "interpolation": "bicubic", "multiple": 1, "even_light": False, "region": None}
+        every = asdict(self) | {"region": region}
+        fields = {name: value for name, value in every.items() if name not in added or value != added[name]}
         return fields | {"reading": READING_VERSION}
 
 
@@ -118,14 +126,36 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     else:
         image = _cut(image, preprocessing, method)
     pixels = np.asarray(image.convert("RGB"))
-    return _evenly_lit(pixels) if preprocessing.even_light else pixels
+    inside = None if preprocessing.region is None else read_region(preprocessing.region, *image.size) >= HALF
+    if preprocessing.even_light:
+        pixels = _evenly_lit(pixels, pixels if inside is None else pixels[inside])
+    return pixels if inside is None else np.where(inside[..., None], pixels, np.uint8(EVEN_MEAN))
 
 
-def _evenly_lit(pixels: Pixels) -> Pixels:
-    """Bring a picture to the mean brightness and the contrast of all, its colours together."""
-    mean, spread = float(pixels.mean(dtype=np.float64)), float(pixels.std(dtype=np.float64))
+def _evenly_lit(pixels: Pixels, looked_at: Pixels) -> Pixels:
+    """Bring a picture to the mean brightness and the contrast of all, its colours together; looked_at : what of it is
+    brought there."""
+    mean, spread = float(looked_at.mean(dtype=np.float64)), float(looked_at.std(dtype=np.float64))
     values = (np.arange(256) - mean) * (EVEN_SPREAD / max(spread, LEAST_SPREAD)) + EVEN_MEAN
     return values.round().clip(0, 255).astype(np.uint8)[pixels]
+
+
+@lru_cache(32)
+def read_region(region: bytes, width: int, height: int) -> Numbers:
+    """Return a region of interest at some size: (height, width) of 0 to 1; at least one place of it is at least 1/2."""
+    with Image.open(io.BytesIO(region), formats=["PNG"]) as small:
+        if max(small.size) > REGION_SIDE:
+            raise ValueError(f"a region of interest has at most {REGION_SIDE} places a side, got {small.size}")
+        shares = np.asarray(small.convert("L").resize((width, height), Image.Resampling.BILINEAR), np.float64) / 255
+    return shares * (HALF / shares.max()) if 0 < shares.max() < HALF else shares
+
+
+def write_region(image: Image.Image) -> bytes:
+    """Make the region of a picture that is white where pictures are looked at; see `Preprocessing`."""
+    small, buffer = image.convert("L"), io.BytesIO()
+    small.thumbnail((REGION_SIDE, REGION_SIDE), Image.Resampling.BOX)
+    small.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _fit(image: Image.Image, size: tuple[int, int], method: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:

@@ -57,12 +57,16 @@ def get_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
 
 
 def get_map_backbone(
-    name: str, resolution: int | None, even_light: bool = False, held: Sequence[bytes] | None = None
+    name: str,
+    resolution: int | None,
+    even_light: bool = False,
+    region: bytes | None = None,
+    held: Sequence[bytes] | None = None,
 ) -> Backbone:
     """Find one network whose maps are wanted: `lite0`, `lite1` or `lite2`; `lite0@384` has a resolution of its own.
 
     resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size.
-    even_light : see `dn2.networks.pixels.Preprocessing`.
+    even_light, region : see `dn2.networks.pixels.Preprocessing`.
     held : as in `get_backbone`.  Raises BackboneError for any other."""
     found = LITE.fullmatch(name)
     if found is None or found[2]:
@@ -81,6 +85,7 @@ def get_map_backbone(
             "full" if side is None else "area",
             multiple=max(lite.MAP_STAGES.values()),
             even_light=even_light,
+            region=region,
         ),
         normalize="none",
         build=partial(lite.read_maps, spec),

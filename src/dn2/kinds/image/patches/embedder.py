@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -21,7 +22,8 @@ class PatchEmbedder(ImageEmbedder):
     """Embeds the patches of pictures: `embed` gives each picture its maps as `parts`, and their means as its vector.
 
     resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size.
-    even_light : every picture is brought to one mean brightness and one contrast."""
+    even_light : every picture is brought to one mean brightness and one contrast.
+    region : where pictures are looked at, see `dn2.networks.pixels.Preprocessing`; None for all of them."""
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class PatchEmbedder(ImageEmbedder):
         *,
         resolution: int | None = 256,
         even_light: bool = True,
+        region: bytes | None = None,
         precision: str = "auto",
         cache: Cache | bool | None = True,
         white: int | None = None,
@@ -36,6 +39,7 @@ class PatchEmbedder(ImageEmbedder):
         super().__init__(backbone, precision=precision, cache=cache, white=white)
         self.resolution = resolution
         self.even_light = even_light
+        self.region = region
 
     @cached_property
     def networks(self) -> list[Any]:
@@ -43,7 +47,7 @@ class PatchEmbedder(ImageEmbedder):
         return [MapNetwork(spec, precision) for spec, precision in self._each()]
 
     def _backbone(self, name: str, held: Sequence[bytes] | None = None) -> Backbone:
-        return get_map_backbone(name, self.resolution, self.even_light, held)
+        return get_map_backbone(name, self.resolution, self.even_light, self.region, held)
 
     @property
     def dimensions(self) -> list[list[int]]:
@@ -78,9 +82,12 @@ class PatchEmbedder(ImageEmbedder):
 
     def as_dict(self) -> dict[str, Any]:
         """Return what determines the embeddings, as recorded in `model.json`."""
-        return super().as_dict() | {"resolution": self.resolution, "even_light": self.even_light}
+        region = None if self.region is None else base64.b64encode(self.region).decode()
+        own = {"resolution": self.resolution, "even_light": self.even_light, "region": region}
+        return super().as_dict() | own
 
     def __sklearn_clone__(self) -> Self:
         cloned = super().__sklearn_clone__()
-        cloned.resolution, cloned.even_light = self.resolution, self.even_light
+        for name in ("resolution", "even_light", "region"):
+            setattr(cloned, name, getattr(self, name))
         return cloned

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple, Self
@@ -16,7 +17,7 @@ from dn2.kinds.image.options import ImageOptions, parse_resolution
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.kinds.image.patches.learning import DEFAULT_BANK, Learnt
 from dn2.kinds.image.patches.regions import Found, find_regions
-from dn2.kinds.image.patches.sources import Pictures, cached, read_region
+from dn2.kinds.image.patches.sources import Pictures, cached, region_of
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.presets import get_preset
 from dn2.neighbors.calibration import Calibration
@@ -67,14 +68,13 @@ class PatchKind(ImageKind):
     @classmethod
     def made(cls, options: ImageOptions, cache: Cache | None) -> Self:
         """See `ImageKind`.  Raises InputError for a mask that cannot be read."""
-        if options.mask is not None:
-            read_region(options.mask)  # a bad one is refused before the work
         backbone = options.backbone or get_preset(options.preset).patches
         return cls(
             PatchEmbedder(
                 backbone,
                 resolution=parse_resolution(options.resolution),
                 even_light=options.light != "as-is",
+                region=None if options.mask is None else region_of(options.mask),
                 precision=options.precision,
                 cache=cache,
                 white=options.white,
@@ -87,7 +87,8 @@ class PatchKind(ImageKind):
     ) -> PatchEmbedder:
         """See `ImageKind`."""
         resolution = parse_resolution("full" if recorded["resolution"] is None else recorded["resolution"])
-        own = {"resolution": resolution, "even_light": bool(recorded["even_light"]), **options}
+        region = None if recorded["region"] is None else base64.b64decode(recorded["region"], validate=True)
+        own = {"resolution": resolution, "even_light": bool(recorded["even_light"]), "region": region, **options}
         if backbone is not None:
             return PatchEmbedder(backbone, **own)
         return PatchEmbedder.held_by_model(recorded["backbone"], held, **own)
@@ -116,8 +117,7 @@ class PatchKind(ImageKind):
             return replace(self, learnt=self.learnt.after_change(pictures, detector, progress))
         with cached(self.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            region = None if options.mask is None else read_region(options.mask)
-            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, region, progress)
+            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, progress)
             return replace(self, learnt=learnt)
 
     def calibration(self, detector: Detector) -> Calibration:

@@ -18,7 +18,6 @@ from dn2.neighbors.detector import Detector
 from dn2.neighbors.learnt import Learnt as LearntSteps
 from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.patches.detector import Levels, PatchDetector, Source, grouped
-from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.sampling import Limits
 from dn2.neighbors.threads import each_on_one
 
@@ -50,16 +49,14 @@ class Learnt:
     map_calibration: Calibration = field(default=Calibration(np.empty(0), 0), repr=False)
 
     @classmethod
-    def of(
-        cls, pictures: Pictures, detector: Detector, size: int, region: Map | None, progress: Progress | None
-    ) -> Self:
-        """Learn from the reference pictures; size : of each bank; region : of interest, None for all of a picture.
+    def of(cls, pictures: Pictures, detector: Detector, size: int, progress: Progress | None) -> Self:
+        """Learn from the reference pictures; size : of each bank.
 
         Raises ReferenceTooSmall for a false-alarm rate that half of them cannot support."""
         reference, seed = detector.reference, int(detector.steps.calibrate.seed)
         split = reference.plan.split(detector.blocks, reference.membership)
         source = _source(pictures, detector)
-        patches = PatchDetector.learn(source, split.learning, size, seed, region)
+        patches = PatchDetector.learn(source, split.learning, size, seed, pictures.region)
         patches = choose(patches, pictures, split.learning, source.own_of, seed)
         given = 0 if detector.steps.holds_out else _given(size, len(split.members))
         patches = patches.with_strangest(source, split.members, given, split.members)

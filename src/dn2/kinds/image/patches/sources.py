@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dn2.arrays import Pixels, Positions
 from dn2.errors import InputError, UnreadableItem
@@ -19,12 +18,10 @@ from dn2.kinds.image.options import check_white
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.neighbors.patches.detector import Levels
 from dn2.neighbors.patches.joining import Map
+from dn2.networks.pixels import HALF, REGION_SIDE, read_region, write_region
 from dn2.networks.sources import Source, open_picture
 from dn2.store.cache import Cache
 from dn2.system.interface import option
-
-REGION_SIDE = 128
-HALF = 0.5  # of white
 
 OVERSAMPLED = 2  # times as many pixels a side as a network sees, in which defects are drawn
 
@@ -49,6 +46,12 @@ class Pictures:
             return
         for position in positions.tolist():
             yield self._again(position)
+
+    @property
+    def region(self) -> Map | None:
+        """Where pictures are looked at, place by place; None for all of them."""
+        region = self.embedder.region
+        return None if region is None else read_region(region, REGION_SIDE, REGION_SIDE).astype(np.float32)
 
     def _again(self, position: int) -> Levels | None:
         """Find the maps of a picture in the cache, or in its file if that is what it was."""
@@ -86,20 +89,18 @@ class Pictures:
         return self.items[position].path or None
 
 
-def read_region(path: str) -> Map:
-    """Read a region of interest: (height, width) of 0 to 1, of at most `REGION_SIDE` places a side.
+def region_of(path: str) -> bytes:
+    """Read a region of interest from a picture that is white where pictures are looked at.
 
     Raises InputError for a file that is no picture, and for one that is black all over."""
     try:
         with open_picture(path) as picture, picture.decoded(None) as image:
-            small = image.convert("L")
-            small.thumbnail((REGION_SIDE, REGION_SIDE), Image.Resampling.BOX)
-            region = np.asarray(small, np.float32) / np.float32(255)
+            region = write_region(image)
     except UnreadableItem as error:
         raise InputError(
             f"{option('mask', path)} must be a picture, white where pictures are looked at: {error}"
         ) from error
-    if region.max() < HALF:
+    if read_region(region, REGION_SIDE, REGION_SIDE).max() < HALF:
         raise InputError(f"{option('mask', path)} must be white where pictures are looked at, and nothing in it is")
     return region
 
