@@ -33,7 +33,8 @@ OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --patches "
     "--resolution --bank --groups --column --id-column --drop-columns --numeric --categorical --date --decimal "
-    "--thousands --date-order --time --values --window --exclude --part --per --confidence --smooth --seed --force --cache --no-cache",
+    "--thousands --date-order --time --values --window --exclude --part --per --confidence --smooth --seed "
+    "--force --cache --no-cache",
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
     "--points --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time "
     "--values --window --exclude --backbone --cache --no-cache",
