@@ -231,11 +231,15 @@ class ImageEmbedder(Embedder):
 
     def embed_one(self, source: Source) -> Vector:
         """Embed one picture in the calling thread, (d,) float32; nothing is kept of it.  Raises UnreadableItem."""
-        return self.join(self.parts_of(source))
+        picture = self.embed_alone(source)
+        assert picture.vector is not None
+        return picture.vector
 
-    def parts_of(self, source: Source) -> list[Any]:
-        """Return what one picture becomes in each network, computed in the calling thread."""
-        return embed_one(self.networks, source, check_white(self.white))
+    def embed_alone(self, source: Source) -> EmbeddedPicture:
+        """Embed one picture in the calling thread, with what it becomes in each network.  Raises UnreadableItem."""
+        picture = embed_one(self.networks, source, check_white(self.white))
+        picture.vector = self.join(picture.parts)
+        return picture
 
     def join(self, parts: Sequence[Any]) -> Vector:
         """Make the embedding of a picture, (d,), from the vectors of the networks.

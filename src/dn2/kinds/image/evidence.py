@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 from dn2.arrays import Array
@@ -98,12 +98,16 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class RegionEvidence(Evidence):
-    """The regions of a picture; anomaly_map : what they were found in, where it is still known."""
+    """The regions of a picture, the strangest first.
+
+    anomaly_map : what they were found in, (height, width) of its cells; size : (width, height) of the picture upright;
+    None of both in evidence that was read from a file."""
 
     file_columns: ClassVar[tuple[str, ...]] = ("regions",)
     heading: ClassVar[str] = "strange regions, nearest normal items (distance)"
     regions: tuple[Region, ...] | None = None
-    anomaly_map: Array | None = None
+    anomaly_map: Array | None = field(default=None, compare=False, repr=False)
+    size: tuple[int, int] | None = field(default=None, compare=False)
 
     def as_record(self) -> dict[str, Any]:
         """See `Evidence`."""

@@ -144,9 +144,9 @@ class ImageKind(Kind[FoundImages]):
             raise InputError("score_one takes one picture, and this model compares groups; Model.score takes a group")
         if isinstance(item, (list, tuple, Mapping)):
             raise InputError(f"score_one takes one picture, got a {type(item).__name__}; Model.score takes several")
-        vector = self.embedder.embed_one(item)
+        picture = self.embedder.embed_alone(item)
         name = path_to_text(item) if isinstance(item, (str, os.PathLike)) else "picture 1"
-        return Batch([name], {}, np.zeros(1, np.int64), vector[None], [])
+        return self._batch([(Item(name, Path(name), in_memory=True), picture)])
 
     def reference(self, found_items: FoundImages, progress: Progress | None) -> Reference:
         """Embed pictures that are to join the reference set, and keep thumbnails."""

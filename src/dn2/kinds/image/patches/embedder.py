@@ -60,8 +60,7 @@ class PatchEmbedder(ImageEmbedder):
 
     def maps_of(self, pixels: Pixels) -> list[Maps]:
         """Embed the patches of one picture in memory, and keep nothing of it."""
-        maps: list[Maps] = embed_one(self.networks, pixels)
-        return maps
+        return embed_one(self.networks, pixels).parts
 
     def embed_pictures(self, pictures: Iterable[bytes | memoryview]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Embed encoded pictures of one size just as files are embedded, to their coarsest maps: (n, d) float32."""
