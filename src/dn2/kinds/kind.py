@@ -253,9 +253,7 @@ class Kind(Refusals[FoundT], ABC):
         has changed where a page would show it; and, by place, the embeddings of the items on the map."""
         return None, {}
 
-    def pictures(
-        self, files: Sequence[Any] | None, reference: Sequence[ReferenceItem], progress: Progress | None
-    ) -> Pictures | None:
+    def pictures(self, files: Sequence[Any] | None, judge: Judge, progress: Progress | None) -> Pictures | None:
         """Return the pictures of scored items and of reference items; None for a kind without pictures.
 
         files : what pictures of scored items are read from, see `found_again`."""

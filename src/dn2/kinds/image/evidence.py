@@ -105,23 +105,22 @@ class RegionEvidence(Evidence):
 
     file_columns: ClassVar[tuple[str, ...]] = ("regions",)
     heading: ClassVar[str] = "strange regions, nearest normal items (distance)"
-    regions: tuple[Region, ...] | None = None
+    regions: tuple[Region, ...] = ()
     anomaly_map: Array | None = field(default=None, compare=False, repr=False)
     size: tuple[int, int] | None = field(default=None, compare=False)
 
     def as_record(self) -> dict[str, Any]:
         """See `Evidence`."""
-        return {"regions": None if self.regions is None else [asdict(region) for region in self.regions]}
+        return {"regions": [asdict(region) for region in self.regions]}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """See `Evidence`."""
-        listed = from_json(record["regions"])
-        return cls(None if listed is None else tuple(_region(**region) for region in as_list(listed)))
+        return cls(tuple(_region(**region) for region in as_list(from_json(record["regions"]))))
 
     def say(self, neighbors: tuple[Neighbor, ...], name: str) -> tuple[str, str]:
         """See `Evidence`."""
-        said = [f"{_place(region)}: {region.share:.2%} of it" for region in (self.regions or ())[:REGIONS_SAID]]
+        said = [f"{_place(region)}: {region.share:.2%} of it" for region in self.regions[:REGIONS_SAID]]
         return name, f"{'; '.join(said)}; {in_line(neighbors)}" if said else in_line(neighbors)
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from dn2.arrays import Array, Positions, Progress
+from dn2.inputs.items import Item
 from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, Judgement, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.image.evidence import Region, RegionEvidence
 from dn2.kinds.image.kind import ImageKind
@@ -17,6 +18,7 @@ from dn2.kinds.image.options import ImageOptions, parse_resolution
 from dn2.kinds.image.patches.drawing import at_pixels
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.kinds.image.patches.learning import DEFAULT_BANK, Learnt
+from dn2.kinds.image.patches.located import LocatedPictures
 from dn2.kinds.image.patches.regions import Found, find_regions
 from dn2.kinds.image.patches.sources import Pictures, cached
 from dn2.kinds.image.patches.writing import MapFolder
@@ -198,6 +200,15 @@ class PatchKind(ImageKind):
             items[owner].name,
             box,
         )
+
+    def pictures(
+        self, files: Sequence[Item | None] | None, judge: Judge, progress: Progress | None
+    ) -> LocatedPictures | None:
+        """See `Kind`."""
+        if files is None or self.learnt is None:
+            return None
+        rate = self.learnt.map_calibration.rate(judge.detector.steps.false_alarm_rate)
+        return LocatedPictures(self, judge, self.thumbnails, files, progress, (self.threshold(judge.detector), rate))
 
     def only(self, places: Positions) -> Self:
         """See `Kind`."""

@@ -98,7 +98,7 @@ class MapFolder:
         write_file(f"{target}.png", partial(grey.save, format="PNG", compress_level=3))
         try:
             with open_picture(item.source, self.white) as source, source.decoded(None) as picture:
-                drawn = overlaid(picture, found.anomaly_map, self.threshold, found.regions or ())
+                drawn = overlaid(picture, found.anomaly_map, self.threshold, found.regions)
         except UnreadableItem as error:
             logger.warning("no overlay of %s: %s", item.name, error)
             return
