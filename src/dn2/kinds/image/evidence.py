@@ -104,7 +104,7 @@ class RegionEvidence(Evidence):
     None of both in evidence that was read from a file."""
 
     file_columns: ClassVar[tuple[str, ...]] = ("regions",)
-    heading: ClassVar[str] = "strange regions, nearest normal items (distance)"
+    heading: ClassVar[str] = "strange regions, as shares of the picture; nearest normal patches (distance)"
     regions: tuple[Region, ...] = ()
     anomaly_map: Array | None = field(default=None, compare=False, repr=False)
     size: tuple[int, int] | None = field(default=None, compare=False)
@@ -120,8 +120,10 @@ class RegionEvidence(Evidence):
 
     def say(self, neighbors: tuple[Neighbor, ...], name: str) -> tuple[str, str]:
         """See `Evidence`."""
-        said = [f"{_place(region)}: {region.share:.2%} of it" for region in self.regions[:REGIONS_SAID]]
-        return name, f"{'; '.join(said)}; {in_line(neighbors)}" if said else in_line(neighbors)
+        said = [f"{100 * region.share:.2g} % {_place(region)}" for region in self.regions[:REGIONS_SAID]]
+        more = len(self.regions) - len(said)
+        regions = "; ".join([*said, *([f"{more:,} more"] if more else [])]) or "no region"
+        return name, f"{regions}; like {in_line(neighbors)}"
 
 
 def _member(item: Any, share: Any, error: Any) -> Member:
@@ -130,7 +132,7 @@ def _member(item: Any, share: Any, error: Any) -> Member:
 
 def _place(region: Region) -> str:
     left, top, right, bottom = region.box
-    return f"{right - left} x {bottom - top} px at {left}, {top}"
+    return f"at {left}, {top} ({right - left} x {bottom - top} px)"
 
 
 def _region(

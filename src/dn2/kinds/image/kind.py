@@ -18,6 +18,7 @@ from dn2.kinds.exchange import Batch, Judge, Judgement, Reference, ReferenceItem
 from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.image import words
 from dn2.kinds.image.again import find_files_again
+from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
 from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.kinds.image.embedding import embed, embed_items, keep_source, members_of, unreadable_members
 from dn2.kinds.image.evidence import GroupEvidence
@@ -29,8 +30,10 @@ from dn2.kinds.image.pooling import Pooling
 from dn2.kinds.image.presets import get_preset
 from dn2.kinds.image.reading import FoundImages, are_pictures, find_picture_groups, find_pictures
 from dn2.kinds.kind import Kind
+from dn2.neighbors.blocks import rows_at
 from dn2.neighbors.steps import Normalize, Steps, Whiten
 from dn2.networks.golden import TOLERANCE, check_pictures, make_pictures
+from dn2.networks.lite import SPECS
 from dn2.networks.pixels import LARGEST_THUMBNAIL, SUFFIXES
 from dn2.networks.registry import strip_folders
 from dn2.networks.sources import JPEG
@@ -190,6 +193,16 @@ class ImageKind(Kind[FoundImages]):
     def say(cls, about: Mapping[str, Any]) -> list[tuple[str, str]]:
         """See `Kind`."""
         return words.say(about)
+
+    def remarks(self, judge: Judge) -> list[str]:
+        """See `Kind`."""
+        steps = judge.detector.steps
+        is_known = self.embedder.backbone in SPECS and steps.normalize.method == "root-unit"
+        if not is_known or steps.whiten is not None or self.pooling is not None or len(judge.detector.aside):
+            return []
+        some = np.linspace(0, len(judge.items) - 1, min(SAMPLED, len(judge.items))).astype(np.int64)
+        said = say_if_aligned(rows_at(judge.detector.blocks, some), [bytes(self.thumbnails[at]) for at in some])
+        return [said] if said else []
 
     def found_again(
         self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None

@@ -22,6 +22,8 @@ from dn2.model.scoring import read_scored
 from small_patches import HEIGHT, WIDTH, picture
 from small_report import data_in
 
+pytestmark = pytest.mark.xdist_group("patches")  # which one process fits once
+
 
 def opened(encoded: str) -> Image.Image:
     """Decode a picture of a page."""

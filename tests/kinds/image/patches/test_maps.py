@@ -21,6 +21,8 @@ from dn2.model.model import Model
 from dn2.neighbors.patches.joining import resize
 from small_patches import HEIGHT, SQUARE, WIDTH, picture
 
+pytestmark = pytest.mark.xdist_group("patches")  # which one process fits once
+
 
 def jpeg(pixels: np.ndarray, orientation: int = 1) -> bytes:
     """Encode a picture, which is to be turned when it is shown."""

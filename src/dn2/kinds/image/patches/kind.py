@@ -52,14 +52,16 @@ class Judged:
 class PatchKind(ImageKind):
     """Pictures compared patch by patch: see `Kind`.
 
-    learnt : what the reference pictures taught, None until they have; maps : where to write the maps of pictures that
-        are scored, if anywhere."""
+    learnt : what the reference pictures taught, None until they have.
+    side : of a square with as many pixels as a typical reference picture.
+    maps : where to write the maps of pictures that are scored, if anywhere."""
 
     evidence: ClassVar[type[Evidence] | None] = RegionEvidence
     learns_beside: ClassVar[bool] = True
     queries_at_once: ClassVar[int] = 8  # their maps are large
     embedder: PatchEmbedder
     learnt: Learnt | None = field(default=None, kw_only=True)
+    side: int = field(default=0, kw_only=True)
     maps: MapFolder | None = field(default=None, kw_only=True)
 
     @classmethod
@@ -107,7 +109,8 @@ class PatchKind(ImageKind):
             return replace(self, learnt=self.learnt.after_change(pictures, detector, progress))
         with cached(self.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            return replace(self, learnt=Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, progress))
+            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, progress)
+            return replace(self, learnt=learnt, side=pictures.typical_side())
 
     def anomaly_map(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Array:
         """See `Kind`."""
@@ -217,7 +220,9 @@ class PatchKind(ImageKind):
 
     def describe(self) -> dict[str, Any]:
         """See `Kind`."""
-        return super().describe() | {"patches": None if self.learnt is None else self.learnt.as_dict()}
+        maps = [list(zip(one.strides, one.dimensions, strict=True)) for one in self.embedder.networks]
+        about = None if self.learnt is None else self.learnt.as_dict() | {"maps": maps, "side": self.side}
+        return super().describe() | {"patches": about}
 
     def contents(self) -> dict[str, Sequence[Content]]:
         """See `Kind`."""
@@ -230,4 +235,4 @@ class PatchKind(ImageKind):
         restored = super().restore(files, kept, cache, backbone)
         learnt = Learnt.restored(files.arrays("bank"), files.manifest["patches"])
         learnt.check(len(restored.thumbnails), restored.embedder.dimensions)
-        return replace(restored, learnt=learnt)
+        return replace(restored, learnt=learnt, side=int(files.manifest["patches"]["side"]))
