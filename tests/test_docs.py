@@ -16,8 +16,11 @@ from sklearn.datasets import load_digits
 import dn2
 from dn2.cli import main
 from dn2.cli.app import app
+from dn2.kinds.image import options
+from dn2.kinds.image.patches import finding
 from made_invoices import write_invoices
 from made_messages import write_labelled, write_messages
+from made_plates import write_plates
 from made_series import write_series
 
 ROOT = Path(__file__).parents[1]
@@ -35,8 +38,16 @@ def commands(page: Path) -> list[str]:
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ ") and not ELSEWHERE.match(line[2:])]
 
 
+@pytest.fixture(scope="module")
+def made_plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a few plates, once."""
+    folder = tmp_path_factory.mktemp("plates")
+    write_plates(folder, normal=16, good=2, of_each=3)
+    return folder
+
+
 @pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def parts(tmp_path: Path, made_plates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make what the documents speak of: digits 0 as good parts, others as defects, and a tiny network."""
     import onnx
 
@@ -84,6 +95,10 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_messages(tmp_path)
     write_series(tmp_path)
     write_labelled(tmp_path / "labelled")
+    for name in ("plates", "new_plates"):
+        (tmp_path / name).symlink_to(made_plates / name)
+    monkeypatch.setattr(finding, "MOST_PLANTED", 20)
+    monkeypatch.setattr(options, "DEFAULT_RESOLUTION", 96)
     vectors = np.random.default_rng(0).normal(size=(420, 8)).astype(np.float32)
     np.save(tmp_path / "embeddings.npy", vectors[:400])
     np.save(tmp_path / "new_embeddings.npy", vectors[400:])
