@@ -116,7 +116,7 @@ mount(({ data, items, reference, words, neighbors }) => {
     const head = make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name)));
     const rows = regions.map(([, [left, top, right, bottom], area, share, peak, chance, normal], place) => make("tr", {},
       make("td", { class: "number" }, whole(place + 1)),
-      make("td", {}, `${whole(right - left)} × ${whole(bottom - top)} px at ${whole(left)}, ${whole(top)}`),
+      make("td", {}, `${whole(right - left)} x ${whole(bottom - top)} px at ${whole(left)}, ${whole(top)}`),
       make("td", { class: "number" }, `${whole(area)} px`), make("td", { class: "number" }, `${number(100 * share, 2)} %`),
       make("td", { class: "number" }, number(peak)), make("td", { class: "number" }, number(chance, 2)),
       make("td", { class: "text" }, normal)));
