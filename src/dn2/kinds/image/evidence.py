@@ -104,7 +104,7 @@ class RegionEvidence(Evidence):
     None of both in evidence that was read from a file."""
 
     file_columns: ClassVar[tuple[str, ...]] = ("regions",)
-    heading: ClassVar[str] = "strange regions, as shares of the picture; nearest normal patches (distance)"
+    heading: ClassVar[str] = "strange regions, nearest normal patches (distance)"
     regions: tuple[Region, ...] = ()
     anomaly_map: Array | None = field(default=None, compare=False, repr=False)
     size: tuple[int, int] | None = field(default=None, compare=False)
