@@ -7,6 +7,7 @@ import builtins
 import io
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +78,12 @@ def test_a_page_that_is_written_later_shows_the_same(plate_model: Model, plates:
 
 
 def test_a_page_opens_scored_files_and_reference_items_alone_and_a_changed_one_is_shown_by_its_thumbnail(
-    plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plates: Path, saved_plates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(plates / "normal", tmp_path / "normal")
-    model = dn2.fit(str(tmp_path / "normal"), patches=True, resolution=64, bank=20, false_alarm_rate=0.1)
+    model = dn2.load(saved_plates)
+    here = [item._replace(path=str(tmp_path / "normal" / item.name)) for item in model.items]
+    model.state = replace(model.state, items=here)
     results = model.score(plates / "new")
     results.to_csv(tmp_path / "results.csv")
     nearest = next(row for row in results if row.item == "bad/200.png").regions[0].nearest
