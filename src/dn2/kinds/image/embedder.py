@@ -231,15 +231,11 @@ class ImageEmbedder(Embedder):
 
     def embed_one(self, source: Source) -> Vector:
         """Embed one picture in the calling thread, (d,) float32; nothing is kept of it.  Raises UnreadableItem."""
-        picture = self.embed_alone(source)
-        assert picture.vector is not None
-        return picture.vector
+        return self.join(self.picture_of(source).parts)
 
-    def embed_alone(self, source: Source) -> EmbeddedPicture:
-        """Embed one picture in the calling thread, with what it becomes in each network.  Raises UnreadableItem."""
-        picture = embed_one(self.networks, source, check_white(self.white))
-        picture.vector = self.join(picture.parts)
-        return picture
+    def picture_of(self, source: Source) -> EmbeddedPicture:
+        """Do what `embed_one` does, up to what the picture becomes in each network."""
+        return embed_one(self.networks, source, check_white(self.white))
 
     def join(self, parts: Sequence[Any]) -> Vector:
         """Make the embedding of a picture, (d,), from the vectors of the networks.

@@ -143,9 +143,10 @@ class ImageKind(Kind[FoundImages]):
             raise InputError("score_one takes one picture, and this model compares groups; Model.score takes a group")
         if isinstance(item, (list, tuple, Mapping)):
             raise InputError(f"score_one takes one picture, got a {type(item).__name__}; Model.score takes several")
-        picture = self.embedder.embed_alone(item)
+        picture = self.embedder.picture_of(item)
         name = path_to_text(item) if isinstance(item, (str, os.PathLike)) else "picture 1"
-        return self.batch_of([(Item(name, Path(name), in_memory=True), picture)])
+        vector = self.embedder.join(picture.parts)
+        return Batch([name], {}, np.zeros(1, np.int64), vector[None], [(item, picture)])
 
     def reference(self, found_items: FoundImages, progress: Progress | None) -> Reference:
         """Embed pictures that are to join the reference set, and keep thumbnails."""

@@ -218,18 +218,17 @@ class ImagePipeline:
 
 
 def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None = None) -> EmbeddedPicture:
-    """Return one picture with what it became in each network, computed in the calling thread and kept nowhere.
+    """Embed one picture, computed in the calling thread and kept nowhere: its parts, and its size.
 
     white : see `dn2.networks.decoding.open_decoded`.  Raises UnreadableItem."""
-    embedded = EmbeddedPicture()
+    item, inputs = EmbeddedPicture(), []
     with open_picture(source, white) as picture:
-        inputs = []
         for preprocessing in [network.backbone.preprocessing for network in networks]:
             with picture.decoded(preprocessing.scaled) as image:
+                item.size = upright_size(image)
                 inputs.append(to_pixels(image, preprocessing))
-                embedded.size = upright_size(image)
-    embedded.parts = [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
-    return embedded
+    item.parts = [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
+    return item
 
 
 def _map_ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], things: Iterable[T], ahead: int) -> Iterator[R]:

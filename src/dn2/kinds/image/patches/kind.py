@@ -116,6 +116,7 @@ class PatchKind(ImageKind):
         """See `Kind`."""
         batch = self.embed_one(item)
         ((_, picture),) = batch.source
+        assert picture.size is not None
         (judged,) = self.judge(judge, batch, belonging.membership.parts).found
         return at_pixels(judged.anomaly_map, *picture.size)
 
