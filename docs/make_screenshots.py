@@ -15,15 +15,17 @@ from playwright.sync_api import Browser, Page, sync_playwright
 import dn2
 from made_invoices import invoices, with_errors
 from made_messages import messages, with_strangers
+from made_plates import write_plates
 from made_series import pump, with_anomalies
 
 DEMO = Path("dn2-demo")
 IMAGES = Path(__file__).parent / "images"
 COLORS = 128
+FINE_COLORS = 256  # where colours say how much
 
 
 def main() -> None:
-    """Open the demo's report, those of invoices, messages and a series, and take pictures of them."""
+    """Open the demo's report, those of invoices, messages, a series and plates, and take pictures of them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, width, height, scheme in (
@@ -39,6 +41,7 @@ def main() -> None:
         take_table_report(browser)
         take_text_report(browser)
         take_series_report(browser)
+        take_patches_report(browser)
         browser.close()
 
 
@@ -74,6 +77,19 @@ def take_series_report(browser: Browser) -> None:
         take(page, IMAGES / "series_report.png")
 
 
+def take_patches_report(browser: Browser) -> None:
+    """Take pictures of the report of plates, and of one that lacks a hole."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_plates(Path(folder))
+        model = dn2.fit(str(Path(folder, "plates")), patches=True)
+        model.score(str(Path(folder, "new_plates"))).to_html(Path(folder, "report.html"))
+        page = opened(browser, Path(folder, "report.html"), 1280, 900)
+        page.locator("#layers-title").evaluate("title => title.scrollIntoView()")
+        take(page, IMAGES / "patches_report.png", FINE_COLORS)
+        page.locator(".card", has_text="hole/02").click()
+        take(page, IMAGES / "patches_report-large.png", FINE_COLORS)
+
+
 def opened(browser: Browser, path: Path, width: int, height: int, scheme: str = "light") -> Page:
     """Open a page, and wait for its script."""
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
@@ -88,11 +104,11 @@ def write_table_report(path: Path) -> None:
     model.score(with_errors(invoices(300, seed=1, first=2_001))).to_html(path)
 
 
-def take(page: Page, path: Path) -> None:
+def take(page: Page, path: Path, colors: int = COLORS) -> None:
     """Take a picture of what the window shows; few colours are enough, and small."""
     page.screenshot(path=path)
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

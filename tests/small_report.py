@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 
 from dn2.kinds.image.page import Section as ImageSection
+from dn2.kinds.image.patches.drawing import to_png
+from dn2.kinds.image.patches.located import Crop, Located, Scale
 from dn2.kinds.table.evidence import Contribution, RowEvidence
 from dn2.kinds.table.page import Section as TableSection
 from dn2.neighbors.calibration import Calibration
@@ -40,6 +42,18 @@ class SmallPictures:
     def __init__(self, items: Some | None = None, reference: Some | None = None) -> None:
         self.of_items = items or (lambda names: dict.fromkeys(names, small_jpeg()))
         self.of_reference = reference or (lambda names: dict.fromkeys(names, small_jpeg(40)))
+
+
+class LocatedSmallPictures(SmallPictures):
+    """The same, of 80 x 40 pixels, with where they are strange."""
+
+    scale = Scale(1.5, 0.01, [(0.0, (255, 200, 0, 0)), (6.0, (130, 0, 80, 210))])
+
+    def located(self, rows: Sequence[Row]) -> dict[str, Located]:
+        """Give each picture a map, and its regions two small pictures."""
+        drawn = to_png(np.arange(50, dtype=np.float32).reshape(5, 10) / 10, 1.5)
+        crop = Crop(small_jpeg(), (0, 0, 32, 24), small_jpeg(40), (8, 8), (0, 0, 0.5, 0.5), (0.1, 0.2, 0.3, 0.4))
+        return {one.item: Located(small_jpeg(), (80, 40), drawn, [crop] * len(one.regions)) for one in rows}
 
 
 def row(name: str, score: float, p_value: float, *neighbors: str, rate: float = 0.05, **others: Any) -> Row:

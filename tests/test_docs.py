@@ -17,8 +17,11 @@ from sklearn.datasets import load_digits
 import dn2
 from dn2.cli import main
 from dn2.cli.app import app
+from dn2.kinds.image import options
+from dn2.kinds.image.patches import finding
 from made_invoices import write_invoices
 from made_messages import write_labelled, write_messages
+from made_plates import write_plates
 from made_series import write_series
 from small_models import networks_once
 
@@ -40,7 +43,15 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_plates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a few plates, once."""
+    folder = tmp_path_factory.mktemp("plates")
+    write_plates(folder, normal=16, good=2, of_each=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, made_plates: Path) -> Path:
     """Make what the documents speak of: digits 0 as good parts, others as defects, and a tiny network."""
     import onnx
 
@@ -89,6 +100,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_messages(made)
     write_series(made)
     write_labelled(made / "labelled")
+    for name in ("plates", "new_plates"):
+        (made / name).symlink_to(made_plates / name)
     vectors = np.random.default_rng(0).normal(size=(420, 8)).astype(np.float32)
     np.save(made / "embeddings.npy", vectors[:400])
     np.save(made / "new_embeddings.npy", vectors[400:])
@@ -114,9 +127,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def parts(made: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in a folder with all that the documents speak of."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True, symlinks=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DN2_CACHE", str(cache))
+    monkeypatch.setattr(finding, "MOST_PLANTED", 20)
+    monkeypatch.setattr(options, "DEFAULT_RESOLUTION", 96)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)

@@ -14,6 +14,7 @@ import dn2
 
 # What dn2's own parts call of the embedders.
 INNER = {"embed", "embed_all", "embed_one", "embed_pictures", "held_by_model", "join", "set_params"}
+INNER |= {"picture_of", "recall"}
 WITH_EXAMPLES = {
     "Model",
     "KNNDetector",

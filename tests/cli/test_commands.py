@@ -36,8 +36,8 @@ OPTIONS = {
     "--date --decimal --thousands --date-order --time --values --window --exclude --part --per --confidence "
     "--smooth --seed --force --cache --no-cache",
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
-    "--points --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time "
-    "--values --window --exclude --backbone --cache --no-cache",
+    "--points --maps --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order "
+    "--time --values --window --exclude --backbone --cache --no-cache",
     "evaluate": "--normal --anomalous --warn-rate --exclude --plot --json --backbone --cache --no-cache",
     "add": "--part --per --exclude --backbone --cache --no-cache",
     "remove": "--part --backbone",

@@ -51,6 +51,16 @@ def test_score_writes_a_page_of_what_it_found(dn2_command, saved: Path, incoming
     assert "images, 12 anomalous" in page.read_text("utf-8")
 
 
+def test_files_of_parts_that_the_model_has_are_found_again(dn2_command, world: Path, tmp_path: Path) -> None:
+    model, results, page = tmp_path / "parts.dn2", tmp_path / "results.csv", tmp_path / "page.html"
+    folder, part = world / "normal", "(.*)[0-9].png"  # near numbers
+    assert dn2_command("fit", folder, "-o", model, "--backbone", world / "tiny.onnx", "--part", part).status == 0
+    assert dn2_command("score", model, folder, "-o", results).status == 0
+    done = dn2_command("report", results, "--model", model, "--root", folder, "-o", page)
+    assert "not found" not in done.err
+    assert len(data_in(page)["kind"]["pictures"]) == len(list(folder.iterdir()))
+
+
 def test_the_map_puts_items_where_the_principal_components_do(saved: Path, incoming: Path, tmp_path: Path) -> None:
     model = dn2.load(saved)
     model.score(incoming).to_html(tmp_path / "page.html")

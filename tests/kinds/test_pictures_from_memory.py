@@ -216,7 +216,7 @@ def test_a_page_shows_pictures_from_memory_after_their_arrays_are_gone(
     assert [type(item.content) for item in kept] == [bytes, bytes, type(None), type(None)]
     assert all(Image.open(io.BytesIO(item.content)).format == "JPEG" for item in kept[:2])
     results.to_html(tmp_path / "page.html")
-    found = model.kind.pictures(kept, model.items, None).of_items([row.item for row in results])
+    found = model.kind.pictures(kept, model, None).of_items([row.item for row in results])
     assert sorted(found) == sorted(["picture 1", "picture 2", str(paths[2])])
     copied = pickle.loads(pickle.dumps(results))  # noqa: S301  which was made here
     assert copied.rows == results.rows

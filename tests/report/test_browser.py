@@ -16,6 +16,7 @@ import pandas
 import pytest
 
 import dn2
+from dn2.kinds.image.evidence import Region, RegionEvidence
 from dn2.kinds.table.evidence import Contribution
 from dn2.report.results_page import Map
 from dn2.report.section import Section
@@ -23,7 +24,7 @@ from dn2.results.results import Results
 from dn2.results.rows import Row
 from made_messages import STRANGE, messages, with_strangers
 from made_series import SHIFT, pump, with_anomalies
-from small_report import M, explained, many_rows, row, written, written_images, written_table
+from small_report import LocatedSmallPictures, M, explained, many_rows, row, written, written_images, written_table
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: `make test-browser`")
@@ -267,6 +268,39 @@ def test_the_demo_is_accessible_and_fits_the_screen(
 def violations(page: Any) -> list[tuple[str, Any]]:
     found = axe.Axe().run(page).response["violations"]
     return [(one["id"], one["nodes"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
+def test_maps_and_outlines_lie_over_pictures_and_buttons_take_them_away(
+    tmp_path: Path, open_page: Open, width: int, height: int, scheme: str
+) -> None:
+    region = Region((8, 4, 24, 20), ((8, 4), (24, 4), (16, 20)), 128, 0.04, 2.5, 0.01, HOSTILE, (0.1, 0.2, 0.3, 0.4))
+    rows = [
+        row("strange", 2, 0.01, "near", evidence=RegionEvidence((region,))),
+        row("usual", 1, 0.5, "near", evidence=RegionEvidence()),
+    ]
+    written_images(tmp_path / "page.html", rows, LocatedSmallPictures())
+    page = open_page(tmp_path / "page.html", width, height, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    page.locator(".card", has_text="strange").click()
+    assert violations(page) == []
+    assert page.locator("dialog td.text").text_content() == f"{HOSTILE[:80]} … {HOSTILE[-77:]}"
+    assert [cell.strip() for cell in page.locator("dialog td").all_text_contents()][1:6] == [
+        "16 x 16 px at 8, 4", "128 px", "4 %", "2.5", "0.01"
+    ]  # fmt: skip
+    own = page.locator("dialog .beside .layers")
+    boxes = [own.locator(layer).bounding_box() for layer in ("img >> nth=0", "img.map", "svg")]
+    assert boxes[0] == boxes[1] == boxes[2]
+    assert boxes[0]["width"] == pytest.approx(2 * boxes[0]["height"], rel=0.02)
+    for button, is_map, is_outlined in (("Regions", False, True), ("Picture alone", False, False), ("Map", True, True)):
+        page.locator("dialog").get_by_role("button", name=button).click()
+        assert own.locator("img.map").is_visible() == is_map
+        assert own.locator("svg").is_visible() == is_outlined
+        pressed = page.locator('[data-layer][aria-pressed="true"]').all_text_contents()
+        assert pressed == [button, button]  # of the page, and of the large view
+    page.locator("#next").click()
+    assert "No region of it exceeds the threshold." in page.locator("#large-body").text_content()
 
 
 def test_names_and_reasons_are_shown_as_text(tmp_path: Path, open_page: Open) -> None:

@@ -80,6 +80,15 @@ def score(
             show_default=False,
         ),
     ] = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of pictures compared patch by patch, write where each is strange, too: a map of 16 bits, and the "
+            "picture with the map laid over it.",
+            show_default=False,
+        ),
+    ] = None,
     part: PartOption = None,
     per: PerOption = None,
     false_alarm_rate: RateOption = None,
@@ -132,6 +141,8 @@ def score(
     outputs = (output, page, points)
     if itself:
         _check_self(scored, backbone, {"fdr": fdr, "warn_rate": warn_rate})
+        if maps is not None:
+            raise InputError(f"{SELF} is for series, which have no maps: leave out {option('maps')}")
         kind = choose_itself(None)
         _check_points(kind_of(kind), points)
         limits = {"false_alarm_rate": false_alarm_rate, "memory": memory}
@@ -157,11 +168,12 @@ def score(
                     fdr=fdr,
                     memory=memory,
                     exclude=exclude or (),
+                    maps=maps,
                     progress=show,
                 )
             _write(results, output, page, points)
     _print(results, as_json, output)
-    _say(results, None if itself else model, outputs)
+    _say(results, None if itself else model, (*outputs, maps))
     anomaly_found = bool(results.anomalies) or any(row.is_anomaly for row in results.parts)
     warned = not anomaly_found and any(row.decision == "warn" for row in (*results, *results.parts))
     finish([*results.unreadable, *results.undecided], anomaly_found=fail_on_anomaly and anomaly_found, warned=warned)

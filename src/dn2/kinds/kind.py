@@ -5,12 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from dn2.arrays import Positions, Progress, Vector, Vectors
-from dn2.errors import InputError
 from dn2.kinds.exchange import (
     NOTHING,
     Batch,
@@ -26,6 +25,7 @@ from dn2.kinds.exchange import (
 )
 from dn2.kinds.guarantee import assumptions
 from dn2.kinds.options import Options
+from dn2.kinds.refusals import Refusals
 from dn2.kinds.scoring import rows_of
 from dn2.kinds.usual_steps import asked_neighbors, usual_steps
 from dn2.neighbors.calibration import Calibration, mean_squared_distance
@@ -47,7 +47,7 @@ USUAL_NEIGHBORS = 2  # the paper's
 COMPARED_BY_ONE = 1 << 22  # numbers that one thread compares with a single query in a millisecond or two
 
 
-class Kind(ABC, Generic[FoundT]):
+class Kind(Refusals[FoundT], ABC):
     """A kind of data, and what it keeps of the reference items, in their order, to show them as evidence.
 
     name : as in `model.json`; one, many : nouns for its items; options : the class of its options.
@@ -130,13 +130,6 @@ class Kind(ABC, Generic[FoundT]):
     def embed(self, found_items: FoundT, progress: Progress | None) -> Iterator[Batch]:
         """Embed items in order."""
 
-    def embed_one(self, item: Any) -> Batch:
-        """Embed one item from memory in the calling thread, and keep nothing of it.
-
-        Raises UnreadableItem for an item that cannot be read, InputError unless it is exactly one item, and for a kind
-        whose items are not scored alone."""
-        raise InputError(f"{self.many} are not scored alone: give them to Model.score")
-
     @abstractmethod
     def reference(self, found_items: FoundT, progress: Progress | None) -> Reference:
         """Embed items that are to join the reference set.  Raises InputError unless at least one can be read."""
@@ -217,17 +210,6 @@ class Kind(ABC, Generic[FoundT]):
             (row,) = rows_of(self, judge, batch, belonging)
         return row
 
-    @classmethod
-    def check_points(cls, path: Path) -> None:
-        """Raise InputError, before the work, unless scores of points can be written to this file."""
-        raise InputError(f"only series have points, and items here are of the kind {cls.name}: leave {path} out")
-
-    def score_itself(self, judge: Judge, found_items: FoundT) -> ScoredItems:
-        """Score the items that a model was fitted on, each among all others.
-
-        Raises InputError for a kind that is not compared without a model."""
-        raise InputError(f"{self.many} are not scored among themselves: fit a model, and score with it")
-
     # explain, say, show
 
     def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:
@@ -271,9 +253,7 @@ class Kind(ABC, Generic[FoundT]):
         has changed where a page would show it; and, by place, the embeddings of the items on the map."""
         return None, {}
 
-    def pictures(
-        self, files: Sequence[Any] | None, reference: Sequence[ReferenceItem], progress: Progress | None
-    ) -> Pictures | None:
+    def pictures(self, files: Sequence[Any] | None, judge: Judge, progress: Progress | None) -> Pictures | None:
         """Return the pictures of scored items and of reference items; None for a kind without pictures.
 
         files : what pictures of scored items are read from, see `found_again`."""

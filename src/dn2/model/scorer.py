@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,8 @@ from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
 from dn2.kinds.exchange import Belonging
 from dn2.model.belonging import belonging_of, warn_of_unlabelled
-from dn2.model.described import Described
 from dn2.model.known import KnownScores
+from dn2.model.mapped import Mapped
 from dn2.model.part_rows import rows_of_parts
 from dn2.model.scoring import check_apart, find_items, how_to_decide, score_found, shift_of
 from dn2.model.words import shift_in_words
@@ -29,7 +31,7 @@ from dn2.system.progress import Shown, shown
 logger = logging.getLogger("dn2")
 
 
-class Scorer(Described):
+class Scorer(Mapped):
     """The methods of a model that score items: see `dn2.model.model.Model`."""
 
     def score(
@@ -44,6 +46,7 @@ class Scorer(Described):
         fdr: float | None = None,
         memory: str | int | None = None,
         exclude: str | Sequence[str] = (),
+        maps: str | os.PathLike[str] | None = None,
         progress: Shown = None,
     ) -> Results:
         """Score items: an anomaly score, a p-value, a decision and the nearest reference items for each.
@@ -73,6 +76,9 @@ class Scorer(Described):
             Such as `4GB`, see `dn2.fit`; what does not fit is refused.
         exclude : str or iterable of str, default=()
             Globs of files and folders in the folders given that are no items; see `dn2.fit`.
+        maps : path, default=None
+            A folder: of a model of patches, the anomaly map of each picture is written into it as the picture is
+            scored, a PNG in 16 bits, and a JPEG of the picture with the map laid over it; `maps.json` says the scale.
         progress : callable or False, default=None
             None shows a bar in a notebook and nothing in a script, False nothing; else called with (done, total).
 
@@ -84,7 +90,7 @@ class Scorer(Described):
         Raises
         ------
         InputError
-            If nothing is found, names do not fit, or rates do not go together.
+            If nothing is found, names do not fit, or rates do not go together; and for maps that cannot be written.
         ReferenceTooSmall
             For a rate that the reference set cannot support.
 
@@ -98,6 +104,7 @@ class Scorer(Described):
         """
         now = self.state
         decided = how_to_decide(now, false_alarm_rate, warn_rate, fdr)
+        scoring = now if maps is None else replace(now, kind=now.kind.writing_maps(Path(maps)))
         rules = now.rules.resolve(part, per)
         with shown(progress, "scoring") as tell:
             with leaving_out(exclude), labelling(*rules):
@@ -105,7 +112,7 @@ class Scorer(Described):
             found_items = found_items if names is None else rename(found_items, names)
             belonging = belonging_of(*rules, found_items)
             warn_of_unlabelled(belonging, found_items)
-            results = score_found(self, now, found_items, belonging, memory, tell)
+            results = score_found(self, scoring, found_items, belonging, memory, tell)
         if (shift := shift_of(results)) is not None:
             logger.warning("%s", shift_in_words(shift, now.kind.many))
         if part is not None and part is not False:

@@ -53,6 +53,8 @@ FAXES = ("tiff_ccitt", "group3", "group4")
 
 UINT16 = (np.dtype("<u2"), np.dtype(">u2"))
 
+UPRIGHT_SIZE = "upright size"  # the key in a picture's `info` of its size before a JPEG was decoded at a fraction of it
+
 LONGEST_REASON = 300  # characters of what a decoder says, which may quote the file
 
 # Bytes that all threads together may hold, of files and for decoding.  Every thread takes from the first before the
@@ -102,7 +104,7 @@ def open_decoded(
 ) -> Iterator[Image.Image]:
     """Decode the first frame of a picture: upright, mode `L` or `RGB`, without metadata, with `Seen` in its `info`.
 
-    Inside, the memory of the picture counts as taken.
+    Inside, the memory of the picture counts as taken.  Its `info` also has its `UPRIGHT_SIZE`.
 
     data : the file's bytes, in one of `FORMATS`, or in those of `dn2.networks.netpbm`.
     size : (width, height) that the caller will scale to; a JPEG is then decoded at a fraction of its size that leaves
@@ -116,15 +118,18 @@ def open_decoded(
             return
         opened = _open_headers(data)
         image = opened.image
+        whole = image.size
         coefficients = BYTES_OF_COEFFICIENTS * image.width * image.height if "progressive" in image.info else 0
         if size is not None:
             side = JPEG_OVERSAMPLING * max(size)
             image.draft(image.mode, (side, side))
+        drafted = image.size
         per_pixel = BYTES_PER_PIXEL + BYTES_BESIDE.get(image.format or "", 0)
         with _of_pixels.get().taken(coefficients + per_pixel * image.width * image.height):
             picture = make_opaque(_load(opened), opened.depth, white, is_deep=opened.is_deep)
             if opened.further_pages:
                 picture.info = {SEEN: replace(picture.info[SEEN], further_pages=opened.further_pages)}
+            picture.info[UPRIGHT_SIZE] = whole if picture.size == drafted else whole[::-1]
             yield picture
 
 
@@ -213,6 +218,12 @@ def picture_size(data: bytes | memoryview) -> tuple[int, int]:
             opened = open_netpbm(bytes(data))
             return opened.width, opened.height
         return _open_headers(data).image.size
+
+
+def upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Return (width, height) that a decoded picture has upright, at whatever fraction of it it was decoded."""
+    size: tuple[int, int] = picture.info.get(UPRIGHT_SIZE, picture.size)
+    return size
 
 
 @contextmanager

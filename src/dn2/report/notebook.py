@@ -114,7 +114,7 @@ def _pictures_of(results: Results) -> Pictures | None:
     if context is None or context.files is None:
         return None
     state: State = context.model.state
-    return state.kind.pictures(context.files, state.items, None)
+    return state.kind.pictures(context.files, state, None)
 
 
 class _Thumbnails:

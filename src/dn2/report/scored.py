@@ -43,7 +43,7 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         model=[("dn2", __version__), *described],
         worth=expectation_of(results),
         guarantee=context.guarantee or state.assumptions(),
-        section=partial(section, pictures=state.kind.pictures(context.files, state.items, progress)),
+        section=partial(section, pictures=state.kind.pictures(context.files, state, progress)),
         map=_map(state, context, results),
         neighbors=_neighbors(state, context),
         notes=[*_gone(context, results), *_far_out(state, results)],

@@ -44,7 +44,7 @@ def write_suspects_page(path: Path, state: State, model: str) -> None:
 def _cards(state: State, suspects: Sequence[Suspect]) -> str:
     names = {suspect.item for suspect in suspects}
     names |= {near.item for suspect in suspects for near in suspect.neighbors[:MOST_NEIGHBORS]}
-    pictures = state.kind.pictures([], state.items, None)
+    pictures = state.kind.pictures([], state, None)
     thumbnails = {} if pictures is None else pictures.of_reference(sorted(names))
     return "".join(_card(suspect, thumbnails) for suspect in suspects)
 

@@ -83,7 +83,7 @@ def test_a_model_keeps_its_white_in_all_that_it_does(folder, said, fit, tmp_path
     assert (
         model.score_one(deep).neighbors[0].distance == model.score_one(folder / "plain" / "0.png").neighbors[0].distance
     )
-    small = model.kind.pictures(model.score(folder / "deep").context.files, [], None).of_items(["0.png"])["0.png"]
+    small = model.kind.pictures(model.score(folder / "deep").context.files, model, None).of_items(["0.png"])["0.png"]
     assert small == bytes(model.kind.thumbnails[0])
     (tmp_path / "over").mkdir()
     Image.fromarray(deep * 4).save(tmp_path / "over" / "over.png")

@@ -37,7 +37,7 @@ def test_the_most_anomalous_have_pictures_and_the_page_says_who_has_none(
 def test_an_item_whose_file_is_gone_has_no_picture(tmp_path: Path) -> None:
     gone = SmallPictures(lambda names: {}, lambda names: {})
     data = written_images(tmp_path / "page.html", many_rows(3), gone)
-    assert data["kind"] == {"pictures": {}, "reference": {}, "members": None}
+    assert data["kind"] == {"pictures": {}, "reference": {}, "members": None, "located": None}
 
 
 def test_members_that_pull_a_group_away_have_pictures_and_unreadable_ones_a_reason(tmp_path: Path) -> None:

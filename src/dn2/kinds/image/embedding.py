@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 
-from dn2.arrays import Progress, Vectors
+from dn2.arrays import Positions, Progress, Vectors
 from dn2.errors import InputError
 from dn2.inputs.items import Item
 from dn2.kinds.image.embedder import ImageEmbedder
@@ -17,9 +17,12 @@ from dn2.kinds.image.evidence import Member
 from dn2.kinds.image.noticing import Noticed
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
+from dn2.neighbors.detector import Detector
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.networks.pixels import to_contact_sheet
 from dn2.results.rows import Row
+
+MEMBERS_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,22 @@ def keep_source(item: Item, result: EmbeddedPicture) -> Item:
         return replace(item, content=result.thumbnail)
     members = (keep_source(member, embedded) for member, embedded in zip(item.members, result.members, strict=True))
     return replace(item, members=tuple(members))
+
+
+def members_of(
+    detector: Detector, pooling: Pooling, item: Item, group: EmbeddedPicture, positions: Positions
+) -> list[Member]:
+    """List the members that pull a group away most; positions : of its neighbours."""
+    readable = [
+        (member.name, embedded.vector)
+        for member, embedded in zip(item.members or (), group.members, strict=True)
+        if embedded.vector is not None
+    ]
+    members = np.stack([vector for _, vector in readable])
+    (near,) = detector.compared_with(pooling.pool(members)[None], positions[None])
+    shares = pooling.shares(members, near)
+    most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
+    return [Member(readable[place][0], float(shares[place])) for place in most]
 
 
 def unreadable_members(item: Item, result: EmbeddedPicture) -> tuple[Member, ...]:

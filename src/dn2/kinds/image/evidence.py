@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 from dn2.arrays import Array
@@ -98,27 +98,32 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class RegionEvidence(Evidence):
-    """The regions of a picture; anomaly_map : what they were found in, where it is still known."""
+    """The regions of a picture, the strangest first.
+
+    anomaly_map : what they were found in, (height, width) of its cells; size : (width, height) of the picture upright;
+    None of both in evidence that was read from a file."""
 
     file_columns: ClassVar[tuple[str, ...]] = ("regions",)
-    heading: ClassVar[str] = "strange regions, nearest normal items (distance)"
-    regions: tuple[Region, ...] | None = None
-    anomaly_map: Array | None = None
+    heading: ClassVar[str] = "strange regions, nearest normal patches (distance)"
+    regions: tuple[Region, ...] = ()
+    anomaly_map: Array | None = field(default=None, compare=False, repr=False)
+    size: tuple[int, int] | None = field(default=None, compare=False)
 
     def as_record(self) -> dict[str, Any]:
         """See `Evidence`."""
-        return {"regions": None if self.regions is None else [asdict(region) for region in self.regions]}
+        return {"regions": [asdict(region) for region in self.regions]}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """See `Evidence`."""
-        listed = from_json(record["regions"])
-        return cls(None if listed is None else tuple(_region(**region) for region in as_list(listed)))
+        return cls(tuple(_region(**region) for region in as_list(from_json(record["regions"]))))
 
     def say(self, neighbors: tuple[Neighbor, ...], name: str) -> tuple[str, str]:
         """See `Evidence`."""
-        said = [f"{_place(region)}: {region.share:.2%} of it" for region in (self.regions or ())[:REGIONS_SAID]]
-        return name, f"{'; '.join(said)}; {in_line(neighbors)}" if said else in_line(neighbors)
+        said = [f"{100 * region.share:.2g} % {_place(region)}" for region in self.regions[:REGIONS_SAID]]
+        more = len(self.regions) - len(said)
+        regions = "; ".join([*said, *([f"{more:,} more"] if more else [])]) or "no region"
+        return name, f"{regions}; like {in_line(neighbors)}"
 
 
 def _member(item: Any, share: Any, error: Any) -> Member:
@@ -127,7 +132,7 @@ def _member(item: Any, share: Any, error: Any) -> Member:
 
 def _place(region: Region) -> str:
     left, top, right, bottom = region.box
-    return f"{right - left} x {bottom - top} px at {left}, {top}"
+    return f"at {left}, {top} ({right - left} x {bottom - top} px)"
 
 
 def _region(

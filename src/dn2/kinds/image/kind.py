@@ -13,29 +13,30 @@ import numpy as np
 from dn2.arrays import Positions, Progress, Vector
 from dn2.errors import InputError
 from dn2.extras import import_above
-from dn2.inputs.files import find_again
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import Batch, Judge, Judgement, Reference, ReferenceItem
 from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.image import words
+from dn2.kinds.image.again import find_files_again
+from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
 from dn2.kinds.image.embedder import ImageEmbedder
-from dn2.kinds.image.embedding import embed, embed_items, keep_source, unreadable_members
-from dn2.kinds.image.evidence import GroupEvidence, Member
+from dn2.kinds.image.embedding import embed, embed_items, keep_source, members_of, unreadable_members
+from dn2.kinds.image.evidence import GroupEvidence
 from dn2.kinds.image.layout import warn_of_layout
 from dn2.kinds.image.options import ImageOptions, check_white
-from dn2.kinds.image.pictures import MOST_PICTURES, ItemPictures
+from dn2.kinds.image.pictures import ItemPictures
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
 from dn2.kinds.image.presets import get_preset
 from dn2.kinds.image.reading import FoundImages, are_pictures, find_picture_groups, find_pictures
 from dn2.kinds.kind import Kind
-from dn2.neighbors.detector import Detector
+from dn2.neighbors.blocks import rows_at
 from dn2.neighbors.steps import Normalize, Steps, Whiten
 from dn2.networks.golden import TOLERANCE, check_pictures, make_pictures
+from dn2.networks.lite import SPECS
 from dn2.networks.pixels import LARGEST_THUMBNAIL, SUFFIXES
 from dn2.networks.registry import strip_folders
 from dn2.networks.sources import JPEG
-from dn2.results.context import places_on_map
 from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
@@ -43,9 +44,6 @@ from dn2.store.packed import Chunk, PackedBytes
 from dn2.store.shards import StoredRows
 from dn2.system.interface import option
 from dn2.system.naming import absolute, path_to_text
-
-MEMBERS_NAMED = 10
-SAME_SHARE = 0.05  # a score of the same file may differ by this share of it, or of the threshold
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,12 +118,13 @@ class ImageKind(Kind[FoundImages]):
             pairs.append(pair)
             files += max(1, len(pair[1].members))
             if files >= self.queries_at_once or done == len(found_items.items):
-                yield self._batch(pairs)
+                yield self.batch_of(pairs)
                 pairs, files = [], 0
             if progress is not None:
                 progress(done, len(found_items.items))
 
-    def _batch(self, pairs: Sequence[tuple[Item, EmbeddedPicture]]) -> Batch:
+    def batch_of(self, pairs: Sequence[tuple[Item, EmbeddedPicture]]) -> Batch:
+        """Put pictures or groups together that were embedded."""
         readable = [(place, result.vector) for place, (_, result) in enumerate(pairs) if result.vector is not None]
         vectors = [vector for _, vector in readable]
         return Batch(
@@ -173,22 +172,8 @@ class ImageKind(Kind[FoundImages]):
             return
         near = dict(zip(batch.places.tolist(), judgement.positions, strict=True))
         for place, (item, result) in enumerate(batch.source):
-            members = self._members(judge.detector, self.pooling, item, result, near[place]) if place in near else ()
-            yield GroupEvidence((*members, *unreadable_members(item, result)))
-
-    def _members(
-        self, detector: Detector, pooling: Pooling, item: Item, group: EmbeddedPicture, positions: Positions
-    ) -> list[Member]:
-        readable = [
-            (member.name, embedded.vector)
-            for member, embedded in zip(item.members or (), group.members, strict=True)
-            if embedded.vector is not None
-        ]
-        members = np.stack([vector for _, vector in readable])
-        (near,) = detector.compared_with(pooling.pool(members)[None], positions[None])
-        shares = pooling.shares(members, near)
-        most = np.argsort(-shares, kind="stable")[:MEMBERS_NAMED]
-        return [Member(readable[place][0], float(shares[place])) for place in most]
+            named = members_of(judge.detector, self.pooling, item, result, near[place]) if place in near else []
+            yield GroupEvidence((*named, *unreadable_members(item, result)))
 
     def steps(self, options: ImageOptions, n: int) -> Steps:
         """See `Kind`.  The members of groups are normalised before they are pooled."""
@@ -210,38 +195,29 @@ class ImageKind(Kind[FoundImages]):
         """See `Kind`."""
         return words.say(about)
 
+    def remarks(self, judge: Judge) -> list[str]:
+        """See `Kind`."""
+        steps = judge.detector.steps
+        is_known = self.embedder.backbone in SPECS and steps.normalize.method == "root-unit"
+        if not is_known or steps.whiten is not None or self.pooling is not None or len(judge.detector.aside):
+            return []
+        some = np.linspace(0, len(judge.items) - 1, min(SAMPLED, len(judge.items))).astype(np.int64)
+        said = say_if_aligned(rows_at(judge.detector.blocks, some), [bytes(self.thumbnails[at]) for at in some])
+        return [said] if said else []
+
     def found_again(
         self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None
     ) -> tuple[Sequence[Item | None], dict[int, Vector]]:
-        """See `Kind`.  Most embeddings come from the cache; a file that scores differently has changed.
-
-        Only files that a page shows are looked into: those on the map, and of the most anomalous items."""
-        group = self.pooling is not None
-        files = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
-        vectors: dict[int, Vector] = {}
-        on_map = set(places_on_map(len(rows)).tolist())
-        by_score = sorted(range(len(rows)), key=lambda place: rows[place].anomaly_score or 0, reverse=True)
-        shown_places = sorted(on_map.union(by_score[:MOST_PICTURES]))
-        shown_items = [(place, item) for place in shown_places if (item := files[place]) is not None]
-        embedded = embed(self.embedder, [item for _, item in shown_items], pooling=self.pooling, is_told=False)
-        for done, ((place, _), result) in enumerate(zip(shown_items, embedded, strict=True), 1):
-            if result.vector is None or not _scores_alike(
-                judge.detector, result.vector, rows[place].anomaly_score or 0
-            ):
-                files[place] = None
-            elif place in on_map:
-                vectors[place] = result.vector
-            if progress is not None:
-                progress(done, len(shown_items))
-        return files, vectors
+        """See `Kind`.  Most embeddings come from the cache; a file that scores differently has changed."""
+        return find_files_again(self, root, rows, judge, progress)
 
     def pictures(
-        self, files: Sequence[Item | None] | None, reference: Sequence[ReferenceItem], progress: Progress | None
+        self, files: Sequence[Item | None] | None, judge: Judge, progress: Progress | None
     ) -> ItemPictures | None:
         """See `Kind`."""
         if files is None:
             return None
-        return ItemPictures(self.thumbnails, reference, files, progress, self.embedder.white)
+        return ItemPictures(self.thumbnails, judge.items, files, progress, self.embedder.white)
 
     def only(self, places: Positions) -> Self:
         """Keep only the thumbnails at some places."""
@@ -311,9 +287,3 @@ class ImageKind(Kind[FoundImages]):
 def _patch_kind() -> Any:
     """Return the kind of pictures that are compared patch by patch, which is built on this one."""
     return import_above("dn2.kinds.image.patches.kind").PatchKind
-
-
-def _scores_alike(detector: Detector, vector: Vector, score: float) -> bool:
-    """Tell whether an item scores as before, up to the rounding of another processor."""
-    difference = abs(float(detector.anomaly_score(vector[None])[0]) - score)
-    return difference <= SAME_SHARE * max(score, -detector.offset)

@@ -1,14 +1,49 @@
-// Shows pictures beside those of their nearest, and the members that pull a group away.
+// Shows pictures beside those of their nearest, where they are strange, and the members that pull a group away.
 mount(({ data, items, reference, words, neighbors }) => {
-  function picture(source, caption, alternative) {
-    const image = source === undefined
+  const { located } = data;
+  const LAYERS = { map: "Map", regions: "Regions", picture: "Picture alone" };
+
+  function source(picture) {
+    return `data:image/${picture.startsWith("iVBOR") ? "png" : "jpeg"};base64,${picture}`;
+  }
+
+  function framed(content, caption) {
+    return make("span", { class: "picture" }, content, make("span", { class: "text" }, caption));
+  }
+
+  function picture(encoded, caption, alternative) {
+    return framed(encoded === undefined || encoded === null
       ? make("span", { class: "gone" }, "no picture")
-      : make("img", { src: `data:image/jpeg;base64,${source}`, alt: alternative });
-    return make("span", { class: "picture" }, image, make("span", { class: "text" }, caption));
+      : make("img", { src: source(encoded), alt: alternative }), caption);
   }
 
   function ofItem(item, caption) {
-    return picture(data.pictures[item], caption, `picture of ${items.name[item]}`);
+    const one = located?.items[item];
+    if (!one) return picture(data.pictures[item], caption, `picture of ${items.name[item]}`);
+    const [width, height] = one.size;
+    const regions = located.regions[item];
+    const parts = [make("img", { src: source(one.picture), alt: `picture of ${items.name[item]}` })];
+    if (one.map) parts.push(make("img", { class: "map", src: source(one.map), alt: "" }));
+    parts.push(outlines([0, 0, width, height], regions.map(([outline]) => outline)));
+    return framed(layered(width, height, parts), caption);
+  }
+
+  // Pictures of one place on top of each other, as wide and high as their sides are to the longer.
+  function layered(width, height, parts) {
+    const layers = make("span", { class: "layers" }, ...parts), longer = Math.max(width, height);
+    layers.style.setProperty("--across", width / longer);
+    layers.style.setProperty("--down", height / longer);
+    return layers;
+  }
+
+  function outlines([left, top, right, bottom], lines) {
+    const drawing = draw("svg", { class: "outlines", viewBox: `${left} ${top} ${right - left} ${bottom - top}`,
+      preserveAspectRatio: "none", "aria-hidden": "true" });
+    for (const line of lines) {
+      const points = line.map((corner) => corner.join(",")).join(" ");
+      drawing.append(draw("polygon", { class: "halo", points }), draw("polygon", { points }));
+    }
+    return drawing;
   }
 
   function ofNeighbor([place, distance], caption) {
@@ -20,22 +55,100 @@ mount(({ data, items, reference, words, neighbors }) => {
   }
 
   function pulling(members) {
-    const pictures = members.map(([name, share, source]) =>
-      picture(source ?? undefined, `${name} (${Math.round(100 * share)} %)`, `member ${name}`));
+    const pictures = members.map(([name, share, encoded]) =>
+      picture(encoded, `${name} (${Math.round(100 * share)} %)`, `member ${name}`));
     return [make("h3", {}, "Pictures that pull it away, with their share of the score"), strip(...pictures)];
   }
 
+  // Of a region: its surroundings, and those of the normal patch that is nearest to it.
+  function pair(item, place, captions) {
+    const [own, box, near, nearSize, nearBox, [left, top, right, bottom]] = located.items[item].crops[place];
+    const [outline] = located.regions[item][place], wide = box[2] - box[0], high = box[3] - box[1];
+    const normal = located.regions[item][place][6];
+    const shown = [framed(layered(wide, high, [make("img", { src: source(own), alt: `region ${place + 1}` }),
+      outlines(box, [outline])]), captions[0])];
+    const corners = [[left, top], [right, top], [right, bottom], [left, bottom]];
+    shown.push(near === null ? picture(null, captions[1]) : framed(layered(...nearSize, [
+      make("img", { src: source(near), alt: `nearest normal patch, of ${normal}` }), outlines(nearBox, [corners])]), captions[1]));
+    return shown;
+  }
+
+  function layersBar() {
+    return make("div", { class: "layers-bar", role: "group", "aria-label": "What is laid over the pictures" },
+      ...Object.entries(LAYERS).map(([layer, text]) =>
+        make("button", { type: "button", "data-layer": layer, onclick: () => chooseLayer(layer) }, text)));
+  }
+
+  function chooseLayer(layer) {
+    document.documentElement.dataset.layer = layer;
+    markLayer();
+  }
+
+  function markLayer(within = document) {
+    const chosen = document.documentElement.dataset.layer;
+    for (const button of within.querySelectorAll("[data-layer]:not(html)")) {
+      button.setAttribute("aria-pressed", button.dataset.layer === chosen);
+    }
+    return within;
+  }
+
+  function legend() {
+    const { threshold, rate, colors } = located, last = colors[colors.length - 1][0];
+    const stops = colors.map(([value, red, green, blue, opaque]) =>
+      `rgb(${red} ${green} ${blue} / ${opaque / 255}) ${(100 * value) / last}%`);
+    const bar = make("span", { class: "colors", "aria-hidden": "true" });
+    bar.style.backgroundImage = `linear-gradient(to right, ${stops.join(", ")})`;
+    const ends = make("span", { class: "ends quiet" }, ...[0, threshold, last].map((value) =>
+      make("span", {}, `${number(value)}${value === last ? " and more" : ""}`)));
+    ends.children[1].style.left = `${(100 * threshold) / last}%`;
+    return [
+      make("p", {}, "The map shows how far each place of a picture is from normal; 1 is usual. ",
+        `Outlined is what exceeds ${number(threshold)}: about ${rate} of normal pictures has such a region.`),
+      make("div", { class: "legend" }, bar, ends),
+    ];
+  }
+
+  function regionsOf(item) {
+    const regions = located?.regions[item];
+    if (!regions) return [];
+    if (!regions.length) return [make("p", { class: "quiet" }, "No region of it exceeds the threshold.")];
+    const columns = ["region", "place", "area", "share of the picture", "peak", "p-value", "nearest normal patch"];
+    const head = make("tr", {}, ...columns.map((name) => make("th", { scope: "col" }, name)));
+    const rows = regions.map(([, [left, top, right, bottom], area, share, peak, chance, normal], place) => make("tr", {},
+      make("td", { class: "number" }, whole(place + 1)),
+      make("td", {}, `${whole(right - left)} x ${whole(bottom - top)} px at ${whole(left)}, ${whole(top)}`),
+      make("td", { class: "number" }, `${whole(area)} px`), make("td", { class: "number" }, `${number(100 * share, 2)} %`),
+      make("td", { class: "number" }, number(peak)), make("td", { class: "number" }, number(chance, 2)),
+      make("td", { class: "text" }, normal)));
+    const crops = (located.items[item]?.crops ?? []).map((_, place) => make("div", { class: "strip pair" },
+      ...pair(item, place, [`region ${place + 1}`, "nearest normal"])));
+    return [...(crops.length ? [make("h3", {}, "Its strangest regions, each beside the nearest normal patch"),
+      make("div", { class: "pairs" }, ...crops)] : []), tableOf("Regions", [head], rows)];
+  }
+
+  if (located) document.documentElement.dataset.layer = "map";
+
   return {
     card(item) {
-      const near = neighbors(item).slice(0, 3).map((one) => ofNeighbor(one, number(one[1])));
-      return make("span", { class: "strip" }, ofItem(item, "scored"), ...near);
+      const one = located?.items[item];
+      if (one?.crops.length) {
+        return make("span", { class: "strip located" }, ofItem(item, "scored"),
+          make("span", { class: "pair" }, ...pair(item, 0, ["strangest region", "nearest normal"])));
+      }
+      const near = neighbors(item).slice(0, one ? 2 : 3).map((place) => ofNeighbor(place, number(place[1])));
+      return make("span", { class: one ? "strip located" : "strip" }, ofItem(item, "scored"), ...near);
     },
     detail(item) {
       const near = neighbors(item).map((one) => ofNeighbor(one, `${reference.name[one[0]]} (${number(one[1])})`));
       const members = data.members?.[item] ?? [];
-      return [make("div", { class: "beside" },
-        make("div", {}, make("h3", {}, "scored"), strip(ofItem(item, items.name[item]))),
-        make("div", {}, make("h3", {}, words.neighbors), strip(...near))), ...members.length ? pulling(members) : []];
+      const own = located?.items[item] ? [markLayer(layersBar())] : [];
+      return [make("div", { class: located?.items[item] ? "beside located" : "beside" },
+        make("div", {}, make("h3", {}, "scored"), ...own, strip(ofItem(item, items.name[item]))),
+        make("div", {}, make("h3", {}, words.neighbors), strip(...near))), ...regionsOf(item),
+      ...members.length ? pulling(members) : []];
+    },
+    panels() {
+      return located ? [{ id: "layers", title: "Where they are strange", content: [...legend(), markLayer(layersBar())] }] : [];
     },
   };
 });

@@ -19,6 +19,7 @@ from PIL import Image, ImageFile
 from dn2.arrays import Pixels, Vector
 from dn2.errors import UnreadableItem
 from dn2.networks.backbone import AnyNetwork
+from dn2.networks.decoding import UPRIGHT_SIZE, upright_size
 from dn2.networks.maps import MapNetwork
 from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
 from dn2.networks.pixels import READING_VERSION, THUMBNAIL_SIZE, to_pixels, to_thumbnail
@@ -153,8 +154,8 @@ class ImagePipeline:
         """Keep what was noticed when a picture was decoded, if it is anything."""
         item.seen = image.info.get(SEEN, NOTHING_SEEN)
         if self._is_sized:
-            item.size = image.size
-            item.new[self._size_key(item.digest)] = SIZE.pack(*image.size)
+            item.size = upright_size(image)
+            item.new[self._size_key(item.digest)] = SIZE.pack(*item.size)
         item.is_strict = item.is_strict and not ImageFile.LOAD_TRUNCATED_IMAGES  # which other programs may set
         if item.seen != NOTHING_SEEN:
             item.new[self._seen_key(item.digest)] = json.dumps(astuple(item.seen)).encode()
@@ -210,7 +211,7 @@ class ImagePipeline:
         return self._vector_key(digest, " ".join(["thumbnail", str(THUMBNAIL_SIZE), str(READING_VERSION), *self._said]))
 
     def _size_key(self, digest: str) -> bytes:
-        return self._vector_key(digest, " ".join(["size", str(READING_VERSION)]))
+        return self._vector_key(digest, " ".join([UPRIGHT_SIZE, str(READING_VERSION)]))
 
     def _seen_key(self, digest: str) -> bytes:
         return self._vector_key(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
@@ -224,7 +225,7 @@ def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None 
     with open_picture(source, white) as picture:
         for preprocessing in [network.backbone.preprocessing for network in networks]:
             with picture.decoded(preprocessing.scaled) as image:
-                item.size = image.size
+                item.size = upright_size(image)
                 inputs.append(to_pixels(image, preprocessing))
     item.parts = [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
     return item

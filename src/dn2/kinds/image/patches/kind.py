@@ -5,21 +5,27 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from dn2.arrays import Array, Positions, Progress
-from dn2.kinds.exchange import Batch, Judge, Judgement, Reference, ReferenceItem
+from dn2.inputs.items import Item
+from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, Judgement, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.image.evidence import Region, RegionEvidence
 from dn2.kinds.image.kind import ImageKind
 from dn2.kinds.image.options import ImageOptions, parse_resolution
+from dn2.kinds.image.patches.drawing import at_pixels
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.kinds.image.patches.learning import DEFAULT_BANK, Learnt
+from dn2.kinds.image.patches.located import LocatedPictures
 from dn2.kinds.image.patches.regions import Found, find_regions
 from dn2.kinds.image.patches.sources import Pictures, cached, region_of
+from dn2.kinds.image.patches.writing import MapFolder
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.presets import get_preset
+from dn2.kinds.image.reading import FoundImages
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.membership import Keys
@@ -57,13 +63,17 @@ class _One(NamedTuple):
 class PatchKind(ImageKind):
     """Pictures compared patch by patch: see `Kind`.
 
-    learnt : what the reference pictures taught, None until they have."""
+    learnt : what the reference pictures taught, None until they have.
+    side : of a square with as many pixels as a typical reference picture.
+    maps : where to write the maps of pictures that are scored, if anywhere."""
 
     evidence: ClassVar[type[Evidence] | None] = RegionEvidence
     learns_beside: ClassVar[bool] = True
     queries_at_once: ClassVar[int] = 8  # their maps are large
     embedder: PatchEmbedder
     learnt: Learnt | None = field(default=None, kw_only=True)
+    side: int = field(default=0, kw_only=True)
+    maps: MapFolder | None = field(default=None, kw_only=True)
 
     @classmethod
     def made(cls, options: ImageOptions, cache: Cache | None) -> Self:
@@ -118,7 +128,15 @@ class PatchKind(ImageKind):
         with cached(self.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
             learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, progress)
-            return replace(self, learnt=learnt)
+            return replace(self, learnt=learnt, side=pictures.typical_side())
+
+    def anomaly_map(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Array:
+        """See `Kind`."""
+        batch = self.embed_one(item)
+        ((_, picture),) = batch.source
+        assert picture.size is not None
+        (judged,) = self.judge(judge, batch, belonging.membership.parts).found
+        return at_pixels(judged.anomaly_map, *picture.size)
 
     def calibration(self, detector: Detector) -> Calibration:
         """See `Kind`."""
@@ -143,10 +161,35 @@ class PatchKind(ImageKind):
         scores, distances, positions, judged = zip(*each_on_one(judge_one, range(len(readable))), strict=True)
         return Judgement(np.array(scores), np.stack(distances), np.stack(positions), judged)
 
+    def writing_maps(self, folder: Path) -> Self:
+        """See `Kind`."""
+        maps = MapFolder(folder)
+        maps.check()
+        return replace(self, maps=maps)
+
+    def score(
+        self, judge: Judge, found_items: FoundImages, progress: Progress | None, belonging: Belonging = NOTHING
+    ) -> ScoredItems:
+        """See `Kind`."""
+        if self.maps is None:
+            return super().score(judge, found_items, progress, belonging)
+        maps = self.maps.opened(found_items.items, self.threshold(judge.detector), self.embedder.white)
+        return super(PatchKind, replace(self, maps=maps)).score(judge, found_items, progress, belonging)
+
+    def threshold(self, detector: Detector) -> float:
+        """Return the highest value of an anomaly map that is no region."""
+        assert self.learnt is not None
+        return self.learnt.threshold(detector.steps.false_alarm_rate)
+
     def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:
         """Find the regions of each picture whose map exceeds the threshold."""
-        assert self.learnt is not None
-        threshold = self.learnt.threshold(judge.detector.steps.false_alarm_rate)
+        evidence = list(self._evidence(judge, batch, judgement))
+        if self.maps is not None:
+            self.maps.write((item for item, _ in batch.source), evidence)
+        yield from evidence
+
+    def _evidence(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:
+        threshold = self.threshold(judge.detector)
         found = iter(judgement.found)
         for _, picture in batch.source:
             if picture.error is not None:
@@ -155,7 +198,7 @@ class PatchKind(ImageKind):
             judged = next(found)
             regions = find_regions(judged.anomaly_map, threshold)
             described = (self._region(one, picture, judged, judge.items) for one in regions)
-            yield RegionEvidence(tuple(described), judged.anomaly_map)
+            yield RegionEvidence(tuple(described), judged.anomaly_map, picture.size)
 
     def _region(self, found: Found, picture: EmbeddedPicture, judged: Judged, items: Sequence[ReferenceItem]) -> Region:
         assert self.learnt is not None
@@ -174,6 +217,15 @@ class PatchKind(ImageKind):
             box,
         )
 
+    def pictures(
+        self, files: Sequence[Item | None] | None, judge: Judge, progress: Progress | None
+    ) -> LocatedPictures | None:
+        """See `Kind`."""
+        if files is None or self.learnt is None:
+            return None
+        rate = self.learnt.map_calibration.rate(judge.detector.steps.false_alarm_rate)
+        return LocatedPictures(self, judge, self.thumbnails, files, progress, (self.threshold(judge.detector), rate))
+
     def only(self, places: Positions) -> Self:
         """See `Kind`."""
         kept = super().only(places)
@@ -181,7 +233,9 @@ class PatchKind(ImageKind):
 
     def describe(self) -> dict[str, Any]:
         """See `Kind`."""
-        return super().describe() | {"patches": None if self.learnt is None else self.learnt.as_dict()}
+        maps = [list(zip(one.strides, one.dimensions, strict=True)) for one in self.embedder.networks]
+        about = None if self.learnt is None else self.learnt.as_dict() | {"maps": maps, "side": self.side}
+        return super().describe() | {"patches": about}
 
     def contents(self) -> dict[str, Sequence[Content]]:
         """See `Kind`."""
@@ -194,4 +248,4 @@ class PatchKind(ImageKind):
         restored = super().restore(files, kept, cache, backbone)
         learnt = Learnt.restored(files.arrays("bank"), files.manifest["patches"])
         learnt.check(len(restored.thumbnails), restored.embedder.dimensions)
-        return replace(restored, learnt=learnt)
+        return replace(restored, learnt=learnt, side=int(files.manifest["patches"]["side"]))

@@ -25,6 +25,8 @@ from dn2.system.interface import option
 
 OVERSAMPLED = 2  # times as many pixels a side as a network sees, in which defects are drawn
 
+SIZES_SEEN = 25  # pictures whose size is looked at
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -62,6 +64,12 @@ class Pictures:
             same = position >= len(self.items) - len(self.fresh) or picture.digest == item.sha256
             picture = picture if same and picture.error is None else None
         return None if picture is None else picture.parts
+
+    def typical_side(self) -> int:
+        """Return the side of a square with as many pixels as a typical one of the new pictures."""
+        some = self.fresh[:: -(-len(self.fresh) // SIZES_SEEN)]
+        sizes = [one.size for one in self.embedder.embed([item.source for item in some]) if one.size is not None]
+        return round(float(np.median([np.sqrt(width * height) for width, height in sizes]))) if sizes else 0
 
     def pixels(self, position: int) -> Pixels | None:
         """Return the pixels of a picture, (height, width, 3), at no more than about twice the size that networks see;
