@@ -98,12 +98,14 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class RegionEvidence(Evidence):
-    """The regions of a picture; anomaly_map : what they were found in, where it is still known."""
+    """The regions of a picture; anomaly_map : what they were found in, where it is still known; size : (width, height)
+    of the picture, upright, likewise."""
 
     file_columns: ClassVar[tuple[str, ...]] = ("regions",)
     heading: ClassVar[str] = "strange regions, nearest normal items (distance)"
     regions: tuple[Region, ...] | None = None
     anomaly_map: Array | None = None
+    size: tuple[int, int] | None = None
 
     def as_record(self) -> dict[str, Any]:
         """See `Evidence`."""

@@ -142,7 +142,7 @@ class PatchKind(ImageKind):
             judged = next(found)
             regions = find_regions(judged.anomaly_map, threshold)
             described = (self._region(one, picture, judged, judge.items) for one in regions)
-            yield RegionEvidence(tuple(described), judged.anomaly_map)
+            yield RegionEvidence(tuple(described), judged.anomaly_map, picture.size)
 
     def _region(self, found: Found, picture: EmbeddedPicture, judged: Judged, items: Sequence[ReferenceItem]) -> Region:
         assert self.learnt is not None
