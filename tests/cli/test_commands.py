@@ -38,8 +38,8 @@ OPTIONS = {
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
     "--points --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order --time "
     "--values --window --exclude --backbone --cache --no-cache",
-    "evaluate": "--normal --anomalous --masks --category --images --warn-rate --exclude --plot --json --backbone --cache "
-    "--no-cache",
+    "evaluate": "--normal --anomalous --masks --category --images --warn-rate --exclude --plot --json --backbone "
+    "--cache --no-cache",
     "add": "--part --per --exclude --backbone --cache --no-cache",
     "remove": "--part --backbone",
     "readmit": "--backbone",
@@ -48,7 +48,8 @@ OPTIONS = {
     "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
-    "--reference --rivals --figure --report --cache --no-cache",
+    "--reference --rivals --category --part --resolution --bank --false-alarm-rate --figure --report "
+    "--cache --no-cache",
     "report": "--model --output -o --root --exclude --false-alarm-rate --warn-rate --backbone --cache --no-cache",
     "demo": "--output -o",
 }
