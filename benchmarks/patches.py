@@ -14,13 +14,13 @@ import csv
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import Report, Run, apart, begin, peak_memory, timed
+from common import Run, apart, begin, peak_memory, timed
 from dn2.kinds.image.bench.patches.measuring import watch
 from dn2.kinds.image.bench.patches.methods import (
     PADIM,
@@ -160,38 +160,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"{len(learning)} good tiles of {len(set(parts))} parts to learn from; {len(testing)} tested, of which "
             f"{defective} defective; {sizes.resolution} px, banks of {sizes.bank:,} patches"
         )
-        found = {}
+        found, head = {}, list(report.lines)
         for name in sizes.methods:
             found[name] = apart(measure, name, learning, testing, settings, here=run.smallest)
             print(f"{name}: {found[name].fit:.0f} s to fit, {found[name].test:.0f} s to test", file=sys.stderr)
-    say_tables(report, found, len(testing))
+            report.lines = [*head, *tables(found, len(testing))]  # kept, in case that the next one is interrupted
+            report.save()
+    report.lines = head
+    for line in tables(found, len(testing)):
+        report.say(line)
+    measured = {key for one in found.values() for key in one.figures}
+    report.claim(measured >= set(FIGURES.values()), f"a column is empty: {set(FIGURES.values()) - measured}")
     report.save()
 
 
-def say_tables(report: Report, found: dict[str, Measured], n: int) -> None:
-    """Print what was found."""
-    report.say(
-        "\nin %; F1 regions: at the model's own threshold; found @5%: at the threshold that flags 5 % of good tiles"
-    )
-    report.say(f"  {'':<26}" + "".join(f"{head:>14}" for head in FIGURES))
+def tables(found: dict[str, Measured], n: int) -> list[str]:
+    """Write what was found; n : tiles that were tested."""
+    lines = ["", "in %; F1 regions: at the model's own threshold; found @5%: where a threshold flags 5 % of good tiles"]
+    lines.append(row_of("", FIGURES, 14))
     for name, one in found.items():
-        report.say(f"  {name:<26}" + "".join(in_percent(one.figures.get(key), 14) for key in FIGURES.values()))
-    report.say("\nby kind of defect, and by area as a share of the tile, in %")
-    report.say(f"  {'':<26}" + "".join(f"{name[:25]:>26}" for name in found))
+        lines.append(row_of(name, (in_percent(one.figures.get(key)) for key in FIGURES.values()), 14))
+    lines += ["", "by kind of defect, and by area as a share of the tile, in %", row_of("", found, 26)]
     for key in dict.fromkeys(key for one in found.values() for key in one.by_defect):
-        report.say(f"  {key:<26}" + "".join(in_percent(one.by_defect.get(key), 26) for one in found.values()))
-    report.say("\nat a rate asked for, by part: tiles found and false alarms, in %; and what it costs")
+        lines.append(row_of(key, (in_percent(one.by_defect.get(key)) for one in found.values()), 26))
     heads = [f"{word} @{rate:g}" for rate in RATES for word in ("found", "alarms")]
-    report.say(f"  {'':<26}" + "".join(f"{head:>13}" for head in [*heads, "fit, s", "pictures/s", "fit, MiB"]))
+    lines += ["", "at a rate asked for, by part: tiles found and false alarms, in %; and what it costs"]
+    lines.append(row_of("", [*heads, "fit, s", "pictures/s", "fit, MiB"], 13))
     for name, one in found.items():
-        shares = [share for rate in RATES for share in one.decided[rate] or (None, None)]
-        cells = "".join(in_percent(share, 13) for share in shares)
-        report.say(f"  {name:<26}{cells}{one.fit:>13.1f}{n / one.test:>13.1f}{one.memory:>13.0f}")
+        shares = [in_percent(share) for rate in RATES for share in one.decided[rate] or (None, None)]
+        costs = [f"{one.fit:.1f}", f"{n / one.test:.1f}", f"{one.memory:.0f}"]
+        lines.append(row_of(name, [*shares, *costs], 13))
+    return lines
 
 
-def in_percent(share: float | None, width: int) -> str:
+def row_of(name: str, cells: Iterable[str], width: int) -> str:
+    """Lay out a row."""
+    return (f"  {name:<26}" + "".join(f"{cell:>{width}}" for cell in cells)).rstrip()
+
+
+def in_percent(share: float | None) -> str:
     """Write a share, or nothing."""
-    return f"{'' if share is None else f'{100 * share:.2f}':>{width}}"
+    return "" if share is None else f"{100 * share:.2f}"
 
 
 if __name__ == "__main__":
