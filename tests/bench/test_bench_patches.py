@@ -174,7 +174,7 @@ def test_the_protocol_measures_each_method_on_each_category(tmp_path, monkeypatc
     data = write_defects(tmp_path / "data/one")
     (data / "test/spot/001.png").write_text("no picture")
     options = {"resolution": SIDE, "bank": 40, "false_alarm_rate": 0.2, "cache": False, "part": "([0-9]+)"}
-    result = PATCHES.run(data, PATCHES.options.of(options), silent)
+    result = PATCHES.run(data.parent, PATCHES.options.of(options), silent)
     names = ["dn2, whole pictures", "PatchCore", "PaDiM", "dn2 --patches, default"]
     assert result.methods == names
     assert [row.item for row in result.unreadable] == ["test/spot/001.png"]
@@ -185,5 +185,7 @@ def test_the_protocol_measures_each_method_on_each_category(tmp_path, monkeypatc
     assert {row.figure for row in result.further_rows} == set(own.figures)
     with pytest.raises(InputError, match="resolution must be a number here"):
         PATCHES.run(data, PATCHES.options.of(options | {"resolution": "full"}), silent)
+    with pytest.raises(InputError, match="says nothing of 24 of 24"):
+        PATCHES.run(data, PATCHES.options.of(options | {"part": "(x)"}), silent)
     with pytest.raises(InputError, match=r"does not belong to .*, which is one data set"):
         PATCHES.run(data, PATCHES.options.of(options | {"category": "two"}), silent)

@@ -11,7 +11,7 @@ import numpy as np
 from dn2.bench.context import ProgressFactory
 from dn2.bench.result import FurtherRow, Measurement, Result
 from dn2.errors import InputError
-from dn2.inputs.labels import labels_by
+from dn2.inputs.labels import check_all_labelled, labels_by
 from dn2.kinds.image.bench import PATCHES, PatchesOptions
 from dn2.kinds.image.bench.patches.measuring import watch
 from dn2.kinds.image.bench.patches.methods import Learn, Settings, methods
@@ -70,10 +70,15 @@ class Halves:
         return cls(learning, testing)
 
     def labelled(self, part: str | None) -> Halves:
-        """Label each picture by a rule as for `dn2.fit`; without one the data set's own parts stay."""
+        """Label each picture by a rule as for `dn2.fit`; without one the data set's own parts stay.
+
+        Raises InputError for pictures to learn from without a label."""
         if part is None:
             return self
-        return Halves(*(_labelled(part, some) for some in (self.learning, self.testing)))
+        learning, testing = (_labelled(part, some) for some in (self.learning, self.testing))
+        names = [one.name for one in learning]
+        check_all_labelled([one.part for one in learning], names, part, "part")
+        return Halves(learning, testing)
 
 
 def run_patches(data: Path, options: PatchesOptions, progress_of: ProgressFactory) -> Result:
