@@ -18,9 +18,11 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +36,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 CIFAR10 = "cifar10/cifar10_png_35k.zip"
 
 Sizes = TypeVar("Sizes")
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,21 @@ def run_dn2(words: Sequence[str], *, here: bool) -> tuple[float, float]:
     if status:
         sys.exit(f"dn2 {' '.join(words)} failed")
     return taken, peak / 2**20
+
+
+def apart(work: Callable[..., Made], *arguments: Any, here: bool) -> Made:
+    """Call a function of a module in a process of its own, whose memory is its alone, and return what it returns.
+
+    here : in this process, as smallest runs do."""
+    if here:
+        return work(*arguments)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def peak_memory() -> float:
+    """Return the peak of this process's resident memory, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _exit_status(words: Sequence[str]) -> int:

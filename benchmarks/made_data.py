@@ -107,13 +107,31 @@ def _wbc(folder: Path, rng: np.random.Generator) -> None:
 
 def _magnetic_tile(folder: Path, rng: np.random.Generator) -> None:
     rows = [
-        (f"images/{part}_{label}_{number}.jpg", label, part, f"{part} {label} {number // 2}", 1 + number % 2)
+        (
+            f"images/{part}_{label}_{number}.jpg",
+            label,
+            part,
+            f"{part} {label} {number // 2}",
+            1 + number % 2,
+            f"masks/{part}_{label}_{number}.png",
+            "crack" if label else "free",
+        )
         for part, counts in TILES.items()
         for label, count in enumerate(counts)
         for number in range(count)
     ]
-    _csv(folder / "split.csv", [("image", "label", "split", "tile_group", "exposure"), *rows])
-    _zip(folder / "magnetic_tile.zip", ((row[0], _picture(rng, 8 * row[1], (60, 90), "JPEG")) for row in rows))
+    _csv(folder / "split.csv", [("image", "label", "split", "tile_group", "exposure", "mask", "kind"), *rows])
+    pictures = [(row[0], _picture(rng, 8 * row[1], (60, 90), "JPEG")) for row in rows]
+    _zip(folder / "magnetic_tile.zip", pictures + [(row[5], _mask((60, 90), bool(row[1]))) for row in rows])
+
+
+def _mask(size: tuple[int, int], is_anomalous: bool) -> bytes:
+    """Draw a mask, whose left half is a defect, if there is one; size : height, width."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.where(is_anomalous & (np.indices(size)[1] < size[1] // 2), 255, 0).astype(np.uint8)).save(
+        buffer, "PNG"
+    )
+    return buffer.getvalue()
 
 
 def _table(path: Path, rng: np.random.Generator, columns: int) -> None:

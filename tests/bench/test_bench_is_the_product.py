@@ -25,9 +25,12 @@ from dn2.kinds.image.bench.classes import backbones, multimodal, one_class
 from dn2.kinds.image.bench.few_shot import few_shot
 from dn2.kinds.image.bench.groups import draw_sets, score_as_product
 from dn2.kinds.image.bench.impurity import impurity
+from dn2.kinds.image.bench.patches.methods import Settings, learn_patches, learn_whole
 from dn2.kinds.image.bench.pictures import Bench
 from dn2.kinds.image.bench.run import Preparation
+from dn2.kinds.image.labelled.sets import LabelledPicture
 from dn2.kinds.image.options import ImageOptions
+from dn2.kinds.image.patches import finding
 from dn2.kinds.protocols import protocols
 from dn2.kinds.series.bench.methods import own_method, window_of
 from dn2.kinds.table.bench.data import read_sets
@@ -173,12 +176,30 @@ def check_series(folder: Path, preset: str) -> None:
         assert scores.tolist() == results.points.scores.tolist()
 
 
+def check_patches(folder: Path, preset: str) -> None:
+    known, asked = (sorted((folder / part / "4").iterdir()) for part in ("train", "test"))
+    known, parts = known[:20], [f"{place // 2}" for place in range(20)]
+    learning, testing = ([LabelledPicture(path.name, path, None, False) for path in some] for some in (known, asked))
+    settings = Settings(resolution=64, bank=30, false_alarm_rate=0.3, parts=parts)
+    shared = {"false_alarm_rate": 0.3, "part": parts, "cache": None}
+    with pytest.MonkeyPatch.context() as patch:  # how small a defect would be found is of no matter here
+        patch.setattr(finding, "MOST_PIXELS", 0)
+        patch.setattr(finding, "LEAST_PLANTED", 1)
+        for own, options in (
+            (learn_whole(learning, settings), {}),
+            (learn_patches(learning, settings, preset=preset), {"patches": True, "resolution": 64, "bank": 30}),
+        ):
+            rows = dn2.fit(known, preset=preset, **shared, **options).score(asked)
+            assert [seen[:2] for seen in own.see(testing)] == [(row.anomaly_score, row.p_value) for row in rows]
+
+
 CHECKS: dict[str, Callable[[Path, str], None]] = {
     **{protocol: partial(check_pictures, protocol) for protocol in MEASURES},
     "groups": check_groups,
     "tabular": check_tables,
     "text": check_messages,
     "series": check_series,
+    "patches": check_patches,
 }
 
 

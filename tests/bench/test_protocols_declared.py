@@ -144,8 +144,8 @@ def test_flags_stand_under_the_kinds_whose_protocols_have_them() -> None:
     assert headings["classes"] == headings["backbone"] == "Pictures"
     assert headings["reference"] == "Series"
     assert headings["cache"] == "Pictures and messages"
-    assert flags["neighbors"].option.help.endswith("Not for neighbors.")
-    assert flags["classes"].option.help == "Use only this class. Repeat it for several."
+    assert flags["neighbors"].option.help.endswith("Not for neighbors, patches.")
+    assert flags["classes"].option.help == "Use only this class. Repeat it for several. Not for patches."
 
 
 @pytest.mark.parametrize(

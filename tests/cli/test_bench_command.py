@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dn2.kinds.image.bench import PROTOCOLS
+from dn2.kinds.image.bench import PATCHES, PROTOCOLS
 from dn2.networks.openvino import Network
 from small_bench import digits, write_set
 
@@ -26,7 +26,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("protocol", [protocol.name for protocol in PROTOCOLS])
+@pytest.mark.parametrize("protocol", [protocol.name for protocol in PROTOCOLS if protocol is not PATCHES])
 def test_every_protocol_gives_a_table_and_a_figure(
     dn2_command, arguments: list[object], tmp_path: Path, protocol: str
 ) -> None:

@@ -38,7 +38,8 @@ OPTIONS = {
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
     "--points --maps --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order "
     "--time --values --window --exclude --backbone --cache --no-cache",
-    "evaluate": "--normal --anomalous --warn-rate --exclude --plot --json --backbone --cache --no-cache",
+    "evaluate": "--normal --anomalous --masks --category --images --warn-rate --exclude --plot --json --backbone "
+    "--cache --no-cache",
     "add": "--part --per --exclude --backbone --cache --no-cache",
     "remove": "--part --backbone",
     "readmit": "--backbone",
@@ -47,7 +48,8 @@ OPTIONS = {
     "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --cache --no-cache",
     "export": "--output -o",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
-    "--reference --rivals --figure --report --cache --no-cache",
+    "--reference --rivals --category --part --resolution --bank --false-alarm-rate --figure --report "
+    "--cache --no-cache",
     "report": "--model --output -o --root --exclude --false-alarm-rate --warn-rate --backbone --cache --no-cache",
     "demo": "--output -o",
 }
@@ -981,7 +983,7 @@ REFUSED = {
     "score {saved} {normal} --warn-rate 0.01": "--warn-rate must lie between the rate to reject at, 0.0243902",
     "evaluate {saved} --normal {normal} --anomalous {normal} --warn-rate 2": "--warn-rate must lie between the rate",
     "score {saved} {normal} --fdr 0.1 --false-alarm-rate 0.1": "two ways to decide",
-    "evaluate {saved} --normal {normal}": "Missing option '--anomalous'",
+    "evaluate {saved} --normal {normal}": "give --normal and --anomalous, items of which it is known",
     "evaluate {saved} --normal {readme} --anomalous {normal}": "needs normal and anomalous items, got 0 and 40",
     "add {saved} {normal}": "already (40 such names in all)",
     "add {saved} {readme}": "none of the 1 items can be read",

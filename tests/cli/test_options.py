@@ -112,5 +112,6 @@ def test_the_help_of_dn2_shows_completion_and_examples(dn2_command) -> None:
 
 def test_usage_names_what_a_command_needs_in_order(dn2_command) -> None:
     assert dn2_command("fit", "-h").out.splitlines()[0] == "Usage: dn2 fit INPUT... -o MODEL [OPTIONS]"
-    usage = "Usage: dn2 evaluate MODEL --normal INPUT --anomalous INPUT [OPTIONS]"
-    assert dn2_command("evaluate", "-h").out.splitlines()[0] == usage
+    usage = "Usage: dn2 report RESULTS --model MODEL -o FILE [OPTIONS]"
+    assert dn2_command("report", "-h").out.splitlines()[0] == usage
+    assert dn2_command("evaluate", "-h").out.splitlines()[0] == "Usage: dn2 evaluate MODEL [DATA] [OPTIONS]"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,29 +14,22 @@ from dn2.cli import stopping
 from dn2.cli.backbones import embed, export
 from dn2.cli.bench import bench
 from dn2.cli.common import (
-    CacheOption,
-    ExcludeOption,
     JsonOption,
     ModelArgument,
     NamedBackboneOption,
     PlotOption,
-    WarnRateOption,
-    check_model_first,
-    check_outputs,
     check_plot,
     console,
-    finish,
     load,
     note,
     quote_words,
-    warn_unreadable,
 )
+from dn2.cli.evaluate import evaluate
 from dn2.cli.help import Command, Group
 from dn2.cli.options import flags_of, with_options
 from dn2.cli.reference import add, fit, readmit, remove
 from dn2.cli.report import report
 from dn2.cli.score import score, self_flags
-from dn2.cli.stdin import STDIN, with_stdin
 from dn2.errors import InputError
 from dn2.kinds import registry
 from dn2.system.printing import line_of
@@ -70,51 +62,6 @@ def _common(
     if context.invoked_subcommand is None:
         print(context.get_help())
         raise InputError("no command given; each has its own --help, such as: dn2 fit --help")
-
-
-def evaluate(
-    model: ModelArgument,
-    normal: Annotated[
-        list[str], typer.Option(metavar="INPUT", help="Items known to be normal. Repeat it for several.")
-    ],
-    anomalous: Annotated[
-        list[str], typer.Option(metavar="INPUT", help="Items known to be anomalous. Repeat it for several.")
-    ],
-    warn_rate: WarnRateOption = None,
-    exclude: ExcludeOption = None,
-    plot: PlotOption = None,
-    as_json: JsonOption = False,
-    backbone: NamedBackboneOption = None,
-    cache: CacheOption = True,
-) -> None:
-    """Measure a model on items of which it is known whether they are anomalous."""
-    from dn2.cli.progress import progress
-    from dn2.cli.show import evaluation_table
-
-    check_model_first("evaluate", model, [*normal, *anomalous], "--normal INPUT --anomalous INPUT")
-    check_plot(plot)
-    if STDIN in normal and STDIN in anomalous:
-        raise InputError("- stands for stdin, which can be read once; give it once")
-    loaded = load(model, cache=cache, backbone=backbone)
-    rate, kind = loaded.state.rate(None, warn_rate), loaded.kind.name
-    with with_stdin(normal, kind) as good, with_stdin(anomalous, kind) as bad:
-        check_outputs((plot,), (*good, *bad), kind, exclude)
-        with progress("scoring") as show:
-            scores = loaded.score_known(good, bad, exclude=exclude or (), progress=show)
-    evaluation = scores.evaluate(rate, warn_rate)
-    if plot is not None:
-        from dn2.report.plots import plot_evaluation
-
-        plot_evaluation(scores.scores, scores.is_anomalous, loaded.calibration.threshold(rate), rate, plot)
-        stopping.wrote(plot)
-        note(f"written: {plot}")
-    if as_json:
-        figures = asdict(evaluation)
-        print(json.dumps({name: figure for name, figure in figures.items() if figure is not None}))
-    else:
-        evaluation_table(evaluation, console())
-    warn_unreadable(scores.unreadable)
-    finish(scores.unreadable)
 
 
 def inspect(

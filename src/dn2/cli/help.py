@@ -24,7 +24,7 @@ EXAMPLES = {
     ),
     "evaluate": (
         "dn2 evaluate parts.dn2 --normal good/ --anomalous defects/",
-        "dn2 evaluate parts.dn2 --normal good/ --anomalous cracks/ --anomalous dents/",
+        "dn2 evaluate tiles.dn2 tiles/ --masks tiles/masks/",
         "dn2 evaluate parts.dn2 --normal good/ --anomalous defects/ --plot curve.png",
     ),
     "add": (

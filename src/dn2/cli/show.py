@@ -15,6 +15,7 @@ from dn2.model.words import describe_model
 from dn2.results.evaluation import Evaluation
 from dn2.results.results import Results
 from dn2.results.rows import Evidence, Row, in_line
+from dn2.results.segmentation import AUPRO_LIMIT, DefectFigures, SegmentationFigures
 from dn2.results.suspects import Suspect
 from dn2.results.words import number_in_words, rate_in_words
 from dn2.system.printing import printable
@@ -130,7 +131,47 @@ def evaluation_table(evaluation: Evaluation, console: Console) -> None:
             (f"false alarms or warnings at {warn_rate} asked", _figure_in_words(marked, normal)),
             (f"anomalies detected or warned of at {warn_rate}", _figure_in_words(found, anomalous)),
         ]
+    figures, with_regions = evaluation.segmentation, evaluation.with_regions
+    if figures is not None and with_regions is not None:
+        rows += [
+            (f"normal items with a region at {rate}", _figure_in_words(with_regions, normal)),
+            *_pixels_in_words(figures),
+        ]
     pairs(rows, console)
+    if figures is not None:
+        for heading, groups in (("kind of defect", figures.by_kind), ("area of the defect", figures.by_area)):
+            if groups:
+                console.print()
+                console.print(_defects_table(heading, groups))
+
+
+def _pixels_in_words(figures: SegmentationFigures) -> list[tuple[str, str]]:
+    without, pixels = figures.n_without_mask, figures.pixels
+    masked = f"{figures.n_anomalous - without:,} of {figures.n_anomalous:,}"
+    if pixels is None:
+        return [("anomalous items with a mask", masked), ("pixels", "nothing to compare")]
+    return [
+        ("anomalous items with a mask", masked),
+        ("ROC AUC of pixels", f"{pixels.roc_auc:.4f}"),
+        (f"AUPRO up to {AUPRO_LIMIT}", f"{pixels.aupro:.4f}"),
+        ("best F1 of pixels", f"{pixels.best_f1:.4f}"),
+        ("F1 of pixels in regions", "" if pixels.seg_f1 is None else f"{pixels.seg_f1:.4f}"),
+    ]
+
+
+def _defects_table(heading: str, groups: Mapping[str, DefectFigures]) -> Table:
+    """Lay out what is found of each kind of defect, or of each class of area."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(heading)
+    for name in ("items", "detected", "ROC AUC of pixels", "AUPRO", "best F1", "F1 in regions"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, group in groups.items():
+        pixels = group.pixels
+        shown = [None] * 4 if pixels is None else [pixels.roc_auc, pixels.aupro, pixels.best_f1, pixels.seg_f1]
+        found = "" if group.n_found is None else f"{group.n_found:,}"
+        cells = ("" if figure is None else f"{figure:.4f}" for figure in shown)
+        table.add_row(escape_text(name), f"{group.n_pictures:,}", found, *cells)
+    return table
 
 
 def _count_in_words(n: int, n_reference: int) -> str:

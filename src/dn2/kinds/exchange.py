@@ -191,6 +191,20 @@ class ScoredItems:
     guarantee: Sequence[str] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class KnownItems:
+    """Items whose truth is known.
+
+    normal, anomalous : the items.
+    defects : what is known of the defects of each of these, as the kind compares with it; None where nothing is.
+    errors : by name, why an item of a data set cannot be used."""
+
+    normal: FoundItems
+    anomalous: FoundItems
+    defects: tuple[Sequence[Any], Sequence[Any]] | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
 class Pictures(Protocol):
     """Small JPEGs for a page, by name; items without a picture are left out."""
 

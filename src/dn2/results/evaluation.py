@@ -11,6 +11,7 @@ import numpy as np
 
 from dn2.arrays import Flags, Scores
 from dn2.errors import InputError
+from dn2.results.segmentation import SegmentationFigures
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Evaluation:
     normal_reference, anomalous_reference : how many of the items are reference items, or copies of reference items;
         unless both are 0, the figures do not hold for new items.
     warn_rate : the laxer rate to warn at, if there is one; false_alarms_or_warnings, detected_or_warned : share of
-        normals and of anomalies that are flagged or warned of."""
+        normals and of anomalies that are flagged or warned of.
+    with_regions : share of normals in which a region is found, where a model finds regions and was measured by them.
+    segmentation : how well the regions show where the defects lie, likewise."""
 
     n_normal: int
     n_anomalous: int
@@ -39,6 +42,8 @@ class Evaluation:
     warn_rate: float | None = None
     false_alarms_or_warnings: float | None = None
     detected_or_warned: float | None = None
+    with_regions: float | None = None
+    segmentation: SegmentationFigures | None = None
 
 
 def evaluate(
@@ -59,7 +64,7 @@ def evaluate(
     if truth.all() or not truth.any():
         raise InputError(f"evaluation needs normal and anomalous items, got {(~truth).sum()} and {truth.sum()}")
     false_positive, true_positive, _ = roc_curve(truth, scores, drop_intermediate=False)
-    weights = _weights(truth, parts)
+    weights = weights_of(truth, parts)
     flagged = p_values <= rate
     marked = None if warn_rate is None else p_values <= warn_rate
     return Evaluation(
@@ -69,15 +74,15 @@ def evaluate(
         average_precision=float(average_precision_score(truth, scores)),
         fpr_at_95_tpr=float(false_positive[true_positive >= 0.95][0]),
         false_alarm_rate=rate,
-        false_alarms=_share(flagged, ~truth, weights),
-        detected=_share(flagged, truth, weights),
+        false_alarms=share_of(flagged, ~truth, weights),
+        detected=share_of(flagged, truth, weights),
         warn_rate=warn_rate,
-        false_alarms_or_warnings=None if marked is None else _share(marked, ~truth, weights),
-        detected_or_warned=None if marked is None else _share(marked, truth, weights),
+        false_alarms_or_warnings=None if marked is None else share_of(marked, ~truth, weights),
+        detected_or_warned=None if marked is None else share_of(marked, truth, weights),
     )
 
 
-def _weights(truth: Flags, parts: Sequence[str | None] | None) -> Scores:
+def weights_of(truth: Flags, parts: Sequence[str | None] | None) -> Scores:
     """Return what each item counts for, (n,): those of one part and truth share one."""
     if parts is None:
         return np.ones(len(truth))
@@ -88,5 +93,6 @@ def _weights(truth: Flags, parts: Sequence[str | None] | None) -> Scores:
     return np.array([1 / counts[owner] for owner in owners])
 
 
-def _share(flags: Flags, of: Flags, weights: Scores) -> float:
+def share_of(flags: Flags, of: Flags, weights: Scores) -> float:
+    """Return the share of flags among some items, (n,) each, by what each item counts for."""
     return float(np.average(flags[of], weights=weights[of]))

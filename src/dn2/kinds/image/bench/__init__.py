@@ -53,6 +53,23 @@ class BackbonesOptions(PictureOptions, NearestOptions):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PatchesOptions(CachedOptions):
+    """The options of the protocol on small defects."""
+
+    category: Several = option((), "A category of the data set. Default: all.", metavar="NAME")
+    part: str | None = option(
+        None,
+        "What tells which pictures show one part: a rule as for dn2 fit, for their paths in the data set. Default: as "
+        "the data set says it, if it does.",
+        metavar="RULE",
+    )
+    resolution: str | int | None = same_as(ImageOptions, "resolution")
+    bank: int | None = same_as(ImageOptions, "bank")
+    precision: str = same_as(ImageOptions, "precision")
+    false_alarm_rate: float | None = same_as(ImageOptions, "false_alarm_rate")
+
+
 ONE_CLASS = Protocol("one-class", "One class normal", DATA, ClassesOptions, f"{RUN}:run_one_class")
 MULTIMODAL = Protocol("multimodal", "Several classes normal", DATA, ClassesOptions, f"{RUN}:run_multimodal")
 FEW_SHOT = Protocol("few-shot", "Few reference pictures, one class normal", DATA, ClassesOptions, f"{RUN}:run_few_shot")
@@ -70,4 +87,12 @@ CENTROIDS = Protocol(
 NEIGHBORS = Protocol("neighbors", "Number of neighbours, one class normal", DATA, OneBackbone, f"{RUN}:run_neighbors")
 BACKBONES = Protocol("backbones", "Backbones, one class normal", DATA, BackbonesOptions, f"{RUN}:run_backbones")
 
-PROTOCOLS = (ONE_CLASS, MULTIMODAL, FEW_SHOT, IMPURITY, GROUPS, CENTROIDS, NEIGHBORS, BACKBONES)
+PATCHES = Protocol(
+    "patches",
+    "Small defects: dn2, PatchCore and PaDiM",
+    "A labelled data set with masks, as dn2 evaluate takes it.",
+    PatchesOptions,
+    f"{__name__}.patches.run:run_patches",
+)
+
+PROTOCOLS = (ONE_CLASS, MULTIMODAL, FEW_SHOT, IMPURITY, GROUPS, CENTROIDS, NEIGHBORS, BACKBONES, PATCHES)

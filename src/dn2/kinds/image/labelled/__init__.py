@@ -93,12 +93,18 @@ def _is_known(folder: Path) -> bool:
     return any(fits(folder) for fits, _ in (*ANY_MASKS, *OWN_MASKS))
 
 
+def find_categories(folder: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the categories of a data set; none where it is a single one."""
+    place = Path(folder)
+    return [] if _is_known(place) else [name for name in subfolders(place) if _is_known(place / name)]
+
+
 def _choose(folder: Path, category: str | None) -> Path:
     """Return the folder of the data set, or of the category in it that is asked for or the only one."""
     if _is_known(folder):
         _refuse(f"{folder}, which is one data set", category=category)
         return folder
-    categories = [name for name in subfolders(folder) if _is_known(folder / name)]
+    categories = find_categories(folder)
     if category is None and len(categories) == 1:
         return folder / categories[0]
     if category in categories:
