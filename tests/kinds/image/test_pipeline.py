@@ -14,6 +14,7 @@ from PIL import Image
 from dn2.kinds.image import pipeline
 from dn2.kinds.image.pipeline import ImagePipeline
 from dn2.networks import sources
+from dn2.networks.backbone import AnyNetwork
 from dn2.networks.openvino import Network
 from dn2.networks.pixels import Preprocessing, to_thumbnail
 from dn2.networks.registry import get_backbone
@@ -28,7 +29,7 @@ class FakeBackbone:
     preprocessing: Preprocessing = SMALL
 
 
-class FakeNetwork:
+class FakeNetwork(AnyNetwork):
     """Embeds a picture as its mean color, and answers as late and in as wrong an order as it may."""
 
     def __init__(self, backbone=FakeBackbone(), precision="f32"):
