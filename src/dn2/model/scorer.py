@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from dn2.inputs.memory import rename
 from dn2.kinds.exchange import Belonging
 from dn2.model.belonging import belonging_of, warn_of_unlabelled
 from dn2.model.described import Described
+from dn2.model.exporting import export
 from dn2.model.known import KnownScores
 from dn2.model.part_rows import rows_of_parts
 from dn2.model.scoring import check_apart, find_items, how_to_decide, score_found, shift_of
@@ -267,3 +270,48 @@ class Scorer(Described):
         self.state.rate(None, warn_rate)  # a bad one is refused before the work
         known = self.score_known(normal, anomalous, exclude=exclude, progress=progress)
         return known.evaluate(self.false_alarm_rate, warn_rate), known.unreadable
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | Iterable[str] | None = None,
+        overwrite: bool = False,
+    ) -> dict[str, Any]:
+        """Write the whole decision as files that need no dn2: from pixels to the score, the map and the neighbours.
+
+        Parameters
+        ----------
+        path : path
+            The folder, which is made: `decision.onnx`, `decision.xml` with `decision.bin`, and `decision.json`, which
+            says how to use them.
+        format : str or iterable of str, default=None
+            `onnx` or `openvino`; both by default.
+        overwrite : bool, default=False
+            Replace an export that is there.
+
+        Returns
+        -------
+        about : dict
+            What `decision.json` holds; `proof` says how the files compared with the model on some pictures.
+
+        Raises
+        ------
+        InputError
+            For a model that is not one of single pictures with an exact search, and a folder that holds other files.
+        BackboneError
+            If the files decide otherwise than the model; nothing is written then.
+        MissingExtra
+            For ONNX without the package onnx.
+
+        Examples
+        --------
+        >>> import dn2, numpy, os, tempfile
+        >>> frames = numpy.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), numpy.uint8)
+        >>> model = dn2.fit(frames, backbone="lite0@32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     about = model.export(os.path.join(folder, "decision"), format="openvino")
+        >>> sorted(about["files"])
+        ['decision.bin', 'decision.xml']
+        """
+        return export(self.state, Path(path), format, overwrite)

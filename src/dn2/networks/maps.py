@@ -21,6 +21,7 @@ Maps = tuple[Level, ...]  # of one network, the finest first
 # A large picture passes the network in tiles, each with what lies around it, so that memory does not grow with it.
 TILE = 512
 MARGIN = 128
+LARGEST_UNCUT = TILE + 2 * MARGIN  # pixels a side of a picture that is left whole
 AVERAGED = 3  # patches a side: each place is averaged with those around it, nothing lying beyond the edge
 
 HEADER = struct.Struct("<HHH")  # height, width and dimension of a map
@@ -138,19 +139,23 @@ def _tiles(height: int, width: int) -> list[tuple[tuple[int, int], tuple[int, in
 
 
 def _cut(side: int) -> list[tuple[int, int]]:
-    if side <= TILE + 2 * MARGIN:
+    if side <= LARGEST_UNCUT:
         return [(0, side)]
     return [(start, min(start + TILE, side)) for start in range(0, side, TILE)]
+
+
+def averaged(output: Any) -> Any:
+    """Average a map of a network, (1, d, height, width), over neighbouring places: (1, height, width, d)."""
+    op = import_openvino().opset13
+    pad = AVERAGED // 2
+    x = op.avg_pool(output, [1, 1], [pad, pad], [pad, pad], [AVERAGED, AVERAGED], False, "floor", "explicit")
+    return op.transpose(x, op.constant(np.array([0, 2, 3, 1])))
 
 
 def _with_patches(build: Callable[[], Any]) -> Any:
     """Average the maps of a network over neighbouring places, and give them as (1, height, width, d) float16."""
     ov = import_openvino()
-    op, network = ov.opset13, build()
-    outputs = []
-    for output in network.outputs:
-        x = output.get_node().input_value(0)
-        pad = AVERAGED // 2
-        x = op.avg_pool(x, [1, 1], [pad, pad], [pad, pad], [AVERAGED, AVERAGED], False, "floor", "explicit")
-        outputs.append(op.convert(op.transpose(x, op.constant(np.array([0, 2, 3, 1]))), "f16"))
+    network = build()
+    averages = (averaged(output.get_node().input_value(0)) for output in network.outputs)
+    outputs = [ov.opset13.convert(average, "f16") for average in averages]
     return ov.Model(outputs, network.get_parameters(), network.get_friendly_name())
