@@ -211,7 +211,7 @@ def test_other_kinds_and_unknown_formats_are_refused(saved: Path, tmp_path: Path
 def test_pictures_that_dn2_sees_in_tiles_are_refused(
     of_patches: dn2.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dn2.kinds.image.export.LARGEST_UNCUT", 32)
+    monkeypatch.setattr("dn2.kinds.image.export.largest_uncut", lambda _: 32)
     with pytest.raises(dn2.InputError, match=r"which dn2 sees in tiles, .* at most 32 pixels a side"):
         of_patches.export(tmp_path / "out", format="openvino")
 

@@ -16,7 +16,7 @@ from dn2.kinds.image.exporting import of_patches, of_pictures
 from dn2.kinds.image.exporting.proof import Expected, Proof, Run, Sample, check_sides, draw_samples
 from dn2.kinds.image.exporting.table import as_table
 from dn2.networks.decoding import JPEG_OVERSAMPLING
-from dn2.networks.maps import LARGEST_UNCUT
+from dn2.networks.maps import largest_uncut
 from dn2.networks.pixels import Preprocessing
 from dn2.system.interface import command, option
 
@@ -72,7 +72,7 @@ class Decision:
         kind, threshold = self.kind, self.judge.calibration.threshold(self.rate)
         samples = draw_samples(self.embedder, self.judge.items, kind.thumbnails, self.names)
         if kind.learns_beside:
-            check_sides(samples, LARGEST_UNCUT)
+            check_sides(samples, {name: largest_uncut(one) for one, name in self.names.items()})
         proofs = {name: Proof() for name in runs}
         own = kind.embedder.networks if kind.embedder is not self.embedder else None
         of_model = Proof()
@@ -127,7 +127,7 @@ class Decision:
         if scaled is not None:
             about["draft"] = JPEG_OVERSAMPLING * max(scaled)
         if self.kind.learns_beside:
-            about["largest_side"] = LARGEST_UNCUT
+            about["largest_side"] = largest_uncut(preprocessing)
         if self.kind.embedder.white is not None:
             about["white"] = self.kind.embedder.white
         scaled_by = f"It {SCALED[preprocessing.shape]}, by Pillow's {preprocessing.interpolation}."

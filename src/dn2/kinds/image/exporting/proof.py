@@ -129,13 +129,13 @@ def _sample(embedder: ImageEmbedder, source: Source, names: Mapping[Preprocessin
     return Sample({name: pixels[None] for name, pixels in inputs.items()}, parts, is_reference)
 
 
-def check_sides(samples: Sequence[Sample], largest: int) -> None:
-    """Raise InputError for a picture with a longer side than dn2 sees in one piece."""
+def check_sides(samples: Sequence[Sample], largest: Mapping[str, int | None]) -> None:
+    """Raise InputError for a picture with a longer side than dn2 sees in one piece; largest : None where it is any."""
     for sample in samples:
-        for pixels in sample.inputs.values():
-            height, width = pixels.shape[1:3]
-            if max(height, width) > largest:
+        for name, pixels in sample.inputs.items():
+            (height, width), most = pixels.shape[1:3], largest[name]
+            if most is not None and max(height, width) > most:
                 raise InputError(
                     f"a reference picture becomes {width} x {height} pixels, which dn2 sees in tiles, and an exported "
-                    f"decision sees in one piece, of at most {largest} pixels a side; fit with a smaller resolution"
+                    f"decision sees in one piece, of at most {most} pixels a side; fit with a smaller resolution"
                 )
