@@ -57,6 +57,10 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "least, where": lambda x: op.convert(
         op.topk(x, op.constant(np.int64(2)), 3, "min", "value", "i32").output(1), "f32"
     ),
+    "cut": lambda x: op.slice(x, whole(1, 5), whole(4, 0), whole(1, -2), whole(1, 2)),
+    "repeated": lambda x: op.add(x, op.broadcast(weights(4, 1, 1), op.shape_of(x))),
+    "normalised": lambda x: op.mvn(x, whole(2, 3), True, 1e-3, "inside_sqrt"),
+    "rectified smoothly": lambda x: op.gelu(x, "erf"),
     "chosen": lambda x: op.select(op.greater_equal(x, op.constant(np.float32(0))), x, op.abs(op.floor(x))),
 }
 

@@ -79,6 +79,10 @@ class _Writer:
             "Gather": self._gather,
             "Reshape": self._reshape,
             "TopK": self._top,
+            "Slice": self._slice,
+            "Broadcast": self._broadcast,
+            "MVN": self._normalize,
+            "Gelu": self._gelu,
         }
         self._special = special | dict.fromkeys(REDUCTIONS, self._reduce)
 
@@ -90,11 +94,15 @@ class _Writer:
         elif kind in PLAIN:
             self._plain(node, PLAIN[kind])
         else:
-            only = command("--format openvino", "format='openvino'")
-            raise BackboneError(
-                f"the network has an operation that dn2 does not write as ONNX, {kind}; write OpenVINO's files alone: "
-                f"{only}"
-            )
+            raise self._unwritten(node)
+
+    @staticmethod
+    def _unwritten(node: Any) -> BackboneError:
+        only = command("--format openvino", "format='openvino'")
+        return BackboneError(
+            f"the network has an operation that dn2 does not write as ONNX, {node.get_type_name()}; write OpenVINO's "
+            f"files alone: {only}"
+        )
 
     def used_weights(self) -> list[Any]:
         """Return the constants that an operation takes as they are."""
@@ -128,12 +136,11 @@ class _Writer:
     def _type(self, element: Any) -> int:
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(element.to_dtype())))
 
-    @staticmethod
-    def _value(node: Any, place: int) -> Any:
+    def _value(self, node: Any, place: int) -> Any:
         """Return an input that must be a constant."""
         source = node.input_value(place).get_node()
         if source.get_type_name() != "Constant":
-            raise BackboneError(f"{node.get_type_name()} is written only where its parameters are constant")
+            raise self._unwritten(node)
         return source.get_data()
 
     # operations
@@ -231,6 +238,40 @@ class _Writer:
             largest=largest,
         )
         self._add("Cast", [found], [self._output(node, 1)], to=self._type(node.get_output_element_type(1)))
+
+    def _slice(self, node: Any) -> None:
+        start, stop, step, axes = self._inputs(node)[1:]
+        self._add("Slice", [self._input(node, 0), start, stop, axes, step], [self._output(node)])
+
+    def _broadcast(self, node: Any) -> None:
+        if node.get_attributes()["mode"] not in ("numpy", "bidirectional"):
+            raise self._unwritten(node)
+        self._add("Expand", self._inputs(node)[:2], [self._output(node)])
+
+    def _normalize(self, node: Any) -> None:
+        """Subtract the mean over axes, and divide by the deviation from it."""
+        attributes, x = node.get_attributes(), self._input(node, 0)
+        if not attributes["normalize_variance"] or attributes["eps_mode"].lower() != "inside_sqrt":
+            raise self._unwritten(node)
+        axes, least = self._new(np.asarray(self._value(node, 1)).reshape(-1)), self._new(np.float32(attributes["eps"]))
+        mean = self._made_by("ReduceMean", x, axes, keepdims=1)
+        apart = self._made_by("Sub", x, mean)
+        variance = self._made_by("ReduceMean", self._made_by("Mul", apart, apart), axes, keepdims=1)
+        deviation = self._made_by("Sqrt", self._made_by("Add", variance, least))
+        self._add("Div", [apart, deviation], [self._output(node)])
+
+    def _gelu(self, node: Any) -> None:
+        if node.get_attributes()["approximation_mode"].lower() != "erf":
+            raise self._unwritten(node)
+        x, root, one = self._input(node, 0), self._new(np.float32(np.sqrt(0.5))), self._new(np.float32(1))
+        share = self._made_by("Add", self._made_by("Erf", self._made_by("Mul", x, root)), one)
+        self._add("Mul", [self._made_by("Mul", x, share), self._new(np.float32(0.5))], [self._output(node)])
+
+    def _made_by(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add an operation, and return the name of what it gives."""
+        name = self._new()
+        self._add(kind, list(inputs), [name], **attributes)
+        return name
 
 
 def _window(attributes: dict[str, Any]) -> dict[str, Any]:
