@@ -16,7 +16,7 @@ import dn2
 ROOT = Path(dn2.__file__).parent
 MODULES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in sorted(ROOT.rglob("*.py"))}
 LARGEST = 320
-ON_TORCH = {"networks/export.py", "networks/timm.py", "networks/torch.py", "networks/torch_sentences.py"}
+ON_TORCH = {f"networks/{name}.py" for name in ("export", "timm", "timm_maps", "torch", "torch_maps", "torch_sentences")}
 
 # The floors of the house, from the ground up: a module imports from its own room and from the floors below.
 FLOORS = (

@@ -124,7 +124,7 @@ def test_each_patch_is_compared_with_the_bank_but_for_pictures_left_out(
     excluded = [place for place, owner in enumerate(bank.owners.tolist()) if owner in (without or ()) and not every_out]
     for place, patch in enumerate(joined(group).reshape(-1, 7)):
         square, number = naive.nearest(patch, bank.vectors, 1, excluded)[0]
-        assert near.distances.ravel()[place] == pytest.approx(np.sqrt(square), abs=2e-3)
+        assert near.distances.ravel()[place] == pytest.approx(np.sqrt(square), abs=1e-5)
         assert near.patches.ravel()[place] == number
 
 

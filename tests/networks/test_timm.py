@@ -12,11 +12,12 @@ from PIL import Image
 import dn2
 from dn2.errors import BackboneError, MissingExtra, NotReproducible
 from dn2.networks import timm as timm_backbone
+from dn2.networks import timm_maps
 from dn2.networks import torch as torch_network
-from dn2.networks.opening import open_network
+from dn2.networks.opening import open_map_network, open_network
 from dn2.networks.openvino import Network
 from dn2.networks.pixels import READING_VERSION, Preprocessing, to_pixels
-from dn2.networks.registry import get_backbone
+from dn2.networks.registry import get_backbone, get_map_backbone
 from dn2.networks.torch import BatchSize, TorchNetwork
 
 small_timm = pytest.importorskip("small_timm", reason="needs PyTorch and timm: `make test-torch`")
@@ -25,7 +26,7 @@ import timm  # noqa: E402
 import torch  # noqa: E402
 
 from forked import in_child  # noqa: E402
-from test_docs import ROOT, blocks, parts  # noqa: E402, F401
+from test_docs import ROOT, blocks, cache, made, parts  # noqa: E402, F401
 
 # A ReLU network, one of LayerNorm and GELU, and a transformer: (size of the picture, dimension, normalisation).
 NETWORKS = {
@@ -38,14 +39,14 @@ NETWORKS = {
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory):
     """Return a function that makes a random network, and gives it with the file of its weights."""
-    made = {}
+    networks = {}
 
     def run(architecture):
-        if architecture not in made:
+        if architecture not in networks:
             network = small_timm.make(architecture)
             path = tmp_path_factory.mktemp("weights") / f"{architecture}.safetensors"
-            made[architecture] = network, small_timm.save(network, path)
-        return made[architecture]
+            networks[architecture] = network, small_timm.save(network, path)
+        return networks[architecture]
 
     return run
 
@@ -267,7 +268,7 @@ def test_a_picture_may_be_changed_once_it_is_started(network, inputs):
 
 def test_short_memory_halves_the_batches_and_loses_no_picture(network, inputs, monkeypatch):
     expected, sizes = network.embed(inputs), []
-    forward = network._state.get().module.forward
+    forward = network._state.get().network.module.forward
 
     def short(x):
         sizes.append(len(x))
@@ -275,7 +276,7 @@ def test_short_memory_halves_the_batches_and_loses_no_picture(network, inputs, m
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(x)
 
-    monkeypatch.setattr(network._state.get().module, "forward", short)
+    monkeypatch.setattr(network._state.get().network.module, "forward", short)
     network._batch = BatchSize(16, 64)
     assert relative(network.embed(inputs), expected).max() < 1e-5
     assert sizes[:4] == [16, 8, 4, 2]
@@ -283,15 +284,15 @@ def test_short_memory_halves_the_batches_and_loses_no_picture(network, inputs, m
 
 
 def test_memory_too_short_for_one_picture_is_an_error_and_leaves_nothing_behind(network, inputs, monkeypatch):
-    forward = network._state.get().module.forward
+    forward = network._state.get().network.module.forward
 
     def fail(x):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(network._state.get().module, "forward", fail)
+    monkeypatch.setattr(network._state.get().network.module, "forward", fail)
     with pytest.raises(BackboneError, match=r"too little memory for timm/test_resnet.*even for one picture"):
         network.embed(inputs)
-    monkeypatch.setattr(network._state.get().module, "forward", forward)
+    monkeypatch.setattr(network._state.get().network.module, "forward", forward)
     assert network.embed(inputs[:2]).shape == (2, 96)
 
 
@@ -573,6 +574,88 @@ def test_what_cannot_be_expressed_in_onnx_is_an_error_in_one_line(named, tmp_pat
         dn2.export_onnx(named("test_resnet"), tmp_path / "net.onnx")
 
 
+# Maps
+
+# The numbers of the maps that are taken, and their strides.
+MAPS = {
+    "test_resnet": ([2, 3, 4], [8, 16, 32]),
+    "test_convnext": ([1, 2, 3], [8, 16, 32]),
+    "test_vit": ([4, 5], [16, 16]),
+}
+
+
+def maps_by_hand(network, pixels, numbers):
+    """Average the maps of a network over each place and the 8 around it: (height, width, d) each."""
+    config = timm.data.resolve_model_data_config(network)
+    pictures = (torch.from_numpy(pixels / 255) - torch.tensor(config["mean"])) / torch.tensor(config["std"])
+    kept = {"norm": True} if isinstance(network, timm.models.VisionTransformer) else {}
+    with torch.inference_mode():
+        maps = network.forward_intermediates(
+            pictures.permute(2, 0, 1)[None].float(), numbers, intermediates_only=True, output_fmt="NCHW", **kept
+        )
+    for (level,) in maps:
+        depth, height, width = level.shape
+        padded = np.zeros((depth, height + 2, width + 2), np.float32)
+        padded[:, 1:-1, 1:-1] = level
+        shifted = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+        yield (sum(shifted) / 9).transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("architecture", MAPS)
+def test_maps_are_those_of_timm_whatever_sizes_come_in_a_batch(named, weights, architecture):
+    numbers, strides = MAPS[architecture]
+    backbone = get_map_backbone(named(architecture), 96)
+    assert (backbone.preprocessing.shape, backbone.preprocessing.multiple) == ("area", max(strides))
+    network = open_map_network(backbone, "f32")
+    rng = np.random.default_rng(0)
+    inputs = [rng.integers(0, 256, (*size, 3), np.uint8) for size in ((96, 96), (64, 128), (96, 96), (128, 64))]
+    received = {}
+    for place, pixels in enumerate(inputs):
+        network.start(pixels, lambda maps, place=place: received.update({place: maps}))
+    network.wait()
+    any_size = {"dynamic_img_size": True} if architecture == "test_vit" else {}
+    theirs = timm.create_model(architecture, **any_size).eval()
+    theirs.load_state_dict(weights(architecture)[0].state_dict())
+    for place, pixels in enumerate(inputs):
+        expected = list(maps_by_hand(theirs, pixels, numbers))
+        assert [one.shape[2] for one in expected] == network.dimensions
+        for got, wanted in zip(received[place], expected, strict=True):
+            assert got.shape == wanted.shape
+            assert np.linalg.norm(got - wanted) < 1e-3 * np.linalg.norm(wanted)
+
+
+def test_a_network_of_one_size_sees_whole_pictures_squashed(named, monkeypatch):
+    takes = timm_maps._takes
+    monkeypatch.setattr(timm_maps, "_takes", lambda network, *size: size == (160, 160) and takes(network, *size))
+    backbone = get_map_backbone(named("test_vit"), 96)
+    assert (backbone.preprocessing.shape, backbone.preprocessing.width) == ("squash", 160)
+    (maps,) = open_map_network(backbone, "f32").embed([np.zeros((160, 160, 3), np.uint8)])
+    assert [level.shape for level in maps] == [(10, 10, 64)] * 2
+
+
+def test_a_network_without_maps_is_refused(named, monkeypatch):
+    name = named("test_resnet")
+    with monkeypatch.context() as patch:
+        patch.setattr(timm_maps, "_takes", lambda *_: False)
+        with pytest.raises(BackboneError, match="does not give its maps as"):
+            get_map_backbone(name, 96)
+    monkeypatch.setattr(timm_maps, "STRIDES", (4096,))
+    with pytest.raises(BackboneError, match="has no maps of strides 4096, nor blocks of patches"):
+        get_map_backbone(name, 96)
+
+
+def test_a_model_of_patches_of_timm_is_saved_and_told_how_to_export(named, photos_of, tmp_path, monkeypatch):
+    monkeypatch.setattr("dn2.kinds.image.patches.finding.MOST_PIXELS", 0)
+    monkeypatch.setattr("dn2.kinds.image.patches.finding.LEAST_PLANTED", 4)
+    model = dn2.fit(photos_of, patches=True, resolution=64, bank=20, backbone=named("test_resnet"), cache=False)
+    model.save(tmp_path / "m.dn2")
+    loaded = dn2.load(tmp_path / "m.dn2", cache=False)
+    frame = np.zeros((60, 90, 3), np.uint8)
+    assert loaded.score_one(frame).anomaly_score == pytest.approx(model.score_one(frame).anomaly_score)
+    with pytest.raises(dn2.InputError, match=r"a network on PyTorch is not exported .* dn2.export_onnx\('timm/test_"):
+        loaded.export(tmp_path / "out")
+
+
 # The documents
 
 
@@ -597,6 +680,8 @@ def test_the_commands_of_the_documents_run(parts, no_download, weights, monkeypa
     from dn2.cli import main
 
     small_timm.save(timm.create_model("resnet18"), Path("weights.safetensors"))
+    for name in ("network.onnx", "network.json"):
+        Path(name).unlink()
     commands = lines_on_timm()
     assert len(commands) >= 2
     assert any("export" in command for command in commands)

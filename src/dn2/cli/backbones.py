@@ -1,4 +1,4 @@
-"""The commands about backbones alone: embeddings, and networks as files."""
+"""The commands about embeddings, and networks as files: a backbone alone, or a model's whole decision."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from dn2.cli.common import (
     InputsArgument,
     check_outputs,
     finish,
+    load,
     note,
     note_cache,
+    quote_words,
     warn_unreadable,
 )
 from dn2.cli.stdin import with_stdin
+from dn2.errors import InputError
 from dn2.kinds.registry import find_kind_by_options
 
 
@@ -57,16 +60,55 @@ def embed(
 
 
 def export(
-    backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="A network of timm: timm/NAME.", show_default=False)
-    ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The .onnx to write.", show_default=False)
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="The folder to write; with --backbone the .onnx file.",
+            show_default=False,
+        ),
     ],
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="MODEL", help="The folder of a model of pictures.", show_default=False),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A network alone, instead of a model: timm/NAME.", show_default=False),
+    ] = None,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help="Write only onnx, or openvino. Default: both.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what an export wrote there before.")] = False,
 ) -> None:
-    """Write a network of timm as ONNX, which needs no PyTorch to run."""
+    """Write a model's whole decision as files that need no dn2 to run, or a network of timm as ONNX."""
     import dn2
+    from dn2.networks.backbone import TIMM
 
-    error = dn2.export_onnx(backbone, output)
+    if model is not None and str(model).startswith(TIMM) and not model.exists():
+        raise InputError(f"{model} is a network: dn2 export --backbone {model} -o {quote_words(output)}")
+    if (model is None) == (backbone is None):
+        raise InputError("give either a MODEL or a network with --backbone")
+    if backbone is not None:
+        if format is not None:
+            raise InputError("--format is of a model's decision; a network alone is written as ONNX")
+        if output.exists() and not force:
+            raise InputError(f"{output} is there already; give another name, or --force to replace it")
+        error = dn2.export_onnx(backbone, output)
+        stopping.wrote(output)
+        note(
+            f"{output} and {output.with_suffix('.json').name} written; embeddings differ from PyTorch's by {error:.1e}"
+        )
+        return
+    from dn2.model.exporting import check_target, summary
+
+    assert model is not None
+    check_target(output, force)
+    about = load(model, cache=False, backbone=None).export(output, format=format, overwrite=force)
     stopping.wrote(output)
-    note(f"{output} and {output.with_suffix('.json').name} written; embeddings differ from PyTorch's by {error:.1e}")
+    note(f"{output}: {', '.join(about['files'])} and decision.json written")
+    for line in summary(about):
+        note(line)

@@ -58,9 +58,9 @@ EXAMPLES = {
         "dn2 embed tickets.csv --column text -o vectors.npz",
     ),
     "export": (
-        "dn2 export timm/resnet18.a1_in1k -o resnet18.onnx",
-        "dn2 fit good_parts/ --backbone resnet18.onnx -o parts.dn2",
-        "dn2 embed good_parts/ --backbone resnet18.onnx -o vectors.npz",
+        "dn2 export parts.dn2 -o decision/",
+        "dn2 export parts.dn2 -o decision/ --format openvino --force",
+        "dn2 export --backbone timm/resnet18.a1_in1k -o resnet18.onnx",
     ),
     "bench": (
         "dn2 bench one-class classes/",
@@ -90,7 +90,8 @@ PURPOSES = {
     "Use it": ("score", "evaluate"),
     "Change it": ("add", "remove", "readmit"),
     "Look at it": ("inspect", "verify", "report"),
-    "Research": ("embed", "export", "bench"),
+    "Take it elsewhere": ("export",),
+    "Research": ("embed", "bench"),
     "Try it": ("demo",),
 }
 
@@ -162,7 +163,7 @@ def _first_sentence(help: str) -> str:
 
 def _write_options(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:
     sections: dict[str, list[tuple[str, str]]] = {}
-    for parameter in parameters:
+    for parameter in sorted(parameters, key=lambda one: one.param_type_name != "argument"):
         if parameter.param_type_name == "argument":
             sections.setdefault("Arguments", []).append((_argument(parameter), parameter.help or ""))
         elif record := parameter.get_help_record(ctx):

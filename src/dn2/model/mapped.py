@@ -1,16 +1,20 @@
-"""Where an item is strange: the anomaly map of one picture."""
+"""What only models of pictures do: the anomaly map of one picture, and the decision as files."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from dn2.arrays import Array
 from dn2.kinds.exchange import Belonging
 from dn2.model.described import Described
+from dn2.model.exporting import export
 
 
 class Mapped(Described):
-    """The method of a model that says where an item is strange: see `dn2.model.model.Model`."""
+    """The methods of a model that show where an item is strange, and write its decision; see `Model`."""
 
     def anomaly_map(self, item: Any, *, part: str | None = None) -> Array:
         """Show where one picture is strange, by a model that compares pictures patch by patch.
@@ -47,3 +51,48 @@ class Mapped(Described):
         now = self.state
         now.rules.resolve(part, None)
         return now.kind.anomaly_map(now, item, Belonging(None if part is None else [str(part)]))
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | Iterable[str] | None = None,
+        overwrite: bool = False,
+    ) -> dict[str, Any]:
+        """Write the whole decision as files that need no dn2: from pixels to the score, the map and the neighbours.
+
+        Parameters
+        ----------
+        path : path
+            The folder, which is made: `decision.onnx`, `decision.xml` with `decision.bin`, and `decision.json`, which
+            says how to use them.
+        format : str or iterable of str, default=None
+            `onnx` or `openvino`; both by default.
+        overwrite : bool, default=False
+            Replace an export that is there.
+
+        Returns
+        -------
+        about : dict
+            What `decision.json` holds; `proof` says how the files compared with the model on some pictures.
+
+        Raises
+        ------
+        InputError
+            For a model that is not one of single pictures with an exact search, and a folder that holds other files.
+        BackboneError
+            If the files decide otherwise than the model; nothing is written then.
+        MissingExtra
+            For ONNX without the package onnx.
+
+        Examples
+        --------
+        >>> import dn2, numpy, os, tempfile
+        >>> frames = numpy.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), numpy.uint8)
+        >>> model = dn2.fit(frames, backbone="lite0@32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     about = model.export(os.path.join(folder, "decision"), format="openvino")
+        >>> sorted(about["files"])
+        ['decision.bin', 'decision.xml']
+        """
+        return export(self.state, Path(path), format, overwrite)

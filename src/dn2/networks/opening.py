@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dn2.networks.backbone import AnyNetwork, Backbone
+from dn2.networks.maps import AnyMapNetwork, MapNetwork
 from dn2.networks.openvino import Network
 
 
@@ -13,3 +14,12 @@ def open_network(backbone: Backbone, precision: str = "auto") -> AnyNetwork:
 
         return TorchNetwork(backbone, precision)
     return Network(backbone, precision)
+
+
+def open_map_network(backbone: Backbone, precision: str = "auto") -> AnyMapNetwork:
+    """Make a backbone whose maps are wanted ready for this machine.  Raises BackboneError."""
+    if backbone.runs_on == "torch":
+        from dn2.networks.torch_maps import TorchMapNetwork
+
+        return TorchMapNetwork(backbone, precision)
+    return MapNetwork(backbone, precision)

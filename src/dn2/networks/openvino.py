@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
@@ -102,6 +103,29 @@ def _compile(build: Callable[[], Any], precision: str) -> _Compiled:
     queue = import_openvino().AsyncInferQueue(compiled, 2 * threads)
     queue.set_callback(_deliver)
     return _Compiled(int(compiled.output(0).get_partial_shape()[-1].get_length()), queue, threading.Lock())
+
+
+def open_file(path: str | os.PathLike[str]) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
+    """Open a network that was exported, in f32: inputs by name, to outputs by name.  Raises BackboneError."""
+
+    def compiled(core: Any) -> Any:
+        return core.compile_model(core.read_model(os.fspath(path)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    try:
+        network = _with_core(compiled)
+    except RuntimeError as error:
+        raise BackboneError(f"OpenVINO cannot open what was exported: {error!s:.300}") from error
+
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        outputs = network(dict(inputs))
+        return {name: outputs[output].copy() for output in network.outputs for name in output.get_names()}
+
+    return run
+
+
+def save(network: Any, path: str | os.PathLike[str]) -> None:
+    """Write a network as OpenVINO's own files, an .xml and beside it a .bin, its numbers as they are."""
+    import_openvino().save_model(network, os.fspath(path), compress_to_fp16=False)
 
 
 def _with_core(work: Callable[[Any], Any]) -> Any:

@@ -12,13 +12,12 @@ from functools import partial
 from dn2.errors import BackboneError
 from dn2.networks import lite
 from dn2.networks.backbone import TIMM, Backbone
-from dn2.networks.maps import AVERAGED
+from dn2.networks.maps import AVERAGED, area_of
 from dn2.networks.pixels import Preprocessing
 from dn2.system.naming import path_to_text
 
 LITE = re.compile(r"(lite[012])(-posterior)?(?:@([0-9]{1,4}))?")
 LITE_SIZES = range(32, 1025)
-FULL_SIZE = 4096  # pixels a side that memory is planned for where pictures keep their size
 # Any other + may be part of a file's path.
 JOIN = re.compile(r"(?<=\.onnx)\+|\+(?=lite[012](?:-posterior)?(?:@[0-9]{1,4})?(?:\+|$)|timm/)")
 LITE_FIRST = re.compile(r"(lite[012](?:-posterior)?(?:@[0-9]{1,4})?)\+(.+)")
@@ -56,37 +55,32 @@ def get_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
     )
 
 
-def get_map_backbone(
-    name: str,
-    resolution: int | None,
-    even_light: bool = False,
-    region: bytes | None = None,
-    held: Sequence[bytes] | None = None,
-) -> Backbone:
-    """Find one network whose maps are wanted: `lite0`, `lite1` or `lite2`; `lite0@384` has a resolution of its own.
+def get_map_backbone(name: str, resolution: int | None, held: Sequence[bytes] | None = None) -> Backbone:
+    """Find one network whose maps are wanted: `lite0`, `lite1` or `lite2`, `timm/NAME`, or the path of an ONNX file;
+    `lite0@384` has a resolution of its own.
 
     resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size.
-    even_light, region : see `dn2.networks.pixels.Preprocessing`.
     held : as in `get_backbone`.  Raises BackboneError for any other."""
+    if name.startswith(TIMM):
+        from dn2.networks import timm_maps
+
+        return timm_maps.read_map_backbone(name, resolution, held)
+    if name.endswith(".onnx"):
+        from dn2.networks import onnx_maps
+
+        return onnx_maps.read_map_backbone(name, resolution, held)
     found = LITE.fullmatch(name)
     if found is None or found[2]:
         raise BackboneError(
-            f"patches are those of {', '.join(lite.SPECS)}, or several of these joined by +, got {name!r}"
+            f"patches are those of {', '.join(lite.SPECS)}, timm/NAME or the path of an .onnx file, or of several of "
+            f"these joined by +, got {name!r}"
         )
     spec, own = _of_side(name, found[1], found[3]), found[3] is not None
     side = spec.size if own else resolution
-    planned = FULL_SIZE if side is None else side
     return Backbone(
         name=name,
         digest=hashlib.sha256(f"{spec.sha256} maps {lite.MAP_STAGES} {AVERAGED}".encode()).hexdigest(),
-        preprocessing=Preprocessing(
-            planned,
-            planned,
-            "full" if side is None else "area",
-            multiple=max(lite.MAP_STAGES.values()),
-            even_light=even_light,
-            region=region,
-        ),
+        preprocessing=area_of(side, max(lite.MAP_STAGES.values())),
         normalize="none",
         build=partial(lite.read_maps, spec),
     )

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from inspect import signature
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
@@ -31,11 +32,24 @@ class TimmNetwork(NamedTuple):
     """A network on PyTorch and how its input is normalised.
 
     module : the network, (n, 3, height, width) float32 to (n, d), in evaluation mode.
-    mean, std : of the three channels, for pixels from 0 to 1."""
+    mean, std : of the three channels, for pixels from 0 to 1; maps : the numbers of inner maps that are wanted instead,
+    the finest first."""
 
     module: Any
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    maps: tuple[int, ...] = ()
+
+
+class Loaded(NamedTuple):
+    """A network that was loaded.
+
+    digest : of all that determines its output; preprocessing : as timm prepares pictures; files : see `Backbone`."""
+
+    network: TimmNetwork
+    digest: str
+    preprocessing: Preprocessing
+    files: tuple[bytes, ...]
 
 
 def import_timm() -> ModuleType:
@@ -65,6 +79,20 @@ def read_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
 
     Raises MissingExtra; BackboneError for an unknown name, for weights that are missing or another network's, and for a
     preprocessing that dn2 lacks."""
+    network, digest, preprocessing, files = load(name, held)
+    return Backbone(
+        name=name,
+        digest=digest,
+        preprocessing=preprocessing,
+        normalize="root-unit" if _averages_a_relu(network.module, preprocessing) else "unit",
+        build=partial(TimmNetwork, *network),
+        runs_on="torch",
+        files=files,
+    )
+
+
+def load(name: str, held: Sequence[bytes] | None = None, **features: Any) -> Loaded:
+    """Load a network; see `read_backbone`.  features : of the network, that not all have."""
     timm = import_timm()
     architecture, _, weights = name.removeprefix(TIMM).partition(":")
     _check_name(timm, architecture, with_weights=not weights)
@@ -72,7 +100,7 @@ def read_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
     if held is not None and not weights:
         options["pretrained_cfg_overlay"] = {"file": _find_in_cache(timm, architecture)}
     try:
-        module = timm.create_model(architecture, num_classes=0, **options).eval()
+        module = timm.create_model(architecture, num_classes=0, **options, **features).eval()
     except Exception as error:  # a download fails with nearly anything
         raise BackboneError(
             f"{TIMM}{architecture} cannot be loaded ({_first_line(error)}); timm downloads its weights once and keeps "
@@ -84,16 +112,15 @@ def read_backbone(name: str, held: Sequence[bytes] | None = None) -> Backbone:
         _load_weights(module, files[0], weights, architecture)
     config = timm.data.resolve_model_data_config(module)
     network = TimmNetwork(module, tuple(map(float, config["mean"])), tuple(map(float, config["std"])))
-    preprocessing = _preprocessing(config, architecture)
-    return Backbone(
-        name=name,
-        digest=_digest(architecture.split(".")[0], network),
-        preprocessing=preprocessing,
-        normalize="root-unit" if _averages_a_relu(module, preprocessing) else "unit",
-        build=partial(TimmNetwork, *network),
-        runs_on="torch",
-        files=files,
-    )
+    return Loaded(network, _digest(architecture.split(".")[0], network), _preprocessing(config, architecture), files)
+
+
+def maps_of(network: TimmNetwork, pictures: Any) -> list[Any]:
+    """Return the inner maps of a network: (n, d, height, width) each; those of a transformer are normalised."""
+    inner = network.module.forward_intermediates
+    kept = {"norm": True} if "norm" in signature(inner).parameters and hasattr(network.module, "blocks") else {}
+    maps = inner(pictures, indices=list(network.maps), intermediates_only=True, output_fmt="NCHW", **kept)
+    return list(maps)
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from dn2.arrays import Pixels, Vector
+from dn2.arrays import Pixels
 from dn2.errors import BackboneError
 from dn2.networks.backbone import AnyNetwork, Backbone
+from dn2.networks.timm import TimmNetwork
 from dn2.system.processes import PerProcess, one_thread_after_fork
 
 if TYPE_CHECKING:
@@ -57,14 +59,14 @@ class BatchSize:
         self._batches = 2
 
 
-class TorchNetwork(AnyNetwork):
-    """A timm network on CUDA where there is a GPU, else on Apple's (MPS), else on the CPU.
+class Batches(ABC):
+    """A timm network, given pictures in batches, on CUDA where there is a GPU, else on Apple's (MPS), else on the CPU.
 
     precision : `f32`, `bf16`, `f16`, or `auto`, which on CUDA takes bf16 where the GPU computes in it and else f16, and
         f32 elsewhere.  The layers that need f32 keep it (PyTorch's autocast).
 
-    Pictures are gathered to batches, in the order that they are started.  An embedding may differ in its last bits with
-    the batch that it was computed in.  Raises BackboneError."""
+    Pictures of one size are gathered to batches, in the order that they are started.  What comes out may differ in its
+    last bits with the batch that it was computed in.  Raises BackboneError."""
 
     def __init__(self, backbone: Backbone, precision: str = "auto") -> None:
         import torch
@@ -78,10 +80,9 @@ class TorchNetwork(AnyNetwork):
         on_gpu = device.type == "cuda"
         self._batch = BatchSize(GPU_BATCH, LARGEST_GPU_BATCH) if on_gpu else BatchSize(CPU_BATCH, CPU_BATCH)
         self._state = PerProcess(partial(_State.of, backbone))
-        self.dimension = self._measure_dimension()
 
-    def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
-        """Embed one picture, (height, width, 3) uint8, with the next full batch; `receive` gets its (d,) vector."""
+    def start(self, pixels: Pixels, receive: Callable[[Any], None]) -> None:
+        """Give one picture, (height, width, 3) uint8, with the next full batch; `receive` gets what comes out."""
         state = self._state.get()
         with state.one_at_a_time:
             state.waiting.append((pixels.copy(), receive))
@@ -92,23 +93,23 @@ class TorchNetwork(AnyNetwork):
         """Embed the pictures that wait for a full batch."""
         state = self._state.get()
         with state.one_at_a_time:
-            waiting, state.waiting[:] = state.waiting[:], []
+            waiting, state.waiting[:] = sorted(state.waiting, key=lambda one: one[0].shape), []
             while waiting:
-                batch = waiting[: self._batch.size]
-                vectors = self._run([pixels for pixels, _ in batch])
-                if vectors is None:
+                batch = [one for one in waiting[: self._batch.size] if one[0].shape == waiting[0][0].shape]
+                found = self._run([pixels for pixels, _ in batch])
+                if found is None:
                     continue  # with smaller batches
                 waiting = waiting[len(batch) :]
-                for vector, (_, receive) in zip(vectors, batch, strict=True):
-                    receive(vector.copy())
+                for one, (_, receive) in zip(found, batch, strict=True):
+                    receive(one)
 
-    def _run(self, pixels: list[Pixels]) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    def _run(self, pixels: list[Pixels]) -> Sequence[Any] | None:
         """Embed a batch and note how long it took; None if memory was short and the batch size was halved."""
         import torch
 
         start = time.perf_counter()
         try:
-            vectors = self._embed(np.stack(pixels))
+            found = self.run(np.stack(pixels))
         except torch.OutOfMemoryError as error:
             if self._batch.size == 1:
                 raise BackboneError(
@@ -118,27 +119,42 @@ class TorchNetwork(AnyNetwork):
             self._batch.failed()
             return None
         self._batch.ran(len(pixels), time.perf_counter() - start)
-        return vectors
+        return found
 
-    def _embed(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Embed (n, height, width, 3) uint8 to (n, d)."""
+    def run(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Sequence[Any]:
+        """Give (n, height, width, 3) uint8 to the network, and return what comes out for each."""
         import torch
 
         state = self._state.get()
         with torch.inference_mode(), _arithmetic(state.mean.device, self.precision):
             pictures = torch.from_numpy(pixels).to(state.mean.device).permute(0, 3, 1, 2)
-            embeddings = state.module((pictures.float() - state.mean) / state.std)
-        return embeddings.float().cpu().numpy()  # type: ignore[no-any-return]
+            return self._compute(state.network, (pictures.float() - state.mean) / state.std)
+
+    @abstractmethod
+    def _compute(self, network: TimmNetwork, pictures: Any) -> Sequence[Any]:
+        """Return what comes out for each of n pictures, (n, 3, height, width)."""
+
+
+class TorchNetwork(Batches, AnyNetwork):
+    """A network on PyTorch; see `Batches`."""
+
+    def __init__(self, backbone: Backbone, precision: str = "auto") -> None:
+        super().__init__(backbone, precision)
+        self.dimension = self._measure_dimension()
+
+    def _compute(self, network: TimmNetwork, pictures: Any) -> Sequence[Any]:
+        return list(network.module(pictures).float().cpu().numpy())
 
     def _measure_dimension(self) -> int:
         preprocessing = self.backbone.preprocessing
         try:
-            shape = self._embed(np.zeros((1, preprocessing.height, preprocessing.width, 3), np.uint8)).shape
+            (vector,) = self.run(np.zeros((1, preprocessing.height, preprocessing.width, 3), np.uint8))
         except Exception as error:  # of more than a thousand networks, not all take a picture and give a vector
             raise BackboneError(f"{self.backbone.name} does not embed pictures: {error!r:.300}") from error
-        if len(shape) != 2 or shape[0] != 1:
+        if vector.ndim != 1:
+            shape = (1, *vector.shape)
             raise BackboneError(f"{self.backbone.name} must give one vector, (1, d), for a picture, it gives {shape}")
-        return int(shape[1])
+        return len(vector)
 
 
 class _State(NamedTuple):
@@ -146,10 +162,10 @@ class _State(NamedTuple):
 
     mean, std : (3, 1, 1) of pixels from 0 to 255; one_at_a_time : a lock, held while it works."""
 
-    module: Any
+    network: TimmNetwork
     mean: torch.Tensor
     std: torch.Tensor
-    waiting: list[tuple[Pixels, Callable[[Vector], None]]]
+    waiting: list[tuple[Pixels, Callable[[Any], None]]]
     one_at_a_time: Any
 
     @classmethod
@@ -170,7 +186,7 @@ class _State(NamedTuple):
                 f"a forked child cannot use {backbone.name} on the GPU that its parent uses; start it another way, as "
                 'with multiprocessing.get_context("spawn"), or use the GPU in the child alone'
             ) from error
-        return cls(module, mean, std, [], threading.RLock())
+        return cls(network._replace(module=module), mean, std, [], threading.RLock())
 
 
 def _device() -> torch.device:

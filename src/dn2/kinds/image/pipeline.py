@@ -20,7 +20,7 @@ from dn2.arrays import Pixels, Vector
 from dn2.errors import UnreadableItem
 from dn2.networks.backbone import AnyNetwork
 from dn2.networks.decoding import UPRIGHT_SIZE, upright_size
-from dn2.networks.maps import MapNetwork
+from dn2.networks.maps import AnyMapNetwork
 from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
 from dn2.networks.pixels import READING_VERSION, THUMBNAIL_SIZE, to_pixels, to_thumbnail
 from dn2.networks.sources import EncodedPicture, PixelPicture, Source, is_picture, open_picture
@@ -88,7 +88,7 @@ class ImagePipeline:
         self._cache = cache
         self._thumbnails = thumbnails
         self._thumbnails_of_memory = thumbnails_of_memory
-        self._is_sized = any(isinstance(network, MapNetwork) for network in networks)
+        self._is_sized = any(isinstance(network, AnyMapNetwork) for network in networks)
         backbones = [network.backbone for network in networks]
         pixels = sum(3 * backbone.preprocessing.height * backbone.preprocessing.width for backbone in backbones)
         self._window = min(WINDOW, max(cpu_count(), WINDOW_BYTES // pixels))

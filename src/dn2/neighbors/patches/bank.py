@@ -108,8 +108,8 @@ class Bank:
             if excluded is not None and not excluded.all():
                 squares[:, excluded] = np.inf
             near = squares.argmin(axis=1)
-            own = np.einsum("ij,ij->i", rows, rows) + np.take_along_axis(squares, near[:, None], axis=1)[:, 0]
-            distances[start:stop] = np.sqrt(np.maximum(own, 0)).reshape(-1, width)
+            rows -= self.vectors[near]  # products tell the nearest, and differences how far it is: a copy lies at 0
+            distances[start:stop] = np.sqrt(np.einsum("ij,ij->i", rows, rows)).reshape(-1, width)
             patches[start:stop] = near.reshape(-1, width)
         return Nearest(distances, patches)
 

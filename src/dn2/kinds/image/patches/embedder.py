@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,8 @@ from dn2.arrays import Vector
 from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.networks.backbone import Backbone
 from dn2.networks.golden import pixels_of
-from dn2.networks.maps import MapNetwork, Maps
+from dn2.networks.maps import Maps
+from dn2.networks.opening import open_map_network
 from dn2.networks.registry import get_map_backbone
 from dn2.store.cache import Cache
 from dn2.system.processes import cached_property
@@ -44,10 +46,12 @@ class PatchEmbedder(ImageEmbedder):
     @cached_property
     def networks(self) -> list[Any]:
         """The networks, compiled for this machine at first use.  Raises BackboneError."""
-        return [MapNetwork(spec, precision) for spec, precision in self._each()]
+        return [open_map_network(spec, precision) for spec, precision in self._each()]
 
     def _backbone(self, name: str, held: Sequence[bytes] | None = None) -> Backbone:
-        return get_map_backbone(name, self.resolution, self.even_light, self.region, held)
+        spec = get_map_backbone(name, self.resolution, held)
+        seen = replace(spec.preprocessing, even_light=self.even_light, region=self.region)
+        return replace(spec, preprocessing=seen)
 
     @property
     def dimensions(self) -> list[list[int]]:

@@ -1,0 +1,1 @@
+"""The decision of a model of pictures as one network: from pixels to scores."""
