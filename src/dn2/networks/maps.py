@@ -55,11 +55,12 @@ class AnyMapNetwork(ABC):
 
     Attributes
     ----------
-    dimensions : the length of the patch embeddings of each map."""
+    dimensions : the length of the patch embeddings of each map; strides : pixels from one patch of it to the next."""
 
     backbone: Backbone
     precision: str
     dimensions: list[int]
+    strides: list[int]
 
     @abstractmethod
     def _start_tile(self, pixels: Pixels, receive: Callable[[Sequence[Array]], None]) -> None:
@@ -69,14 +70,16 @@ class AnyMapNetwork(ABC):
     def wait(self) -> None:
         """Wait until every picture started so far has been received."""
 
-    def _measure(self) -> list[int]:
-        """Embed the patches of a small picture and return the lengths of their embeddings."""
+    def _measure(self) -> None:
+        """Embed the patches of a small picture, and note how long and how far apart they are."""
         size = self.backbone.preprocessing
         small = size.shape in ("area", "full")
         height, width = (
             (max(1, TILE // 2 // size.multiple) * size.multiple,) * 2 if small else (size.height, size.width)
         )
-        return [level.shape[2] for level in self.embed([np.zeros((height, width, 3), np.uint8)])[0]]
+        (maps,) = self.embed([np.zeros((height, width, 3), np.uint8)])
+        self.dimensions = [level.shape[2] for level in maps]
+        self.strides = [height // level.shape[0] for level in maps]
 
     def start(self, pixels: Pixels, receive: Callable[[Maps], None]) -> None:
         """Embed the patches of one picture, (height, width, 3) uint8; `receive` gets its maps, by `wait` at the latest,
@@ -130,7 +133,7 @@ class MapNetwork(AnyMapNetwork):
         self.backbone = backbone
         self.precision = choose_precision(precision)
         self._requests = Requests(partial(_with_patches, backbone.build), self.precision)
-        self.dimensions = self._measure()
+        self._measure()
 
     def _start_tile(self, pixels: Pixels, receive: Callable[[Sequence[Array]], None]) -> None:
         self._requests.start(pixels[None], receive)

@@ -19,7 +19,7 @@ class TorchMapNetwork(AnyMapNetwork):
         self.backbone = backbone
         self._batches = _MapBatches(backbone, precision)
         self.precision = self._batches.precision
-        self.dimensions = self._measure()
+        self._measure()
 
     def _start_tile(self, pixels: Pixels, receive: Callable[[Sequence[Array]], None]) -> None:
         self._batches.start(pixels, receive)
