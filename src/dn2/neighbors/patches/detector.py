@@ -94,24 +94,27 @@ class PatchDetector:
 
         calibrating : positions of all pictures that calibrate, and so have no say."""
         learnt = [bank.at(~np.isin(bank.owners, calibrating)) for bank in self.banks]
-        return self._with([bank.strangest for bank in learnt], source, positions, count, [0.0] * len(learnt))
+        return self._with(learnt, source, positions, count, [0.0] * len(learnt))
 
     def with_unknown(self, source: Source, positions: Positions) -> Self:
         """Return it with patches of further pictures to learn from, that are far from all in the banks."""
         beyond = [float(bank.errors[ERROR_AT.index(99)]) for bank in self.banks]
-        return self._with([bank.strangest for bank in self.banks], source, positions, MOST_JOINING, beyond)
+        return self._with(self.banks, source, positions, MOST_JOINING, beyond)
 
     def _with(
-        self, choose: Sequence[Any], source: Source, positions: Positions, count: int, beyond: Sequence[float]
+        self, told_by: Sequence[Bank], source: Source, positions: Positions, count: int, beyond: Sequence[float]
     ) -> Self:
-        def choose_of(picture: Picture) -> list[Bank]:
+        """Add up to `count` patches of each picture to each bank: those farthest from another one, and beyond a
+        distance from it."""
+
+        def choose(picture: Picture) -> list[Bank]:
             position, groups = picture
             return [
-                one(position, group, count, far, self.inside(group))
-                for one, group, far in zip(choose, groups, beyond, strict=True)
+                bank.strangest(position, group, count, far, self.inside(group))
+                for bank, group, far in zip(told_by, groups, beyond, strict=True)
             ]
 
-        chosen = list(each_on_one(choose_of, source.each(positions)))
+        chosen = list(each_on_one(choose, source.each(positions)))
         banks = (bank.joined([given[place] for given in chosen]) for place, bank in enumerate(self.banks))
         return replace(self, banks=tuple(banks))
 

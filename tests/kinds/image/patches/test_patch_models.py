@@ -237,6 +237,15 @@ def test_parts_are_halved_whole_and_a_known_part_of_a_picture_is_left_out(tmp_pa
     assert all(neighbor.part != "part 0" for neighbor in known.neighbors)
 
 
+def test_each_group_has_a_rate_of_its_own_and_regions_have_one_for_all(good: Path) -> None:
+    labels = ["left" if number % 2 else "right" for number in range(40)]
+    model = dn2.fit(good, per=labels, cache=False, progress=False, **OPTIONS)
+    strange, of_none = model.score([with_spot(101)] * 2, per=["left", "elsewhere"], progress=False)
+    assert strange.p_value == pytest.approx(1 / 11)
+    assert (of_none.p_value, of_none.is_anomaly) == (None, None)
+    assert [row.regions[0].p_value for row in (strange, of_none)] == pytest.approx([1 / 21] * 2)
+
+
 def test_with_confidence_pictures_that_calibrate_give_no_patches(good: Path) -> None:
     model = dn2.fit(good, cache=False, progress=False, confidence=0.9, false_alarm_rate=0.2, **OPTIONS)
     learnt = model.state.kind.learnt

@@ -34,7 +34,7 @@ class Learnt:
     members : (m,) positions of those; scores : (m,) their own; peaks : (m,) the highest values of their maps.
     finding : of defects drawn into them, how many are found; joined : how many pictures joined the banks since.
     is_stale : whether patches have left the banks since they were scored.
-    calibration : of scores; map_calibration : of peaks."""
+    calibration : of scores; map_calibration : of peaks, of all strata together."""
 
     detector: PatchDetector
     limits: Limits
@@ -80,7 +80,7 @@ class Learnt:
             found = calibrate(len(detector.reference), loo, membership, steps, LearntSteps())
             both.append(replace(found, learnt=(LearntStep("patches", count),)))
         both[0].rate(detector.steps.false_alarm_rate)  # may be refused
-        return replace(self, calibration=both[0], map_calibration=both[1])
+        return replace(self, calibration=both[0], map_calibration=replace(both[1], strata=None))
 
     def only(self, places: Positions, n: int) -> Self:
         """Keep the reference pictures at some places of n, ascending; `after_change` is due then."""
