@@ -42,14 +42,15 @@ def _patches(patches: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Name what patches are compared with, how, and how small a defect would be found."""
     known = zip(patches["banks"], patches["errors"], strict=True)
     banks = [(f"bank {number}", _bank(size, *errors[:2])) for number, (size, errors) in enumerate(known, 1)]
-    by_place = "at its place, for the pictures are aligned" if patches["by_place"] else "anywhere in the pictures"
-    share = patches["share"]
+    by_place = "at its place" if patches["by_place"] else "anywhere in the pictures"
+    share, seen = patches["share"], patches["looked_at"]
     score = f"the mean over the strangest {100 * share:g} % of a map" if share else "the strangest place of a map"
     joined = f"{patches['joined']:,} pictures, after what is usual was learnt; fit anew renews it"
     return [
         *banks,
         ("distances", f"of each patch, relative to what is usual {by_place}"),
         ("score", score),
+        *([("looked at", f"{seen:.0%} of a picture, where the mask is white")] if seen < 1 else []),
         *([("joined", joined)] if patches["joined"] else []),
         *_finding(patches["finding"], patches["side"]),
     ]
@@ -86,10 +87,12 @@ def _maps(maps: Sequence[Sequence[tuple[int, int]]]) -> str:
 
 
 def _preparation(preprocessing: Mapping[str, Any]) -> str:
+    light = ", brought to one light" if preprocessing.get("even_light") else ""
     if preprocessing["shape"] == "full":
-        return "at their own size"
+        return f"at their own size{light}"
     if preprocessing["shape"] == "area":
-        return f"scaled to about as many pixels as {preprocessing['width']} x {preprocessing['height']}, never squeezed"
+        size = f"{preprocessing['width']} x {preprocessing['height']}"
+        return f"scaled to about as many pixels as {size}, never squeezed{light}"
     share = preprocessing.get("crop_share", 1)
     middle = f", the middle {share:.0%} of a side" if share < 1 else ""
     return f"{preprocessing['shape']} to {preprocessing['width']} x {preprocessing['height']}{middle}"

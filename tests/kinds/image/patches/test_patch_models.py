@@ -296,6 +296,9 @@ def test_only_the_region_of_interest_is_looked_at(good: Path, tmp_path: Path) ->
     loaded = dn2.load(tmp_path / "m.dn2")
     assert loaded.score_one(inside).anomaly_score == model.score_one(inside).anomaly_score
     assert loaded.describe()["patches"]["looked_at"] == pytest.approx(20 / 48, abs=0.02)
+    assert ("looked at", "42% of a picture, where the mask is white") in loaded.kind.say(loaded.describe())
+    with pytest.raises(InputError, match="a model with mask is not exported"):
+        model.export(tmp_path / "decision")
 
 
 def test_a_mask_that_is_no_picture_or_black_is_refused_before_the_work(
