@@ -26,7 +26,7 @@ import timm  # noqa: E402
 import torch  # noqa: E402
 
 from forked import in_child  # noqa: E402
-from test_docs import ROOT, blocks, cache, made, parts  # noqa: E402, F401
+from test_docs import ROOT, blocks, cache, made, made_plates, parts  # noqa: E402, F401
 
 # A ReLU network, one of LayerNorm and GELU, and a transformer: (size of the picture, dimension, normalisation).
 NETWORKS = {
