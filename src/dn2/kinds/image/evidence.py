@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 from dn2.arrays import Array
-from dn2.results.checked import as_list, as_number, as_text
+from dn2.results.checked import as_list, as_number, as_numbers, as_text, as_whole
 from dn2.results.rows import Evidence, Neighbor, from_json, in_line
 
 MEMBERS_SAID = 3
@@ -138,14 +138,16 @@ def _place(region: Region) -> str:
 def _region(
     box: Any, outline: Any, area: Any, share: Any, peak: Any, p_value: Any, nearest: Any, nearest_box: Any
 ) -> Region:
-    corners = tuple(tuple(int(as_number(value)) for value in as_list(corner)) for corner in as_list(outline))
+    left, top, right, bottom = map(as_whole, as_list(box))
+    near_left, near_top, near_right, near_bottom = as_numbers(nearest_box)
+    corners = (map(as_whole, as_list(corner)) for corner in as_list(outline))
     return Region(
-        tuple(int(as_number(value)) for value in as_list(box)),  # type: ignore[arg-type]
-        corners,  # type: ignore[arg-type]
-        int(as_number(area)),
+        (left, top, right, bottom),
+        tuple((across, down) for across, down in corners),
+        as_whole(area),
         as_number(share),
         as_number(peak),
         as_number(p_value),
         as_text(nearest),
-        tuple(as_number(value) for value in as_list(nearest_box)),  # type: ignore[arg-type]
+        (near_left, near_top, near_right, near_bottom),
     )

@@ -13,6 +13,7 @@ from PIL import Image
 
 import dn2
 from dn2 import InputError, Model, ModelError, ReferenceTooSmall
+from dn2.kinds.image.evidence import RegionEvidence
 from dn2.kinds.image.patches import finding
 from dn2.kinds.image.patches.planting import KINDS, SIZES, plant
 from dn2.kinds.image.patches.regions import find_regions
@@ -157,6 +158,27 @@ def test_a_planted_defect_changes_about_what_its_size_says_and_nothing_else(kind
     assert changed.any()
     rows, columns = np.nonzero(changed)
     assert np.hypot(np.ptp(rows), np.ptp(columns)) <= 3.5 * length + 3
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"box": [1, 2, 3]}, {"box": [1, 2, 3, 4.5]}, {"outline": [[1, 2, 3]]}, {"nearest_box": [0.1]}, {"area": "many"}],
+)
+def test_regions_of_another_form_are_refused_when_a_file_is_read(changed: dict[str, object]) -> None:
+    region = {
+        "box": [1, 2, 3, 4],
+        "outline": [[1, 2], [3, 4]],
+        "area": 4,
+        "share": 0.1,
+        "peak": 2.0,
+        "p_value": 0.1,
+        "nearest": "part 1",
+        "nearest_box": [0, 0, 0.5, 0.5],
+    }
+    (read,) = RegionEvidence.from_record({"regions": json.dumps([region])}).regions
+    assert (read.box, read.outline) == ((1, 2, 3, 4), ((1, 2), (3, 4)))
+    with pytest.raises((TypeError, ValueError)):
+        RegionEvidence.from_record({"regions": json.dumps([region | changed])})
 
 
 def test_regions_are_the_connected_places_above_the_threshold() -> None:
