@@ -608,6 +608,18 @@ def bert(weights: dict[str, np.ndarray], tokens: list[int], heads: int, epsilon:
     return x
 
 
+def reduced(rows: Any, mean: Any, axes: Any) -> Any:
+    """Tell rows (..., d) by how far they lie along each axis, (d, r), from the mean, and how far off all axes."""
+    new = np.empty((*rows.shape[:-1], axes.shape[1] + 1))
+    for place in np.ndindex(rows.shape[:-1]):
+        rest = np.asarray(rows[place], np.float64) - mean
+        for number, axis in enumerate(np.asarray(axes, np.float64).T):
+            new[(*place, number)] = along = rest @ axis
+            rest = rest - along * axis
+        new[(*place, -1)] = np.sqrt(rest @ rest)
+    return new
+
+
 def interpolated(values: Any, height: int, width: int) -> Any:
     """Interpolate (h, w, ...) linearly between the middles of cells, first down, then across."""
     old = np.asarray(values, np.float64)

@@ -12,14 +12,23 @@ from hypothesis import strategies as st
 
 import naive
 from dn2.arrays import Positions
-from dn2.neighbors.patches import joining, selecting
+from dn2.neighbors.patches import joining, reducing, selecting
 from dn2.neighbors.patches.bank import GRID, Bank, Sample, Usual
 from dn2.neighbors.patches.detector import SHARES, Levels, PatchDetector, Source, grouped, top_mean
 from dn2.neighbors.patches.joining import Level, join, resize
+from dn2.neighbors.patches.reducing import Reduction
 from dn2.neighbors.patches.selecting import select
 
 DIMENSIONS = (3, 4, 5)
 Reference = list[Levels]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_directions() -> Iterator[None]:
+    """Let the made maps, which have few dimensions, have something beside their main directions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reducing, "DIRECTIONS", 5)
+        yield
 
 
 def levels_of(rng: np.random.Generator, height: int = 8, width: int = 12) -> Levels:
@@ -39,6 +48,11 @@ def source_of(reference: Reference, own: Positions | None = None) -> Source:
         yield from (reference[position] for position in positions.tolist())
 
     return Source(read, np.arange(len(reference)) if own is None else own)
+
+
+def embedded(group: list[Level], bank: Bank) -> np.ndarray:
+    """Join maps by loops, and reduce them: (height, width, r + 1) float64."""
+    return naive.reduced(joined(group), bank.reduction.mean, bank.reduction.axes)
 
 
 def joined(group: list[Level]) -> np.ndarray:
@@ -101,6 +115,25 @@ def test_a_score_is_the_mean_of_the_highest_share_of_a_map(size: int, share: flo
     assert top_mean(values, share) == pytest.approx(naive.top_mean(values, share), abs=1e-6)
 
 
+@given(st.integers(1, 12), st.integers(2, 60), st.integers(0, 9))
+@settings(max_examples=30, deadline=None)
+def test_patches_are_reduced_to_main_directions_and_the_length_of_what_is_left(d: int, n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = (rng.normal(size=(n, d)) * rng.uniform(0.1, 9, d) + rng.normal(size=d)).astype(np.float32)
+    reduction = Reduction.learn(rows)
+    reduction.check(d)
+    reduced = reduction.reduce(rows)
+    assert np.allclose(reduced, naive.reduced(rows, reduction.mean, reduction.axes), atol=1e-3)
+    spread = np.square(reduced).mean(axis=0)[:-1]
+    assert np.allclose(
+        spread, np.sort(np.linalg.eigvalsh(np.cov(rows.T, bias=True).reshape(d, d)))[::-1][:5], rtol=1e-2, atol=1e-3
+    )
+    apart, before = (np.linalg.norm(some[:, None] - some[None], axis=2) for some in (reduced, rows))
+    assert (apart <= before + 1e-3).all()  # what is left may point anywhere
+    if d <= 5:
+        assert np.allclose(apart, before, atol=1e-3)
+
+
 @pytest.fixture(scope="module")
 def reference() -> Reference:
     return reference_of(12)
@@ -122,7 +155,7 @@ def test_each_patch_is_compared_with_the_bank_but_for_pictures_left_out(
     near = bank.nearest(group, None if without is None else np.array(without))
     every_out = without is not None and set(bank.owners.tolist()) <= set(without)
     excluded = [place for place, owner in enumerate(bank.owners.tolist()) if owner in (without or ()) and not every_out]
-    for place, patch in enumerate(joined(group).reshape(-1, 7)):
+    for place, patch in enumerate(embedded(group, bank).reshape(-1, 6)):
         square, number = naive.nearest(patch, bank.vectors, 1, excluded)[0]
         assert near.distances.ravel()[place] == pytest.approx(np.sqrt(square), abs=1e-5)
         assert near.patches.ravel()[place] == number
@@ -130,7 +163,7 @@ def test_each_patch_is_compared_with_the_bank_but_for_pictures_left_out(
 
 def test_a_patch_of_the_bank_is_where_it_lay(bank: Bank, reference: Reference) -> None:
     for vector, owner, (down, across) in zip(bank.vectors, bank.owners, bank.places, strict=True):
-        maps = joined(list(reference[owner][0][:2]))
+        maps = embedded(list(reference[owner][0][:2]), bank)
         row, column = int(down * maps.shape[0]), int(across * maps.shape[1])
         assert np.allclose(maps[row, column], vector, atol=1e-5)
 
@@ -175,8 +208,8 @@ def test_a_strange_patch_moves_map_and_score_and_is_compared_with_the_nearest_it
     distances, positions = detector.nearest_items(strange, near, maps[1], 3)
     assert (np.diff(distances) >= 0).all()
     assert len(set(positions.tolist())) == 3
-    patch = joined(list(strange[0][:2]))[5, 9]
     bank = detector.banks[0]
+    patch = embedded(list(strange[0][:2]), bank)[5, 9]
     squares = [naive.squared_distance(patch, row) for row in bank.vectors]
     assert positions[0] == bank.owners[int(np.argmin(squares))]
     assert distances[0] == pytest.approx(min(squares), rel=1e-4)
@@ -269,8 +302,14 @@ def test_a_detector_is_kept_as_arrays_and_damage_is_told(detector: PatchDetector
         assert all(np.array_equal(array, new.as_arrays()[name]) for name, array in old.as_arrays().items())
     with pytest.raises(ValueError, match="must be of pictures 0"):
         restored.check(3, [7, 9])
-    with pytest.raises(ValueError, match="vectors of a bank must be finite float32"):
+    with pytest.raises(ValueError, match="main directions must be of"):
         restored.check(12, [8, 9])
+    shorter = {**chosen.as_arrays(), "vectors-0": chosen.banks[0].vectors[:, 1:]}
+    with pytest.raises(ValueError, match="vectors of a bank must be finite float32"):
+        PatchDetector.from_arrays(shorter).check(12, [7, 9])
+    longer = {**chosen.as_arrays(), "axes-0": 2 * chosen.banks[0].reduction.axes}
+    with pytest.raises(ValueError, match="main directions must be orthonormal"):
+        PatchDetector.from_arrays(longer).check(12, [7, 9])
     with pytest.raises(ValueError, match="3 banks"):
         restored.check(12, [7, 9, 5])
     for name, value in (("usual", 0.0), ("places", 1.5)):

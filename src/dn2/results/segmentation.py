@@ -2,8 +2,9 @@
 
 Sources: pixel ROC AUC and AUPRO as the evaluation code of MVTec AD computes them (Bergmann et al., "The MVTec Anomaly
 Detection Dataset", IJCV 2021): regions joined also at corners, and their overlap over the false-positive rate of the
-pixels outside of all defects in all pictures, integrated by trapezoids.  SegF1: Heckler-Kram et al., "The MVTec AD 2
-Dataset", 2025."""
+pixels outside of all defects in all pictures, integrated by trapezoids.  There all pictures are of one size; here they
+need not be, and pixels count as shares of their pictures, so that all pictures count alike.  SegF1: Heckler-Kram et
+al., "The MVTec AD 2 Dataset", 2025."""
 
 from __future__ import annotations
 
@@ -38,11 +39,11 @@ class PixelFigures:
         a map that is the same everywhere has 0.15.
     best_f1 : the largest F1 of pixels at any threshold, best_f1_threshold : where, of scores that reach it.
     seg_f1 : F1 of the pixels at the threshold given, of scores that reach it; None without one.
+    defective_share : of the pixels, by which all is a matter of chance.
     rounding_error : no figure above is farther than this from that of scores that are not rounded to levels."""
 
-    n_defective_pixels: int
-    n_other_pixels: int
     n_regions: int
+    defective_share: float
     roc_auc: float
     average_precision: float
     aupro: float
@@ -123,7 +124,7 @@ class SegmentationEvaluator:
             _check_mask(known, scores.shape, is_anomalous)
         if not is_anomalous:
             self._n_normal += 1
-            self._normal += tally_outside(scores.ravel(), self._count_reaching(scores))
+            self._normal += tally_outside(scores.ravel(), scores.size, self._count_reaching(scores))
             return
         kind, largest = kind or DEFECT, ""
         if known is None:
@@ -166,7 +167,8 @@ class SegmentationEvaluator:
         from scipy.ndimage import label
 
         outside, inside = scores[~mask], scores[mask]
-        self._outside[kind] = self._outside.get(kind, NOTHING) + tally_outside(outside, self._count_reaching(outside))
+        counted = tally_outside(outside, mask.size, self._count_reaching(outside))
+        self._outside[kind] = self._outside.get(kind, NOTHING) + counted
         if not len(inside):
             return ""
         regions, n_regions = label(mask, np.ones((3, 3)))
@@ -179,6 +181,7 @@ class SegmentationEvaluator:
                 found = tally_inside(
                     inside[chosen],
                     1 / sizes[owners[chosen]],
+                    mask.size,
                     int((classes == place).sum()),
                     self._count_reaching(inside[chosen]),
                 )
@@ -194,31 +197,30 @@ class SegmentationEvaluator:
 
 def measure_pixels(tally: Tally, *, with_threshold: bool = False) -> PixelFigures | None:
     """Measure counted pixels; None unless there are pixels both inside and outside of defects."""
-    n_outside, n_inside, _ = tally.counts.sum(axis=0)
-    if not (n_outside and n_inside):
+    outside, inside, _ = tally.counts.sum(axis=0)
+    if not (outside and inside):
         return None
     # From the highest score down, each with a zero in front: the pixels, and shares of regions, that reach a level.
     false, true, overlap = np.concatenate([np.zeros((1, 3)), np.cumsum(tally.counts[::-1], axis=0)]).T
     unsure = ~tally.is_exact[::-1]
-    false_positive, recall = false / n_outside, true / n_inside
+    false_positive, recall = false / outside, true / inside
     roc_auc, roc_error = _area(false_positive, recall, 1.0, unsure)
     aupro, aupro_error = _area(false_positive, overlap / overlap[-1], AUPRO_LIMIT, unsure)
     precision = true[1:] / (true[1:] + false[1:])
-    f1 = 2 * true[1:] / (true[1:] + false[1:] + n_inside)
+    f1 = 2 * true[1:] / (true[1:] + false[1:] + inside)
     best = int(np.argmax(f1))
     precision_error, f1_error = _errors_at_levels(false, true, unsure)
-    n_flagged_outside, n_flagged_inside = tally.n_reaching
-    seg_f1 = 2 * n_flagged_inside / (n_flagged_inside + n_flagged_outside + n_inside) if with_threshold else None
+    flagged_outside, flagged_inside = tally.reaching
+    seg_f1 = float(2 * flagged_inside / (flagged_inside + flagged_outside + inside)) if with_threshold else None
     return PixelFigures(
-        n_defective_pixels=int(n_inside),
-        n_other_pixels=int(n_outside),
         n_regions=tally.n_regions,
+        defective_share=float(inside / (inside + outside)),
         roc_auc=roc_auc,
         average_precision=float(np.diff(recall) @ precision),
         aupro=aupro,
         best_f1=float(f1[best]),
         best_f1_threshold=float(tally.lowest[::-1][best]),
-        seg_f1=None if seg_f1 is None else float(seg_f1),
+        seg_f1=seg_f1,
         rounding_error=max(roc_error, aupro_error, precision_error, f1_error),
     )
 
@@ -236,14 +238,15 @@ def _area(x: Numbers, y: Numbers, limit: float, unsure: Flags) -> tuple[float, f
 
 def _errors_at_levels(false: Numbers, true: Numbers, unsure: Flags) -> tuple[float, float]:
     """Return how far the average precision and the best F1 may be off, from the order of scores within levels."""
-    n_inside = true[-1]
+    inside = true[-1]
     precision = true[1:] / (true[1:] + false[1:])
     # Of a level, the best order has all inside first.  In the worst one precision rises along a concave curve.
-    above = true[1:] / np.maximum(true[1:] + false[:-1], 1) - precision
-    below = (precision - (true[:-1] + 1) / (true[:-1] + 1 + false[1:])) / 2
-    error = (np.diff(true) / n_inside)[unsure] @ np.maximum(above, below)[unsure]
-    f1 = 2 * true[1:] / (true[1:] + false[1:] + n_inside)
-    best = 2 * true[1:] / (true[1:] + false[:-1] + n_inside)
+    least = np.finfo(np.float64).tiny
+    above = true[1:] / np.maximum(true[1:] + false[:-1], least) - precision
+    below = (precision - true[:-1] / np.maximum(true[:-1] + false[1:], least)) / 2
+    error = (np.diff(true) / inside)[unsure] @ np.maximum(above, below)[unsure]
+    f1 = 2 * true[1:] / (true[1:] + false[1:] + inside)
+    best = 2 * true[1:] / (true[1:] + false[:-1] + inside)
     return float(error), float(max(best[unsure].max(initial=0) - f1.max(), 0))
 
 

@@ -26,16 +26,16 @@ class Tally:
     """Pixels by the level of their scores, n levels, ascending.
 
     lowest, highest : (n,) the extreme scores of each level; they are equal where nothing is lost by its width.
-    counts : (n, 3) the pixels outside of defects, those inside, and the share that these are of their regions, so that
-        each region sums up to 1.
+    counts : (n, 3) the pixels outside of defects, those inside, both as shares of their pictures, so that each picture
+        sums up to 1, and the latter as shares of their regions, so that each region does.
     n_regions : how many regions there are.
-    n_reaching : (2,) the pixels outside and inside, whose scores reach the threshold."""
+    reaching : (2,) the pixels outside and inside, whose scores reach the threshold, as shares of their pictures."""
 
     lowest: Extremes
     highest: Extremes
     counts: Numbers
     n_regions: int
-    n_reaching: Numbers
+    reaching: Numbers
 
     def __add__(self, other: Tally) -> Tally:
         lowest, highest = (
@@ -48,8 +48,7 @@ class Tally:
             lowest = np.minimum.reduceat(lowest[order], starts)
             highest = np.maximum.reduceat(highest[order], starts)
             counts = np.add.reduceat(counts[order], starts)
-        n_reaching = self.n_reaching + other.n_reaching
-        return Tally(lowest, highest, counts, self.n_regions + other.n_regions, n_reaching)
+        return Tally(lowest, highest, counts, self.n_regions + other.n_regions, self.reaching + other.reaching)
 
     @property
     def is_exact(self) -> Flags:
@@ -61,20 +60,21 @@ class Tally:
 NOTHING = Tally(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((0, 3)), 0, np.zeros(2))
 
 
-def tally_outside(scores: Extremes, n_reaching: int) -> Tally:
-    """Count the scores, (m,), of pixels outside of defects; n_reaching : how many of them reach the threshold."""
+def tally_outside(scores: Extremes, n_pixels: int, n_reaching: int) -> Tally:
+    """Count the scores, (m,), of pixels outside of the defects of a picture.
+
+    n_pixels : of the whole picture; n_reaching : how many of the scores reach the threshold."""
     if not len(scores):
         return NOTHING
-    return _tally(np.sort(scores), None, 0, np.array([n_reaching, 0.0]))
+    return _tally(np.sort(scores), None, n_pixels, 0, np.array([n_reaching, 0.0]))
 
 
-def tally_inside(scores: Extremes, shares: Numbers, n_regions: int, n_reaching: int) -> Tally:
-    """Count the scores, (m,), of pixels of regions.
+def tally_inside(scores: Extremes, shares: Numbers, n_pixels: int, n_regions: int, n_reaching: int) -> Tally:
+    """Count the scores, (m,), of pixels of regions of a picture; see `tally_outside`.
 
-    shares : (m,) what each pixel is of its region.
-    n_reaching : how many of the scores reach the threshold."""
+    shares : (m,) what each pixel is of its region."""
     order = np.argsort(scores)
-    return _tally(scores[order], shares[order], n_regions, np.array([0.0, n_reaching]))
+    return _tally(scores[order], shares[order], n_pixels, n_regions, np.array([0.0, n_reaching]))
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
@@ -82,14 +82,14 @@ def total(tallies: Iterable[Tally]) -> Tally:
     return reduce(add, tallies, NOTHING)
 
 
-def _tally(ascending: Extremes, shares: Numbers | None, n_regions: int, n_reaching: Numbers) -> Tally:
+def _tally(ascending: Extremes, shares: Numbers | None, n_pixels: int, n_regions: int, n_reaching: Numbers) -> Tally:
     starts = _starts(ascending)
     stops = np.append(starts[1:], len(ascending))
     counts = np.zeros((len(starts), 3))
-    counts[:, 0 if shares is None else 1] = stops - starts
+    counts[:, 0 if shares is None else 1] = (stops - starts) / n_pixels
     if shares is not None:
         counts[:, 2] = np.add.reduceat(shares, starts)
-    return Tally(ascending[starts], ascending[stops - 1], counts, n_regions, n_reaching)
+    return Tally(ascending[starts], ascending[stops - 1], counts, n_regions, n_reaching / n_pixels)
 
 
 def _starts(ascending: Extremes) -> Positions:

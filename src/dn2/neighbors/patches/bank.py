@@ -10,6 +10,7 @@ import numpy as np
 
 from dn2.arrays import Array, Flags, Positions, Vectors
 from dn2.neighbors.patches.joining import Level, Map, join, resize, strips
+from dn2.neighbors.patches.reducing import Reduction
 from dn2.neighbors.patches.selecting import select
 from dn2.system.processes import cached_property
 
@@ -43,10 +44,12 @@ class Sample:
     def choose(self, size: int) -> Bank:
         """Choose a bank of so many patches; what distances are usual is not known yet."""
         rows = np.concatenate(self._rows)
-        chosen = select(rows, size, self._seed)
+        reduction = Reduction.learn(rows)
+        vectors = reduction.reduce(rows)
+        chosen = select(vectors, size, self._seed)
         owners, places = np.concatenate(self._owners)[chosen], np.concatenate(self._places)[chosen]
         nothing = np.zeros(len(ERROR_AT), np.float32)
-        return Bank(rows[chosen], owners, places, np.ones((GRID, GRID), np.float32), nothing)
+        return Bank(reduction, vectors[chosen], owners, places, np.ones((GRID, GRID), np.float32), nothing)
 
 
 class Usual:
@@ -82,16 +85,22 @@ class Nearest(NamedTuple):
 class Bank:
     """A few patches of reference pictures that stand for all.
 
-    vectors : (m, d) float32; owners : (m,) the position of each one's picture in the reference set.
+    reduction : of patches to what is compared; vectors : (m, r + 1) float32, those of the bank, reduced.
+    owners : (m,) the position of each one's picture in the reference set.
     places : (m, 2) float32, where each lies in its picture, down and across, as shares of its sides.
     usual : (g, g) float32, the mean distance of a reference patch at each place from the patches of other pictures.
     errors : (3,) float32, percentiles of these distances, see `ERROR_AT`."""
 
+    reduction: Reduction
     vectors: Vectors
     owners: Positions
     places: Vectors
     usual: Map
     errors: Vectors
+
+    def embed(self, levels: Sequence[Level], start: int = 0, stop: int | None = None) -> Vectors:
+        """Embed the patches in some rows of a picture's finest map as they are compared: (rows x width, r + 1)."""
+        return self.reduction.reduce(join(levels, start, stop))
 
     def nearest(self, levels: Sequence[Level], without: Positions | None = None) -> Nearest:
         """Compare each patch of a picture with the bank.
@@ -102,9 +111,8 @@ class Bank:
         patches = np.empty((height, width), np.int64)
         excluded = None if without is None else np.isin(self.owners, without)
         for start, stop in strips(levels):
-            rows = join(levels, start, stop)
-            squares = rows @ self._products[:-1]
-            squares += self._products[-1]
+            rows = self.embed(levels, start, stop)
+            squares = np.column_stack([rows, np.ones(len(rows), np.float32)]) @ self._products
             if excluded is not None and not excluded.all():
                 squares[:, excluded] = np.inf
             near = squares.argmin(axis=1)
@@ -115,7 +123,7 @@ class Bank:
 
     @cached_property
     def _products(self) -> Vectors:
-        """What makes squared distances, but for a patch's own squared length, of products with it: (d + 1, m)."""
+        """What products with a patch and a 1 make squared distances of, but for its own squared length: (r + 2, m)."""
         squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
         return np.vstack([-2 * self.vectors.T, squares])
 
@@ -128,7 +136,7 @@ class Bank:
         of it are looked at.  What is usual is taken over."""
         distances = self.nearest(levels).distances.ravel()
         far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside)
-        rows = _joined_at(levels, far)
+        rows = self.reduction.reduce(_joined_at(levels, far))
         chosen = select(rows, count, distances=np.square(distances[far]))
         owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels)
         return replace(self, vectors=rows[chosen], owners=owners, places=places)
@@ -156,18 +164,21 @@ class Bank:
 
     def as_arrays(self) -> dict[str, Array]:
         """Return what a saved model keeps."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        arrays = {one.name: getattr(self, one.name) for one in fields(self)}
+        reduction: Reduction = arrays.pop("reduction")
+        return arrays | {"mean": reduction.mean, "axes": reduction.axes}
 
     @classmethod
-    def from_arrays(cls, **arrays: Any) -> Self:
+    def from_arrays(cls, mean: Vectors, axes: Vectors, **arrays: Any) -> Self:
         """Restore what `as_arrays` gave."""
-        return cls(**arrays)
+        return cls(Reduction(mean, axes), **arrays)
 
     def check(self, n: int, dimension: int) -> None:
         """Raise ValueError unless it is a bank of patches of n pictures."""
+        self.reduction.check(dimension)
         m = len(self.vectors)
         shapes = {
-            "vectors": (m, dimension),
+            "vectors": (m, self.reduction.axes.shape[1] + 1),
             "owners": (m,),
             "places": (m, 2),
             "usual": (GRID, GRID),

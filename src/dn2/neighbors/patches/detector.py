@@ -11,7 +11,7 @@ import numpy as np
 
 from dn2.arrays import Array, Distances, Flags, Positions
 from dn2.neighbors.patches.bank import ERROR_AT, Bank, Nearest, Sample, Usual
-from dn2.neighbors.patches.joining import Level, Map, join, resize
+from dn2.neighbors.patches.joining import Level, Map, resize
 from dn2.neighbors.threads import each_on_one
 
 Levels = Sequence[Sequence[Level]]  # the maps of each network, the finest first
@@ -168,7 +168,7 @@ class PatchDetector:
         highest = divmod(int(anomaly_map.argmax()), anomaly_map.shape[1])
         number, row, column = self.strangest(highest, near, anomaly_map.shape)
         bank, group = self.banks[number], grouped(levels)[number]
-        patch = join(group, row, row + 1)[column]
+        patch = bank.embed(group, row, row + 1)[column]
         squares = np.square(bank.vectors - patch).sum(axis=1)
         if without is not None:
             squares[np.isin(bank.owners, without)] = np.inf

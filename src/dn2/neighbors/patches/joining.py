@@ -13,7 +13,7 @@ from dn2.arrays import Numbers, Vectors
 Level = np.ndarray[Any, np.dtype[np.float16]]  # (height, width, d): a map of a network
 Map = np.ndarray[Any, np.dtype[np.float32]]  # (height, width): a number at each place
 
-PATCHES_AT_ONCE = 4_096  # that are joined and compared together, so that a large picture takes no more memory
+PATCHES_AT_ONCE = 1_024  # that are joined and compared together, so that a large picture takes no more memory
 
 
 def strips(levels: Sequence[Level]) -> Iterator[tuple[int, int]]:

@@ -141,7 +141,7 @@ def test_how_small_a_defect_would_be_found_is_told_by_kind_and_size(model: Model
 
 
 def test_the_strength_of_the_lamp_says_nothing_unless_it_is_asked_for(good: Path, model: Model) -> None:
-    bright, dark = (part(100).astype(float) * share + 20 for share in (0.9, 0.5))
+    bright, dark = (part(100).astype(float) * share + 20 for share in (0.9, 0.3))
     rows = model.score([bright.astype(np.uint8), dark.astype(np.uint8)], progress=False)
     assert rows[0].anomaly_score == pytest.approx(rows[1].anomaly_score, rel=0.1)
     as_is = dn2.fit(good, cache=False, progress=False, light="as-is", **OPTIONS)

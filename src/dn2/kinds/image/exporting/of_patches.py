@@ -25,6 +25,7 @@ from dn2.kinds.image.exporting.operations import (
 )
 from dn2.neighbors.patches.bank import Bank
 from dn2.neighbors.patches.detector import PatchDetector, grouped
+from dn2.neighbors.patches.reducing import Reduction
 from dn2.networks.backbone import Backbone
 from dn2.networks.maps import averaged
 
@@ -75,11 +76,21 @@ def _join(levels: Sequence[Node]) -> Node:
     return op.concat(parts, 2) if len(parts) > 1 else parts[0]
 
 
+def _reduce(rows: Node, reduction: Reduction) -> Node:
+    """See `dn2.neighbors.patches.reducing.Reduction.reduce`."""
+    op = import_openvino().opset13
+    axes = constant(reduction.axes)
+    rest = op.subtract(rows, constant(reduction.mean))
+    along = op.matmul(rest, axes, False, False)
+    rest = op.subtract(rest, op.matmul(along, axes, False, True))
+    return op.concat([along, op.sqrt(squared_length(rest))], 1)
+
+
 def _compare(bank: Bank, levels: Sequence[Node], by_place: bool) -> tuple[Node, Node]:
     """Return how far each place is from a bank, 1 where it is as usual, and the number of the nearest patch: (h, w)."""
     op = import_openvino().opset13
     height, width = side(levels[0], 0), side(levels[0], 1)
-    rows = reshape(_join(levels), -1, bank.vectors.shape[1])
+    rows = _reduce(reshape(_join(levels), -1, len(bank.reduction.mean)), bank.reduction)
     found = op.topk(squares_but_own(rows, bank.vectors), constant(1, np.int64), 1, "min", "value", "i64")
     near = op.gather(constant(bank.vectors), reshape(found.output(1), -1), constant(0, np.int64))
     distances = reshape(op.sqrt(squared_length(op.subtract(rows, near))), height, width)

@@ -21,7 +21,7 @@ from dn2.neighbors.patches.detector import Levels, PatchDetector, Source, groupe
 from dn2.neighbors.sampling import Limits
 from dn2.neighbors.threads import each_on_one
 
-DEFAULT_BANK = 1_000
+DEFAULT_BANK = 2_000
 MOST_GIVEN = 16  # patches
 
 
