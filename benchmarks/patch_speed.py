@@ -3,8 +3,10 @@
 Run: pip install -e '.[parity]' && python benchmarks/patch_speed.py [--only selection fit memory rate]
 
 The tiles are 256 px wide to both.  PatchCore on PyTorch is the same network with the same weights in f32, pictures
-squashed to a square and read by as many threads as there are cores, eight at a time; its bank is one of 152 dimensions,
-dn2 compares with two.  Fits run in processes of their own, without a cache.
+squashed to a square and read by as many threads as there are cores, eight at a time; it compares with one bank, of
+patches of 152 numbers, dn2 with two of 49, each with as many patches again that the pictures that calibrate give.  Fits
+run in processes of their own, without a cache.  A selection one by one of all is greedy k-centre as PatchCore has it,
+among all patches of the tiles that dn2 learns from.
 """
 
 from __future__ import annotations
@@ -52,16 +54,15 @@ class Sizes:
     """How much is measured.
 
     only : parts of the benchmark; banks : patches; learning, testing : at most so many tiles; timed : tiles that are
-    scored in each round; made : tiles of the large fits; sampled : patches to select from; resolution : pixels."""
+    scored in each round; made : tiles of the large fits; resolution : pixels."""
 
     only: tuple[str, ...] = PARTS_OF_RUN
-    banks: tuple[int, ...] = (1_000, 4_000)
+    banks: tuple[int, ...] = (1_000, 2_000, 4_000)
     learning: int = 1_000_000
     testing: int = 1_000_000
     timed: int = 160
     rounds: int = 3
     made: tuple[int, ...] = (1_000, 4_000)
-    sampled: int = bank_module.MOST_SAMPLED
     resolution: int = 256
 
 
@@ -73,7 +74,6 @@ SMALLEST = Sizes(
     timed=4,
     rounds=1,
     made=(14,),
-    sampled=300,
     resolution=64,
 )
 
@@ -145,19 +145,19 @@ def read_square(path: Path, side: int) -> np.ndarray:
         return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BICUBIC))
 
 
-def compare_rates(sizes: Sizes, report: Report, tiles: Sequence[LabelledPicture], settings: Settings) -> None:
+def compare_rates(run: Run[Sizes], report: Report, tiles: Sequence[LabelledPicture], settings: Settings) -> None:
     """Score tiles by dn2, by PatchCore on dn2's network, and by PatchCore on PyTorch, in interleaved rounds."""
+    sizes = run.sizes
     learning, testing = tiles_of(tiles, sizes)
     testing = testing[: sizes.timed]
-    few = replace(settings, parts=[tile.part for tile in learning[:120]])
     paths = [tile.path for tile in testing]
     report.say(
         f"\npictures a second, from files, {len(testing)} tiles, the median of {sizes.rounds} interleaved rounds:"
     )
     report.say(f"  {'bank':>6}{'dn2':>10}{'PatchCore, OpenVINO':>22}{'PatchCore, PyTorch':>22}{'dn2 / PyTorch':>16}")
     for size in sizes.banks:
-        own = learn_patches(learning[:120], replace(few, bank=size), preset=DEFAULT)
-        papers = learn_patchcore(learning[:120], replace(few, bank=1))
+        own = learn_patches(learning, of_all(settings, learning, size), preset=DEFAULT)
+        papers = learn_patchcore(learning[:1], replace(settings, bank=1))
         rows = some_patches(papers, learning, size)
         papers = replace(papers, learnt=PatchCore(rows, papers.embedder.side))
         torch = OnTorch(rows, papers.embedder.side)
@@ -232,7 +232,7 @@ def learn_on_torch(learning: Sequence[LabelledPicture], settings: Settings) -> O
 def compare_fits(run: Run[Sizes], report: Report, tiles: Sequence[LabelledPicture], settings: Settings) -> None:
     """Fit on all good tiles, side by side."""
     learning, _ = tiles_of(tiles, run.sizes)
-    own = replace(settings, parts=[tile.part for tile in learning])
+    own = of_all(settings, learning, settings.bank)
     report.say(
         f"\na fit of {len(learning)} tiles, banks of {own.bank:,}; dn2's measures how small a defect is found, too:"
     )
@@ -269,44 +269,24 @@ def write_copies(learning: Sequence[LabelledPicture], count: int, folder: Path) 
 
 
 def compare_selections(run: Run[Sizes], report: Report, tiles: Sequence[LabelledPicture], settings: Settings) -> None:
-    """Select patches of one sample in batches and one by one, and compare what the banks are worth."""
+    """Select banks in batches from a sample, one by one from it, and one by one from all patches, and weigh them."""
     learning, testing = tiles_of(tiles, run.sizes)
+    everything = 1 << 40
+    ways = {
+        "in batches, of a sample": (select, bank_module.MOST_SAMPLED),
+        "one by one, of a sample": (one_by_one, bank_module.MOST_SAMPLED),
+        "one by one, of all": (one_by_one, everything),
+    }
+    report.say("\nselecting dn2's two banks; ROC AUC of pictures and of pixels, and AUPRO, in %:")
+    report.say(f"  {'bank':>6}  {'':<24}{'patches':>12}{'seconds':>10}{'pictures':>10}{'pixels':>10}{'AUPRO':>10}")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "cache.sqlite")
-        own = replace(settings, parts=[tile.part for tile in learning])
-        report.say(f"\nselection among {run.sizes.sampled:,} patches of the finest maps, in batches and one by one:")
-        report.say(f"  {'bank':>6}{'batches, s':>12}{'one by one, s':>15}{'farthest left, batches / one by one':>37}")
-        rows = apart(sample_patches, learning, own, run.sizes.sampled, path, here=run.smallest)
         for size in run.sizes.banks:
-            fast, chosen = timed(partial(select, rows, size, 0))
-            slow, greedy = timed(partial(select_greedily, rows, size, 0))
-            ratio = farthest(rows, chosen) / farthest(rows, greedy)
-            report.say(f"  {size:>6,}{fast:>12.2f}{slow:>15.2f}{ratio:>37.3f}")
-        report.say(
-            "\nROC AUC of dn2's patches in %, banks chosen in batches and one by one: of pictures, of pixels, AUPRO"
-        )
-        for size in run.sizes.banks:
-            for name, way in (("batches", select), ("one by one", one_by_one)):
-                values = apart(worth, learning, testing, replace(own, bank=size), way, path, here=run.smallest)
-                shown = "".join(f"{100 * value:>9.2f}" for value in values)
-                report.say(f"  {size:>6,} {name:<12}{shown}")
-
-
-def sample_patches(learning: Sequence[LabelledPicture], settings: Settings, count: int, path: Path) -> np.ndarray:
-    """Draw patches of all tiles alike, as a bank is chosen from: (about count, d) float32."""
-    rng, each, rows = np.random.default_rng(0), max(1, count // len(learning)), []
-    embedder = learn_patches(learning, cached(settings, path), preset=DEFAULT).model.kind.embedder
-    for seen in embedder.embed(tile.path for tile in learning):
-        joined = join(seen.parts[0][:2])
-        rows.append(joined[rng.permutation(len(joined))[:each]])
-    return np.concatenate(rows)
-
-
-def farthest(rows: np.ndarray, chosen: np.ndarray) -> float:
-    """Return the largest distance of a row to the nearest chosen one."""
-    from dn2.bench.scoring import nearest_distances
-
-    return float(np.sqrt(nearest_distances(rows[chosen], rows, 1).max()))
+            own = replace(of_all(settings, learning, size), cache=Cache(Path(folder, "cache.sqlite")))
+            for name, (way, sampled) in ways.items():
+                found = apart(worth, learning, testing, own, way, sampled, here=run.smallest)
+                shown = "".join(f"{100 * value:>10.2f}" for value in found.figures)
+                report.say(f"  {size:>6,}  {name:<24}{found.patches:>12,}{found.seconds:>10.2f}{shown}")
+                report.save()
 
 
 def one_by_one(rows: np.ndarray, count: int, seed: int = 0, distances: np.ndarray | None = None) -> np.ndarray:
@@ -314,27 +294,42 @@ def one_by_one(rows: np.ndarray, count: int, seed: int = 0, distances: np.ndarra
     return select_greedily(rows, count, seed) if distances is None else select(rows, count, seed, distances)
 
 
+@dataclass(frozen=True)
+class Worth:
+    """Selections of both banks: their seconds, among how many patches; ROC AUC of pictures and of pixels, AUPRO."""
+
+    seconds: float
+    patches: int
+    figures: tuple[float, float, float]
+
+
 def worth(
     learning: Sequence[LabelledPicture],
     testing: Sequence[LabelledPicture],
     settings: Settings,
     way: Callable[..., np.ndarray],
-    path: Path,
-) -> tuple[float, float, float]:
-    """Fit with a way to select patches; return ROC AUC of pictures and of pixels, and AUPRO."""
-    before, bank_module.select = bank_module.select, way  # type: ignore[attr-defined, assignment]
-    try:
-        watched = watch(learn_patches(learning, cached(settings, path), preset=DEFAULT), testing)
-    finally:
-        bank_module.select = before  # type: ignore[attr-defined]
+    sampled: int,
+) -> Worth:
+    """Fit with a way to select patches, among so many, and see what it is worth."""
+    taken, looked_at = 0.0, 0
+
+    def watched_way(rows: np.ndarray, *given: Any, **named: Any) -> np.ndarray:
+        nonlocal taken, looked_at
+        spent, chosen = timed(lambda: way(rows, *given, **named))
+        if len(given) == 2:  # a bank, and not the patches that one picture gives
+            taken, looked_at = taken + spent, looked_at + len(rows)
+        return chosen
+
+    with patch.multiple(bank_module, select=watched_way, MOST_SAMPLED=sampled):
+        watched = watch(learn_patches(learning, settings, preset=DEFAULT), testing)
     pixels = watched.segmentation.pixels if watched.segmentation is not None else None
     assert pixels is not None
-    return watched.roc_auc(), pixels.roc_auc, pixels.aupro
+    return Worth(taken, looked_at, (watched.roc_auc(), pixels.roc_auc, pixels.aupro))
 
 
-def cached(settings: Settings, path: Path) -> Settings:
-    """Return the settings with a cache in a file."""
-    return replace(settings, cache=Cache(path))
+def of_all(settings: Settings, learning: Sequence[LabelledPicture], size: int) -> Settings:
+    """Return the settings with a size of banks, and the parts of tiles to learn from."""
+    return replace(settings, bank=size, parts=[tile.part for tile in learning])
 
 
 def tiles_of(tiles: Sequence[LabelledPicture], sizes: Sizes) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
@@ -349,7 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = begin(__doc__, arguments, Sizes(), SMALLEST)
     sizes, report = run.sizes, run.report("patch_speed")
     rate = 0.5 if run.smallest else 0.05  # few tiles support no other
-    settings = Settings(sizes.resolution, sizes.banks[0], false_alarm_rate=rate)
+    settings = Settings(sizes.resolution, sizes.banks[len(sizes.banks) // 2], false_alarm_rate=rate)
     # A smallest run does without defects that are drawn to see how small a one is found.
     few = {"MOST_PIXELS": 0, "LEAST_PLANTED": 1} if run.smallest else {"MOST_PIXELS": finding.MOST_PIXELS}
     with tempfile.TemporaryDirectory() as folder, patch.multiple(finding, **few):
@@ -358,7 +353,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "selection": partial(compare_selections, run),
             "fit": partial(compare_fits, run),
             "memory": partial(measure_memory, run),
-            "rate": partial(compare_rates, sizes),
+            "rate": partial(compare_rates, run),
         }
         for name in parts:
             if name in sizes.only:

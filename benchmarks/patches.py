@@ -1,6 +1,6 @@
 """Small defects on magnetic tiles: whole pictures, PatchCore, PaDiM, and dn2's patches; figures of pictures and pixels.
 
-Run: python benchmarks/patches.py [--methods PatchCore "dn2 --patches, default"] [--resolution 256] [--bank 1000]
+Run: python benchmarks/patches.py [--methods PatchCore "dn2 --patches, default"] [--resolution 256] [--bank 2000]
 
 Good tiles are learnt from and tested by split.csv; photographs of one tile are a part.  PatchCore and PaDiM are written
 from their papers (dn2.kinds.image.bench.patches), on the maps of dn2's default network and pictures squashed to a
@@ -35,6 +35,7 @@ from dn2.kinds.image.bench.patches.methods import (
 )
 from dn2.kinds.image.labelled.masks import Mask
 from dn2.kinds.image.labelled.sets import LabelledPicture
+from dn2.kinds.image.patches.learning import DEFAULT_BANK
 from dn2.results.rows import Row
 
 TILES = "magnetic_tile/magnetic_tile.zip"
@@ -57,7 +58,7 @@ class Sizes:
 
     methods: tuple[str, ...] = (WHOLE, PATCHCORE, PADIM, "dn2 --patches, default", "dn2 --patches, accurate")
     resolution: int = 256
-    bank: int = 1_000
+    bank: int = DEFAULT_BANK
     learning: int = 1_000_000
     testing: int = 1_000_000
 
