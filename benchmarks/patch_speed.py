@@ -28,7 +28,6 @@ from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
-from sklearn.base import clone
 
 import patches
 from common import Report, Run, apart, begin, peak_memory, seconds, timed
@@ -188,7 +187,8 @@ def some_patches(papers: OfPaper, learning: Sequence[LabelledPicture], size: int
 
 def check_alike(report: Report, papers: OfPaper, torch: OnTorch, testing: Sequence[LabelledPicture]) -> None:
     """Claim that both implementations of PatchCore score alike in f32."""
-    exact = replace(papers, embedder=clone(papers.embedder).set_params(precision="f32"))
+    exact = replace(papers, embedder=papers.embedder.fresh_copy())
+    exact.embedder.precision = "f32"
     ours = np.array([seen.score for seen in exact.see(testing) if not isinstance(seen, str)])
     theirs = np.array([score for score, _ in torch.examine([tile.path for tile in testing])])
     error = float(np.abs(ours / theirs - 1).max())

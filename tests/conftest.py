@@ -22,6 +22,14 @@ settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=4
 settings.load_profile("dn2")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Run the tests of a file in one process, which makes what they share once; `make test` runs several."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(item.config.rootpath))))
+
+
 @pytest.fixture(autouse=True)
 def interrupts():
     """Let Ctrl-C end the tests as it did before one ran the command line in this process."""

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
         ReferenceTooSmall,
         UnreadableItem,
     )
-    from dn2.kinds.image.embedder import ImageEmbedder
     from dn2.kinds.image.evidence import Member
+    from dn2.kinds.image.transformer import ImageEmbedder
     from dn2.kinds.series.evidence import Curve
     from dn2.kinds.series.points import Points
     from dn2.kinds.table.evidence import Contribution
-    from dn2.kinds.text.embedder import TextEmbedder
     from dn2.kinds.text.evidence import Wording
+    from dn2.kinds.text.transformer import TextEmbedder
     from dn2.model.fitting import fit, score_self
     from dn2.model.loading import load
     from dn2.model.model import Model
@@ -41,7 +41,7 @@ _HOMES = {
     "Contribution": "dn2.kinds.table.evidence",
     "Curve": "dn2.kinds.series.evidence",
     "Dn2Error": "dn2.errors",
-    "ImageEmbedder": "dn2.kinds.image.embedder",
+    "ImageEmbedder": "dn2.kinds.image.transformer",
     "InputError": "dn2.errors",
     "KNNDetector": "dn2.neighbors.estimator",
     "Member": "dn2.kinds.image.evidence",
@@ -54,7 +54,7 @@ _HOMES = {
     "ReferenceTooSmall": "dn2.errors",
     "Results": "dn2.results.results",
     "Row": "dn2.results.rows",
-    "TextEmbedder": "dn2.kinds.text.embedder",
+    "TextEmbedder": "dn2.kinds.text.transformer",
     "UnreadableItem": "dn2.errors",
     "Wording": "dn2.kinds.text.evidence",
     "export_onnx": "dn2.networks.export",

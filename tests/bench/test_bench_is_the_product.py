@@ -37,9 +37,9 @@ from dn2.kinds.table.bench.data import read_sets
 from dn2.kinds.table.bench.methods import own_methods
 from dn2.kinds.text.bench.data import read_text_sets
 from dn2.kinds.text.bench.protocol import NearestTexts
-from dn2.kinds.text.embedder import TextEmbedder
 from dn2.kinds.text.kind import TextKind
 from dn2.kinds.text.options import TextOptions
+from dn2.kinds.text.transformer import TextEmbedder
 from dn2.neighbors.detector import Detector
 from made_messages import write_labelled
 from small_bench import silent, write_set

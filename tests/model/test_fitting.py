@@ -12,6 +12,7 @@ import pytest
 import dn2
 import naive
 from dn2 import InputError, Model, ReferenceTooSmall
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.presets import PRESETS, get_preset
 from small_models import own_cache, saved_unsorted, unsorted, world
 
@@ -32,13 +33,13 @@ def dirty(saved_unsorted: Path) -> Model:
 def chosen(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Learn which backbone is asked for, and give a small one in its place."""
     asked: dict[str, Any] = {}
-    made = dn2.ImageEmbedder
+    made = PlainImageEmbedder
 
-    def embedder(backbone: str, **options: Any) -> dn2.ImageEmbedder:
+    def embedder(backbone: str, **options: Any) -> PlainImageEmbedder:
         asked["backbone"] = backbone
         return made(backbone if backbone.endswith(".onnx") else asked["instead"], **options)
 
-    monkeypatch.setattr("dn2.kinds.image.kind.ImageEmbedder", embedder)
+    monkeypatch.setattr("dn2.kinds.image.kind.PlainImageEmbedder", embedder)
     return asked
 
 

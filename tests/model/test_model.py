@@ -22,8 +22,8 @@ from sklearn.base import clone
 import dn2
 import naive
 from dn2 import Cache, InputError, Model, ModelError, NotReproducible, ReferenceTooSmall
-from dn2.kinds.image.embedder import ImageEmbedder
 from dn2.kinds.image.kind import ImageKind
+from dn2.kinds.image.transformer import ImageEmbedder
 from dn2.model.embedding import embed
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.steps import Steps
@@ -135,7 +135,7 @@ def test_queries_beyond_one_batch_are_scored_like_the_others(
 
 
 def test_a_rate_that_the_reference_set_cannot_support_is_refused_before_the_work(model: Model, world: Path) -> None:
-    model.embedder.embed = None  # type: ignore[assignment]
+    model.kind.embedder.embed = None  # type: ignore[assignment]
     with pytest.raises(ReferenceTooSmall, match="needs at least 999 reference items, got 40; add 959 more"):
         model.score(world / "other", false_alarm_rate=0.001)
     for options in ({"false_alarm_rate": 0.0}, {"false_alarm_rate": 1.5}, {"fdr": 0.0}, {"fdr": 1.5}):

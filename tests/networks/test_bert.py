@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 import dn2
 import naive
 from dn2.errors import BackboneError, MissingExtra
-from dn2.kinds.text.embedder import TextEmbedder
+from dn2.kinds.text.transformer import TextEmbedder
 from dn2.networks import language, sentences
 from dn2.networks.bert import BertModel
 from dn2.networks.sentences import find_model, open_model

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dn2.errors import UnreadableItem
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.transformer import ImageEmbedder
 from dn2.networks.decoding import from_memory, open_decoded
 from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
 

@@ -16,7 +16,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_array
 
 import dn2
-from dn2.kinds.transformer import Embedder
+from dn2.kinds.image.patches.embedder import PatchEmbedder
+from dn2.kinds.text.embedder import PlainTextEmbedder
+from dn2.kinds.transformer import Transformer
 from dn2.store import cache as cache_module
 from small_models import write_backbone
 
@@ -72,11 +74,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(params=["image", "text"])
-def embedder(request: pytest.FixtureRequest, tiny: str) -> Embedder:
+def embedder(request: pytest.FixtureRequest, tiny: str) -> Transformer:
     return dn2.ImageEmbedder(tiny) if request.param == "image" else dn2.TextEmbedder("characters")
 
 
-def things(embedder: Embedder) -> list[Any]:
+def things(embedder: Transformer) -> list[Any]:
     """Return three that an embedder takes."""
     if isinstance(embedder, dn2.TextEmbedder):
         return ["hello", "hello there", "bye"]
@@ -101,7 +103,7 @@ def test_scikit_learns_checks_pass_but_for_the_exceptions(estimator: Any, check:
         check(estimator)
 
 
-def test_frames_come_out_where_they_are_asked_for(embedder: Embedder) -> None:
+def test_frames_come_out_where_they_are_asked_for(embedder: Transformer) -> None:
     X = things(embedder)
     frame = embedder.set_output(transform="pandas").fit_transform(X)
     name = type(embedder).__name__.lower()
@@ -111,7 +113,7 @@ def test_frames_come_out_where_they_are_asked_for(embedder: Embedder) -> None:
     assert list(embedder.get_feature_names_out()) == list(frame.columns)
 
 
-def test_an_embedder_is_the_first_step_of_a_pipeline(embedder: Embedder) -> None:
+def test_an_embedder_is_the_first_step_of_a_pipeline(embedder: Transformer) -> None:
     X = things(embedder) * 2
     pipeline = clone(make_pipeline(embedder, dn2.KNNDetector(1)))
     scores = pipeline.fit(X).score_samples(X)
@@ -120,7 +122,7 @@ def test_an_embedder_is_the_first_step_of_a_pipeline(embedder: Embedder) -> None
 
 
 def test_the_cache_is_the_users_and_is_opened_at_first_use(
-    embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embedder: Transformer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DN2_CACHE", str(tmp_path))
     for made in (clone(embedder), copy.deepcopy(embedder), pickle.loads(pickle.dumps(embedder))):  # noqa: S301
@@ -138,6 +140,22 @@ def test_the_cache_is_the_users_and_is_opened_at_first_use(
     again = pickle.loads(pickle.dumps(embedder))  # noqa: S301  opens nothing
     assert again.cache is True
     embedder.opened_cache.close()
+
+
+def test_the_embedder_of_a_model_is_a_transformer_that_shares_its_networks(tiny: str) -> None:
+    pictures = list(np.random.default_rng(0).integers(0, 256, (24, 40, 50, 3), np.uint8))
+    model = dn2.fit(pictures, backbone=tiny, cache=False)
+    assert type(model.embedder) is dn2.ImageEmbedder
+    assert model.embedder.networks is model.kind.embedder.networks
+    frame = model.embedder.set_output(transform="pandas").transform(pictures)
+    assert np.array_equal(frame.to_numpy(), dn2.ImageEmbedder(tiny, cache=False).transform(pictures))
+    of_patches = PatchEmbedder("lite0", resolution=64, even_light=False, cache=False).as_transformer()
+    assert isinstance(of_patches, dn2.ImageEmbedder)
+    assert clone(of_patches).get_params()["resolution"] == 64
+    assert of_patches.transform(pictures[:2]).shape == (2, of_patches.n_features_out_)
+    of_texts = PlainTextEmbedder("characters").as_transformer()
+    assert type(of_texts) is dn2.TextEmbedder
+    assert of_texts.as_transformer() is of_texts
 
 
 @pytest.mark.parametrize("cache", [False, None])

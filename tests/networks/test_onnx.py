@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from dn2.errors import BackboneError
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.transformer import ImageEmbedder
 from dn2.networks.openvino import Network
 from dn2.networks.pixels import Preprocessing
 from dn2.networks.registry import get_backbone

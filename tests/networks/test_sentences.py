@@ -13,7 +13,7 @@ import pytest
 
 from dn2.errors import BackboneError
 from dn2.kinds.text.bench.data import read_text_sets
-from dn2.kinds.text.embedder import TextEmbedder
+from dn2.kinds.text.transformer import TextEmbedder
 from dn2.networks import torch_sentences
 from dn2.networks.bert import BertModel
 from dn2.networks.sentences import find_model, open_model

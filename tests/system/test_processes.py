@@ -234,18 +234,18 @@ def test_locks_that_other_threads_hold_at_a_fork_do_not_stop_the_child(pictures:
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        (network,) = model.embedder.networks
+        (network,) = model.kind.embedder.networks
         with (
             model._changing.get(),
             network._requests._compiled.get().starting,
-            model.embedder.cache._file.get()._lock,
+            model.kind.embedder.cache._file.get()._lock,
             decoding._of_pixels.get().taken(decoding.BYTES_PER_PIXEL * decoding.MAX_PIXELS),
         ):
             held.set()
             done.wait(LONGEST)
 
     def work() -> list[dn2.Row]:
-        model.embedder.cache = None
+        model.kind.embedder.cache = None
         first = score(model, str(pictures))
         model.remove([model.items[0].name])
         return first

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -10,27 +9,20 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 
 from dn2.arrays import Array
-from dn2.store.cache import Cache
-from dn2.system.processes import cached_property
+from dn2.kinds.embedder import Embedder
 
 
-class Embedder(ABC, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A transformer of items such as pictures or texts to vectors; the base of each kind's embedder.
+class Transformer(TransformerMixin, BaseEstimator, Embedder):  # type: ignore[misc]
+    """What makes an embedder a transformer: the other base of each kind's public one."""
 
-    cache : True for the user's cache, False or None to keep nothing."""
-
-    cache: Cache | bool | None
-    derived_attributes: tuple[str, ...] = ()  # attributes that are computed from the parameters at their first use
-
-    @property
-    @abstractmethod
-    def dimension(self) -> int:
-        """The length d of an embedding."""
-
-    @cached_property
-    def opened_cache(self) -> Cache | None:
-        """The cache, opened at first use."""
-        return Cache.of(self.cache)
+    @classmethod
+    def sharing(cls, embedder: Embedder) -> Self:
+        """Make a transformer of an embedder; it shares what has been opened."""
+        if isinstance(embedder, cls):
+            return embedder
+        made = cls.__new__(cls)
+        made.__dict__.update(vars(embedder))
+        return made
 
     @property
     def n_features_out_(self) -> int:
@@ -86,8 +78,8 @@ class Embedder(ABC, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.__dict__.pop(name, None)
         return self
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in super().__getstate__().items() if name != "opened_cache"}
+    def __sklearn_clone__(self) -> Self:
+        return self.fresh_copy()
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dn2.kinds.embedder import Embedder
 from dn2.kinds.exchange import ReadColumn, ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.state import Origin, State
@@ -48,7 +49,8 @@ class Described:
     @property
     def embedder(self) -> Any:
         """What turns items into vectors: an `ImageEmbedder` for pictures; None where they are vectors."""
-        return self.kind.embedder
+        embedder = self.kind.embedder
+        return embedder.as_transformer() if isinstance(embedder, Embedder) else embedder
 
     @property
     def columns(self) -> Sequence[ReadColumn]:

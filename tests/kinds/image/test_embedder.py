@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 import dn2
 from dn2.errors import BackboneError, InputError, UnreadableItem
 from dn2.kinds.image import embedder as embedder_module
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.transformer import ImageEmbedder
 from small_models import write_backbone
 
 

@@ -9,7 +9,8 @@ from sklearn.base import clone
 import dn2
 from dn2 import BackboneError, InputError, MissingExtra, UnreadableItem
 from dn2.kinds.text import embedder as texts
-from dn2.kinds.text.embedder import LONGEST_TEXT, TextEmbedder, problem_of
+from dn2.kinds.text.embedder import LONGEST_TEXT, problem_of
+from dn2.kinds.text.transformer import TextEmbedder
 from dn2.networks import sentences
 
 

@@ -11,7 +11,7 @@ from dn2.arrays import Progress, Vector
 from dn2.inputs.files import find_again
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import Batch, Belonging, Judge, Judgement
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.embedding import embed
 from dn2.kinds.image.pictures import MOST_PICTURES
 from dn2.kinds.image.pipeline import EmbeddedPicture
@@ -29,7 +29,7 @@ class OfPictures(Protocol):
     """What a kind of pictures does here: see `dn2.kinds.image.kind.ImageKind`."""
 
     @property
-    def embedder(self) -> ImageEmbedder:
+    def embedder(self) -> PlainImageEmbedder:
         """What embeds pictures."""
 
     @property

@@ -1,21 +1,19 @@
-"""Pictures to vectors, as a scikit-learn transformer."""
+"""Pictures to vectors."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
 from itertools import islice
 from typing import Any, Self
 
 import numpy as np
 
-from dn2.arrays import Vector, Vectors
-from dn2.errors import BackboneError, InputError, UnreadableItem
+from dn2.arrays import Vector
+from dn2.errors import BackboneError
+from dn2.extras import import_above
+from dn2.kinds.embedder import Embedder
 from dn2.kinds.image.options import check_white
 from dn2.kinds.image.pipeline import EmbeddedPicture, ImagePipeline, embed_one
-from dn2.kinds.image.reading import list_pictures
-from dn2.kinds.transformer import Embedder
 from dn2.networks.backbone import AnyNetwork, Backbone
 from dn2.networks.golden import embed_pictures
 from dn2.networks.opening import open_network
@@ -28,37 +26,8 @@ from dn2.system.processes import cached_property
 MOST_NETWORKS = 8  # that are joined
 
 
-class ImageEmbedder(Embedder):
-    """Embeds pictures with a frozen, pretrained network; there is nothing to fit.
-
-    Parameters
-    ----------
-    backbone : str, default="lite0"
-        `lite0`, `lite1`, `lite2`, `timm/NAME`, the path of an ONNX file, or several joined: `lite0+lite2`.  In a joined
-        embedding the features of each network weigh alike, those of one network at several input sizes are averaged,
-        and so are the class probabilities of all that give them.
-    precision : str, default="auto"
-        `auto` (bf16 where the processor computes in it), `f32` or `bf16`; one of each network, joined by +, if they
-        differ.
-    cache : Cache, bool or None, default=True
-        Where embeddings are kept by content: True for the user's cache, which is opened at first use, a `dn2.Cache`, or
-        False or None for nowhere.
-    white : int, default=None
-        The value, 1 to 65,535, that stands for white in grey pictures of more than 8 bits, unless their files say it:
-        1,023 of a 10-bit camera.  None takes 65,535.
-
-    Attributes
-    ----------
-    n_features_out_ : int
-        The length d of an embedding, 1,280 of `lite0`.
-
-    Examples
-    --------
-    >>> import dn2, numpy
-    >>> frames = numpy.zeros((2, 60, 80, 3), numpy.uint8)
-    >>> dn2.ImageEmbedder("lite0", cache=False).transform(frames).shape
-    (2, 1280)
-    """
+class PlainImageEmbedder(Embedder):
+    """Embeds pictures with a frozen network; its parameters are those of `dn2.ImageEmbedder`."""
 
     derived_attributes = ("networks", "specs")
     _held: tuple[bytes, ...] | None = None  # the files that a saved model brings
@@ -165,48 +134,6 @@ class ImageEmbedder(Embedder):
             **({} if self.white is None else {"white": self.white}),
         }
 
-    def transform(self, X: Any) -> Vectors:
-        """Embed pictures, before any normalisation.
-
-        Parameters
-        ----------
-        X : iterable of n pictures
-            Each a path, the bytes of a file, a picture of Pillow, or an array of uint8, of uint16 where `white` is
-            given, of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4); or an array
-            of shape (n, height, width, c).
-            A single picture in memory stands for a list of one.
-
-        Returns
-        -------
-        vectors : ndarray of shape (n, d), float32
-
-        Raises
-        ------
-        UnreadableItem
-            For the first item that is not a readable picture.
-        InputError
-            For a path outside of a list.
-
-        Examples
-        --------
-        >>> import dn2, numpy
-        >>> frame = numpy.zeros((60, 80), numpy.uint8)
-        >>> dn2.ImageEmbedder(cache=False).transform([frame, frame]).shape
-        (2, 1280)
-        """
-        if isinstance(X, (str, os.PathLike)):
-            raise InputError(f"the paths must be a list, got {os.fspath(X)!r}; write [{os.fspath(X)!r}]")
-        sources = list(list_pictures(X))
-        vectors = np.empty((len(sources), self.dimension), np.float32)
-        with closing(self.embed(sources)) as embedded:  # closing ends its threads, also at an error
-            for number, (row, item) in enumerate(zip(vectors, embedded, strict=True)):
-                if item.vector is None:
-                    source = sources[number]
-                    name = source if isinstance(source, (str, os.PathLike)) else f"picture {number + 1}"
-                    raise UnreadableItem(f"{name}: {item.error}")
-                row[:] = item.vector
-        return vectors
-
     def embed(
         self, sources: Iterable[Source], *, thumbnails: bool = False, thumbnails_of_memory: bool = False
     ) -> Generator[EmbeddedPicture, None, None]:
@@ -265,14 +192,11 @@ class ImageEmbedder(Embedder):
         parts = [embed_pictures(network, encoded) for network in self.networks]
         return np.stack([self.join(rows) for rows in zip(*parts, strict=True)])
 
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters by name; the networks are compiled anew at their next use."""
-        super().set_params(**params)
-        if "backbone" in params:
-            self._held = None
-        return self
+    def as_transformer(self) -> Any:
+        """See `Embedder`."""
+        return import_above("dn2.kinds.image.transformer").ImageEmbedder.sharing(self)
 
-    def __sklearn_clone__(self) -> Self:
+    def fresh_copy(self) -> Self:
         """Make an embedder of the same parameters, which shares the cache: an open file cannot be copied."""
         cloned = type(self)(self.backbone, precision=self.precision, cache=self.cache, white=self.white)
         cloned._held = self._held

@@ -12,7 +12,7 @@ import numpy as np
 from dn2.arrays import Positions, Progress, Vectors
 from dn2.errors import InputError
 from dn2.inputs.items import Item
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.evidence import Member
 from dn2.kinds.image.noticing import Noticed
 from dn2.kinds.image.pipeline import EmbeddedPicture
@@ -39,7 +39,7 @@ class EmbeddedItems:
 
 
 def embed_items(
-    embedder: ImageEmbedder,
+    embedder: PlainImageEmbedder,
     items: Sequence[Item],
     progress: Progress | None,
     *,
@@ -70,7 +70,7 @@ def embed_items(
 
 
 def embed(
-    embedder: ImageEmbedder,
+    embedder: PlainImageEmbedder,
     items: Sequence[Item],
     *,
     thumbnails: bool = False,

@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone
 
 from dn2.errors import InputError
 from dn2.kinds.exchange import Judge
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.exporting import of_patches, of_pictures
 from dn2.kinds.image.exporting.proof import Expected, Proof, Run, Sample, check_sides, draw_samples
 from dn2.kinds.image.exporting.table import as_table
@@ -40,7 +39,7 @@ class Decision:
 
     kind: Any
     judge: Judge
-    embedder: ImageEmbedder
+    embedder: PlainImageEmbedder
     graph: Any
     names: Mapping[Preprocessing, str]
 
@@ -164,10 +163,10 @@ OUTPUTS_OF_PICTURES = {
 }
 
 
-def _in_f32(embedder: ImageEmbedder) -> ImageEmbedder:
+def _in_f32(embedder: PlainImageEmbedder) -> PlainImageEmbedder:
     if {network.precision for network in embedder.networks} == {"f32"}:
         return embedder
-    again: ImageEmbedder = clone(embedder)
+    again = embedder.fresh_copy()
     again.precision = "f32"
     return again
 

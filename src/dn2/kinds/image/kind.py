@@ -19,7 +19,7 @@ from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.image import words
 from dn2.kinds.image.again import find_files_again
 from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.embedding import embed, embed_items, keep_source, members_of, unreadable_members
 from dn2.kinds.image.evidence import GroupEvidence
 from dn2.kinds.image.layout import warn_of_layout
@@ -58,7 +58,7 @@ class ImageKind(Kind[FoundImages]):
     evidence: ClassVar[type[Evidence] | None] = GroupEvidence
     has_companions: ClassVar[bool] = True
     queries_at_once: ClassVar[int] = 1024
-    embedder: ImageEmbedder
+    embedder: PlainImageEmbedder
     pooling: Pooling | None = None
     thumbnails: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
 
@@ -82,7 +82,7 @@ class ImageKind(Kind[FoundImages]):
     def made(cls, options: ImageOptions, cache: Cache | None) -> Self:
         """Return the kind that options ask for, without reference items.  Raises BackboneError."""
         backbone = options.backbone or get_preset(options.preset).backbone
-        embedder = ImageEmbedder(backbone, precision=options.precision, cache=cache, white=options.white)
+        embedder = PlainImageEmbedder(backbone, precision=options.precision, cache=cache, white=options.white)
         return cls(embedder, Pooling.of(options.normalize or embedder.normalize) if options.groups else None)
 
     @property
@@ -247,11 +247,11 @@ class ImageKind(Kind[FoundImages]):
     @classmethod
     def embedder_of(
         cls, recorded: Mapping[str, Any], held: Sequence[bytes], backbone: str | None, options: Mapping[str, Any]
-    ) -> ImageEmbedder:
+    ) -> PlainImageEmbedder:
         """Restore the embedder of a saved model: with a backbone that the user names, or with the one it holds."""
         if backbone is not None:
-            return ImageEmbedder(backbone, **options)
-        return ImageEmbedder.held_by_model(recorded["backbone"], held, **options)
+            return PlainImageEmbedder(backbone, **options)
+        return PlainImageEmbedder.held_by_model(recorded["backbone"], held, **options)
 
     @classmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:

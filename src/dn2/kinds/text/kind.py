@@ -19,7 +19,7 @@ from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.kind import Kind
 from dn2.kinds.text import words
 from dn2.kinds.text.copies import Known, digest
-from dn2.kinds.text.embedder import GOLDEN, TEXTS_AT_ONCE, TextEmbedder, choose_text_backbone, problem_of
+from dn2.kinds.text.embedder import GOLDEN, TEXTS_AT_ONCE, PlainTextEmbedder, choose_text_backbone, problem_of
 from dn2.kinds.text.evidence import MessageEvidence, Wording
 from dn2.kinds.text.options import TextOptions
 from dn2.kinds.text.reading import PLAIN_SUFFIXES, TEXT_SUFFIXES, TextRows, are_clearly_texts, read_texts
@@ -54,7 +54,7 @@ class TextKind(Kind[TextRows]):
     evidence: ClassVar[type[MessageEvidence]] = MessageEvidence
     is_often_a_note: ClassVar[bool] = True
     piped: ClassVar[str] = ".txt"
-    embedder: TextEmbedder
+    embedder: PlainTextEmbedder
     column: str | None = None
     id_column: str | None = None
     texts: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
@@ -79,7 +79,7 @@ class TextKind(Kind[TextRows]):
         Raises InputError unless there is a message, and for a column of inputs without columns; MissingExtra,
         BackboneError."""
         backbone, lacking = (options.backbone, "") if options.backbone is not None else choose_text_backbone()
-        embedder = TextEmbedder(backbone, precision=options.precision, cache=cache)
+        embedder = PlainTextEmbedder(backbone, precision=options.precision, cache=cache)
         kind = cls(embedder, options.column, options.id_column)
         found_items = kind.find(inputs, progress)
         columns = {"column": options.column, "id_column": options.id_column}
@@ -225,9 +225,9 @@ class TextKind(Kind[TextRows]):
         manifest = files.manifest
         options = {"precision": manifest["embedder"]["precision"], "cache": cache}
         if backbone is None:
-            embedder = TextEmbedder.held_by_model(manifest["embedder"]["backbone"], **options)
+            embedder = PlainTextEmbedder.held_by_model(manifest["embedder"]["backbone"], **options)
         else:
-            embedder = TextEmbedder(backbone, **options)
+            embedder = PlainTextEmbedder(backbone, **options)
         check_recipe(embedder.digest, None, manifest, "messages")
         golden = files.arrays("golden")
         texts = [bytes(text).decode() for text in PackedBytes.of_arrays(golden["data"], golden["ends"])]

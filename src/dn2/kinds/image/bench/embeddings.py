@@ -15,7 +15,7 @@ from dn2.bench.context import ProgressFactory
 from dn2.errors import InputError
 from dn2.inputs.items import Item
 from dn2.kinds.image.bench.data import ClassFolders
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.networks import pixels as images
 from dn2.results.rows import Row
 from dn2.system.processes import cpu_count
@@ -54,7 +54,7 @@ class Embeddings:
         )
 
 
-def embed(data: ClassFolders, embedder: ImageEmbedder, progress_of: ProgressFactory) -> Embeddings:
+def embed(data: ClassFolders, embedder: PlainImageEmbedder, progress_of: ProgressFactory) -> Embeddings:
     """Embed all pictures.  Raises BackboneError, and InputError unless at least one can be read."""
     start = time.perf_counter()
     vectors = np.zeros((len(data.items), embedder.dimension), np.float32)

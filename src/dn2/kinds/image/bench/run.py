@@ -33,7 +33,7 @@ from dn2.kinds.image.bench.groups import groups
 from dn2.kinds.image.bench.impurity import impurity
 from dn2.kinds.image.bench.pictures import Bench, backbone_of
 from dn2.kinds.image.bench.rivals import find_rivals
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.kind import ImageKind
 from dn2.kinds.image.options import ImageOptions
 from dn2.kinds.image.pooling import Pooling
@@ -84,7 +84,9 @@ class Preparation:
     def bench(self, backbone: str | None) -> Bench:
         """Embed the pictures by one backbone, None for the preset's.  Raises BackboneError, InputError."""
         options = self._image_options(backbone)
-        embedder = ImageEmbedder(backbone_of(options), precision=options.precision, cache=Cache.of(self.options.cache))
+        embedder = PlainImageEmbedder(
+            backbone_of(options), precision=options.precision, cache=Cache.of(self.options.cache)
+        )
         pooling = Pooling.of(options.normalize or embedder.normalize) if options.groups else None
         embeddings = embed(self.data, embedder, self.progress_of)
         data: ClassFolders = self.data.select(embeddings.readable)

@@ -8,7 +8,7 @@ import numpy as np
 
 from dn2.arrays import Positions, Vectors
 from dn2.extras import import_openvino
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.exporting.operations import (
     Node,
     constant,
@@ -30,7 +30,7 @@ def neighbors_of(detector: Detector) -> Positions:
     return np.setdiff1d(np.arange(len(detector.reference), dtype=np.int64), np.union1d(detector.aside, held_out))
 
 
-def build(embedder: ImageEmbedder, detector: Detector) -> Any:
+def build(embedder: PlainImageEmbedder, detector: Detector) -> Any:
     """Build the network, an `openvino.Model`: pictures in, `score`, `distances` and `nearest` out, of k neighbours."""
     ov = import_openvino()
     op = ov.opset13
@@ -50,8 +50,8 @@ def build(embedder: ImageEmbedder, detector: Detector) -> Any:
     return ov.Model(results, list(seen.inputs.values()), "decision")
 
 
-def _joined(embedder: ImageEmbedder, vectors: list[Node]) -> Node:
-    """See `ImageEmbedder.join`: (1, d)."""
+def _joined(embedder: PlainImageEmbedder, vectors: list[Node]) -> Node:
+    """See `PlainImageEmbedder.join`: (1, d)."""
     if len(vectors) == 1:
         return vectors[0]
     op = import_openvino().opset13

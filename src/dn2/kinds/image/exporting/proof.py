@@ -12,7 +12,7 @@ import numpy as np
 from dn2.arrays import Array, Pixels, Positions
 from dn2.errors import BackboneError, InputError, UnreadableItem
 from dn2.kinds.exchange import ReferenceItem
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.options import check_white
 from dn2.neighbors.patches.joining import Map
 from dn2.networks.golden import make_pictures
@@ -89,7 +89,10 @@ class Proof:
 
 
 def draw_samples(
-    embedder: ImageEmbedder, items: Sequence[ReferenceItem], thumbnails: PackedBytes, names: Mapping[Preprocessing, str]
+    embedder: PlainImageEmbedder,
+    items: Sequence[ReferenceItem],
+    thumbnails: PackedBytes,
+    names: Mapping[Preprocessing, str],
 ) -> list[Sample]:
     """Prepare golden pictures and reference pictures: from their files, or else from their thumbnails.
 
@@ -100,7 +103,7 @@ def draw_samples(
 
 
 def _of_reference(
-    embedder: ImageEmbedder,
+    embedder: PlainImageEmbedder,
     items: Sequence[ReferenceItem],
     thumbnails: PackedBytes,
     names: Mapping[Preprocessing, str],
@@ -117,7 +120,9 @@ def _of_reference(
             break
 
 
-def _sample(embedder: ImageEmbedder, source: Source, names: Mapping[Preprocessing, str], is_reference: bool) -> Sample:
+def _sample(
+    embedder: PlainImageEmbedder, source: Source, names: Mapping[Preprocessing, str], is_reference: bool
+) -> Sample:
     """Prepare a picture.  Raises UnreadableItem."""
     inputs = {}
     with open_picture(source, check_white(embedder.white)) as picture:

@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.arrays import Vector
-from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.extras import import_above
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.networks.backbone import Backbone
 from dn2.networks.golden import pixels_of
 from dn2.networks.maps import Maps
@@ -20,7 +21,7 @@ from dn2.store.cache import Cache
 from dn2.system.processes import cached_property
 
 
-class PatchEmbedder(ImageEmbedder):
+class PatchEmbedder(PlainImageEmbedder):
     """Embeds the patches of pictures: `embed` gives each picture its maps as `parts`, and their means as its vector.
 
     resolution : pictures are scaled to have as many pixels as a square of this side; None leaves them at their size.
@@ -77,9 +78,13 @@ class PatchEmbedder(ImageEmbedder):
         ]
         return np.stack([np.concatenate(rows) for rows in zip(*coarsest, strict=True)])
 
+    def as_transformer(self) -> Any:
+        """See `Embedder`."""
+        return import_above("dn2.kinds.image.patches.transformer").PatchTransformer.sharing(self)
+
     def with_cache(self, cache: Cache | bool) -> Self:
         """Return the embedder with another cache, or without one; the networks are the same."""
-        other = self.__sklearn_clone__()
+        other = self.fresh_copy()
         other.cache = cache
         other.__dict__.update({name: value for name, value in vars(self).items() if name in self.derived_attributes})
         return other
@@ -90,8 +95,9 @@ class PatchEmbedder(ImageEmbedder):
         own = {"resolution": self.resolution, "even_light": self.even_light, "region": region}
         return super().as_dict() | own
 
-    def __sklearn_clone__(self) -> Self:
-        cloned = super().__sklearn_clone__()
+    def fresh_copy(self) -> Self:
+        """See `Embedder`."""
+        cloned = super().fresh_copy()
         for name in ("resolution", "even_light", "region"):
             setattr(cloned, name, getattr(self, name))
         return cloned

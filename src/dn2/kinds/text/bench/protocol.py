@@ -23,7 +23,7 @@ from dn2.errors import MissingExtra
 from dn2.kinds.kind import USUAL_NEIGHBORS
 from dn2.kinds.text.bench import TEXT, MessagesOptions
 from dn2.kinds.text.bench.data import TextSet, read_text_sets
-from dn2.kinds.text.embedder import CHARACTERS, DEFAULT, TextEmbedder, choose_text_backbone
+from dn2.kinds.text.embedder import CHARACTERS, DEFAULT, PlainTextEmbedder, choose_text_backbone
 from dn2.kinds.text.kind import TextKind
 from dn2.kinds.text.options import TextOptions
 from dn2.store.cache import Cache
@@ -163,7 +163,7 @@ def _methods(
     vectors: dict[str, Vectors] = {}
     ours: list[Method] = []
     for name in names:
-        kind, options = TextKind(TextEmbedder(name, cache=cache)), TextOptions(backbone=name, neighbors=k)
+        kind, options = TextKind(PlainTextEmbedder(name, cache=cache)), TextOptions(backbone=name, neighbors=k)
         with progress_of(f"embedding {labelled.name}") as show:
             vectors[name] = kind.embedder.embed_all(labelled.texts, show)
         ours.append(NearestTexts(kind, options, vectors[name]))
