@@ -122,6 +122,17 @@ def test_a_large_picture_passes_in_tiles_of_whole_patches(bring: Bring, monkeypa
     assert all(np.array_equal(one, other) for one, other in zip(whole, tiled, strict=True))
 
 
+def test_tiles_of_lite0_do_not_show_in_its_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = MapNetwork(get_map_backbone("lite0", None), "f32")
+    pixels = picture(288, 1408)
+    (tiled,) = network.embed([pixels])
+    monkeypatch.setattr(maps_module, "_cut", lambda side, tile, margin: [(0, side)])
+    (whole,) = network.embed([pixels])
+    *finer, coarsest = (np.abs(one.astype(float) - other) for one, other in zip(tiled, whole, strict=True))
+    assert all(apart.max() < 0.02 for apart in finer)  # these see less than the margin
+    assert 0 < coarsest.max() < 0.1 * whole[-1].std(dtype=float)
+
+
 def test_numbers_beyond_float16_stay_finite(bring: Bring) -> None:
     network = MapNetwork(get_map_backbone(bring(network=make(scale=1e6)), 64), "f32")
     assert all(np.isfinite(level).all() for level in network.embed([picture(*SIZE)])[0])

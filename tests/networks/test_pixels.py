@@ -19,7 +19,18 @@ from dn2.errors import UnreadableItem
 from dn2.networks import decoding
 from dn2.networks import pixels as images
 from dn2.networks.decoding import file_bytes
-from dn2.networks.pixels import Preprocessing, decode, is_thumbnail, read_pixels, to_pixels, to_thumbnail
+from dn2.networks.pixels import (
+    EVEN_MEAN,
+    EVEN_SPREAD,
+    Preprocessing,
+    decode,
+    is_thumbnail,
+    light_of,
+    read_pixels,
+    to_pixels,
+    to_thumbnail,
+    write_region,
+)
 from dn2.networks.semaphore import WeightedSemaphore
 from dn2.system.processes import PerProcess
 
@@ -824,3 +835,19 @@ def test_real_grey_jpegs_are_read_as_they_are():
         picture = decode(data, (224, 224))
         assert picture.mode == "L"
         assert np.array_equal(np.asarray(picture), np.asarray(Image.open(io.BytesIO(data))))
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_light_is_made_even_by_the_values_that_are_looked_at(is_masked: bool) -> None:
+    rng = np.random.default_rng(5)
+    pixels = rng.normal(90, 12, (40, 56, 3)).clip(0, 255).astype(np.uint8)
+    mask = np.full((40, 56), 255, np.uint8)
+    mask[:, 30:] = 0
+    region = write_region(Image.fromarray(mask)) if is_masked else None
+    inside = mask > 0 if is_masked else np.ones((40, 56), bool)
+    asked = Preprocessing(64, 64, "full", multiple=8, even_light=True, region=region)
+    seen = pixels[inside]
+    values = (pixels - seen.mean()) * EVEN_SPREAD / seen.std() + EVEN_MEAN
+    even = np.where(inside[..., None], values.round().clip(0, 255), EVEN_MEAN).astype(np.uint8)
+    assert np.array_equal(to_pixels(Image.fromarray(pixels), asked), even)
+    assert light_of(Image.fromarray(pixels)) == pytest.approx((pixels.mean(), pixels.std()), rel=1e-12)

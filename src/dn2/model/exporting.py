@@ -24,6 +24,7 @@ FORMATS = ("onnx", "openvino")
 FORMAT = 1
 ABOUT = "decision.json"
 FILES = {"onnx": ("decision.onnx",), "openvino": ("decision.xml", "decision.bin")}
+BESIDE = ("region.png",)  # of some models
 
 
 def export(now: State, target: Path, formats: str | Iterable[str] | None, overwrite: bool) -> dict[str, Any]:
@@ -56,14 +57,17 @@ def _write(folder: Path, decision: Any, formats: tuple[str, ...], digest: str | 
         openvino.save(decision.graph, folder / FILES["openvino"][0])
     for name in formats:
         runs[FILES[name][0]] = openvino.open_file(folder / FILES[name][0])
-    proof = decision.prove(runs)
+    beside = decision.files()
+    for name, content in beside.items():
+        (folder / name).write_bytes(content)
+    proof, written = decision.prove(runs), [*(file for name in formats for file in FILES[name]), *beside]
     about: dict[str, Any] = {
         "format": FORMAT,
         "dn2": __version__,
         "model": digest,
         **decision.about(),
         "proof": proof,
-        "files": {file: _digest(folder / file) for name in formats for file in FILES[name]},
+        "files": {file: _digest(folder / file) for file in written},
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return about
@@ -85,7 +89,7 @@ def check_target(target: Path, overwrite: bool) -> None:
     there = {path.name for path in target.iterdir()}
     if not there:
         return
-    if ABOUT not in there or there - {ABOUT, *(file for files in FILES.values() for file in files)}:
+    if ABOUT not in there or there - {ABOUT, *BESIDE, *(file for files in FILES.values() for file in files)}:
         raise InputError(f"{target} holds other files than an export; give another name{command(' with -o', '')}")
     if not overwrite:
         raise InputError(

@@ -20,9 +20,11 @@ from dn2.networks.pixels import Preprocessing
 Level = np.ndarray[Any, np.dtype[np.float16]]  # (height, width, d)
 Maps = tuple[Level, ...]  # of one network, the finest first
 
-# A large picture passes the network in tiles, each with what lies around it, so that memory does not grow with it.
-TILE = 512
-MARGIN = 128
+# A large picture passes the network in tiles, each with what lies around it, so that memory does not grow with it.  A
+# place of the coarsest map of lite0 sees 457 pixels on each side, the farthest of them faintly: with this margin maps
+# differ from those in one piece by a tenth of what they vary by, at most, and with half of it by more than that.
+TILE = 768
+MARGIN = 256
 AVERAGED = 3  # patches a side: each place is averaged with those around it, nothing lying beyond the edge
 
 FULL_SIZE = 4096  # pixels a side that memory is planned for where pictures keep their size

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from dn2.arrays import Numbers, Pixels
+from dn2.arrays import Flags, Numbers, Pixels
 from dn2.errors import UnreadableItem
 from dn2.networks.decoding import file_bytes, open_decoded
 
@@ -118,26 +118,40 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     size = preprocessing.input_size(*image.size)
     method = INTERPOLATIONS[preprocessing.interpolation]
     if preprocessing.shape in ("area", "full"):
-        image = image.resize(size, method)
+        image = image if image.size == size else image.resize(size, method)
     elif preprocessing.shape == "pad":
         fitted = _fit(image, size, method)
         image = Image.new("RGB", size, (127, 127, 127))
         image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
     else:
         image = _cut(image, preprocessing, method)
-    pixels = np.asarray(image.convert("RGB"))
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    pixels = np.array(image)
     inside = None if preprocessing.region is None else read_region(preprocessing.region, *image.size) >= HALF
     if preprocessing.even_light:
-        pixels = _evenly_lit(pixels, pixels if inside is None else pixels[inside])
-    return pixels if inside is None else np.where(inside[..., None], pixels, np.uint8(EVEN_MEAN))
+        _make_light_even(pixels, *light_of(image, inside))
+    if inside is not None:
+        pixels[~inside] = EVEN_MEAN
+    return pixels
 
 
-def _evenly_lit(pixels: Pixels, looked_at: Pixels) -> Pixels:
-    """Bring a picture to the mean brightness and the contrast of all, its colours together; looked_at : what of it is
-    brought there."""
-    mean, spread = float(looked_at.mean(dtype=np.float64)), float(looked_at.std(dtype=np.float64))
+def light_of(image: Image.Image, inside: Flags | None = None) -> tuple[float, float]:
+    """Return the mean and the standard deviation of the values of a picture in RGB, its colours together.
+
+    inside : (height, width), where they count."""
+    counted = np.array(image.histogram(None if inside is None else Image.fromarray(inside)), float)
+    counts, values = counted.reshape(3, 256).sum(axis=0), np.arange(256)
+    mean = float(counts @ values / counts.sum())
+    return mean, float(np.sqrt(counts @ np.square(values - mean) / counts.sum()))
+
+
+def _make_light_even(pixels: Pixels, mean: float, spread: float) -> None:
+    """Bring a picture of some brightness and contrast to those of all, in place, so that a large one is held once."""
     values = (np.arange(256) - mean) * (EVEN_SPREAD / max(spread, LEAST_SPREAD)) + EVEN_MEAN
-    return values.round().clip(0, 255).astype(np.uint8)[pixels]
+    table = values.round().clip(0, 255).astype(np.uint8)
+    for row in pixels:
+        row[...] = table[row]
 
 
 @lru_cache(32)

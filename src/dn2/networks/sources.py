@@ -14,7 +14,7 @@ from PIL import Image
 
 from dn2.arrays import Array
 from dn2.errors import UnreadableItem
-from dn2.networks.decoding import check_length, file_bytes, from_memory, open_decoded
+from dn2.networks.decoding import check_length, file_bytes, from_memory, open_decoded, picture_size
 
 JPEG = b"\xff\xd8"
 
@@ -39,6 +39,11 @@ class EncodedPicture:
         """Whether `decoded` depends on the size asked for, as it does for a JPEG."""
         return self.data.startswith(JPEG)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) as it is stored, told without decoding it.  Raises UnreadableItem."""
+        return picture_size(self.data)
+
     def decoded(self, size: tuple[int, int] | None) -> AbstractContextManager[Image.Image]:
         """Decode it inside: see `dn2.networks.decoding.open_decoded`."""
         return open_decoded(self.data, size, self.white)
@@ -55,7 +60,14 @@ class PixelPicture:
     def digest(self) -> str:
         """The SHA-256 of shape and pixels, in hexadecimal."""
         pixels = np.asarray(self.image)
-        return hashlib.sha256(f"{pixels.shape} ".encode() + pixels.tobytes()).hexdigest()
+        digest = hashlib.sha256(f"{pixels.shape} ".encode())
+        digest.update(pixels.data)
+        return digest.hexdigest()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.image.size
 
     def decoded(self, size: tuple[int, int] | None) -> AbstractContextManager[Image.Image]:
         """Give the picture."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 import dn2
 from dn2.kinds.image.exporting import of_pictures
@@ -67,8 +68,6 @@ def check_script(model: dn2.Model, folder: Path, pictures: list[Path], per: str 
 @pytest.fixture(scope="module")
 def pictures(world: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """New pictures, normal and others, two of them large JPEGs that are wide and tall."""
-    from PIL import Image
-
     folder = tmp_path_factory.mktemp("new")
     large = []
     for number, (place, size) in enumerate(((places_of(0)[50], (1900, 900)), (places_of(4)[20], (900, 1700)))):
@@ -99,6 +98,27 @@ def test_the_files_of_a_model_of_patches_decide_as_it_does(
         nearest = int(outputs["nearest"].ravel()[highest])
         assert about["patches"][nearest] == owners[nearest]
         assert about["reference"][owners[nearest]] == row.neighbors[0].item
+
+
+@pytest.mark.parametrize("light", ["even", "as-is"])
+def test_files_look_where_the_model_does(
+    world: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, light: str
+) -> None:
+    mask = np.zeros((140, 110), np.uint8)
+    mask[20:100, 9:77] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    options = {"mask": str(tmp_path / "mask.png"), "light": light, "resolution": 96, "precision": "f32"}
+    model = fit_patches(world / "normal", monkeypatch, **options)
+    about = model.export(tmp_path / "out")
+    assert about["files"]["region.png"] == hashlib.sha256((tmp_path / "out" / "region.png").read_bytes()).hexdigest()
+    for proof in about["proof"].values():
+        assert (proof["pictures"], proof["decisions_equal"]) == (20, 20)
+        assert proof["largest_map_difference"] < 1e-4
+    for outputs, row in check_script(model, tmp_path / "out", pictures):
+        assert np.abs(outputs["anomaly_map"] - row.evidence.anomaly_map).max() < 1e-3
+        assert np.array_equal(outputs["anomaly_map"] == 0, row.evidence.anomaly_map == 0)
+        assert 0.2 < (outputs["anomaly_map"] > 0).mean() < 0.6
+    model.export(tmp_path / "out", format="openvino", overwrite=True)
 
 
 MODELS: dict[str, dict[str, Any]] = {

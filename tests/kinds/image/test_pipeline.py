@@ -385,12 +385,16 @@ def test_pixels_are_let_go_as_soon_as_the_network_has_them(colors):
     assert [item.pixels for item in several(colors)] == [{}] * 40
 
 
-def test_a_network_of_large_pictures_reads_fewer_ahead(colors):
-    side = 4096
-    network = FakeNetwork(FakeBackbone(preprocessing=Preprocessing(side, side)))
-    monitored = ImagePipeline([network])
-    assert monitored._window * side * side * 3 <= max(1 << 28, cpu_count() * side * side * 3)
-    assert ImagePipeline([FakeNetwork()])._window == pipeline.WINDOW == 128
+def test_of_large_pictures_fewer_are_in_memory(colors, monkeypatch, decoded):
+    monkeypatch.setattr(pipeline, "WINDOW_BYTES", 4 * 8 * 8 * 3)  # four pictures
+    network, ahead, together = FakeNetwork(), [], []
+    waited = network.wait
+    monkeypatch.setattr(network, "wait", lambda: (together.append(len(network._waiting)), waited()))
+    for consumed, item in enumerate(ImagePipeline([network]).embed([*colors[:3], __file__, *colors[3:]]), 1):
+        ahead.append(decoded["decoded"] - consumed)
+        assert (item.error is None) == (consumed != 4)
+    assert max(together) == 4
+    assert max(ahead) <= 4 + 4 + cpu_count()
 
 
 def test_closing_early_ends_the_threads_and_reads_no_further(colors, monkeypatch):
@@ -514,9 +518,3 @@ def test_the_same_network_twice_gives_its_part_twice(colors):
 def test_parts_are_joined_as_told(colors):
     (item,) = several(colors[7:8], join=lambda parts: np.concatenate(parts[::-1]) * 2)
     assert item.vector.tolist() == pytest.approx([32, 614 / 3, 14, 200, 400], rel=1e-6)
-
-
-def test_large_pictures_of_several_networks_together_read_fewer_ahead():
-    networks = [Brightness(4096, str(number)) for number in range(4)]
-    side = 4096 * 4096 * 3 * 4
-    assert ImagePipeline(networks)._window * side <= max(1 << 28, cpu_count() * side)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -12,7 +11,7 @@ from dn2.inputs.files import find_again
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import Batch, Belonging, Judge, Judgement
 from dn2.kinds.image.embedder import PlainImageEmbedder
-from dn2.kinds.image.embedding import embed
+from dn2.kinds.image.embedding import embed, in_batches
 from dn2.kinds.image.pictures import MOST_PICTURES
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
@@ -87,7 +86,7 @@ def judged_again(
     parts : what each belongs to."""
     embedded = embed(kind.embedder, items, pooling=kind.pooling, is_told=False)
     labelled = zip(items, embedded, parts, strict=True)
-    while some := list(islice(labelled, min(AT_ONCE, kind.queries_at_once))):
+    for some in in_batches(labelled, min(AT_ONCE, kind.queries_at_once)):
         batch = kind.batch_of([(item, result) for item, result, _ in some])
         belonging = Belonging([part for _, _, part in some] if any(parts) else None).at(batch.places)
         judgement = kind.judge(judge, batch, belonging.membership.parts)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from dn2.networks.pixels import to_contact_sheet
 from dn2.results.rows import Row
 
 MEMBERS_NAMED = 10
+BATCH_BYTES = 1 << 26  # of what pictures became in the networks, that are judged together
+
+Embedded = TypeVar("Embedded", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,23 @@ def embed(
         yield result
     if is_told:
         noticed.tell()
+
+
+def in_batches(pictures: Iterable[Embedded], at_once: int) -> Iterator[list[Embedded]]:
+    """Put embedded pictures together, at most so many, or fewer where their maps are large.
+
+    pictures : each with its item before it, and with what else is known of it."""
+    batch: list[Embedded] = []
+    count = size = 0
+    for one in pictures:
+        batch.append(one)
+        count += max(1, len(one[1].members))
+        size += one[1].nbytes
+        if count >= at_once or size >= BATCH_BYTES:
+            yield batch
+            batch, count, size = [], 0, 0
+    if batch:
+        yield batch
 
 
 def _pool_group(item: Item, members: list[EmbeddedPicture], thumbnails: bool, pooling: Pooling) -> EmbeddedPicture:

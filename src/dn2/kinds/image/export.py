@@ -16,7 +16,7 @@ from dn2.kinds.image.exporting.proof import Expected, Proof, Run, Sample, check_
 from dn2.kinds.image.exporting.table import as_table
 from dn2.networks.decoding import JPEG_OVERSAMPLING
 from dn2.networks.maps import largest_uncut
-from dn2.networks.pixels import EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD, Preprocessing
+from dn2.networks.pixels import EVEN_MEAN, EVEN_SPREAD, HALF, LEAST_SPREAD, Preprocessing
 from dn2.system.interface import command, option
 
 SCALED = {
@@ -135,7 +135,15 @@ class Decision:
         if preprocessing.even_light:
             about["light"] = {"mean": EVEN_MEAN, "spread": EVEN_SPREAD, "least_spread": LEAST_SPREAD}
             how.append(HOW_LIT)
+        if preprocessing.region is not None:
+            about["region"] = {"file": REGION, "least": HALF * 255, "grey": EVEN_MEAN}
+            how.append(HOW_LOOKED_AT)
         return about | {"how": how}
+
+    def files(self) -> dict[str, bytes]:
+        """Return what else a program needs, by file name."""
+        region = self.kind.embedder.region if self.kind.learns_beside else None
+        return {} if region is None else {REGION: region}
 
 
 HOW_READ = (
@@ -148,10 +156,15 @@ HOW_LIT = (
     "Scaled, it is brought to one light: with the mean and the deviation of all its values, each value v becomes "
     "(v - mean) * spread / max(deviation, least_spread) + light.mean, rounded, in 0 ... 255; `light` has the numbers."
 )
+HOW_LOOKED_AT = (
+    "Where the region's file, scaled by Pillow's bilinear to the size of the input, is darker than `least`, and than "
+    "its own lightest value, the picture is not looked at: these pixels do not count for the light, and become `grey`."
+)
+REGION = "region.png"
 OUTPUTS_OF_PATCHES = {
     "anomaly_map": "(h, w) float32: how far each place is from normal, 1 where it is as usual; a place above "
-    "map_threshold belongs to a region that is shown as anomalous",
-    "score": "(1,) float32: the mean over the strangest share of the map",
+    "map_threshold belongs to a region that is shown as anomalous, and a place that is not looked at is 0",
+    "score": "(1,) float32: the mean over the strangest share of the map, of the places that are looked at",
     "nearest": "(h, w) int64: the normal patch that is nearest at each place, in the bank from which the place is "
     "farthest; its picture is reference[patches[number]], and it lies at places[number] of it, down and across, as "
     "shares of its sides",
@@ -173,8 +186,6 @@ def _in_f32(embedder: PlainImageEmbedder) -> PlainImageEmbedder:
 
 def _check(kind: Any, judge: Judge) -> None:
     """Raise InputError for a model whose decision is no network."""
-    if getattr(kind.embedder, "region", None) is not None:
-        raise InputError(f"a model with {option('mask')} is not exported: its files would not know where to look")
     if kind.pooling is not None:
         raise InputError("models of single pictures are exported, and this one compares groups of pictures")
     for spec in kind.embedder.specs:

@@ -20,7 +20,7 @@ from dn2.kinds.image import words
 from dn2.kinds.image.again import find_files_again
 from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
 from dn2.kinds.image.embedder import PlainImageEmbedder
-from dn2.kinds.image.embedding import embed, embed_items, keep_source, members_of, unreadable_members
+from dn2.kinds.image.embedding import embed, embed_items, in_batches, keep_source, members_of, unreadable_members
 from dn2.kinds.image.evidence import GroupEvidence
 from dn2.kinds.image.layout import warn_of_layout
 from dn2.kinds.image.options import ImageOptions, check_white
@@ -111,17 +111,16 @@ class ImageKind(Kind[FoundImages]):
 
     def embed(self, found_items: FoundImages, progress: Progress | None) -> Iterator[Batch]:
         """Embed pictures or groups in order, in batches of about `queries_at_once` pictures."""
-        embedded = embed(self.embedder, found_items.items, pooling=self.pooling)
-        pairs: list[tuple[Item, EmbeddedPicture]] = []
-        files = 0
-        for done, pair in enumerate(zip(found_items.items, embedded, strict=True), 1):
-            pairs.append(pair)
-            files += max(1, len(pair[1].members))
-            if files >= self.queries_at_once or done == len(found_items.items):
-                yield self.batch_of(pairs)
-                pairs, files = [], 0
-            if progress is not None:
-                progress(done, len(found_items.items))
+        items = found_items.items
+
+        def pairs() -> Iterator[tuple[Item, EmbeddedPicture]]:
+            embedded = embed(self.embedder, items, pooling=self.pooling)
+            for done, pair in enumerate(zip(items, embedded, strict=True), 1):
+                yield pair
+                if progress is not None:
+                    progress(done, len(items))
+
+        yield from map(self.batch_of, in_batches(pairs(), self.queries_at_once))
 
     def batch_of(self, pairs: Sequence[tuple[Item, EmbeddedPicture]]) -> Batch:
         """Put pictures or groups together that were embedded."""

@@ -10,8 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field
 from functools import partial
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -29,14 +28,12 @@ from dn2.system.processes import cpu_count
 
 # Pictures in memory at a time; a killed run may lose their embeddings, which are not in the cache yet.
 WINDOW = 128
-# Fewer if their inputs to the network would take more memory than this.
-WINDOW_BYTES = 1 << 28
+# Fewer if what they become in memory would take more than this; a large picture keeps all processors busy by itself.
+WINDOW_BYTES = 1 << 26
+LEAST_AHEAD = 2  # pictures that are decoded while others are embedded, at least
 # What a picture became in a network is kept in the cache up to this many bytes.
 LARGEST_KEPT = 1 << 22
 SIZE = struct.Struct("<II")
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass
@@ -61,6 +58,12 @@ class EmbeddedPicture:
     seen: Seen = NOTHING_SEEN
     size: tuple[int, int] | None = None
     is_strict: bool = True
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it becomes in the networks, and of their inputs."""
+        parts = [one for part in self.parts for one in (part if isinstance(part, tuple) else (part,))]
+        return sum(one.nbytes for one in (*parts, *self.pixels.values()) if one is not None)
 
 
 class ImagePipeline:
@@ -89,23 +92,21 @@ class ImagePipeline:
         self._thumbnails = thumbnails
         self._thumbnails_of_memory = thumbnails_of_memory
         self._is_sized = any(isinstance(network, AnyMapNetwork) for network in networks)
-        backbones = [network.backbone for network in networks]
-        pixels = sum(3 * backbone.preprocessing.height * backbone.preprocessing.width for backbone in backbones)
-        self._window = min(WINDOW, max(cpu_count(), WINDOW_BYTES // pixels))
         self._recipes = [
-            json.dumps([backbone.digest, backbone.preprocessing.as_dict(), network.precision, *self._said])
-            for backbone, network in zip(backbones, networks, strict=True)
+            json.dumps([one.backbone.digest, one.backbone.preprocessing.as_dict(), one.precision, *self._said])
+            for one in networks
         ]
 
     def embed(self, sources: Iterable[Source]) -> Generator[EmbeddedPicture, None, None]:
         """Embed pictures in order; an unreadable picture has `error` instead of a vector."""
         with ThreadPoolExecutor(cpu_count(), "dn2-read") as pool:
             try:
-                loaded = _map_ahead(pool, self._load, sources, self._window)
-                while window := [self._start(item) for item in islice(loaded, self._window)]:
+                loaded = self._load_ahead(pool, sources)
+                while window := self._start_some(loaded):
                     self._wait()
                     self._remember(window)
-                    yield from map(self._join_parts, window)
+                    while window:  # which holds nothing that was given
+                        yield self._join_parts(window.popleft())
             finally:
                 pool.shutdown(cancel_futures=True)
                 self._wait()  # running requests must not outlive an interrupted run
@@ -115,6 +116,29 @@ class ImagePipeline:
         item = EmbeddedPicture(digest, size=self._recall_size(digest))
         item.parts = [self._recall_part(item, place) for place in range(len(self._networks))]
         return None if any(part is None for part in item.parts) else self._join_parts(item)
+
+    def _load_ahead(self, pool: ThreadPoolExecutor, sources: Iterable[Source]) -> Iterator[EmbeddedPicture]:
+        """Load in threads, in order, as many ahead as a window holds of pictures like the last."""
+        waiting: deque[Future[EmbeddedPicture]] = deque()
+        ahead = min(WINDOW, max(LEAST_AHEAD, cpu_count()))
+        for source in sources:
+            waiting.append(pool.submit(self._load, source))
+            while len(waiting) >= ahead:
+                item = waiting.popleft().result()
+                if size := item.nbytes:
+                    ahead = min(WINDOW, max(LEAST_AHEAD, WINDOW_BYTES // size))
+                yield item
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _start_some(self, loaded: Iterator[EmbeddedPicture]) -> deque[EmbeddedPicture]:
+        """Start on as many pictures as a window holds."""
+        window: deque[EmbeddedPicture] = deque()
+        size = 0
+        while len(window) < WINDOW and size < WINDOW_BYTES and (item := next(loaded, None)) is not None:
+            size += item.nbytes
+            window.append(self._start(item))
+        return window
 
     def _load(self, source: Source) -> EmbeddedPicture:
         item = EmbeddedPicture()
@@ -199,7 +223,7 @@ class ImagePipeline:
     def _recall(self, key: bytes) -> bytes | None:
         return self._cache.get(key) if self._cache is not None else None
 
-    def _remember(self, window: list[EmbeddedPicture]) -> None:
+    def _remember(self, window: Iterable[EmbeddedPicture]) -> None:
         if self._cache is not None:
             self._cache.put({key: value for item in window if item.is_strict for key, value in item.new.items()})
 
@@ -229,14 +253,3 @@ def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None 
                 inputs.append(to_pixels(image, preprocessing))
     item.parts = [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
     return item
-
-
-def _map_ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], things: Iterable[T], ahead: int) -> Iterator[R]:
-    """Map in threads, in order, with at most `ahead` results waiting."""
-    waiting: deque[Future[R]] = deque()
-    for thing in things:
-        waiting.append(pool.submit(work, thing))
-        if len(waiting) == ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -136,6 +136,8 @@ class Bank:
         of it are looked at.  What is usual is taken over."""
         distances = self.nearest(levels).distances.ravel()
         far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside)
+        if len(far) > MOST_SAMPLED:  # of a large picture, whose patches would not all lie in memory
+            far = np.sort(far[np.argpartition(distances[far], -MOST_SAMPLED)[-MOST_SAMPLED:]])
         rows = self.reduction.reduce(_joined_at(levels, far))
         chosen = select(rows, count, distances=np.square(distances[far]))
         owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels)

@@ -20,6 +20,7 @@ Picture = tuple[int, list[Sequence[Level]]]  # its position in the reference set
 T = TypeVar("T")
 
 MOST_JOINING = 16  # patches of a picture to learn from that is added later
+LOOKED_AT = 0.4999  # of a place, at least: a half, however it is rounded
 SEEN = 3  # patches a side that the embedding of one is an average of
 
 SHARES = (0.0, 0.002, 0.01, 0.05)  # of a map, whose mean may be a picture's score; 0 stands for the highest place alone
@@ -143,7 +144,7 @@ class PatchDetector:
         """Return which places of a map are looked at, (height, width): those at least half of which is; at least the
         most."""
         share = resize(self.region, height, width)
-        return share >= min(0.5, float(share.max()))
+        return share >= LOOKED_AT * min(1.0, 2 * float(share.max()))
 
     def score(self, anomaly_map: Map) -> float:
         """Return the mean over the strangest share of a map; higher is more anomalous."""

@@ -24,7 +24,8 @@ from dn2.kinds.image.exporting.operations import (
     squares_but_own,
 )
 from dn2.neighbors.patches.bank import Bank
-from dn2.neighbors.patches.detector import PatchDetector, grouped
+from dn2.neighbors.patches.detector import LOOKED_AT, PatchDetector, grouped
+from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.patches.reducing import Reduction
 from dn2.networks.backbone import Backbone
 from dn2.networks.maps import averaged
@@ -46,10 +47,13 @@ def build(backbones: list[Backbone], patches: PatchDetector) -> Any:
     total = resize(ratios[0], height, width)
     for ratio in ratios[1:]:
         total = op.add(total, resize(ratio, height, width))
-    anomaly_map = op.divide(total, constant(len(ratios)))
+    anomaly_map, count = op.divide(total, constant(len(ratios))), op.multiply(height, width)
+    if patches.region.size > 1:
+        inside = _inside(patches.region, height, width)
+        anomaly_map, count = op.multiply(anomaly_map, inside), op.reduce_sum(inside, constant([0, 1], np.int64), False)
     outputs = {
         "anomaly_map": anomaly_map,
-        "score": _top_mean(anomaly_map, patches.share),
+        "score": _top_mean(anomaly_map, patches.share, count),
         "nearest": _strangest(ratios, near, height, width),
     }
     results = [named(name, node) for name, node in outputs.items()]
@@ -99,6 +103,14 @@ def _compare(bank: Bank, levels: Sequence[Node], by_place: bool) -> tuple[Node, 
     return ratio, reshape(found.output(1), height, width)
 
 
+def _inside(region: Map, height: Node, width: Node) -> Node:
+    """Return 1 at places of a map that are looked at, and 0 elsewhere: see `PatchDetector`."""
+    op = import_openvino().opset13
+    share = resize(constant(region), height, width)
+    most = op.minimum(constant(1), op.multiply(constant(2), op.reduce_max(share, constant([0, 1], np.int64), True)))
+    return op.convert(op.greater_equal(share, op.multiply(constant(LOOKED_AT), most)), "f32")
+
+
 def _largest(sides: list[Node]) -> Node:
     op = import_openvino().opset13
     largest = sides[0]
@@ -119,12 +131,11 @@ def _strangest(ratios: list[Node], near: list[Node], height: Node, width: Node) 
     return strangest
 
 
-def _top_mean(values: Node, share: float) -> Node:
-    """See `dn2.neighbors.patches.detector.top_mean`."""
+def _top_mean(values: Node, share: float, size: Node) -> Node:
+    """See `dn2.neighbors.patches.detector.top_mean`; size : how many places count, of which no other exceeds one."""
     op = import_openvino().opset13
     flat = reshape(values, -1)
-    size = op.convert(side(flat, 0), "f32")
-    count = op.maximum(constant(1), op.multiply(size, constant(share)))
+    count = op.maximum(constant(1), op.multiply(op.convert(size, "f32"), constant(share)))
     whole = op.convert(op.ceiling(count), "i64")
     highest = op.topk(flat, whole, 0, "max", "value", "i64").output(0)
     weights = op.clamp(op.subtract(count, op.convert(counting(whole), "f32")), 0.0, 1.0)

@@ -29,8 +29,7 @@ def at_pixels(anomaly_map: Map, width: int, height: int) -> Map:
 
 def to_grey(values: Map, threshold: float) -> Array:
     """Return a map in uint16: the largest grey value stands for `ENDS_AT` times the threshold of regions and more."""
-    grey: Array = np.rint(np.clip(values / (ENDS_AT * threshold), 0, 1) * LARGEST_GREY).astype(np.uint16)
-    return grey
+    return _graded(values, threshold, LARGEST_GREY).astype(np.uint16)
 
 
 def to_png(anomaly_map: Map, threshold: float) -> bytes:
@@ -44,9 +43,9 @@ def to_png(anomaly_map: Map, threshold: float) -> bytes:
 
 def overlaid(picture: Image.Image, anomaly_map: Map, threshold: float, regions: Sequence[Region]) -> Image.Image:
     """Lay a map over its picture, and outline its regions."""
-    shades, table = _shades(at_pixels(anomaly_map, *picture.size), threshold), color_table()
-    over = picture.convert("RGB")
-    over.paste(Image.fromarray(table[:, :3][shades]), mask=Image.fromarray(table[:, 3][shades]))
+    shades, over = Image.fromarray(_shades(at_pixels(anomaly_map, *picture.size), threshold)), picture.convert("RGB")
+    *channels, opaque = (shades.point(channel.tolist()) for channel in color_table().T)
+    over.paste(Image.merge("RGB", channels), mask=opaque)
     pen = ImageDraw.Draw(over)
     wide = max(1, round(min(over.size) / LINES_A_SIDE))
     for region in regions:
@@ -58,8 +57,15 @@ def overlaid(picture: Image.Image, anomaly_map: Map, threshold: float, regions: 
 
 def _shades(values: Map, threshold: float) -> Pixels:
     """Return the places of values in `color_table`."""
-    shades: Pixels = np.rint(np.clip(values / (ENDS_AT * threshold), 0, 1) * 255).astype(np.uint8)
-    return shades
+    return _graded(values, threshold, 255).astype(np.uint8)
+
+
+def _graded(values: Map, threshold: float, largest: int) -> Map:
+    """Return whole numbers up to the largest, which stands for `ENDS_AT` times the threshold; a map is held once."""
+    graded: Map = values / (ENDS_AT * threshold)
+    np.clip(graded, 0, 1, out=graded)
+    graded *= largest
+    return np.rint(graded, out=graded)
 
 
 @lru_cache(1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,6 @@ LEAST_PLANTED, MOST_PLANTED = 40, 300
 
 # Another choice than the default is taken if it tells planted defects better by this: less may be chance.
 CLEARLY_BETTER = 0.01
-
-Near = list[Nearest]
 
 
 @dataclass(frozen=True)
@@ -47,20 +46,21 @@ def choose(
 ) -> PatchDetector:
     """Choose what share of a map is a picture's score, and whether places are told apart, by defects drawn into the
     pictures that were learnt from."""
-    plain: list[Near] = []
-    planted: list[Near] = []
+    ways = [replace(patches, share=share, by_place=by_place) for share in SHARES for by_place in (True, False)]
+    is_planted: list[bool] = []
+    scores: list[list[float]] = []  # of each picture, in all ways
     for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed, patches.region):
-        first, *others = _compared(patches, pictures, [pixels, *drawn], own_of(position))
-        plain.append(first)
-        planted += others
-    if not plain:
+        for near in _compared(patches, pictures, chain([pixels], drawn), own_of(position)):
+            maps = {by_place: replace(patches, by_place=by_place).anomaly_map(near) for by_place in (True, False)}
+            scores.append([way.score(maps[way.by_place]) for way in (patches, *ways)])
+        is_planted += [False] + [True] * len(KINDS)
+    if not scores:
         return patches
-    best, chosen = _telling(patches, plain, planted) + CLEARLY_BETTER, patches
-    for share in SHARES:
-        for by_place in (True, False):
-            other = replace(patches, share=share, by_place=by_place)
-            if (telling := _telling(other, plain, planted)) > best:
-                best, chosen = telling, other
+    telling = [_roc_auc(is_planted, of_way) for of_way in zip(*scores, strict=True)]
+    best, chosen = telling[0] + CLEARLY_BETTER, patches
+    for way, told in zip(ways, telling[1:], strict=True):
+        if told > best:
+            best, chosen = told, way
     return chosen
 
 
@@ -84,9 +84,9 @@ def measure_finding(
 
 def _drawn(
     pictures: Pictures, positions: Positions, each: int, seed: int, region: Map
-) -> Iterator[tuple[int, Pixels, list[Pixels], list[tuple[str, float]]]]:
-    """Draw defects into pictures at some of the positions: each position, its pixels, and those with a defect with the
-    kind and size of it, `each` of them, of all kinds and sizes in turn."""
+) -> Iterator[tuple[int, Pixels, Iterator[Pixels], list[tuple[str, float]]]]:
+    """Draw defects into pictures at some of the positions: each position, its pixels, and those with a defect, each as
+    it is asked for, with the kind and size of it, `each` of them, of all kinds and sizes in turn."""
     rng = np.random.default_rng(seed)
     labels = [(kind, size) for size in SIZES for kind in KINDS]
     turn, count = 0, None
@@ -97,7 +97,7 @@ def _drawn(
         if count is None:
             count = int(np.clip(MOST_PIXELS // _seen(pictures, pixels), LEAST_PLANTED, MOST_PLANTED))
         given = [labels[(turn + number) % len(labels)] for number in range(each)]
-        yield position, pixels, [plant(pixels, *label, rng, region).pixels for label in given], given
+        yield position, pixels, (plant(pixels, *label, rng, region).pixels for label in given), given
         turn += each
         if turn >= count:
             return
@@ -109,16 +109,15 @@ def _seen(pictures: Pictures, pixels: Pixels) -> int:
 
 
 def _compared(
-    patches: PatchDetector, pictures: Pictures, drawn: Sequence[Pixels], own: Positions
-) -> list[list[Nearest]]:
+    patches: PatchDetector, pictures: Pictures, drawn: Iterable[Pixels], own: Positions
+) -> Iterator[list[Nearest]]:
     """Compare pictures in memory, which are kept nowhere, with the banks but for the patches of their own part."""
     embedded = pictures.embedder.with_cache(False).embed(drawn)
-    return list(each_on_one(lambda picture: patches.compare(picture.parts, own), embedded))
+    return each_on_one(lambda picture: patches.compare(picture.parts, own), embedded)
 
 
-def _telling(patches: PatchDetector, plain: list[Near], planted: list[Near]) -> float:
+def _roc_auc(is_planted: Sequence[bool], scores: Sequence[float]) -> float:
     """Return the ROC AUC of pictures with a defect against those without."""
     from sklearn.metrics import roc_auc_score
 
-    scores = [patches.score(patches.anomaly_map(near)) for near in (*plain, *planted)]
-    return float(roc_auc_score([0] * len(plain) + [1] * len(planted), scores))
+    return float(roc_auc_score(is_planted, scores))

@@ -37,6 +37,7 @@ from dn2.neighbors.threads import each_on_one
 from dn2.results.rows import Evidence
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
+from dn2.store.kept import KeptArrays
 from dn2.store.shards import StoredRows
 
 
@@ -65,15 +66,17 @@ class PatchKind(ImageKind):
 
     learnt : what the reference pictures taught, None until they have.
     side : of a square with as many pixels as a typical reference picture.
-    maps : where to write the maps of pictures that are scored, if anywhere."""
+    maps : where to write the maps of pictures that are scored, if anywhere.
+    kept : what keeps the maps of all pictures that are scored together, None beside that."""
 
     evidence: ClassVar[type[Evidence] | None] = RegionEvidence
     learns_beside: ClassVar[bool] = True
-    queries_at_once: ClassVar[int] = 8  # their maps are large
+    queries_at_once: ClassVar[int] = 8
     embedder: PatchEmbedder
     learnt: Learnt | None = field(default=None, kw_only=True)
     side: int = field(default=0, kw_only=True)
     maps: MapFolder | None = field(default=None, kw_only=True)
+    kept: KeptArrays | None = field(default=None, kw_only=True)
 
     @classmethod
     def made(cls, options: ImageOptions, cache: Cache | None) -> Self:
@@ -171,10 +174,11 @@ class PatchKind(ImageKind):
         self, judge: Judge, found_items: FoundImages, progress: Progress | None, belonging: Belonging = NOTHING
     ) -> ScoredItems:
         """See `Kind`."""
-        if self.maps is None:
-            return super().score(judge, found_items, progress, belonging)
-        maps = self.maps.opened(found_items.items, self.threshold(judge.detector), self.embedder.white)
-        return super(PatchKind, replace(self, maps=maps)).score(judge, found_items, progress, belonging)
+        maps = self.maps
+        if maps is not None:
+            maps = maps.opened(found_items.items, self.threshold(judge.detector), self.embedder.white)
+        scoring = replace(self, maps=maps, kept=KeptArrays())
+        return super(PatchKind, scoring).score(judge, found_items, progress, belonging)
 
     def threshold(self, detector: Detector) -> float:
         """Return the highest value of an anomaly map that is no region."""
@@ -198,7 +202,8 @@ class PatchKind(ImageKind):
             judged = next(found)
             regions = find_regions(judged.anomaly_map, threshold)
             described = (self._region(one, picture, judged, judge.items) for one in regions)
-            yield RegionEvidence(tuple(described), judged.anomaly_map, picture.size)
+            kept = judged.anomaly_map if self.kept is None else self.kept.keep(judged.anomaly_map)
+            yield RegionEvidence(tuple(described), kept, picture.size)
 
     def _region(self, found: Found, picture: EmbeddedPicture, judged: Judged, items: Sequence[ReferenceItem]) -> Region:
         assert self.learnt is not None

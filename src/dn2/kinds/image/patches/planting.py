@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from dn2.arrays import Numbers, Pixels
 from dn2.neighbors.patches.joining import Map
+from dn2.networks.pixels import light_of
 
 SIZES = (0.01, 0.02, 0.04, 0.08, 0.16)  # lengths, as shares of the side of a square of a picture's area
 SMALLEST = 2.0  # pixels
 LEAST_SPREAD = 8.0  # grey values: of a picture that is nearly even
+REACH = 1.5  # lengths from the middle of a defect, beyond which it changes no grey value
 
 EVERYWHERE = np.ones((1, 1), np.float32)
 
@@ -39,19 +42,25 @@ def plant(pixels: Pixels, kind: str, size: float, rng: np.random.Generator, regi
     cells = np.argwhere(region >= min(0.5, float(region.max())))
     middle = (cells[rng.integers(len(cells))] + rng.uniform(size=2)) / region.shape * (height, width)
     turned = rng.uniform(0, np.pi)
-    down, across = np.arange(height)[:, None] - middle[0], np.arange(width)[None] - middle[1]
+    rows, columns = (
+        np.arange(max(0, int(at - REACH * length) - 2), min(side, int(at + REACH * length) + 3))
+        for at, side in zip(middle, (height, width), strict=True)
+    )
+    down, across = rows[:, None] - middle[0], columns[None] - middle[1]
     along = across * np.cos(turned) + down * np.sin(turned)
     aside = down * np.cos(turned) - across * np.sin(turned)
-    picture = pixels.astype(np.float64)
-    change = rng.choice((-1.0, 1.0)) * max(float(picture.std()), LEAST_SPREAD)
+    change = rng.choice((-1.0, 1.0)) * max(light_of(Image.fromarray(pixels))[1], LEAST_SPREAD)
     amount = KINDS[kind](along, aside, length, rng)[..., None]
+    near = pixels[np.ix_(rows, columns)].astype(np.float64)
     if kind == "swap":
-        shift = tuple(rng.integers(side // 4, 3 * side // 4 + 1) for side in (height, width))
-        other = np.roll(picture, shift, axis=(0, 1))[:, ::-1]
-        drawn = picture * (1 - amount) + other * amount
+        shift = [rng.integers(side // 4, 3 * side // 4 + 1) for side in (height, width)]
+        other = pixels[np.ix_((rows - shift[0]) % height, (width - 1 - columns - shift[1]) % width)]
+        near = near * (1 - amount) + other * amount
     else:
-        drawn = picture + change * STRENGTHS[kind] * amount
-    return Planted(drawn.clip(0, 255).astype(np.uint8), kind, size)
+        near += change * STRENGTHS[kind] * amount
+    drawn = pixels.copy()
+    drawn[np.ix_(rows, columns)] = near.round().clip(0, 255).astype(np.uint8)
+    return Planted(drawn, kind, size)
 
 
 def _scratch(along: Numbers, aside: Numbers, length: float, rng: np.random.Generator) -> Amount:

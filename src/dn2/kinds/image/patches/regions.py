@@ -39,7 +39,9 @@ def find_regions(anomaly_map: Map, threshold: float) -> list[Found]:
     height, width = anomaly_map.shape
     fine = resize(anomaly_map, FINEST * height, FINEST * width)
     labels, count = ndimage.label(fine > threshold, EIGHT_NEIGHBORS)
-    peaks = ndimage.maximum_position(fine, labels, np.arange(1, count + 1))
+    above = np.flatnonzero(labels)  # few of all, which are sorted here
+    highest = ndimage.maximum_position(fine.ravel()[above], labels.ravel()[above], np.arange(1, count + 1))
+    peaks = [divmod(int(above[place]), fine.shape[1]) for (place,) in highest]
     order = sorted(range(count), key=lambda number: -fine[peaks[number]])[:MOST_REGIONS]
     slices = ndimage.find_objects(labels)
     regions = []

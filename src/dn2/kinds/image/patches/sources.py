@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +68,11 @@ class Pictures:
 
     def typical_side(self) -> int:
         """Return the side of a square with as many pixels as a typical one of the new pictures."""
-        some = self.fresh[:: -(-len(self.fresh) // SIZES_SEEN)]
-        sizes = [one.size for one in self.embedder.embed([item.source for item in some]) if one.size is not None]
-        return round(float(np.median([np.sqrt(width * height) for width, height in sizes]))) if sizes else 0
+        areas = []
+        for item in self.fresh[:: -(-len(self.fresh) // SIZES_SEEN)]:
+            with suppress(UnreadableItem), open_picture(item.source, check_white(self.embedder.white)) as picture:
+                areas.append(math.prod(picture.size))
+        return round(float(np.median(np.sqrt(areas)))) if areas else 0
 
     def pixels(self, position: int) -> Pixels | None:
         """Return the pixels of a picture, (height, width, 3), at no more than about twice the size that networks see;
