@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import TypeVar
 
 import faiss
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from dn2.system.processes import cpu_count, one_thread_after_fork
 
@@ -39,7 +40,7 @@ def each_on_one(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Ite
 
     A matrix product that is shared out among threads waits for the slowest, which a busy machine makes very slow."""
     pieces, waiting = iter(pieces), deque[Future[Result]]()
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cpu_count()) as pool:
+    with _libraries().limit(limits=1, user_api="blas"), ThreadPoolExecutor(cpu_count()) as pool:
         try:
             for piece in pieces:
                 waiting.append(pool.submit(work, piece))
@@ -49,6 +50,12 @@ def each_on_one(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Ite
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return what limits the threads of libraries: to find these takes as long as to compare a picture."""
+    return ThreadpoolController()
 
 
 @contextmanager
