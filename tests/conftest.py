@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items):
     """Run the tests of a file in one process, which makes what they share once; `make test` runs several."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(item.config.rootpath))))
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)

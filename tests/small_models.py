@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -21,16 +22,19 @@ from sklearn.datasets import load_digits
 
 import dn2
 from dn2.neighbors import blocks as blocks_module
-from dn2.networks.backbone import AnyNetwork, Backbone
-from dn2.networks.opening import open_network
+from dn2.networks.backbone import Backbone
+from dn2.networks.opening import open_map_network, open_network
 
 N_REFERENCE = 40
 SHARD_ROWS = 16  # so that the saved model has three shards, of 16, 16 and 8
 
 
+digits = functools.cache(load_digits)  # which reads a compressed text
+
+
 def write_digits(folder: Path, places: Iterable[int], side: int = 32) -> list[Path]:
     """Write digits, by their places in scikit-learn's set, as `0007.png`; returns the files."""
-    images = load_digits().images
+    images = digits().images
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for place in places:
@@ -42,7 +46,7 @@ def write_digits(folder: Path, places: Iterable[int], side: int = 32) -> list[Pa
 
 def places_of(digit: int) -> list[int]:
     """Return the places of one digit in scikit-learn's set."""
-    return np.flatnonzero(load_digits().target == digit).tolist()
+    return np.flatnonzero(digits().target == digit).tolist()
 
 
 def write_backbone(folder: Path, pool: str = "AveragePool") -> str:
@@ -68,19 +72,28 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True, scope="module")
-def networks_once() -> Iterator[None]:
-    """Compile each network once for all tests of a module, told apart by the digest of all that determines it."""
-    networks: dict[tuple[str, ...], AnyNetwork] = {}
+def once(opening: Callable[[Backbone, str], Any]) -> Callable[..., Any]:
+    """Return a function that compiles each network once in this process, told apart by all that determines it."""
+    networks: dict[tuple[Any, ...], Any] = {}
 
-    def opened(backbone: Backbone, precision: str = "auto") -> AnyNetwork:
-        key = backbone.digest, backbone.name, precision
+    def opened(backbone: Backbone, precision: str = "auto") -> Any:
+        key = backbone.digest, backbone.name, backbone.preprocessing, precision
         if key not in networks:
-            networks[key] = open_network(backbone, precision)
+            networks[key] = opening(backbone, precision)
         return networks[key]
 
+    return opened
+
+
+OPENED, OPENED_MAPS = once(open_network), once(open_map_network)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def networks_once() -> Iterator[None]:
+    """Compile networks once for all modules of tests that say so."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dn2.kinds.image.embedder.open_network", opened)
+        patch.setattr("dn2.kinds.image.embedder.open_network", OPENED)
+        patch.setattr("dn2.kinds.image.patches.embedder.open_map_network", OPENED_MAPS)
         yield
 
 

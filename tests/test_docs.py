@@ -125,9 +125,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def parts(made: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in a folder with all that the documents speak of."""
-    shutil.copytree(made, tmp_path, dirs_exist_ok=True, symlinks=True)
+def parts(made: Path, page: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in a folder with all that the page speaks of."""
+    text = page.read_text(encoding="utf-8")
+    for one in made.iterdir():
+        if one.name in text:
+            copy = shutil.copytree if one.is_dir() else shutil.copy2
+            copy(one, tmp_path / one.name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DN2_CACHE", str(cache))
     monkeypatch.setattr(finding, "MOST_PLANTED", 20)

@@ -24,7 +24,7 @@ from small_models import start_python, write_digits
 DN2 = Path(sys.executable).parent / "dn2"
 MANY = 250
 KILLS = 2
-SMALL = "lite0@128"  # a third of the time of lite0
+SMALL = "lite0@64"  # a tenth of the time of lite0
 
 # Runs `dn2`, noting in a file, which outlives a kill, each picture that the network is given; after some it is killed.
 COUNTING = """

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from dn2.arrays import Positions
 from dn2.neighbors.reference import ReferenceSet
@@ -56,8 +55,8 @@ def propose_parts(reference: ReferenceSet, suspicion: Suspicion, orders: Sequenc
         ]
     n = len(reference)
     firsts, seconds = np.array(pairs, np.int64).reshape(-1, 2).T
-    links = coo_array((np.ones(len(firsts), np.bool_), (firsts, seconds)), shape=(n, n))
-    labels: Positions = connected_components(links, directed=False)[1].astype(np.int64)
+    links = scipy.sparse.coo_array((np.ones(len(firsts), np.bool_), (firsts, seconds)), shape=(n, n))
+    labels: Positions = scipy.sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64)
     return labels
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from scipy.special import bdtrc, chdtr, ndtri
+import scipy
 
 from dn2.arrays import Flags, Numbers, Positions, Scores, Vectors
 from dn2.neighbors.blocks import Draws
@@ -154,7 +154,7 @@ def find_repeats(contents: Draws, units: Positions) -> Finding | None:
 
     rate = brentq(lambda rate: rate / -math.expm1(-rate) - mean, TINY, mean)
     statistic = np.square(counts - mean).sum() / (mean * (1 + rate - mean))
-    if chdtr(len(counts) - 1, statistic) > ERROR_OF_REPEATS:
+    if scipy.special.chdtr(len(counts) - 1, statistic) > ERROR_OF_REPEATS:
         return None
     usual = 1 - math.exp(-rate)
     return Finding("repeats", float(counts[counts > 1].sum() / counts.sum()), usual, round(mean))
@@ -210,7 +210,7 @@ def _find_copies(near: Near, spacings: Spacings, around: Surroundings) -> Findin
         return None
     share = len(candidates) / len(sizes) * len(closed) / len(asked)
     n_groups = len(set(closed))  # the items of a group are one piece of evidence
-    p_value = bdtrc(n_groups - 1, round(n_groups / share), USUAL_SHARE)
+    p_value = scipy.special.bdtrc(n_groups - 1, round(n_groups / share), USUAL_SHARE)
     size = int(np.median([len(group) for group in closed]))
     return Finding("copies", share, USUAL_SHARE, size) if p_value <= ERROR else None
 
@@ -238,7 +238,7 @@ def _find_clusters(spacings: Spacings) -> Finding | None:
     spread = np.maximum(_spread(before), 1 / np.minimum(ranks, BEFORE)) + np.maximum(_spread(beyond), 1 / BEYOND)
     errors = np.sqrt((ranks / 2 + 1) / len(lengths) * spread)
     ratios = before.mean(axis=1) / np.maximum(beyond.mean(axis=1), TINY)
-    excess = np.log(np.maximum(ratios, TINY)) + ndtri(ERROR / len(ranks)) * errors
+    excess = np.log(np.maximum(ratios, TINY)) + scipy.special.ndtri(ERROR / len(ranks)) * errors
     best = int(np.argmax(excess))
     found = excess[best] > math.log(USUAL_RATIO)
     return Finding("clusters", float(ratios[best]), USUAL_RATIO, int(ranks[best]) + 1) if found else None
@@ -258,7 +258,7 @@ def _find_order(near: Near, orders: Sequence[Positions], around: Surroundings) -
         close, wide = int((apart <= CLOSE).sum()), int((apart <= WIDE).sum())
         share, chance, chance_of_wide = close / len(pairs), _chance(CLOSE, len(ranks)), _chance(WIDE, len(ranks))
         odds = USUAL_ODDS * chance / max(chance_of_wide - chance, TINY)
-        p_value = bdtrc(close - 1, wide, odds / (1 + odds))
+        p_value = scipy.special.bdtrc(close - 1, wide, odds / (1 + odds))
         if p_value <= smallest and share >= max(FEWEST_CLOSE, USUAL_ODDS * chance):
             best, smallest = Finding("order", share, chance, number), p_value
     if best is None:

@@ -18,9 +18,9 @@ import dn2
 import naive
 from dn2 import InputError, Model
 from dn2.kinds.image.pooling import Pooling
-from small_models import lots, own_cache, places_of, saved_lots, world, write_digits
+from small_models import lots, networks_once, own_cache, places_of, saved_lots, world, write_digits
 
-__all__ = ["lots", "own_cache", "saved_lots", "world"]  # fixtures
+__all__ = ["lots", "networks_once", "own_cache", "saved_lots", "world"]  # fixtures
 
 BROKEN = "not a picture in a format that dn2 reads (JPEG, PNG, BMP, TIFF, WebP, GIF, JPEG 2000, AVIF, PBM, PGM, PPM)"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from dn2.arrays import Array, Flags, Positions, Scores, Vectors
 
@@ -205,5 +205,5 @@ def _normal_scores(rows: Array, quantiles: Array) -> Scores:
             lower = np.interp(-values, -knots[::-1], -places[n][::-1])
             shares[:, column] = (upper - lower) / 2
     edges = 0.5 / np.maximum(counts, 1)
-    scores: Scores = ndtri(np.clip(shares, edges, 1 - edges))
+    scores: Scores = scipy.special.ndtri(np.clip(shares, edges, 1 - edges))
     return scores

@@ -23,9 +23,9 @@ from dn2.kinds.image.patches.regions import find_regions
 from dn2.networks import maps
 from dn2.results.files import read_rows
 from dn2.store import kept
-from small_models import own_cache, replace_part, reseal
+from small_models import networks_once, own_cache, replace_part, reseal
 
-__all__ = ["own_cache"]  # fixtures
+__all__ = ["networks_once", "own_cache"]  # fixtures
 
 OPTIONS = {"patches": True, "resolution": 96, "precision": "f32", "bank": 60}
 SPOT = (60, 30, 76, 46)  # left, top, right, bottom
