@@ -100,14 +100,13 @@ def test_the_files_of_a_model_of_patches_decide_as_it_does(
         assert about["reference"][owners[nearest]] == row.neighbors[0].item
 
 
-@pytest.mark.parametrize("light", ["even", "as-is"])
 def test_files_look_where_the_model_does(
-    world: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, light: str
+    world: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mask = np.zeros((140, 110), np.uint8)
     mask[20:100, 9:77] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    options = {"mask": str(tmp_path / "mask.png"), "light": light, "resolution": 96, "precision": "f32"}
+    options = {"mask": str(tmp_path / "mask.png"), "resolution": 96, "precision": "f32"}
     model = fit_patches(world / "normal", monkeypatch, **options)
     about = model.export(tmp_path / "out")
     assert about["files"]["region.png"] == hashlib.sha256((tmp_path / "out" / "region.png").read_bytes()).hexdigest()

@@ -21,6 +21,7 @@ from dn2.neighbors.patches.joining import Map
 from dn2.networks.pixels import decode, is_thumbnail, to_thumbnail
 from dn2.networks.sources import open_picture
 from dn2.results.rows import Row
+from dn2.store.kept import KeptArrays
 from dn2.store.packed import PackedBytes
 from dn2.system.processes import cpu_count
 
@@ -115,8 +116,8 @@ class LocatedPictures(ItemPictures):
         again = judged_again(
             self._kind, self._judge, [self._files[row.item] for row in gone], [row.part for row in gone]
         )
-        named = zip(gone, again, strict=True)
-        return kept | {row.item: judged.found.anomaly_map for row, judged in named if judged is not None}
+        named, keeper = zip(gone, again, strict=True), KeptArrays()
+        return kept | {row.item: keeper.keep(judged.found.anomaly_map) for row, judged in named if judged is not None}
 
     def _locate(self, row: Row, anomaly_map: Map | None) -> Located | None:
         """Read a picture with its crops; None if that cannot be done."""
