@@ -31,11 +31,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def interrupts():
-    """Let Ctrl-C end the tests as it did before one ran the command line in this process."""
-    handler = signal.getsignal(signal.SIGINT)
+def signals():
+    """Let Ctrl-C and broken pipes end as they did before a test ran the command line in this process."""
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGPIPE)}
     yield
-    signal.signal(signal.SIGINT, handler)
+    for one, handler in handlers.items():
+        signal.signal(one, handler)
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
@@ -51,10 +50,9 @@ Command = Callable[..., Done]
 
 
 @pytest.fixture
-def dn2_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def dn2_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `dn2` in this process, as its entry point does."""
     monkeypatch.setenv("COLUMNS", "200")
-    broken_pipe = signal.getsignal(signal.SIGPIPE)
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["dn2", *map(str, arguments)])
@@ -66,5 +64,4 @@ def dn2_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         assert isinstance(ended.value.code, int)
         return Done(ended.value.code, *capsys.readouterr())
 
-    yield run
-    signal.signal(signal.SIGPIPE, broken_pipe)
+    return run
