@@ -33,7 +33,7 @@ class FitOptions(TypedDict, total=False):
     resolution: str | int | None
     light: Literal["even", "as-is"] | None
     bank: int | None
-    mask: str | None
+    mask: str | Sequence[Any] | None
     groups: bool | None
     column: str | None
     id_column: str | None

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageStat
 
-from dn2.arrays import Numbers, Pixels
+from dn2.arrays import Flags, Pixels
 from dn2.errors import UnreadableItem
 from dn2.networks.decoding import file_bytes, open_decoded
 
@@ -42,8 +42,7 @@ INTERPOLATIONS = {
 }
 # Grey values that every picture is brought to where light is made even; a picture that is nearly even stays so.
 EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD = 120.0, 45.0, 5.0
-REGION_SIDE = 128  # places a side of a region of interest, at most
-HALF = 0.5  # of white: from there on a place is looked at
+REGION_SIDE = 256  # places a side of a region of interest, at most
 # If the scaled picture would have more than this many times the input's pixels, only its middle is scaled.
 LARGEST_SCALED = 32
 
@@ -61,7 +60,7 @@ class Preprocessing:
     interpolation : a name of `INTERPOLATIONS`.
     multiple : both sides of an input of `area` or `full` are a multiple of it.
     even_light : every picture is brought to one mean brightness and one contrast.
-    region : the PNG of a small grey picture, white where pictures are looked at; what lies elsewhere is made grey."""
+    region : the PNG of a small picture, white where pictures are looked at; what lies elsewhere is made grey."""
 
     height: int
     width: int
@@ -115,7 +114,8 @@ def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Ima
 
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
-    size = preprocessing.input_size(*image.size)
+    size, region = preprocessing.input_size(*image.size), preprocessing.region
+    image = image if region is None else without_outside(image, region)
     method = INTERPOLATIONS[preprocessing.interpolation]
     if preprocessing.shape in ("area", "full"):
         image = image.resize(size, method)
@@ -126,7 +126,7 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     else:
         image = _cut(image, preprocessing, method)
     pixels = np.asarray(image.convert("RGB"))
-    inside = None if preprocessing.region is None else read_region(preprocessing.region, *image.size) >= HALF
+    inside = None if region is None else np.asarray(_inside(region, image.size))
     if preprocessing.even_light:
         pixels = _evenly_lit(pixels, pixels if inside is None else pixels[inside])
     return pixels if inside is None else np.where(inside[..., None], pixels, np.uint8(EVEN_MEAN))
@@ -140,21 +140,65 @@ def _evenly_lit(pixels: Pixels, looked_at: Pixels) -> Pixels:
     return values.round().clip(0, 255).astype(np.uint8)[pixels]
 
 
+def without_outside(image: Image.Image, region: bytes) -> Image.Image:
+    """Paint over what is not looked at with the mean of what is, before scaling mixes them; see `Preprocessing`."""
+    inside = _inside(region, image.size)
+    fill = tuple(round(mean) for mean in ImageStat.Stat(image, inside).mean)
+    return Image.composite(image, Image.new(image.mode, image.size, fill if len(fill) > 1 else fill[0]), inside)
+
+
+def _inside(region: bytes, size: tuple[int, int]) -> Image.Image:
+    """Scale a region of interest without interpolation: at least a pixel of it stays white."""
+    small = read_region(region)
+    scaled = small.resize(size)
+    if scaled.getbbox() is None:
+        shares = np.asarray(small.convert("L").resize(size, Image.Resampling.BOX))
+        return Image.fromarray(shares == shares.max())
+    return scaled
+
+
 @lru_cache(32)
-def read_region(region: bytes, width: int, height: int) -> Numbers:
-    """Return a region of interest at some size: (height, width) of 0 to 1; at least one place of it is at least 1/2."""
-    with Image.open(io.BytesIO(region), formats=["PNG"]) as small:
-        if max(small.size) > REGION_SIDE:
-            raise ValueError(f"a region of interest has at most {REGION_SIDE} places a side, got {small.size}")
-        shares = np.asarray(small.convert("L").resize((width, height), Image.Resampling.BILINEAR), np.float64) / 255
-    return shares * (HALF / shares.max()) if 0 < shares.max() < HALF else shares
+def read_region(region: bytes) -> Image.Image:
+    """Return a region of interest as a picture of one bit.
+
+    Raises ValueError for bytes that are none."""
+    try:
+        with Image.open(io.BytesIO(region), formats=["PNG"]) as opened:
+            small = opened.convert("1") if max(opened.size) <= REGION_SIDE else None
+    except Exception as error:  # as of any damaged picture
+        raise ValueError(f"a region of interest must be a PNG: {error}") from error
+    if small is None or small.getbbox() is None:
+        raise ValueError(f"a region of interest has at most {REGION_SIDE} places a side, one of which is white")
+    return small
 
 
-def write_region(image: Image.Image) -> bytes:
-    """Make the region of a picture that is white where pictures are looked at; see `Preprocessing`."""
-    small, buffer = image.convert("L"), io.BytesIO()
-    small.thumbnail((REGION_SIDE, REGION_SIDE), Image.Resampling.BOX)
-    small.save(buffer, "PNG")
+def check_shape(region: bytes, image: Image.Image) -> None:
+    """Raise UnreadableItem unless a region has the shape of a picture."""
+    (wide, high), (width, height) = read_region(region).size, image.size
+    if abs(wide * height - high * width) > max(width, height):  # which is a place, as rounding leaves it
+        raise UnreadableItem(
+            f"a mask must have the shape of its picture, {width} x {height}, and it is {wide / high:.3g} times as wide "
+            "as it is high"
+        )
+
+
+def write_region(white: Flags) -> bytes:
+    """Make the region of the pixels, (height, width), that are looked at; see `Preprocessing`.
+
+    A place of it is white if nothing else is in it.  Raises UnreadableItem where no place is."""
+    height, width = white.shape
+    share = min(1.0, REGION_SIDE / max(height, width))
+    for axis, side in enumerate((height, width)):
+        cells = max(1, round(side * share))
+        edges = [(place * side // cells, -(-(place + 1) * side // cells)) for place in range(cells)]
+        white = np.stack([white.take(range(*edge), axis).all(axis) for edge in edges], axis)
+    if not white.any():
+        raise UnreadableItem(
+            f"it must be white where pictures are looked at, over more than 1/{REGION_SIDE} of its side, and nothing "
+            "in it is"
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(white).save(buffer, "PNG")
     return buffer.getvalue()
 
 

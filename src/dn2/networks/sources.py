@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,29 @@ from dn2.networks.decoding import check_length, file_bytes, from_memory, open_de
 JPEG = b"\xff\xd8"
 
 Picture = bytes | bytearray | memoryview | Array | Image.Image  # in memory
-Source = str | os.PathLike[str] | Picture
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A picture of which not all is looked at.
+
+    picture : its source; mask : gives where it is looked at, the region of `dn2.networks.pixels.Preprocessing`, and
+    raises UnreadableItem where that cannot be had."""
+
+    picture: str | os.PathLike[str] | Picture
+    mask: Callable[[], bytes]
+
+
+Source = str | os.PathLike[str] | Picture | Masked
 
 
 @dataclass(frozen=True)
 class EncodedPicture:
-    """A picture as a file holds it; white : see `dn2.networks.decoding.open_decoded`."""
+    """A picture as a file holds it; white : see `dn2.networks.decoding.open_decoded`; region : see `Masked`."""
 
     data: bytes
     white: int | None = None
+    region: bytes | None = None
 
     @property
     def digest(self) -> str:
@@ -49,6 +63,7 @@ class PixelPicture:
     """A picture whose pixels are in memory; see `EncodedPicture`."""
 
     image: Image.Image
+    region: bytes | None = None
     scales = False
 
     @property
@@ -73,7 +88,10 @@ def open_picture(source: Source, white: int | None = None) -> Iterator[EncodedPi
 
     white : see `dn2.networks.decoding.open_decoded`.
     Raises UnreadableItem for a picture that cannot be read, and for any error inside."""
-    if isinstance(source, (str, os.PathLike)):
+    if isinstance(source, Masked):
+        with open_picture(source.picture, white) as picture:
+            yield replace(picture, region=source.mask())
+    elif isinstance(source, (str, os.PathLike)):
         with file_bytes(source) as data:
             yield EncodedPicture(data, white)
     elif isinstance(source, (bytes, bytearray, memoryview)):

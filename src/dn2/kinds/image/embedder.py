@@ -215,9 +215,11 @@ class ImageEmbedder(Embedder):
         thumbnails : also make small pictures; thumbnails_of_memory : at least of pictures in memory."""
         return self._pipeline(thumbnails, thumbnails_of_memory).embed(sources)
 
-    def recall(self, digest: str) -> EmbeddedPicture | None:
-        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other."""
-        return self._pipeline().recall(digest)
+    def recall(self, digest: str, region: bytes | None = None) -> EmbeddedPicture | None:
+        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other.
+
+        region : where it is looked at, if it says so itself."""
+        return self._pipeline().recall(digest, region)
 
     def _pipeline(self, thumbnails: bool = False, thumbnails_of_memory: bool = False) -> ImagePipeline:
         return ImagePipeline(

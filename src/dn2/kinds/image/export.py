@@ -174,7 +174,7 @@ def _in_f32(embedder: ImageEmbedder) -> ImageEmbedder:
 
 def _check(kind: Any, judge: Judge) -> None:
     """Raise InputError for a model whose decision is no network."""
-    if getattr(kind.embedder, "region", None) is not None:
+    if getattr(kind.embedder, "region", None) is not None or getattr(kind, "has_masks", False):
         raise InputError(f"a model with {option('mask')} is not exported: its files would not know where to look")
     if kind.pooling is not None:
         raise InputError("models of single pictures are exported, and this one compares groups of pictures")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dn2.errors import InputError
 from dn2.kinds.image.presets import PRESETS
-from dn2.kinds.options import CleaningOptions, option
+from dn2.kinds.options import CleaningOptions, Masks, option
 from dn2.system.interface import option as named
 
 BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or several joined by +."
@@ -107,13 +108,18 @@ class ImageOptions(CleaningOptions):
         metavar="PATCHES",
         minimum=1,
     )
-    mask: str | None = option(
+    mask: Masks | None = option(
         None,
         "With {patches}: a picture that is white where pictures are looked at, and black elsewhere; it is scaled to "
-        "each.",
+        "each. Or a folder with a mask for each picture, at its path or as much of the end of that as there is.",
         metavar="FILE",
     )
     groups: bool = option(False, "Take each subfolder as one item: a group of pictures.")
+
+    @property
+    def masks(self) -> Any:
+        """The masks of each picture; None where there is one for all, or none."""
+        return None if isinstance(self.mask, str) and not os.path.isdir(self.mask) else self.mask
 
     def check(self) -> None:
         """See `Options`."""

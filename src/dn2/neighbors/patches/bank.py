@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dn2.arrays import Array, Flags, Positions, Vectors
+from dn2.arrays import Array, Flags, Numbers, Positions, Vectors
 from dn2.neighbors.patches.joining import Level, Map, join, resize, strips
 from dn2.neighbors.patches.selecting import select
 from dn2.system.processes import cached_property
@@ -33,7 +33,8 @@ class Sample:
         self._places: list[Vectors] = []
 
     def add(self, position: int, levels: Sequence[Level], inside: Flags | None = None) -> None:
-        """Draw patches of a picture; position : its own in the reference set; inside : which are looked at."""
+        """Draw patches of a picture; position : its own in the reference set; inside : (height, width), those that are
+        looked at."""
         every = np.arange(levels[0][..., 0].size) if inside is None else np.flatnonzero(inside)
         drawn = np.sort(self._rng.permutation(every)[: self._each])
         self._rows.append(_joined_at(levels, drawn))
@@ -54,16 +55,21 @@ class Usual:
 
     def __init__(self) -> None:
         self._total = np.zeros((GRID, GRID))
+        self._weight: Numbers = np.zeros((GRID, GRID))  # how many pictures look there
         self._errors: list[Array] = []
 
-    def add(self, distances: Map) -> None:
-        """Take in the distances of a picture from the patches of others."""
-        self._total += resize(distances, GRID, GRID)
-        self._errors.append(np.percentile(distances, ERROR_AT))
+    def add(self, distances: Map, inside: Flags | None = None) -> None:
+        """Take in the distances of a picture from the patches of others; inside : (height, width), which are looked
+        at."""
+        weight = np.float32(1) if inside is None else resize(inside.astype(np.float32), GRID, GRID)
+        self._weight += weight
+        self._total += resize(distances if inside is None else distances * inside, GRID, GRID)
+        self._errors.append(np.percentile(distances if inside is None else distances[inside], ERROR_AT))
 
     def learn(self, bank: Bank) -> Bank:
-        """Return the bank with what was learnt."""
-        usual, errors = self._total / len(self._errors), np.array(self._errors)
+        """Return the bank with what was learnt; a place at which no picture looks has the mean of all."""
+        usual, errors = np.full((GRID, GRID), self._total.sum() / self._weight.sum()), np.array(self._errors)
+        np.divide(self._total, self._weight, out=usual, where=self._weight > 0)
         known = np.array([errors[:, 0].mean(), errors[:, 1].mean(), errors[:, 2].max()])
         floor = max(float(usual.max()) * 1e-6, float(np.finfo(np.float32).tiny))
         return replace(bank, usual=np.maximum(usual, floor).astype(np.float32), errors=known.astype(np.float32))
@@ -125,9 +131,9 @@ class Bank:
         """Return a bank of up to `count` patches of a further picture: those farthest from this bank and each other.
 
         position : of the picture in the reference set; beyond : the distance that they exceed; inside : which patches
-        of it are looked at.  What is usual is taken over."""
+        of it are looked at, (height, width).  What is usual is taken over."""
         distances = self.nearest(levels).distances.ravel()
-        far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside)
+        far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside.ravel())
         rows = _joined_at(levels, far)
         chosen = select(rows, count, distances=np.square(distances[far]))
         owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels)

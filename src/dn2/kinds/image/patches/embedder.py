@@ -11,10 +11,12 @@ import numpy as np
 
 from dn2.arrays import Vector
 from dn2.kinds.image.embedder import ImageEmbedder
+from dn2.neighbors.patches.joining import Map
 from dn2.networks.backbone import Backbone
 from dn2.networks.golden import pixels_of
 from dn2.networks.maps import Maps
 from dn2.networks.opening import open_map_network
+from dn2.networks.pixels import read_region
 from dn2.networks.registry import get_map_backbone
 from dn2.store.cache import Cache
 from dn2.system.processes import cached_property
@@ -52,6 +54,13 @@ class PatchEmbedder(ImageEmbedder):
         spec = get_map_backbone(name, self.resolution, held)
         seen = replace(spec.preprocessing, even_light=self.even_light, region=self.region)
         return replace(spec, preprocessing=seen)
+
+    def looked_at(self, own: bytes | None) -> Map | None:
+        """Return the region of a picture, 1 where it is looked at and 0 elsewhere; None for all of it.
+
+        own : its own region, if it has one: see `dn2.networks.sources.Masked`."""
+        region = own or self.region
+        return None if region is None else np.asarray(read_region(region), np.float32)
 
     @property
     def dimensions(self) -> list[list[int]]:

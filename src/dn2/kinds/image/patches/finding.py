@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Pixels, Positions
-from dn2.kinds.image.patches.planting import KINDS, SIZES, plant
+from dn2.kinds.image.patches.planting import EVERYWHERE, KINDS, SIZES, plant
 from dn2.kinds.image.patches.sources import Pictures
 from dn2.neighbors.patches.bank import Nearest
 from dn2.neighbors.patches.detector import SHARES, PatchDetector
@@ -23,7 +23,7 @@ LEAST_PLANTED, MOST_PLANTED = 40, 300
 # Another choice than the default is taken if it tells planted defects better by this: less may be chance.
 CLEARLY_BETTER = 0.01
 
-Near = list[Nearest]
+Near = tuple[list[Nearest], Map | None]  # of a picture, and its region of interest
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def choose(
     pictures that were learnt from."""
     plain: list[Near] = []
     planted: list[Near] = []
-    for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed, patches.region):
-        first, *others = _compared(patches, pictures, [pixels, *drawn], own_of(position))
+    for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed):
+        first, *others = _compared(patches, pictures, [pixels, *drawn], position, own_of(position))
         plain.append(first)
         planted += others
     if not plain:
@@ -74,16 +74,16 @@ def measure_finding(
 ) -> list[Finding]:
     """Draw defects of each kind and size into pictures that calibrate, and count those that score above a threshold."""
     counts = {(kind, size): [0, 0] for kind in KINDS for size in SIZES}
-    for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed, patches.region):
-        near = _compared(patches, pictures, drawn, own_of(position))
-        for score, label in zip(map(patches.score, map(patches.anomaly_map, near)), labels, strict=True):
+    for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed):
+        compared = _compared(patches, pictures, drawn, position, own_of(position))
+        for near, label in zip(compared, labels, strict=True):
             counts[label][0] += 1
-            counts[label][1] += score > threshold
+            counts[label][1] += _score(patches, near) > threshold
     return [Finding(*label, drawn, found) for label, (drawn, found) in counts.items() if drawn]
 
 
 def _drawn(
-    pictures: Pictures, positions: Positions, each: int, seed: int, region: Map
+    pictures: Pictures, positions: Positions, each: int, seed: int
 ) -> Iterator[tuple[int, Pixels, list[Pixels], list[tuple[str, float]]]]:
     """Draw defects into pictures at some of the positions: each position, its pixels, and those with a defect with the
     kind and size of it, `each` of them, of all kinds and sizes in turn."""
@@ -96,6 +96,8 @@ def _drawn(
             continue
         if count is None:
             count = int(np.clip(MOST_PIXELS // _seen(pictures, pixels), LEAST_PLANTED, MOST_PLANTED))
+        region = pictures.region(position)
+        region = EVERYWHERE if region is None else region
         given = [labels[(turn + number) % len(labels)] for number in range(each)]
         yield position, pixels, [plant(pixels, *label, rng, region).pixels for label in given], given
         turn += each
@@ -109,16 +111,24 @@ def _seen(pictures: Pictures, pixels: Pixels) -> int:
 
 
 def _compared(
-    patches: PatchDetector, pictures: Pictures, drawn: Sequence[Pixels], own: Positions
-) -> list[list[Nearest]]:
-    """Compare pictures in memory, which are kept nowhere, with the banks but for the patches of their own part."""
-    embedded = pictures.embedder.with_cache(False).embed(drawn)
-    return list(each_on_one(lambda picture: patches.compare(picture.parts, own), embedded))
+    patches: PatchDetector, pictures: Pictures, drawn: Sequence[Pixels], position: int, own: Positions
+) -> list[Near]:
+    """Compare pictures in memory, which are kept nowhere, with the banks but for the patches of their own part.
+
+    position : of the picture that they were."""
+    region = pictures.region(position)
+    embedded = pictures.embedder.with_cache(False).embed(pictures.masked(pixels, position) for pixels in drawn)
+    return [(near, region) for near in each_on_one(lambda picture: patches.compare(picture.parts, own), embedded)]
 
 
 def _telling(patches: PatchDetector, plain: list[Near], planted: list[Near]) -> float:
     """Return the ROC AUC of pictures with a defect against those without."""
     from sklearn.metrics import roc_auc_score
 
-    scores = [patches.score(patches.anomaly_map(near)) for near in (*plain, *planted)]
+    scores = [_score(patches, near) for near in (*plain, *planted)]
     return float(roc_auc_score([0] * len(plain) + [1] * len(planted), scores))
+
+
+def _score(patches: PatchDetector, near: Near) -> float:
+    compared, region = near
+    return patches.score(patches.anomaly_map(compared, region), region)

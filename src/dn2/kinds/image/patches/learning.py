@@ -17,7 +17,7 @@ from dn2.neighbors.calibration import Calibration, LearntStep
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.learnt import Learnt as LearntSteps
 from dn2.neighbors.leave_one_out import LeaveOneOut
-from dn2.neighbors.patches.detector import Levels, PatchDetector, Source, grouped
+from dn2.neighbors.patches.detector import PatchDetector, PictureMaps, Source, grouped
 from dn2.neighbors.sampling import Limits
 from dn2.neighbors.threads import each_on_one
 
@@ -56,7 +56,7 @@ class Learnt:
         reference, seed = detector.reference, int(detector.steps.calibrate.seed)
         split = reference.plan.split(detector.blocks, reference.membership)
         source = _source(pictures, detector)
-        patches = PatchDetector.learn(source, split.learning, size, seed, pictures.region)
+        patches = PatchDetector.learn(source, split.learning, size, seed)
         patches = choose(patches, pictures, split.learning, source.own_of, seed)
         given = 0 if detector.steps.holds_out else _given(size, len(split.members))
         patches = patches.with_strangest(source, split.members, given, split.members)
@@ -132,7 +132,6 @@ class Learnt:
             "given": self.given,
             "share": self.detector.share,
             "by_place": self.detector.by_place,
-            "looked_at": float(self.detector.region.mean(dtype=np.float64)),
             "joined": self.joined,
             "finding": [one.as_dict() for one in self.finding],
         }
@@ -195,12 +194,12 @@ def _measure(
     """Score pictures at some positions, ascending, each without its own part; those that cannot be had any more are
     left out."""
 
-    def score(picture: tuple[int, Levels | None]) -> tuple[int, float, float] | None:
-        position, levels = picture
-        if levels is None:
+    def score(picture: tuple[int, PictureMaps | None]) -> tuple[int, float, float] | None:
+        position, maps = picture
+        if maps is None:
             return None
-        anomaly_map = patches.anomaly_map(patches.compare(levels, source.own_of(position)))
-        return position, patches.score(anomaly_map), float(anomaly_map.max())
+        anomaly_map = patches.anomaly_map(patches.compare(maps.levels, source.own_of(position)), maps.region)
+        return position, patches.score(anomaly_map, maps.region), float(anomaly_map.max())
 
     found = []
     read = zip(positions.tolist(), pictures.maps(positions), strict=True)

@@ -6,22 +6,25 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dn2.arrays import Pixels, Positions
-from dn2.errors import InputError, UnreadableItem
+from dn2.errors import UnreadableItem
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.image.options import check_white
 from dn2.kinds.image.patches.embedder import PatchEmbedder
-from dn2.neighbors.patches.detector import Levels
+from dn2.kinds.image.pipeline import EmbeddedPicture
+from dn2.neighbors.patches.detector import PictureMaps
 from dn2.neighbors.patches.joining import Map
-from dn2.networks.pixels import HALF, REGION_SIDE, read_region, write_region
-from dn2.networks.sources import Source, open_picture
+from dn2.networks.pixels import without_outside
+from dn2.networks.sources import Masked, Source, open_picture
 from dn2.store.cache import Cache
-from dn2.system.interface import option
+from dn2.store.packed import PackedBytes
 
 OVERSAMPLED = 2  # times as many pixels a side as a network sees, in which defects are drawn
 
@@ -32,55 +35,68 @@ SIZES_SEEN = 25  # pictures whose size is looked at
 class Pictures:
     """The pictures of a reference set.
 
-    items : the set; fresh : the last of them as they were found just now, which may lie in memory."""
+    items : the set; fresh : the last of them as they were found just now, which may lie in memory.
+    masks : the region of each that has one of its own, else empty."""
 
     embedder: PatchEmbedder
     items: Sequence[ReferenceItem]
     fresh: Sequence[Item] = ()
+    masks: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
 
-    def maps(self, positions: Positions) -> Iterator[Levels | None]:
+    def maps(self, positions: Positions) -> Iterator[PictureMaps | None]:
         """Give the maps of the pictures at some positions, in that order; None of one that cannot be had any more."""
         first = len(self.items) - len(self.fresh)
         if (positions >= first).all():
-            sources = (self.fresh[position - first].source for position in positions.tolist())
-            for picture in self.embedder.embed(sources):
-                yield None if picture.error is not None else picture.parts
+            for picture in self.embedder.embed(map(self._fresh, positions.tolist())):
+                yield None if picture.error is not None else self._maps_of(picture)
             return
         for position in positions.tolist():
             yield self._again(position)
 
-    @property
-    def region(self) -> Map | None:
-        """Where pictures are looked at, place by place; None for all of them."""
-        region = self.embedder.region
-        return None if region is None else read_region(region, REGION_SIDE, REGION_SIDE).astype(np.float32)
+    def _maps_of(self, picture: EmbeddedPicture) -> PictureMaps:
+        return PictureMaps(picture.parts, self.embedder.looked_at(picture.region))
 
-    def _again(self, position: int) -> Levels | None:
+    def region(self, position: int) -> Map | None:
+        """Return where a picture is looked at; None for all of it."""
+        return self.embedder.looked_at(self._mask(position))
+
+    def masked(self, picture: Any, position: int) -> Source:
+        """Return a picture as it is looked at in place of the one at a position."""
+        mask = self._mask(position)
+        source: Source = picture if mask is None else Masked(picture, partial(bytes, mask))
+        return source
+
+    def _mask(self, position: int) -> bytes | None:
+        return bytes(self.masks[position]) if len(self.masks) else None
+
+    def _again(self, position: int) -> PictureMaps | None:
         """Find the maps of a picture in the cache, or in its file if that is what it was."""
         item, source = self.items[position], self._source(position)
-        picture = self.embedder.recall(item.sha256) if item.sha256 else None
+        picture = self.embedder.recall(item.sha256, self._mask(position)) if item.sha256 else None
         if picture is None and source is not None:
             (picture,) = self.embedder.embed([source])
             same = position >= len(self.items) - len(self.fresh) or picture.digest == item.sha256
             picture = picture if same and picture.error is None else None
-        return None if picture is None else picture.parts
+        return None if picture is None else self._maps_of(picture)
 
     def typical_side(self) -> int:
         """Return the side of a square with as many pixels as a typical one of the new pictures."""
-        some = self.fresh[:: -(-len(self.fresh) // SIZES_SEEN)]
-        sizes = [one.size for one in self.embedder.embed([item.source for item in some]) if one.size is not None]
+        first = len(self.items) - len(self.fresh)
+        some = range(first, len(self.items), -(-len(self.fresh) // SIZES_SEEN))
+        sizes = [one.size for one in self.embedder.embed(map(self._fresh, some)) if one.size is not None]
         return round(float(np.median([np.sqrt(width * height) for width, height in sizes]))) if sizes else 0
 
     def pixels(self, position: int) -> Pixels | None:
         """Return the pixels of a picture, (height, width, 3), at no more than about twice the size that networks see;
-        None of one that cannot be had any more."""
-        source = self._source(position)
+        None of one that cannot be had any more.  What is not looked at is painted over."""
+        source, region = self._source(position), self._mask(position) or self.embedder.region
         if source is None:
             return None
         seen = [network.backbone.preprocessing for network in self.embedder.networks]
         sides = [None if one.shape == "full" else OVERSAMPLED * max(one.width, one.height) for one in seen]
         try:
             with open_picture(source, check_white(self.embedder.white)) as picture, picture.decoded(None) as image:
+                image = image if region is None else without_outside(image, region)
                 if None not in sides:
                     scale = np.sqrt(max(side for side in sides if side) ** 2 / (image.width * image.height))
                     if scale < 1:
@@ -90,27 +106,14 @@ class Pictures:
             return None
 
     def _source(self, position: int) -> Source | None:
-        first = len(self.items) - len(self.fresh)
-        if position >= first:
-            source: Source = self.fresh[position - first].source
-            return source
-        return self.items[position].path or None
+        if position >= len(self.items) - len(self.fresh):
+            return self._fresh(position)
+        path = self.items[position].path
+        return self.masked(path, position) if path else None
 
-
-def region_of(path: str) -> bytes:
-    """Read a region of interest from a picture that is white where pictures are looked at.
-
-    Raises InputError for a file that is no picture, and for one that is black all over."""
-    try:
-        with open_picture(path) as picture, picture.decoded(None) as image:
-            region = write_region(image)
-    except UnreadableItem as error:
-        raise InputError(
-            f"{option('mask', path)} must be a picture, white where pictures are looked at: {error}"
-        ) from error
-    if read_region(region, REGION_SIDE, REGION_SIDE).max() < HALF:
-        raise InputError(f"{option('mask', path)} must be white where pictures are looked at, and nothing in it is")
-    return region
+    def _fresh(self, position: int) -> Source:
+        item = self.fresh[position - len(self.items)]
+        return self.masked(item.content if item.in_memory else item.path, position)
 
 
 @contextmanager
