@@ -32,9 +32,9 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --patches "
-    "--resolution --light --bank --mask --groups --column --id-column --drop-columns --numeric --categorical "
-    "--date --decimal --thousands --date-order --time --values --window --exclude --part --per --confidence "
-    "--smooth --seed --force --cache --no-cache",
+    "--resolution --light --bank --mask --rotations --groups --column --id-column --drop-columns --numeric "
+    "--categorical --date --decimal --thousands --date-order --time --values --window --exclude --part --per "
+    "--confidence --smooth --seed --force --cache --no-cache",
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
     "--points --maps --mask --self --neighbors --index --recall --storage --id-column --decimal --thousands "
     "--date-order --time --values --window --exclude --backbone --cache --no-cache",

@@ -36,8 +36,8 @@ def reference_of(n: int, seed: int = 0) -> Reference:
 
 
 def source_of(reference: Reference, own: Positions | None = None) -> Source:
-    def read(positions: Positions) -> Iterator[PictureMaps]:
-        yield from (PictureMaps(reference[position]) for position in positions.tolist())
+    def read(positions: Positions, rotations: int) -> Iterator[PictureMaps]:
+        yield from (PictureMaps(reference[position]) for position in positions.repeat(rotations).tolist())
 
     return Source(read, np.arange(len(reference)) if own is None else own)
 

@@ -17,7 +17,7 @@ class Item:
     in_folder : whether the input was a folder that holds the file, and not the file itself.
     is_piped : whether the item came through a pipe, so that its file is gone after the run.
     in_memory : whether the item came from memory; it is then `content`, and its path has no meaning.
-    mask : of a picture that has a mask of its own, what reads that: see `dn2.networks.sources.Masked`."""
+    mask : of a picture that has a mask of its own, what reads that: see `dn2.networks.sources.Viewed`."""
 
     name: str
     path: Path
@@ -34,9 +34,9 @@ class Item:
         content = self.content if self.in_memory else self.path
         if self.mask is None:
             return content
-        from dn2.networks.sources import Masked  # which takes a while to import, and most items are no pictures
+        from dn2.networks.sources import Viewed  # which takes a while to import, and most items are no pictures
 
-        return Masked(content, self.mask)
+        return Viewed(content, self.mask)
 
     @property
     def origin(self) -> str:

@@ -34,6 +34,7 @@ class FitOptions(TypedDict, total=False):
     light: Literal["even", "as-is"] | None
     bank: int | None
     mask: str | Sequence[Any] | None
+    rotations: int | None
     groups: bool | None
     column: str | None
     id_column: str | None

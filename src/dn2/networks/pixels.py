@@ -42,6 +42,7 @@ INTERPOLATIONS = {
 }
 # Grey values that every picture is brought to where light is made even; a picture that is nearly even stays so.
 EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD = 120.0, 45.0, 5.0
+QUARTERS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
 REGION_SIDE = 256  # places a side of a region of interest, at most
 # If the scaled picture would have more than this many times the input's pixels, only its middle is scaled.
 LARGEST_SCALED = 32
@@ -60,7 +61,8 @@ class Preprocessing:
     interpolation : a name of `INTERPOLATIONS`.
     multiple : both sides of an input of `area` or `full` are a multiple of it.
     even_light : every picture is brought to one mean brightness and one contrast.
-    region : the PNG of a small picture, white where pictures are looked at; what lies elsewhere is made grey."""
+    region : the PNG of a small picture, white where pictures are looked at; what lies elsewhere is made grey.
+    turned : degrees, counter-clockwise, by which a picture is turned about its middle; see `turn`."""
 
     height: int
     width: int
@@ -70,6 +72,7 @@ class Preprocessing:
     multiple: int = 1
     even_light: bool = False
     region: bytes | None = None
+    turned: float = 0.0
 
     @property
     def scaled(self) -> tuple[int, int] | None:
@@ -99,6 +102,7 @@ class Preprocessing:
         Fields added since the first release appear where they matter, so that older models and caches still fit."""
         region = None if self.region is None else hashlib.sha256(self.region).hexdigest()
         added = {"crop_share": 1.0, "interpolation": "bicubic", "multiple": 1, "even_light": False, "region": None}
+        added |= {"turned": 0.0}
         every = asdict(self) | {"region": region}
         fields = {name: value for name, value in every.items() if name not in added or value != added[name]}
         return fields | {"reading": READING_VERSION}
@@ -114,8 +118,12 @@ def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Ima
 
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
-    size, region = preprocessing.input_size(*image.size), preprocessing.region
+    region, turned = preprocessing.region, preprocessing.turned
     image = image if region is None else without_outside(image, region)
+    image = _reduced(image, preprocessing) if turned % 90 else image
+    inside = None if region is None else turn(_inside(region, image.size), turned, outside=True)
+    image = turn(image, turned)
+    size = preprocessing.input_size(*image.size)
     method = INTERPOLATIONS[preprocessing.interpolation]
     if preprocessing.shape in ("area", "full"):
         image = image.resize(size, method)
@@ -126,10 +134,10 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     else:
         image = _cut(image, preprocessing, method)
     pixels = np.asarray(image.convert("RGB"))
-    inside = None if region is None else np.asarray(_inside(region, image.size))
+    looked_at = None if inside is None else np.asarray(_scaled(inside, image.size))
     if preprocessing.even_light:
-        pixels = _evenly_lit(pixels, pixels if inside is None else pixels[inside])
-    return pixels if inside is None else np.where(inside[..., None], pixels, np.uint8(EVEN_MEAN))
+        pixels = _evenly_lit(pixels, pixels if looked_at is None else pixels[looked_at])
+    return pixels if looked_at is None else np.where(looked_at[..., None], pixels, np.uint8(EVEN_MEAN))
 
 
 def _evenly_lit(pixels: Pixels, looked_at: Pixels) -> Pixels:
@@ -138,6 +146,40 @@ def _evenly_lit(pixels: Pixels, looked_at: Pixels) -> Pixels:
     mean, spread = float(looked_at.mean(dtype=np.float64)), float(looked_at.std(dtype=np.float64))
     values = (np.arange(256) - mean) * (EVEN_SPREAD / max(spread, LEAST_SPREAD)) + EVEN_MEAN
     return values.round().clip(0, 255).astype(np.uint8)[pixels]
+
+
+def _reduced(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Scale a picture that is far larger than the input down by a whole number, so that to turn it takes little."""
+    width, height = preprocessing.input_size(*image.size)
+    factor = int(min(image.width / width, image.height / height) / 2)
+    return image.reduce(factor) if factor > 1 else image
+
+
+def turn(image: Image.Image, degrees: float, *, outside: bool = False) -> Image.Image:
+    """Turn a picture about its middle, counter-clockwise: by quarters exactly, else interpolated, at its own size.
+
+    outside : whether what comes in at the corners is black; else it is what the edges reflect."""
+    quarters, rest = divmod(degrees % 360, 90)
+    if not rest:
+        return image.transpose(QUARTERS[int(quarters) - 1]) if quarters else image
+    if outside:
+        return image.rotate(degrees)
+    width, height = image.size
+    margins = [math.ceil((math.hypot(width, height) - side) / 2) for side in (height, width)]
+    pixels = np.asarray(image)
+    wide = np.pad(pixels, [(margins[0],) * 2, (margins[1],) * 2, *[(0, 0)] * (pixels.ndim - 2)], "reflect")
+    turned = Image.fromarray(wide).rotate(degrees, Image.Resampling.BICUBIC)
+    return turned.crop((margins[1], margins[0], margins[1] + width, margins[0] + height))
+
+
+def turned_region(region: bytes | None, size: tuple[int, int], degrees: float) -> Image.Image:
+    """Return the region of a picture of some size that is turned, as a picture of one bit.
+
+    What comes in at the corners is outside of it; region : before it was turned, None for all of the picture."""
+    share = min(1.0, REGION_SIDE / max(size))
+    wide, high = (max(1, round(side * share)) for side in size)
+    inside = Image.new("1", (wide, high), 1) if region is None else _inside(region, (wide, high))
+    return turn(inside, degrees, outside=True)
 
 
 def without_outside(image: Image.Image, region: bytes) -> Image.Image:
@@ -149,10 +191,13 @@ def without_outside(image: Image.Image, region: bytes) -> Image.Image:
 
 def _inside(region: bytes, size: tuple[int, int]) -> Image.Image:
     """Scale a region of interest without interpolation: at least a pixel of it stays white."""
-    small = read_region(region)
-    scaled = small.resize(size)
+    return _scaled(read_region(region), size)
+
+
+def _scaled(inside: Image.Image, size: tuple[int, int]) -> Image.Image:
+    scaled = inside.resize(size)
     if scaled.getbbox() is None:
-        shares = np.asarray(small.convert("L").resize(size, Image.Resampling.BOX))
+        shares = np.asarray(inside.convert("L").resize(size, Image.Resampling.BOX))
         return Image.fromarray(shares == shares.max())
     return scaled
 

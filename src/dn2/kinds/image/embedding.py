@@ -64,7 +64,7 @@ def embed_items(
             if reference:
                 done.digests.append(embedded.digest)
                 done.thumbnails.append(embedded.thumbnail or b"")
-                done.regions.extend([] if embedded.region is None else [embedded.region])
+                done.regions.extend([] if embedded.view.region is None else [embedded.view.region])
         if progress is not None:
             progress(number + 1, len(items))
     if not done.items:

@@ -37,7 +37,7 @@ from dn2.networks.golden import TOLERANCE, check_pictures, make_pictures
 from dn2.networks.lite import SPECS
 from dn2.networks.pixels import LARGEST_THUMBNAIL, SUFFIXES
 from dn2.networks.registry import strip_folders
-from dn2.networks.sources import JPEG, Masked
+from dn2.networks.sources import JPEG, Viewed
 from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
@@ -142,7 +142,7 @@ class ImageKind(Kind[FoundImages]):
         """See `Kind`."""
         if self.pooling is not None:
             raise InputError("score_one takes one picture, and this model compares groups; Model.score takes a group")
-        plain = item.picture if isinstance(item, Masked) else item
+        plain = item.picture if isinstance(item, Viewed) else item
         if isinstance(plain, (list, tuple, Mapping)):
             raise InputError(f"score_one takes one picture, got a {type(plain).__name__}; Model.score takes several")
         picture = self.embedder.picture_of(item)

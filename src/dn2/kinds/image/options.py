@@ -16,6 +16,8 @@ BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or sever
 LARGEST_WHITE = (1 << 16) - 1
 DEFAULT_RESOLUTION = 256
 RESOLUTIONS = range(64, 4097)
+MOST_ROTATIONS = 36
+OF_PATCHES = ("resolution", "light", "bank", "mask", "rotations")
 
 
 def parse_resolution(resolution: str | int | None) -> int | None:
@@ -114,6 +116,13 @@ class ImageOptions(CleaningOptions):
         "each. Or a folder with a mask for each picture, at its path or as much of the end of that as there is.",
         metavar="FILE",
     )
+    rotations: int | None = option(
+        None,
+        "With {patches}: in how many rotations, evenly spaced, each picture teaches what is normal, for parts that lie "
+        "anyhow: 4 for quarter turns, 8, or more. Default: 1, as photographed.",
+        metavar="NUMBER",
+        minimum=1,
+    )
     groups: bool = option(False, "Take each subfolder as one item: a group of pictures.")
 
     @property
@@ -136,10 +145,12 @@ class ImageOptions(CleaningOptions):
 
     def _check_patches(self) -> None:
         if not self.patches:
-            if given := [name for name in ("resolution", "light", "bank", "mask") if getattr(self, name) is not None]:
+            if given := [name for name in OF_PATCHES if getattr(self, name) is not None]:
                 raise InputError(f"{named(given[0])} is of patches: say {named('patches')}, too, or leave it out")
             return
         parse_resolution(self.resolution)
+        if (self.rotations or 1) > MOST_ROTATIONS:
+            raise InputError(f"{named('rotations')} must be at most {MOST_ROTATIONS}, got {self.rotations:,}")
         unfit = {
             "groups": "patches are those of single pictures",
             "contaminated": "patches are learnt from pictures that are normal; clean a set without them first",

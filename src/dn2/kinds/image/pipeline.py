@@ -23,7 +23,16 @@ from dn2.networks.decoding import UPRIGHT_SIZE, upright_size
 from dn2.networks.maps import AnyMapNetwork
 from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
 from dn2.networks.pixels import READING_VERSION, THUMBNAIL_SIZE, Preprocessing, check_shape, to_pixels, to_thumbnail
-from dn2.networks.sources import EncodedPicture, Masked, PixelPicture, Source, is_picture, open_picture
+from dn2.networks.sources import (
+    PLAIN_VIEW,
+    EncodedPicture,
+    PixelPicture,
+    Source,
+    View,
+    Viewed,
+    is_picture,
+    open_picture,
+)
 from dn2.store.cache import Cache
 from dn2.system.processes import cpu_count
 
@@ -47,7 +56,7 @@ class EmbeddedPicture:
     vector : (d,) float32, or None with `error` set.
     parts : what it became in each network, a vector or maps; pixels : the networks' waiting inputs; new : entries to
         add to the cache.  size : (width, height) of a picture whose maps are wanted.
-    region : where it is looked at, if it says so itself: see `dn2.networks.sources.Masked`.
+    view : how it is looked at, beside what is said of all.
     members : of a group, each picture; their vectors are pooled to that of the group.
     seen : what was noticed when it was decoded; is_strict : whether its decoder refused what is damaged."""
 
@@ -61,7 +70,7 @@ class EmbeddedPicture:
     members: list[EmbeddedPicture] = field(default_factory=list)
     seen: Seen = NOTHING_SEEN
     size: tuple[int, int] | None = None
-    region: bytes | None = None
+    view: View = PLAIN_VIEW
     is_strict: bool = True
 
 
@@ -109,21 +118,21 @@ class ImagePipeline:
                 pool.shutdown(cancel_futures=True)
                 self._wait()  # running requests must not outlive an interrupted run
 
-    def recall(self, digest: str, region: bytes | None = None) -> EmbeddedPicture | None:
+    def recall(self, digest: str, view: View = PLAIN_VIEW) -> EmbeddedPicture | None:
         """Return a picture that was embedded before, by its digest, from the cache alone; None for any other.
 
-        region : where it is looked at, if it says so itself."""
-        item = EmbeddedPicture(digest, size=self._recall_size(digest), region=region)
+        view : how it is looked at."""
+        item = EmbeddedPicture(digest, size=self._recall_size(digest), view=view)
         item.parts = [self._recall_part(item, place) for place in range(len(self._networks))]
         return None if any(part is None for part in item.parts) else self._join_parts(item)
 
     def _load(self, source: Source) -> EmbeddedPicture:
         item = EmbeddedPicture()
-        plain = source.picture if isinstance(source, Masked) else source
+        plain = source.picture if isinstance(source, Viewed) else source
         small = self._thumbnails or (self._thumbnails_of_memory and is_picture(plain))
         try:
             with open_picture(source, self._white) as picture:
-                item.digest, item.region = picture.digest, picture.region
+                item.digest, item.view = picture.digest, picture.view
                 item.size = self._recall_size(item.digest)
                 item.parts = [self._recall_part(item, place) for place in range(len(self._networks))]
                 item.thumbnail = self._recall(self._thumbnail_key(item.digest)) if small else None
@@ -144,12 +153,12 @@ class ImagePipeline:
                 places.setdefault(size, []).append(place)
         for size, places_of_size in places.items():
             with picture.decoded(size) as image:
-                if item.region is not None:
-                    check_shape(item.region, image)
+                if item.view.region is not None:
+                    check_shape(item.view.region, image)
                 self._notice(item, image)
                 for place in places_of_size:
                     if item.parts[place] is None:
-                        item.pixels[place] = to_pixels(image, looking(self._networks[place], item.region))
+                        item.pixels[place] = to_pixels(image, looking(self._networks[place], item.view))
                 if 0 in places_of_size and small:
                     item.thumbnail = to_thumbnail(image)
                     item.new[self._thumbnail_key(item.digest)] = item.thumbnail
@@ -207,12 +216,12 @@ class ImagePipeline:
         if self._cache is not None:
             self._cache.put({key: value for item in window if item.is_strict for key, value in item.new.items()})
 
-    def _recipe(self, network: AnyNetwork, region: bytes | None = None) -> str:
-        seen = looking(network, region)
+    def _recipe(self, network: AnyNetwork, view: View = PLAIN_VIEW) -> str:
+        seen = looking(network, view)
         return json.dumps([network.backbone.digest, seen.as_dict(), network.precision, *self._said])
 
     def _part_key(self, item: EmbeddedPicture, place: int) -> bytes:
-        own = None if item.region is None else self._recipe(self._networks[place], item.region)
+        own = None if item.view == PLAIN_VIEW else self._recipe(self._networks[place], item.view)
         return self._vector_key(item.digest, own or self._recipes[place])
 
     @staticmethod
@@ -235,21 +244,23 @@ def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None 
     white : see `dn2.networks.decoding.open_decoded`.  Raises UnreadableItem."""
     item, inputs = EmbeddedPicture(), []
     with open_picture(source, white) as picture:
-        item.region = picture.region
-        for preprocessing in [looking(network, picture.region) for network in networks]:
+        item.view = picture.view
+        for preprocessing in [looking(network, picture.view) for network in networks]:
             with picture.decoded(preprocessing.scaled) as image:
-                if item.region is not None:
-                    check_shape(item.region, image)
+                if item.view.region is not None:
+                    check_shape(item.view.region, image)
                 item.size = upright_size(image)
                 inputs.append(to_pixels(image, preprocessing))
     item.parts = [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
     return item
 
 
-def looking(network: AnyNetwork, region: bytes | None) -> Preprocessing:
-    """Return how a picture becomes the input of a network; region : where it is looked at, if it says so itself."""
+def looking(network: AnyNetwork, view: View) -> Preprocessing:
+    """Return how a picture becomes the input of a network; view : how it is looked at, beside what is said of all."""
     preprocessing = network.backbone.preprocessing
-    return preprocessing if region is None else replace(preprocessing, region=region)
+    if view == PLAIN_VIEW:
+        return preprocessing
+    return replace(preprocessing, region=view.region or preprocessing.region, turned=view.turned)
 
 
 def _map_ahead(pool: ThreadPoolExecutor, work: Callable[[T], R], things: Iterable[T], ahead: int) -> Iterator[R]:

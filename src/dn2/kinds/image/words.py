@@ -47,7 +47,9 @@ def _patches(patches: Mapping[str, Any]) -> list[tuple[str, str]]:
     where = "where its mask is white; the mean of all" if patches["has_masks"] else "where the mask is white"
     score = f"the mean over the strangest {100 * share:g} % of a map" if share else "the strangest place of a map"
     joined = f"{patches['joined']:,} pictures, after what is usual was learnt; fit anew renews it"
+    turned = f"each picture in {patches['rotations']} rotations, but for those that calibrate"
     return [
+        *([("learnt from", turned)] if patches["rotations"] > 1 else []),
         *banks,
         ("distances", f"of each patch, relative to what is usual {by_place}"),
         ("score", score),

@@ -10,6 +10,7 @@ import numpy as np
 
 from dn2.arrays import Array, Flags, Numbers, Positions, Vectors
 from dn2.neighbors.patches.joining import Level, Map, join, resize, strips
+from dn2.neighbors.patches.looking import unturned
 from dn2.neighbors.patches.selecting import select
 from dn2.system.processes import cached_property
 
@@ -32,14 +33,16 @@ class Sample:
         self._owners: list[Positions] = []
         self._places: list[Vectors] = []
 
-    def add(self, position: int, levels: Sequence[Level], inside: Flags | None = None) -> None:
-        """Draw patches of a picture; position : its own in the reference set; inside : (height, width), those that are
-        looked at."""
+    def add(self, position: int, levels: Sequence[Level], inside: Flags | None = None, turned: float = 0.0) -> None:
+        """Draw patches of a picture.
+
+        position : its own in the reference set; inside : (height, width), those that are looked at; turned : by how
+        many degrees the picture is."""
         every = np.arange(levels[0][..., 0].size) if inside is None else np.flatnonzero(inside)
         drawn = np.sort(self._rng.permutation(every)[: self._each])
         self._rows.append(_joined_at(levels, drawn))
         self._owners.append(np.full(len(drawn), position, np.int64))
-        self._places.append(_middles(drawn, levels))
+        self._places.append(_middles(drawn, levels, turned))
 
     def choose(self, size: int) -> Bank:
         """Choose a bank of so many patches; what distances are usual is not known yet."""
@@ -126,17 +129,23 @@ class Bank:
         return np.vstack([-2 * self.vectors.T, squares])
 
     def strangest(
-        self, position: int, levels: Sequence[Level], count: int, beyond: float, inside: Flags | None = None
+        self,
+        position: int,
+        levels: Sequence[Level],
+        count: int,
+        beyond: float,
+        inside: Flags | None = None,
+        turned: float = 0.0,
     ) -> Self:
         """Return a bank of up to `count` patches of a further picture: those farthest from this bank and each other.
 
         position : of the picture in the reference set; beyond : the distance that they exceed; inside : which patches
-        of it are looked at, (height, width).  What is usual is taken over."""
+        of it are looked at, (height, width); turned : by how many degrees it is.  What is usual is taken over."""
         distances = self.nearest(levels).distances.ravel()
         far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside.ravel())
         rows = _joined_at(levels, far)
         chosen = select(rows, count, distances=np.square(distances[far]))
-        owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels)
+        owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels, turned)
         return replace(self, vectors=rows[chosen], owners=owners, places=places)
 
     def joined(self, others: Sequence[Self]) -> Self:
@@ -190,10 +199,12 @@ class Bank:
             raise ValueError("usual distances must be positive, and places lie within a picture")
 
 
-def _middles(drawn: Positions, levels: Sequence[Level]) -> Vectors:
-    """Return the middles of patches, numbered by rows: (n, 2), down and across, as shares of a picture's sides."""
+def _middles(drawn: Positions, levels: Sequence[Level], turned: float) -> Vectors:
+    """Return the middles of patches, numbered by rows: (n, 2), down and across, as shares of a picture's sides, before
+    it was turned."""
     height, width = levels[0].shape[:2]
-    return np.stack([(drawn // width + 0.5) / height, (drawn % width + 0.5) / width], axis=1).astype(np.float32)
+    middles = np.stack([drawn // width + 0.5, drawn % width + 0.5], axis=1)
+    return unturned(middles, height, width, turned).astype(np.float32)
 
 
 def _joined_at(levels: Sequence[Level], drawn: Positions) -> Vectors:

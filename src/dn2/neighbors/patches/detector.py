@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, Self, TypeVar
@@ -26,18 +26,22 @@ SHARES = (0.0, 0.002, 0.01, 0.05)  # of a map, whose mean may be a picture's sco
 
 
 class PictureMaps(NamedTuple):
-    """The maps of a picture, and its region of interest: see `looked_at`; None where all of it is looked at."""
+    """The maps of a picture.
+
+    region : of interest, see `looked_at`, None where all of it is looked at; turned : by how many degrees it is."""
 
     levels: Levels
     region: Map | None = None
+    turned: float = 0.0
 
 
 class Picture(NamedTuple):
-    """A reference picture: its position in the set, its maps for each bank, and its region of interest."""
+    """A reference picture: its position in the set, its maps for each bank, and see `PictureMaps`."""
 
     position: int
     groups: list[Sequence[Level]]
     region: Map | None
+    turned: float
 
     def inside(self, group: Sequence[Level]) -> Flags | None:
         """Return which patches of some maps are looked at, (height, width); None for all."""
@@ -47,17 +51,19 @@ class Picture(NamedTuple):
 class Source(NamedTuple):
     """Where the maps of reference pictures come from, as often as they are needed.
 
-    read : gives the maps of the pictures at some positions, in that order, None for one that cannot be had any more;
-    own : (n,) what each picture belongs to."""
+    read : gives the maps of the pictures at some positions, in that order, each in a number of rotations, None for one
+    that cannot be had any more; own : (n,) what each picture belongs to; rotations : of a picture to learn from."""
 
-    read: Callable[[Positions], Iterator[PictureMaps | None]]
+    read: Callable[[Positions, int], Iterator[PictureMaps | None]]
     own: Array
+    rotations: int = 1
 
-    def each(self, positions: Positions) -> Iterator[Picture]:
-        """Give the pictures at some positions that can be had."""
-        for position, maps in zip(positions.tolist(), self.read(positions), strict=True):
+    def each(self, positions: Positions, rotations: int = 1) -> Iterator[Picture]:
+        """Give the pictures at some positions that can be had, each in a number of rotations."""
+        read = self.read(positions, rotations)
+        for position, maps in zip(positions.repeat(rotations).tolist(), read, strict=True):
             if maps is not None:
-                yield Picture(position, grouped(maps.levels), maps.region)
+                yield Picture(position, grouped(maps.levels), maps.region, maps.turned)
 
     def own_of(self, position: int) -> Positions:
         """Return the positions of all pictures that belong to the same, itself included."""
@@ -81,20 +87,21 @@ class PatchDetector:
     def learn(cls, source: Source, learning: Positions, size: int, seed: int) -> Self:
         """Learn from the reference pictures at some positions.
 
-        size : patches of each bank.  Patches are compared with those of other parts only."""
+        size : patches of each bank.  Patches are compared with those of other parts only.  Of pictures in several
+        rotations places are not told apart."""
         samples: list[Sample] = []
-        for picture in source.each(learning):
-            samples = samples or [Sample(len(learning), seed) for _ in picture.groups]
+        for picture in source.each(learning, source.rotations):
+            samples = samples or [Sample(len(learning) * source.rotations, seed) for _ in picture.groups]
             for sample, group in zip(samples, picture.groups, strict=True):
-                sample.add(picture.position, group, picture.inside(group))
-        detector = cls(tuple(sample.choose(size) for sample in samples))
+                sample.add(picture.position, group, picture.inside(group), picture.turned)
+        detector = cls(tuple(sample.choose(size) for sample in samples), by_place=source.rotations == 1)
         usual = [Usual() for _ in samples]
 
         def compare(picture: Picture) -> list[tuple[Map, Flags | None]]:
             own, each = source.own_of(picture.position), zip(detector.banks, picture.groups, strict=True)
             return [(bank.nearest(group, own).distances, picture.inside(group)) for bank, group in each]
 
-        for compared in each_on_one(compare, source.each(learning)):
+        for compared in each_on_one(compare, source.each(learning, source.rotations)):
             for known, (distances, inside) in zip(usual, compared, strict=True):
                 known.add(distances, inside)
         return replace(detector, banks=tuple(map(Usual.learn, usual, detector.banks)))
@@ -108,26 +115,24 @@ class PatchDetector:
 
         calibrating : positions of all pictures that calibrate, and so have no say."""
         learnt = [bank.at(~np.isin(bank.owners, calibrating)) for bank in self.banks]
-        return self._with(learnt, source, positions, count, [0.0] * len(learnt))
+        return self._with(learnt, source.each(positions), count, [0.0] * len(learnt))
 
     def with_unknown(self, source: Source, positions: Positions) -> Self:
         """Return it with patches of further pictures to learn from, that are far from all in the banks."""
         beyond = [float(bank.errors[ERROR_AT.index(99)]) for bank in self.banks]
-        return self._with(self.banks, source, positions, MOST_JOINING, beyond)
+        return self._with(self.banks, source.each(positions, source.rotations), MOST_JOINING, beyond)
 
-    def _with(
-        self, told_by: Sequence[Bank], source: Source, positions: Positions, count: int, beyond: Sequence[float]
-    ) -> Self:
+    def _with(self, told_by: Sequence[Bank], pictures: Iterable[Picture], count: int, beyond: Sequence[float]) -> Self:
         """Add up to `count` patches of each picture to each bank: those farthest from another one, and beyond a
         distance from it."""
 
         def choose(picture: Picture) -> list[Bank]:
             return [
-                bank.strangest(picture.position, group, count, far, picture.inside(group))
+                bank.strangest(picture.position, group, count, far, picture.inside(group), picture.turned)
                 for bank, group, far in zip(told_by, picture.groups, beyond, strict=True)
             ]
 
-        chosen = list(each_on_one(choose, source.each(positions)))
+        chosen = list(each_on_one(choose, pictures))
         banks = (bank.joined([given[place] for given in chosen]) for place, bank in enumerate(self.banks))
         return replace(self, banks=tuple(banks))
 

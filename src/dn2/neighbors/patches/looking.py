@@ -23,6 +23,19 @@ def looked_at(region: Map, height: int, width: int) -> Flags:
     return within
 
 
+def unturned(places: Numbers, height: int, width: int, degrees: float) -> Numbers:
+    """Return where places of a picture that is turned lay before, (n, 2), down and across, as shares of its sides.
+
+    places : (n, 2), in units of which the turned picture has height and width; degrees : counter-clockwise, about the
+    middle.  What came in at a corner is put to the edge."""
+    sides = np.array([height, width])
+    down, across = (places - sides / 2).T
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    before = np.stack([across * sine + down * cosine, across * cosine - down * sine], axis=1)
+    shares: Numbers = before / (sides[::-1] if degrees % 180 == 90 else sides) + 0.5
+    return shares.clip(0, 1)
+
+
 @lru_cache(256)
 def _shares(size: int, target: int) -> Numbers:
     """Return the matrix, (target, size), that takes the mean over what each of `target` equal cells covers."""

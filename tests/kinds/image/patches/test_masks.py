@@ -21,7 +21,7 @@ from dn2.kinds.image.patches.masks import read_mask
 from dn2.model.model import Model
 from dn2.networks.maps import MapNetwork
 from dn2.networks.pixels import REGION_SIDE, read_region, write_region
-from dn2.networks.sources import Masked
+from dn2.networks.sources import Viewed
 from dn2.store.cache import Cache
 
 HEIGHT, WIDTH = 300, 360  # more than a region has places
@@ -204,7 +204,7 @@ def test_with_another_mask_a_picture_is_embedded_anew_and_with_the_same_never(
     picture, regions = part(0, 0), [write_region(mask_of(seed)) for seed in (0, 1)]
     embedder.networks  # noqa: B018  measured
     counts, parts = [], []
-    for source in (picture, *(Masked(picture, lambda one=one: one) for one in (*regions, *regions))):
+    for source in (picture, *(Viewed(picture, lambda one=one: one) for one in (*regions, *regions))):
         started.clear()
         (embedded,) = embedder.embed([source])
         counts.append(len(started))

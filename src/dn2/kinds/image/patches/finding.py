@@ -57,7 +57,7 @@ def choose(
         return patches
     best, chosen = _telling(patches, plain, planted) + CLEARLY_BETTER, patches
     for share in SHARES:
-        for by_place in (True, False):
+        for by_place in (True, False) if patches.by_place else (False,):
             other = replace(patches, share=share, by_place=by_place)
             if (telling := _telling(other, plain, planted)) > best:
                 best, chosen = telling, other
@@ -117,7 +117,7 @@ def _compared(
 
     position : of the picture that they were."""
     region = pictures.region(position)
-    embedded = pictures.embedder.with_cache(False).embed(pictures.masked(pixels, position) for pixels in drawn)
+    embedded = pictures.embedder.with_cache(False).embed(pictures.viewed(pixels, position) for pixels in drawn)
     return [(near, region) for near in each_on_one(lambda picture: patches.compare(picture.parts, own), embedded)]
 
 

@@ -39,7 +39,7 @@ from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.threads import each_on_one
 from dn2.networks.pixels import read_region
-from dn2.networks.sources import Masked
+from dn2.networks.sources import Viewed
 from dn2.results.rows import Evidence
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
@@ -127,7 +127,7 @@ class PatchKind(ImageKind):
     def masked_one(self, item: Any, mask: Any) -> Any:
         """See `Kind`."""
         self.check_masked(mask)
-        return Masked(item, partial(read_mask, mask)) if self.has_masks else item
+        return Viewed(item, partial(read_mask, mask)) if self.has_masks else item
 
     def check_masked(self, mask: Any) -> None:
         """Raise InputError for masks where the model has none for each picture, and without them where it has."""
@@ -164,7 +164,7 @@ class PatchKind(ImageKind):
             return replace(self, learnt=self.learnt.after_change(pictures, detector, progress))
         with cached(self.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, progress)
+            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, options.rotations or 1, progress)
             return replace(self, learnt=learnt, side=pictures.typical_side())
 
     def anomaly_map(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Array:
@@ -187,7 +187,7 @@ class PatchKind(ImageKind):
 
         def judge_one(place: int) -> _One:
             own = None if parts is None or known is None else np.flatnonzero(known == parts[place])
-            levels, region = readable[place].parts, self.embedder.looked_at(readable[place].region)
+            levels, region, _ = self.embedder.maps_of(readable[place])
             near = self.patches.compare(levels, own)
             anomaly_map = self.patches.anomaly_map(near, region)
             neighbors = self.patches.nearest_items(levels, near, anomaly_map, k, own)

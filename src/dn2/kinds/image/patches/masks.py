@@ -20,7 +20,7 @@ from dn2.networks.pixels import write_region
 from dn2.networks.sources import open_picture
 from dn2.system.interface import option
 
-Read = Callable[[], bytes]  # gives the region of a picture, see `dn2.networks.sources.Masked`
+Read = Callable[[], bytes]  # gives the region of a picture, see `dn2.networks.sources.Viewed`
 
 
 def region_of(mask: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.neighbors.patches.detector import PictureMaps
 from dn2.neighbors.patches.joining import Map
 from dn2.networks.pixels import without_outside
-from dn2.networks.sources import Masked, Source, open_picture
+from dn2.networks.sources import Source, View, Viewed, open_picture
 from dn2.store.cache import Cache
 from dn2.store.packed import PackedBytes
 
@@ -43,41 +43,44 @@ class Pictures:
     fresh: Sequence[Item] = ()
     masks: PackedBytes = PackedBytes.of([])  # noqa: RUF009  nothing changes it
 
-    def maps(self, positions: Positions) -> Iterator[PictureMaps | None]:
-        """Give the maps of the pictures at some positions, in that order; None of one that cannot be had any more."""
-        first = len(self.items) - len(self.fresh)
-        if (positions >= first).all():
-            for picture in self.embedder.embed(map(self._fresh, positions.tolist())):
-                yield None if picture.error is not None else self._maps_of(picture)
-            return
-        for position in positions.tolist():
-            yield self._again(position)
+    def maps(self, positions: Positions, rotations: int = 1) -> Iterator[PictureMaps | None]:
+        """Give the maps of the pictures at some positions, in that order; None of one that cannot be had any more,
+        or of whose region nothing is left.
 
-    def _maps_of(self, picture: EmbeddedPicture) -> PictureMaps:
-        return PictureMaps(picture.parts, self.embedder.looked_at(picture.region))
+        rotations : how many there are of each, one after the other, of the picture turned by as many even steps."""
+        first = len(self.items) - len(self.fresh)
+        turns = [360 * step / rotations for step in range(rotations)]
+        views = [(position, turned) for position in positions.tolist() for turned in turns]
+        embedded: Iterable[EmbeddedPicture | None] = (self._again(*view) for view in views)
+        if (positions >= first).all():
+            embedded = self.embedder.embed(self._fresh(*view) for view in views)
+        for picture in embedded:
+            maps = None if picture is None or picture.error is not None else self.embedder.maps_of(picture)
+            yield None if maps is None or (maps.region is not None and not maps.region.any()) else maps
 
     def region(self, position: int) -> Map | None:
         """Return where a picture is looked at; None for all of it."""
         return self.embedder.looked_at(self._mask(position))
 
-    def masked(self, picture: Any, position: int) -> Source:
+    def viewed(self, picture: Any, position: int, turned: float = 0.0) -> Source:
         """Return a picture as it is looked at in place of the one at a position."""
         mask = self._mask(position)
-        source: Source = picture if mask is None else Masked(picture, partial(bytes, mask))
-        return source
+        if mask is None and not turned:
+            return picture  # type: ignore[no-any-return]
+        return Viewed(picture, None if mask is None else partial(bytes, mask), turned)
 
     def _mask(self, position: int) -> bytes | None:
         return bytes(self.masks[position]) if len(self.masks) else None
 
-    def _again(self, position: int) -> PictureMaps | None:
-        """Find the maps of a picture in the cache, or in its file if that is what it was."""
-        item, source = self.items[position], self._source(position)
-        picture = self.embedder.recall(item.sha256, self._mask(position)) if item.sha256 else None
+    def _again(self, position: int, turned: float) -> EmbeddedPicture | None:
+        """Find a picture in the cache, or in its file if that is what it was."""
+        item, source = self.items[position], self._source(position, turned)
+        picture = self.embedder.recall(item.sha256, View(self._mask(position), turned)) if item.sha256 else None
         if picture is None and source is not None:
             (picture,) = self.embedder.embed([source])
             same = position >= len(self.items) - len(self.fresh) or picture.digest == item.sha256
-            picture = picture if same and picture.error is None else None
-        return None if picture is None else self._maps_of(picture)
+            picture = picture if same else None
+        return picture
 
     def typical_side(self) -> int:
         """Return the side of a square with as many pixels as a typical one of the new pictures."""
@@ -105,15 +108,15 @@ class Pictures:
         except UnreadableItem:
             return None
 
-    def _source(self, position: int) -> Source | None:
+    def _source(self, position: int, turned: float = 0.0) -> Source | None:
         if position >= len(self.items) - len(self.fresh):
-            return self._fresh(position)
+            return self._fresh(position, turned)
         path = self.items[position].path
-        return self.masked(path, position) if path else None
+        return self.viewed(path, position, turned) if path else None
 
-    def _fresh(self, position: int) -> Source:
+    def _fresh(self, position: int, turned: float = 0.0) -> Source:
         item = self.fresh[position - len(self.items)]
-        return self.masked(item.content if item.in_memory else item.path, position)
+        return self.viewed(item.content if item.in_memory else item.path, position, turned)
 
 
 @contextmanager
