@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dn2.kinds.image.patches import finding
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.kinds.image.patches.masks import read_mask
 from dn2.model.model import Model
+from dn2.model.scoring import read_scored
 from dn2.networks.maps import MapNetwork
 from dn2.networks.pixels import REGION_SIDE, read_region, write_region
 from dn2.networks.sources import Viewed
@@ -245,3 +247,24 @@ def test_a_mask_of_labels_or_of_any_depth_is_read_as_what_is_not_0(tmp_path: Pat
         Image.fromarray(array).save(tmp_path / name)
         assert read_mask(tmp_path / name) == expected
     assert read_mask(mask_of(0)) == read_mask(mask_of(0) * np.uint8(255)) == expected
+
+
+def test_masks_say_where_pictures_are_looked_at_in_evaluation_and_in_a_later_report(
+    world: Path, fitted: list[Model], tmp_path: Path
+) -> None:
+    for name in ("more0", "bad0"):
+        shutil.copytree(world / name / "masks", tmp_path / "masks", dirs_exist_ok=True)
+    parts = world / "more0" / "parts", world / "bad0" / "parts"
+    figures, unreadable = fitted[0].evaluate(*parts, mask=tmp_path / "masks", progress=False)
+    assert (figures.n_normal, figures.n_anomalous, unreadable) == (6, 2, [])
+    assert figures.roc_auc == 1
+    results = fitted[0].score(parts[1], mask=tmp_path / "masks", progress=False)
+    results.to_csv(tmp_path / "results.csv")
+    again = read_scored(fitted[0], tmp_path / "results.csv", parts[1], mask=tmp_path / "masks")
+    assert all(file is not None for file in again.context.files)
+    pictures = fitted[0].kind.pictures(again.context.files, fitted[0].state, None)
+    shown = [pictures.located(rows.rows) for rows in (results, again)]
+    assert shown[0] == shown[1]
+    assert all(one.map is not None for one in shown[1].values())
+    with pytest.raises(InputError, match="was fitted with a mask for each picture"):
+        read_scored(fitted[0], tmp_path / "results.csv", parts[1])
