@@ -32,15 +32,15 @@ COLUMNS = ["item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error
 OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --patches "
-    "--resolution --light --bank --mask --groups --column --id-column --drop-columns --numeric --categorical "
-    "--date --decimal --thousands --date-order --time --values --window --exclude --part --per --confidence "
-    "--smooth --seed --force --cache --no-cache",
+    "--resolution --light --bank --mask --rotations --groups --column --id-column --drop-columns --numeric "
+    "--categorical --date --decimal --thousands --date-order --time --values --window --exclude --part --per "
+    "--confidence --smooth --seed --force --cache --no-cache",
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
-    "--points --maps --self --neighbors --index --recall --storage --id-column --decimal --thousands --date-order "
-    "--time --values --window --exclude --backbone --cache --no-cache",
-    "evaluate": "--normal --anomalous --masks --category --images --warn-rate --exclude --plot --json --backbone "
-    "--cache --no-cache",
-    "add": "--part --per --exclude --backbone --cache --no-cache",
+    "--points --maps --mask --self --neighbors --index --recall --storage --id-column --decimal --thousands "
+    "--date-order --time --values --window --exclude --backbone --cache --no-cache",
+    "evaluate": "--normal --anomalous --masks --mask --category --images --warn-rate --exclude --plot --json "
+    "--backbone --cache --no-cache",
+    "add": "--part --per --mask --exclude --backbone --cache --no-cache",
     "remove": "--part --backbone",
     "readmit": "--backbone",
     "inspect": "--items --aside --report --parts --plot --json --backbone",
@@ -50,7 +50,8 @@ OPTIONS = {
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --category --part --resolution --bank --false-alarm-rate --figure --report "
     "--cache --no-cache",
-    "report": "--model --output -o --root --exclude --false-alarm-rate --warn-rate --backbone --cache --no-cache",
+    "report": "--model --output -o --root --mask --exclude --false-alarm-rate --warn-rate --backbone --cache "
+    "--no-cache",
     "demo": "--output -o",
 }
 

@@ -14,8 +14,9 @@ import naive
 from dn2.arrays import Positions
 from dn2.neighbors.patches import joining, reducing, selecting
 from dn2.neighbors.patches.bank import GRID, Bank, Sample, Usual
-from dn2.neighbors.patches.detector import SHARES, Levels, PatchDetector, Source, grouped, top_mean
+from dn2.neighbors.patches.detector import SHARES, Levels, PatchDetector, PictureMaps, Source, grouped, top_mean
 from dn2.neighbors.patches.joining import Level, join, resize
+from dn2.neighbors.patches.looking import looked_at
 from dn2.neighbors.patches.reducing import Reduction
 from dn2.neighbors.patches.selecting import select
 
@@ -44,8 +45,8 @@ def reference_of(n: int, seed: int = 0) -> Reference:
 
 
 def source_of(reference: Reference, own: Positions | None = None) -> Source:
-    def read(positions: Positions) -> Iterator[Levels]:
-        yield from (reference[position] for position in positions.tolist())
+    def read(positions: Positions, rotations: int) -> Iterator[PictureMaps]:
+        yield from (PictureMaps(reference[position]) for position in positions.repeat(rotations).tolist())
 
     return Source(read, np.arange(len(reference)) if own is None else own)
 
@@ -132,6 +133,34 @@ def test_patches_are_reduced_to_main_directions_and_the_length_of_what_is_left(d
     assert (apart <= before + 1e-3).all()  # what is left may point anywhere
     if d <= 5:
         assert np.allclose(apart, before, atol=1e-3)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_a_place_is_looked_at_where_at_least_half_of_it_is(h: int, w: int, height: int, width: int, few: int) -> None:
+    region = (np.random.default_rng(h * w + few).uniform(size=(h, w)) < (0.5, 0.1, 0.02, 1)[few]).astype(np.float32)
+    region[0, 0] = 1
+    fine = region.repeat(height, 0).repeat(width, 1)  # each place of either is of whole cells
+    share = fine.reshape(height, h, width, w).mean(axis=(1, 3))
+    expected = share >= min(0.5, share.max()) - 1e-9
+    assert np.array_equal(looked_at(region, height, width), expected)
+    assert expected.any()
+
+
+def test_what_is_usual_at_a_place_is_told_by_pictures_that_look_there(bank: Bank) -> None:
+    rng, usual = np.random.default_rng(0), Usual()
+    distances = rng.uniform(1, 2, (3, GRID, GRID)).astype(np.float32)
+    inside = rng.uniform(size=(3, GRID, GRID)) < 0.5
+    for one, flags in zip(distances, inside, strict=True):
+        usual.add(np.where(flags, one, 1e6).astype(np.float32), flags)
+    learnt = usual.learn(bank)
+    for row, column in np.ndindex(GRID, GRID):
+        there = inside[:, row, column]
+        expected = distances[there, row, column].mean() if there.any() else distances[inside].mean()
+        assert learnt.usual[row, column] == pytest.approx(expected, rel=1e-5)
+    halves = [np.percentile(one[flags], 50) for one, flags in zip(distances, inside, strict=True)]
+    assert learnt.errors[0] == pytest.approx(np.mean(halves), rel=1e-5)
+    assert not inside.any(axis=0).all()
 
 
 @pytest.fixture(scope="module")

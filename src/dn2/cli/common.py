@@ -108,6 +108,16 @@ PerOption = Annotated[
         show_default=False,
     ),
 ]
+MaskOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        metavar="FOLDER",
+        help="Of a model that was fitted with a mask for each picture: the masks of these, each at its picture's path "
+        "or as much of the end of it as there is.",
+        show_default=False,
+    ),
+]
 RateOption = Annotated[
     float | None,
     typer.Option(

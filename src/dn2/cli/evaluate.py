@@ -13,6 +13,7 @@ from dn2.cli.common import (
     CacheOption,
     ExcludeOption,
     JsonOption,
+    MaskOption,
     ModelArgument,
     NamedBackboneOption,
     PlotOption,
@@ -60,6 +61,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    mask: MaskOption = None,
     category: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which category of DATA, of several.", show_default=False)
     ] = None,
@@ -99,6 +101,7 @@ def evaluate(
                 category=category,
                 images=images,
                 masks=masks,
+                mask=mask,
                 exclude=exclude or (),
                 progress=show,
             )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from dn2.kinds import registry
-from dn2.kinds.options import Labels, Option, Several, options_in
+from dn2.kinds.options import Labels, Masks, Option, Several, options_in
 
 ALL = "All"
 
@@ -150,7 +150,7 @@ def _type_of(option: Option) -> Any:
         return StrEnum(option.name, {choice: choice for choice in option.choices})
     if option.type == Several:
         return list[str]
-    return str if option.type in (str | int, Labels) else option.type
+    return str if option.type in (str | int, Labels, Masks) else option.type
 
 
 def _to_plain_value(value: Any) -> Any:

@@ -14,6 +14,7 @@ from dn2.cli.common import (
     ExcludeOption,
     InputsArgument,
     JoiningOption,
+    MaskOption,
     ModelArgument,
     NamedBackboneOption,
     PerOption,
@@ -74,6 +75,7 @@ def add(
     inputs: InputsArgument,
     part: JoiningOption = None,
     per: PerOption = None,
+    mask: MaskOption = None,
     exclude: ExcludeOption = None,
     backbone: NamedBackboneOption = None,
     cache: CacheOption = True,
@@ -85,7 +87,7 @@ def add(
     loaded = load(model, cache=cache, backbone=backbone)
     before = len(loaded.items)
     with with_stdin(inputs, loaded.kind.name) as sources, progress("adding") as show:
-        loaded.add(sources, part=part, per=per, exclude=exclude or (), progress=show)
+        loaded.add(sources, part=part, per=per, mask=mask, exclude=exclude or (), progress=show)
     _save(loaded, model, _items(len(loaded.items) - before) + " added")
     finish(loaded.unreadable)
 

@@ -13,6 +13,7 @@ import typer
 from dn2.cli import stopping
 from dn2.cli.common import (
     CacheOption,
+    MaskOption,
     NamedBackboneOption,
     RateOption,
     WarnRateOption,
@@ -50,6 +51,7 @@ def report(
             show_default=False,
         ),
     ] = None,
+    mask: MaskOption = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="GLOB", help="Of groups, what dn2 score was told to leave out.", show_default=False),
@@ -70,7 +72,7 @@ def report(
     check_outputs((output,), [str(results)])
     loaded = load(model, cache=cache, backbone=backbone)
     with leaving_out(exclude, is_told=False), progress("embedding") as show:
-        scored = read_scored(loaded, results, root or Path("."), false_alarm_rate, warn_rate, show)
+        scored = read_scored(loaded, results, root or Path("."), false_alarm_rate, warn_rate, show, mask)
     files = None if scored.context is None else scored.context.files
     if files is None and (root is not None or exclude):
         flag = "--root" if root is not None else "--exclude"

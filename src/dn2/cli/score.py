@@ -15,6 +15,7 @@ from dn2.cli.common import (
     INPUTS,
     CacheOption,
     ExcludeOption,
+    MaskOption,
     MemoryOption,
     NamedBackboneOption,
     PartOption,
@@ -89,6 +90,7 @@ def score(
             show_default=False,
         ),
     ] = None,
+    mask: MaskOption = None,
     part: PartOption = None,
     per: PerOption = None,
     false_alarm_rate: RateOption = None,
@@ -143,6 +145,8 @@ def score(
         _check_self(scored, backbone, {"fdr": fdr, "warn_rate": warn_rate})
         if maps is not None:
             raise InputError(f"{SELF} is for series, which have no maps: leave out {option('maps')}")
+        if mask is not None:
+            raise InputError(f"{SELF} is for series, which have no masks: leave out {option('mask')}")
         kind = choose_itself(None)
         _check_points(kind_of(kind), points)
         limits = {"false_alarm_rate": false_alarm_rate, "memory": memory}
@@ -169,6 +173,7 @@ def score(
                     memory=memory,
                     exclude=exclude or (),
                     maps=maps,
+                    mask=mask,
                     progress=show,
                 )
             _write(results, output, page, points)

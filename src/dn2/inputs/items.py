@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ class Item:
     members : the items of a group, whose path is a folder, named by their path in it; None for a single item.
     in_folder : whether the input was a folder that holds the file, and not the file itself.
     is_piped : whether the item came through a pipe, so that its file is gone after the run.
-    in_memory : whether the item came from memory; it is then `content`, and its path has no meaning."""
+    in_memory : whether the item came from memory; it is then `content`, and its path has no meaning.
+    mask : of a picture that has a mask of its own, what reads that: see `dn2.networks.sources.Viewed`."""
 
     name: str
     path: Path
@@ -24,11 +26,17 @@ class Item:
     is_piped: bool = False
     in_memory: bool = False
     content: Any = field(default=None, compare=False, repr=False)
+    mask: Callable[[], bytes] | None = field(default=None, compare=False, repr=False)
 
     @property
     def source(self) -> Any:
-        """The content of an item from memory, else the path to read it from."""
-        return self.content if self.in_memory else self.path
+        """The content of an item from memory, else the path to read it from; with its mask if it has one."""
+        content = self.content if self.in_memory else self.path
+        if self.mask is None:
+            return content
+        from dn2.networks.sources import Viewed  # which takes a while to import, and most items are no pictures
+
+        return Viewed(content, self.mask)
 
     @property
     def origin(self) -> str:

@@ -7,14 +7,14 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from dn2.kinds.options import Labels, Option, Several, options_in
+from dn2.kinds.options import Labels, Masks, Option, Several, options_in
 from dn2.kinds.registry import KINDS, heading_of, kinds_that_compare_themselves, options_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MARK, MARK_OF_KINDS = "{options}", "{kinds}"  # in a docstring, where the entries of options and the names of kinds go
 WIDTH = 92  # of a docstring's text
-WRITTEN = {Several: "str or list of str", Labels: "str or list of n labels"}
+WRITTEN = {Several: "str or list of str", Labels: "str or list of n labels", Masks: "str or list of n masks"}
 
 
 class Keyword(NamedTuple):
@@ -39,7 +39,9 @@ class Keyword(NamedTuple):
     def annotation(self) -> Any:
         """The type of its values, as a type checker knows it."""
         stored = self.option.type
-        accepted = str | Sequence[str] if stored == Several else str | Sequence[Any] if stored == Labels else stored
+        accepted = {Several: str | Sequence[str], Labels: str | Sequence[Any], Masks: str | Sequence[Any]}.get(
+            stored, stored
+        )
         return accepted if self.default is not None else accepted | None
 
 
@@ -134,7 +136,7 @@ def _write_type(keyword: Keyword) -> str:
         return f"Literal[{', '.join(f'{text!r}' for text in allowed)}] | None".replace("'", '"')
     if option.type == Several:
         return "str | Sequence[str]"
-    if option.type == Labels:
+    if option.type in (Labels, Masks):
         return "str | Sequence[Any] | None"
     return f"{option.type.__name__ if isinstance(option.type, type) else option.type} | None"
 

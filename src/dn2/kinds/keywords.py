@@ -33,7 +33,8 @@ class FitOptions(TypedDict, total=False):
     resolution: str | int | None
     light: Literal["even", "as-is"] | None
     bank: int | None
-    mask: str | None
+    mask: str | Sequence[Any] | None
+    rotations: int | None
     groups: bool | None
     column: str | None
     id_column: str | None

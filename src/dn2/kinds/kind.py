@@ -245,9 +245,9 @@ class Kind(Refusals[FoundT], ABC):
         return assumptions(calibration)
 
     def found_again(
-        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None
+        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None, mask: Any = None
     ) -> tuple[Sequence[Any] | None, dict[int, Vector]]:
-        """Find the files of scored items again, below a folder.
+        """Find the files of scored items again, below a folder; mask : see `masked`.
 
         Returns what their pictures are read from, as in `Batch.files`, with None for a file that is missing, or that
         has changed where a page would show it; and, by place, the embeddings of the items on the map."""

@@ -5,6 +5,7 @@ Nothing here, and in the options of the kinds, imports more than Python's own: `
 from __future__ import annotations
 
 import operator
+import os
 import re
 import types
 import typing
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 Several = tuple[str, ...]  # of an option that repeats
 Labels = str | tuple[str, ...]  # a rule, or a label for each item
+Masks = str | tuple[Any, ...]  # a file or a folder, or a mask for each item
 OTHER_OPTION = re.compile(r"\{(\w+)\}")  # in a help
 
 
@@ -55,6 +57,10 @@ class Option(NamedTuple):
             return self._texts(value)
         if self.type == Labels:
             return value if isinstance(value, str) else self._labels(value)
+        if self.type == Masks and isinstance(value, (str, os.PathLike)):
+            return os.fspath(value)
+        if self.type == Masks and isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
+            return tuple(value)
         if self.type is int and not isinstance(value, bool):
             return self._whole(value)
         if self.type is float and isinstance(value, Real) and not isinstance(value, bool):
@@ -97,6 +103,7 @@ class Option(NamedTuple):
             bool: "True or False",
             str | int: "a text or an integer",
             Labels: "a rule, or a label for each item",
+            Masks: "a file, a folder, or a mask for each item",
         }
         words: str = numbers.get(self.type, "a text")
         return words if self.minimum is None else f"{words} of at least {self.minimum}"

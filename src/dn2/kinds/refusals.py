@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 from dn2.arrays import Array
 from dn2.errors import InputError
 from dn2.kinds.exchange import NOTHING, Batch, Belonging, FoundT, Judge, ScoredItems
-from dn2.system.interface import command
+from dn2.system.interface import command, option
 
 
 class Refusals(Generic[FoundT]):
@@ -49,6 +49,28 @@ class Refusals(Generic[FoundT]):
 
         Raises InputError for items without anomaly maps, and for a folder that cannot be written."""
         raise InputError(self._without_maps())
+
+    def masked(self, found_items: FoundT, mask: Any) -> FoundT:
+        """Return found items with the masks that say where they are looked at.
+
+        mask : a folder of masks, or one for each item; None for none.
+        Raises InputError for masks where the model has none for each item, and without them where it has."""
+        self.check_no_mask(mask)
+        return found_items
+
+    def masked_one(self, item: Any, mask: Any) -> Any:
+        """Return one item from memory with its mask, if it has one; raises InputError as `masked` does."""
+        self.check_no_mask(mask)
+        return item
+
+    def check_no_mask(self, mask: Any) -> None:
+        """Raise InputError for masks, where the model has none for each item."""
+        if mask is not None:
+            fitted = command("dn2 fit INPUT -o MODEL --patches --mask FOLDER", "dn2.fit(..., patches=True, mask=...)")
+            raise InputError(
+                f"the model was not fitted with a mask for each item: leave out {option('mask')}; {fitted} makes one "
+                "that is"
+            )
 
     def _without_maps(self) -> str:
         fitted = command("dn2 fit INPUT -o MODEL --patches", "dn2.fit(..., patches=True)")

@@ -208,6 +208,8 @@ def _fit(
 ) -> Model:
     """Embed items and fit the detector."""
     n, said = len(found_items.names), _rules_in(options)
+    if (masks := getattr(options, "masks", None)) is not None:
+        found_items = kind.masked(found_items, masks)
     kind.check_rate(options.false_alarm_rate, found_items)
     belonging = belonging_of_reference(*said, found_items)
     _check_size(kind, found_items, kind.steps(options, n), belonging)

@@ -16,7 +16,7 @@ from dn2.model.exporting import export
 class Mapped(Described):
     """The methods of a model that show where an item is strange, and write its decision; see `Model`."""
 
-    def anomaly_map(self, item: Any, *, part: str | None = None) -> Array:
+    def anomaly_map(self, item: Any, *, part: str | None = None, mask: Any = None) -> Array:
         """Show where one picture is strange, by a model that compares pictures patch by patch.
 
         Parameters
@@ -25,6 +25,8 @@ class Mapped(Described):
             A picture, as for `score_one`: an array of uint8, a picture of Pillow, the bytes of a file, or its path.
         part : str, default=None
             The part that it shows, where the model's items have parts: patches of that part are not compared with.
+        mask : path or picture in memory, default=None
+            Where the picture is looked at, of a model that was fitted with a mask for each.
 
         Returns
         -------
@@ -50,6 +52,7 @@ class Mapped(Described):
         """
         now = self.state
         now.rules.resolve(part, None)
+        item = now.kind.masked_one(item, mask)
         return now.kind.anomaly_map(now, item, Belonging(None if part is None else [str(part)]))
 
     def export(

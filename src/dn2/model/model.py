@@ -17,10 +17,10 @@ from dn2.extras import import_above
 from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
-from dn2.inputs.names import list_few
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.belonging import Rules, belonging_of_reference, label, membership_of
+from dn2.model.named import check_names, check_parts
 from dn2.model.parts import propose
 from dn2.model.scorer import Scorer
 from dn2.model.scoring import find_items
@@ -98,6 +98,7 @@ class Model(Scorer):
         part: str | Sequence[Any] | None = None,
         per: str | Sequence[Any] | None = None,
         exclude: str | Sequence[str] = (),
+        mask: Any = None,
         progress: Shown = None,
     ) -> Self:
         """Add items to the reference set.
@@ -113,6 +114,8 @@ class Model(Scorer):
             model's rule.
         exclude : str or iterable of str, default=()
             Globs of files and folders in the folders given that are no items; see `dn2.fit`.
+        mask : path or list of n masks, default=None
+            Where the items are looked at, see `score`.
         progress : callable or False, default=None
             Called with (done, total); None shows a bar in a notebook and nothing in a script, False nothing.
 
@@ -138,6 +141,7 @@ class Model(Scorer):
             with leaving_out(exclude), labelling(*rules):
                 found_items = find_items(now.kind, inputs, tell)
             found_items = found_items if names is None else rename(found_items, names)
+            found_items = now.kind.masked(found_items, mask)
             belonging = belonging_of_reference(*now.rules.required(rules), found_items)
             identities = {identity(item.name) for item in now.items}
             if taken := [name for name in found_items.names if identity(name) in identities]:
@@ -184,7 +188,7 @@ class Model(Scorer):
         """
         with self._changing.get():
             now = self.state
-            unwanted, parts = _check_names(now, names), _check_parts(now, part)
+            unwanted, parts = check_names(now, names), check_parts(now, part)
             stay = [identity(item.name) not in unwanted and item.part not in parts for item in now.items]
             detector = now.detector.remove(np.flatnonzero(np.logical_not(stay)))
             items = list(compress(now.items, stay))
@@ -240,7 +244,7 @@ class Model(Scorer):
         """
         with self._changing.get():
             now = self.state
-            identities = _check_names(now, names)
+            identities = check_names(now, names)
             if strangers := identities - set(map(identity, now.set_aside)):
                 listed = command("dn2 inspect MODEL --aside", "Model.set_aside")
                 raise InputError(f"{min(strangers)!r} is not set aside; {listed} lists what is")
@@ -299,22 +303,3 @@ class Model(Scorer):
         with self._changing.get():
             origin = write(self.state, Path(path), overwrite)
             self.state = replace(self.state, origin=origin, known=self.state.suspicion)
-
-
-def _check_names(now: State, names: str | Iterable[str]) -> set[str]:
-    """Return the identities of names.  Raises InputError unless all are names of reference items."""
-    identities = set(map(identity, [names] if isinstance(names, str) else names))
-    if unknown := identities.difference(identity(item.name) for item in now.items):
-        listed = command("dn2 inspect MODEL --items", "Model.items")
-        raise InputError(f"the model has no item {min(unknown)!r}; {listed} lists its items")
-    return identities
-
-
-def _check_parts(now: State, parts: str | Iterable[str]) -> set[str]:
-    """Return parts, each once.  Raises InputError unless all are parts of reference items."""
-    wanted = set([parts] if isinstance(parts, str) else map(str, parts))
-    if unknown := wanted.difference(item.part for item in now.items if item.part):
-        known = list_few(list(dict.fromkeys(item.part for item in now.items if item.part)))
-        there = f"it has {known}" if known else "its items have none"
-        raise InputError(f"the model has no part {min(unknown)!r}; {there}")
-    return wanted

@@ -156,10 +156,11 @@ def read_scored(
     false_alarm_rate: float | None = None,
     warn_rate: float | None = None,
     progress: Progress | None = None,
+    mask: Any = None,
 ) -> Results:
     """Read a results file that the model wrote, and find again what a report of it shows.
 
-    root : the folder that the items' names start from, where their files are found.
+    root : the folder that the items' names start from, where their files are found; mask : see `Model.score`.
     false_alarm_rate, warn_rate : decide at these rates; by default the file's decisions stand.
     Raises InputError unless the file holds results with the p-values of this model."""
     now: State = model.state
@@ -169,7 +170,7 @@ def read_scored(
     _check_rows(path, rows, p_values_of(now, now.calibration, rows))
     if parts:
         _check_rows(path, parts, p_values_of(now, of_parts(now.calibration), parts))
-    files, vectors = now.kind.found_again(root, rows, now, progress)
+    files, vectors = now.kind.found_again(root, rows, now, progress, mask)
     results = to_results(model, now, ScoredItems(rows, vectors, files=None if files is None else list(files)), root)
     results = replace(results, parts=parts)
     decided = results.at(rate, warn_rate=warn_rate)

@@ -12,16 +12,16 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from dn2.arrays import Flags, Numbers, Pixels
+from dn2.arrays import Flags, Pixels
 from dn2.errors import UnreadableItem
 from dn2.networks.decoding import file_bytes, open_decoded
+from dn2.networks.looking import region_at, scale_region, turn, without_outside
 
 # A change that alters the pixels of any picture needs a new number, which is part of the cache's key.
 READING_VERSION = 2
@@ -42,8 +42,6 @@ INTERPOLATIONS = {
 }
 # Grey values that every picture is brought to where light is made even; a picture that is nearly even stays so.
 EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD = 120.0, 45.0, 5.0
-REGION_SIDE = 128  # places a side of a region of interest, at most
-HALF = 0.5  # of white: from there on a place is looked at
 # If the scaled picture would have more than this many times the input's pixels, only its middle is scaled.
 LARGEST_SCALED = 32
 
@@ -61,7 +59,8 @@ class Preprocessing:
     interpolation : a name of `INTERPOLATIONS`.
     multiple : both sides of an input of `area` or `full` are a multiple of it.
     even_light : every picture is brought to one mean brightness and one contrast.
-    region : the PNG of a small grey picture, white where pictures are looked at; what lies elsewhere is made grey."""
+    region : the PNG of a small picture, white where pictures are looked at; what lies elsewhere is made grey.
+    turned : degrees, counter-clockwise, by which a picture is turned about its middle; see `turn`."""
 
     height: int
     width: int
@@ -71,6 +70,7 @@ class Preprocessing:
     multiple: int = 1
     even_light: bool = False
     region: bytes | None = None
+    turned: float = 0.0
 
     @property
     def scaled(self) -> tuple[int, int] | None:
@@ -100,6 +100,7 @@ class Preprocessing:
         Fields added since the first release appear where they matter, so that older models and caches still fit."""
         region = None if self.region is None else hashlib.sha256(self.region).hexdigest()
         added = {"crop_share": 1.0, "interpolation": "bicubic", "multiple": 1, "even_light": False, "region": None}
+        added |= {"turned": 0.0}
         every = asdict(self) | {"region": region}
         fields = {name: value for name, value in every.items() if name not in added or value != added[name]}
         return fields | {"reading": READING_VERSION}
@@ -115,6 +116,11 @@ def decode(data: bytes | memoryview, size: tuple[int, int] | None = None) -> Ima
 
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Scale a decoded picture to the network's input: (height, width, 3) uint8, RGB."""
+    region, turned = preprocessing.region, preprocessing.turned
+    image = image if region is None else without_outside(image, region)
+    image = _reduced(image, preprocessing) if turned % 90 else image
+    inside = None if region is None else turn(region_at(region, image.size), turned, outside=True)
+    image = turn(image, turned)
     size = preprocessing.input_size(*image.size)
     method = INTERPOLATIONS[preprocessing.interpolation]
     if preprocessing.shape in ("area", "full"):
@@ -125,14 +131,13 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
         image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
     else:
         image = _cut(image, preprocessing, method)
-    if image.mode != "RGB":
-        image = image.convert("RGB")
+    image = image if image.mode == "RGB" else image.convert("RGB")
     pixels = np.array(image)
-    inside = None if preprocessing.region is None else read_region(preprocessing.region, *image.size) >= HALF
+    looked_at = None if inside is None else np.asarray(scale_region(inside, image.size))
     if preprocessing.even_light:
-        _make_light_even(pixels, *light_of(image, inside))
-    if inside is not None:
-        pixels[~inside] = EVEN_MEAN
+        _make_light_even(pixels, *light_of(image, looked_at))
+    if looked_at is not None:
+        pixels[~looked_at] = EVEN_MEAN
     return pixels
 
 
@@ -154,22 +159,11 @@ def _make_light_even(pixels: Pixels, mean: float, spread: float) -> None:
         row[...] = table[row]
 
 
-@lru_cache(32)
-def read_region(region: bytes, width: int, height: int) -> Numbers:
-    """Return a region of interest at some size: (height, width) of 0 to 1; at least one place of it is at least 1/2."""
-    with Image.open(io.BytesIO(region), formats=["PNG"]) as small:
-        if max(small.size) > REGION_SIDE:
-            raise ValueError(f"a region of interest has at most {REGION_SIDE} places a side, got {small.size}")
-        shares = np.asarray(small.convert("L").resize((width, height), Image.Resampling.BILINEAR), np.float64) / 255
-    return shares * (HALF / shares.max()) if 0 < shares.max() < HALF else shares
-
-
-def write_region(image: Image.Image) -> bytes:
-    """Make the region of a picture that is white where pictures are looked at; see `Preprocessing`."""
-    small, buffer = image.convert("L"), io.BytesIO()
-    small.thumbnail((REGION_SIDE, REGION_SIDE), Image.Resampling.BOX)
-    small.save(buffer, "PNG")
-    return buffer.getvalue()
+def _reduced(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Scale a picture that is far larger than the input down by a whole number, so that to turn it takes little."""
+    width, height = preprocessing.input_size(*image.size)
+    factor = int(min(image.width / width, image.height / height) / 2)
+    return image.reduce(factor) if factor > 1 else image
 
 
 def _fit(image: Image.Image, size: tuple[int, int], method: Image.Resampling = Image.Resampling.BICUBIC) -> Image.Image:

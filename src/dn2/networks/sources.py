@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -19,15 +19,39 @@ from dn2.networks.decoding import check_length, file_bytes, from_memory, open_de
 JPEG = b"\xff\xd8"
 
 Picture = bytes | bytearray | memoryview | Array | Image.Image  # in memory
-Source = str | os.PathLike[str] | Picture
+
+
+class View(NamedTuple):
+    """How a picture is looked at, beside what is said of all pictures: see `dn2.networks.pixels.Preprocessing`."""
+
+    region: bytes | None = None
+    turned: float = 0.0
+
+
+PLAIN_VIEW = View()
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """A picture of which not all is looked at, or that is turned.
+
+    picture : its source; mask : gives the region of its `View`, and raises UnreadableItem where that cannot be had."""
+
+    picture: str | os.PathLike[str] | Picture
+    mask: Callable[[], bytes] | None = None
+    turned: float = 0.0
+
+
+Source = str | os.PathLike[str] | Picture | Viewed
 
 
 @dataclass(frozen=True)
 class EncodedPicture:
-    """A picture as a file holds it; white : see `dn2.networks.decoding.open_decoded`."""
+    """A picture as a file holds it; white : see `dn2.networks.decoding.open_decoded`; view : how it is looked at."""
 
     data: bytes
     white: int | None = None
+    view: View = PLAIN_VIEW
 
     @property
     def digest(self) -> str:
@@ -54,6 +78,7 @@ class PixelPicture:
     """A picture whose pixels are in memory; see `EncodedPicture`."""
 
     image: Image.Image
+    view: View = PLAIN_VIEW
     scales = False
 
     @property
@@ -85,7 +110,10 @@ def open_picture(source: Source, white: int | None = None) -> Iterator[EncodedPi
 
     white : see `dn2.networks.decoding.open_decoded`.
     Raises UnreadableItem for a picture that cannot be read, and for any error inside."""
-    if isinstance(source, (str, os.PathLike)):
+    if isinstance(source, Viewed):
+        with open_picture(source.picture, white) as picture:
+            yield replace(picture, view=View(None if source.mask is None else source.mask(), source.turned))
+    elif isinstance(source, (str, os.PathLike)):
         with file_bytes(source) as data:
             yield EncodedPicture(data, white)
     elif isinstance(source, (bytes, bytearray, memoryview)):

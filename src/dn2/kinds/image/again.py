@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from dn2.arrays import Progress, Vector
-from dn2.inputs.files import find_again
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import Batch, Belonging, Judge, Judgement
 from dn2.kinds.image.embedder import PlainImageEmbedder
@@ -16,7 +14,6 @@ from dn2.kinds.image.pictures import MOST_PICTURES
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
 from dn2.neighbors.membership import Keys
-from dn2.networks.pixels import SUFFIXES
 from dn2.results.context import places_on_map
 from dn2.results.rows import Row
 
@@ -55,13 +52,12 @@ class JudgedAgain(NamedTuple):
 
 
 def find_files_again(
-    kind: OfPictures, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None
+    kind: OfPictures, files: list[Item | None], rows: Sequence[Row], judge: Judge, progress: Progress | None
 ) -> tuple[Sequence[Item | None], dict[int, Vector]]:
     """Find the files of scored items: see `dn2.kinds.kind.Kind.found_again`.
 
-    Only files that a page shows are looked into: those on the map, and of the most anomalous items."""
-    group = kind.pooling is not None
-    files = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
+    files : of each row, None where there is none.  Only those that a page shows are looked into: those on the map, and
+    of the most anomalous items."""
     vectors: dict[int, Vector] = {}
     on_map = set(places_on_map(len(rows)).tolist())
     by_score = sorted(range(len(rows)), key=lambda place: rows[place].anomaly_score or 0, reverse=True)

@@ -18,7 +18,7 @@ from dn2.networks.backbone import AnyNetwork, Backbone
 from dn2.networks.golden import embed_pictures
 from dn2.networks.opening import open_network
 from dn2.networks.registry import count_files, get_backbone, split_name, strip_folders
-from dn2.networks.sources import Source
+from dn2.networks.sources import PLAIN_VIEW, Source, View
 from dn2.store.cache import Cache
 from dn2.system.interface import option
 from dn2.system.processes import cached_property
@@ -142,9 +142,11 @@ class PlainImageEmbedder(Embedder):
         thumbnails : also make small pictures; thumbnails_of_memory : at least of pictures in memory."""
         return self._pipeline(thumbnails, thumbnails_of_memory).embed(sources)
 
-    def recall(self, digest: str) -> EmbeddedPicture | None:
-        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other."""
-        return self._pipeline().recall(digest)
+    def recall(self, digest: str, view: View = PLAIN_VIEW) -> EmbeddedPicture | None:
+        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other.
+
+        view : how it is looked at."""
+        return self._pipeline().recall(digest, view)
 
     def _pipeline(self, thumbnails: bool = False, thumbnails_of_memory: bool = False) -> ImagePipeline:
         return ImagePipeline(

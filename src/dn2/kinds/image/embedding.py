@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -33,13 +33,15 @@ Embedded = TypeVar("Embedded", bound=tuple[Any, ...])
 class EmbeddedItems:
     """The readable items, and rows with the errors of the others.
 
-    vectors : (n, d) float32, before any normalisation; digests and thumbnails : of each reference item, else empty."""
+    vectors : (n, d) float32, before any normalisation; digests and thumbnails : of each reference item, else empty.
+    regions : where each of those is looked at that has a mask of its own."""
 
     items: list[Item]
     vectors: Vectors
     digests: list[str]
     thumbnails: list[bytes]
     unreadable: list[Row]
+    regions: list[bytes] = field(default_factory=list)
 
 
 def embed_items(
@@ -66,11 +68,12 @@ def embed_items(
             if reference:
                 done.digests.append(embedded.digest)
                 done.thumbnails.append(embedded.thumbnail or b"")
+                done.regions.extend([] if embedded.view.region is None else [embedded.view.region])
         if progress is not None:
             progress(number + 1, len(items))
     if not done.items:
         raise InputError(f"none of the {len(items)} items can be read; {items[0].name!r}: {done.unreadable[0].error}")
-    return EmbeddedItems(done.items, vectors[: len(done.items)], done.digests, done.thumbnails, done.unreadable)
+    return replace(done, vectors=vectors[: len(done.items)])
 
 
 def embed(
@@ -141,7 +144,7 @@ def keep_source(item: Item, result: EmbeddedPicture) -> Item:
     if not item.in_memory:
         return item
     if item.members is None:
-        return replace(item, content=result.thumbnail)
+        return replace(item, content=result.thumbnail, mask=None)
     members = (keep_source(member, embedded) for member, embedded in zip(item.members, result.members, strict=True))
     return replace(item, members=tuple(members))
 

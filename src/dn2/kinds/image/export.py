@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from dn2.kinds.image.exporting.proof import Expected, Proof, Run, Sample, check_
 from dn2.kinds.image.exporting.table import as_table
 from dn2.networks.decoding import JPEG_OVERSAMPLING
 from dn2.networks.maps import largest_uncut
-from dn2.networks.pixels import EVEN_MEAN, EVEN_SPREAD, HALF, LEAST_SPREAD, Preprocessing
+from dn2.networks.pixels import EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD, Preprocessing
 from dn2.system.interface import command, option
 
 SCALED = {
@@ -52,7 +52,7 @@ class Decision:
         as_table(judge.calibration, judge.calibration.smallest_rate, judge.items)  # refused before the work
         embedder = _in_f32(kind.embedder)
         if kind.learns_beside:
-            graph = of_patches.build(embedder.specs, kind.patches)
+            graph = of_patches.build(embedder.specs, kind.patches, kind.embedder.looked_at())
         else:
             graph = of_pictures.build(embedder, judge.detector)
         given = list(dict.fromkeys(spec.preprocessing for spec in embedder.specs))
@@ -98,8 +98,9 @@ class Decision:
         """Return what dn2 makes of a picture."""
         if not self.kind.learns_beside:
             return Expected(float(self.judge.detector.anomaly_score(self.embedder.join(parts)[None])[0]))
-        anomaly_map = self.kind.patches.anomaly_map(self.kind.patches.compare(parts))
-        return Expected(self.kind.patches.score(anomaly_map), anomaly_map)
+        patches, region = self.kind.patches, self.kind.embedder.looked_at()
+        anomaly_map = patches.anomaly_map(patches.compare(parts), region)
+        return Expected(patches.score(anomaly_map, region), anomaly_map)
 
     def about(self) -> dict[str, Any]:
         """Return what a program needs to use the network, as the JSON has it."""
@@ -121,8 +122,9 @@ class Decision:
         return about
 
     def _input(self, name: str, preprocessing: Preprocessing) -> dict[str, Any]:
-        about: dict[str, Any] = {"name": name, **asdict(replace(preprocessing, even_light=False, region=None))}
-        del about["even_light"], about["region"]
+        said_below = ("even_light", "region", "turned")
+        fields = asdict(preprocessing)
+        about: dict[str, Any] = {"name": name, **{key: fields[key] for key in fields if key not in said_below}}
         scaled = preprocessing.scaled
         if scaled is not None:
             about["draft"] = JPEG_OVERSAMPLING * max(scaled)
@@ -136,7 +138,7 @@ class Decision:
             about["light"] = {"mean": EVEN_MEAN, "spread": EVEN_SPREAD, "least_spread": LEAST_SPREAD}
             how.append(HOW_LIT)
         if preprocessing.region is not None:
-            about["region"] = {"file": REGION, "least": HALF * 255, "grey": EVEN_MEAN}
+            about["region"] = {"file": REGION, "grey": EVEN_MEAN}
             how.append(HOW_LOOKED_AT)
         return about | {"how": how}
 
@@ -157,8 +159,9 @@ HOW_LIT = (
     "(v - mean) * spread / max(deviation, least_spread) + light.mean, rounded, in 0 ... 255; `light` has the numbers."
 )
 HOW_LOOKED_AT = (
-    "Where the region's file, scaled by Pillow's bilinear to the size of the input, is darker than `least`, and than "
-    "its own lightest value, the picture is not looked at: these pixels do not count for the light, and become `grey`."
+    "Where the region's file, scaled to the picture without interpolation, is black, the picture is not looked at: "
+    "there it is painted over, before it is scaled, with the rounded mean of each colour of all that is looked at. "
+    "Scaled, what is black in the region does not count for the light, and becomes `grey`."
 )
 REGION = "region.png"
 OUTPUTS_OF_PATCHES = {
@@ -186,6 +189,8 @@ def _in_f32(embedder: PlainImageEmbedder) -> PlainImageEmbedder:
 
 def _check(kind: Any, judge: Judge) -> None:
     """Raise InputError for a model whose decision is no network."""
+    if getattr(kind, "has_masks", False):
+        raise InputError("a model with a mask for each picture is not exported: its files would not know where to look")
     if kind.pooling is not None:
         raise InputError("models of single pictures are exported, and this one compares groups of pictures")
     for spec in kind.embedder.specs:

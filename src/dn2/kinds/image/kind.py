@@ -13,6 +13,7 @@ import numpy as np
 from dn2.arrays import Positions, Progress, Vector
 from dn2.errors import InputError
 from dn2.extras import import_above
+from dn2.inputs.files import find_again
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import Batch, Judge, Judgement, Reference, ReferenceItem
 from dn2.kinds.golden import check_recipe, check_reproduced
@@ -20,7 +21,15 @@ from dn2.kinds.image import words
 from dn2.kinds.image.again import find_files_again
 from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
 from dn2.kinds.image.embedder import PlainImageEmbedder
-from dn2.kinds.image.embedding import embed, embed_items, in_batches, keep_source, members_of, unreadable_members
+from dn2.kinds.image.embedding import (
+    EmbeddedItems,
+    embed,
+    embed_items,
+    in_batches,
+    keep_source,
+    members_of,
+    unreadable_members,
+)
 from dn2.kinds.image.evidence import GroupEvidence
 from dn2.kinds.image.layout import warn_of_layout
 from dn2.kinds.image.options import ImageOptions, check_white
@@ -36,7 +45,7 @@ from dn2.networks.golden import TOLERANCE, check_pictures, make_pictures
 from dn2.networks.lite import SPECS
 from dn2.networks.pixels import LARGEST_THUMBNAIL, SUFFIXES
 from dn2.networks.registry import strip_folders
-from dn2.networks.sources import JPEG
+from dn2.networks.sources import JPEG, Viewed
 from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
@@ -140,10 +149,11 @@ class ImageKind(Kind[FoundImages]):
         """See `Kind`."""
         if self.pooling is not None:
             raise InputError("score_one takes one picture, and this model compares groups; Model.score takes a group")
-        if isinstance(item, (list, tuple, Mapping)):
-            raise InputError(f"score_one takes one picture, got a {type(item).__name__}; Model.score takes several")
+        plain = item.picture if isinstance(item, Viewed) else item
+        if isinstance(plain, (list, tuple, Mapping)):
+            raise InputError(f"score_one takes one picture, got a {type(plain).__name__}; Model.score takes several")
         picture = self.embedder.picture_of(item)
-        name = path_to_text(item) if isinstance(item, (str, os.PathLike)) else "picture 1"
+        name = path_to_text(plain) if isinstance(plain, (str, os.PathLike)) else "picture 1"
         vector = self.embedder.join(picture.parts)
         return Batch([name], {}, np.zeros(1, np.int64), vector[None], [(item, picture)])
 
@@ -154,9 +164,11 @@ class ImageKind(Kind[FoundImages]):
             ReferenceItem(item.name, absolute(item.origin) if item.origin else "", digest)
             for item, digest in zip(new.items, new.digests, strict=True)
         ]
-        thumbnails = self.thumbnails.with_more(new.thumbnails)
-        kept = replace(self, thumbnails=thumbnails)
-        return Reference(reference_items, new.vectors, new.unreadable, kept, source=new.items)
+        return Reference(reference_items, new.vectors, new.unreadable, self.keeping(new), source=new.items)
+
+    def keeping(self, new: EmbeddedItems) -> Self:
+        """Keep what is shown of pictures that join the reference set."""
+        return replace(self, thumbnails=self.thumbnails.with_more(new.thumbnails))
 
     def embedded(self, found_items: FoundImages, progress: Progress | None) -> Reference:
         """See `Kind`."""
@@ -205,10 +217,17 @@ class ImageKind(Kind[FoundImages]):
         return [said] if said else []
 
     def found_again(
-        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None
+        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None, mask: Any = None
     ) -> tuple[Sequence[Item | None], dict[int, Vector]]:
         """See `Kind`.  Most embeddings come from the cache; a file that scores differently has changed."""
-        return find_files_again(self, root, rows, judge, progress)
+        return find_files_again(self, self.find_files(root, rows, mask), rows, judge, progress)
+
+    def find_files(self, root: Path, rows: Sequence[Row], mask: Any) -> list[Item | None]:
+        """Find the files of scored items below a folder, and their masks."""
+        group = self.pooling is not None
+        found = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
+        masked = iter(self.masked(FoundImages([item for item in found if item is not None]), mask).items)
+        return [None if item is None else next(masked) for item in found]
 
     def pictures(
         self, files: Sequence[Item | None] | None, judge: Judge, progress: Progress | None
@@ -273,14 +292,20 @@ class ImageKind(Kind[FoundImages]):
             "pictures",
             f"fit again here, or fit so that the model moves, with {option('precision', 'f32')}",
         )
-        shards = zip(files.mapped("thumbnails", "data"), files.mapped("thumbnails", "ends"), strict=True)
-        thumbnails = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in shards))
+        thumbnails = cls.packed(files, kept, "thumbnails")
         if not files.is_large:
             thumbnails.check_each(LARGEST_THUMBNAIL, JPEG)
-        if len(thumbnails) != kept.stored:
-            raise ValueError(f"{len(thumbnails)} thumbnails for {kept.stored} items")
         groups = files.manifest.get("groups")
         return cls(embedder, None if groups is None else Pooling(**groups), thumbnails.only(kept.places))
+
+    @staticmethod
+    def packed(files: Bundle, kept: StoredRows, name: str) -> PackedBytes:
+        """Map what is kept of each item, also of those that were removed.  Raises ValueError unless it is of each."""
+        shards = zip(files.mapped(name, "data"), files.mapped(name, "ends"), strict=True)
+        strings = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in shards))
+        if len(strings) != kept.stored:
+            raise ValueError(f"{len(strings)} {name} for {kept.stored} items")
+        return strings
 
 
 def _patch_kind() -> Any:

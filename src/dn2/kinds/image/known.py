@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -18,7 +16,7 @@ from dn2.kinds.exchange import KnownItems
 from dn2.kinds.image.evidence import RegionEvidence
 from dn2.kinds.image.labelled import read_labelled
 from dn2.kinds.image.labelled.masks import Mask
-from dn2.kinds.image.labelled.pairs import MaskFolder
+from dn2.kinds.image.labelled.pairs import WHERE_MASKS_LIE, FoundMask, MaskFolder, refuse_shared
 from dn2.kinds.image.labelled.sets import LabelledPicture, LabelledSet
 from dn2.kinds.image.reading import FoundImages
 from dn2.neighbors.patches.joining import resize
@@ -26,7 +24,6 @@ from dn2.results.rows import Row
 from dn2.results.segmentation import SegmentationEvaluator, SegmentationFigures
 from dn2.results.words import count_in_words
 from dn2.system.interface import option
-from dn2.system.naming import absolute
 
 logger = logging.getLogger("dn2")
 
@@ -78,26 +75,26 @@ def with_masks(kind: Any, known: KnownItems, masks: Any) -> KnownItems:
     _check_regions(kind)
     if not Path(masks).is_dir():
         raise InputError(f"{option('masks')} names a folder of masks, got {masks!s:.200}, which is none")
-    folder = MaskFolder(Path(masks))
-    normal, anomalous = (
-        [_find(item, folder, is_anomalous) for item in items]
-        for items, is_anomalous in zip(_items(known), (False, True), strict=True)
-    )
-    pictures = {os.path.realpath(path) for found in (known.normal, known.anomalous) for path in found.paths if path}
-    for mask in (defect.mask for defect in (*normal, *anomalous) if defect.mask is not None):
-        if os.path.realpath(mask.path) in pictures:
-            raise InputError(f"{masks} must hold masks, and {mask.path} is one of the pictures; name a folder of masks")
-    if not any(defect.mask for defect in anomalous):
-        problems = [defect.problem for defect in anomalous if defect.problem]
+    folder, (normal, anomalous) = MaskFolder(Path(masks)), _items(known)
+    found = folder.find_each([*normal, *anomalous])
+    of_normal, of_anomalous = found[: len(normal)], found[len(normal) :]
+    if not any(mask.path for mask in of_anomalous):
+        problems = [mask.problem for mask in of_anomalous if mask.problem]
         raise InputError(
-            f"{masks} must hold masks of the anomalous pictures, each at its picture's path or as much of the end of "
-            f"it as there is, with _mask, _GT, _label or nothing after the name; {known.anomalous.names[0]} has none"
-            + (f": {problems[0]}" if problems else "")
+            f"{masks} must hold masks of the anomalous pictures, each {WHERE_MASKS_LIE}; {known.anomalous.names[0]} "
+            "has none" + (f": {problems[0]}" if problems else "")
         )
     if folder.unused:
         words = count_in_words(len(folder.unused), "mask belongs", "masks belong")
         logger.warning("%s: %s to no picture, such as %s", masks, words, folder.unused[0])
-    return replace(known, defects=(normal, _refuse_shared(anomalous)))
+    defects = [
+        [_defect(*pair, is_anomalous) for pair in zip(items, masks_found, strict=True)]
+        for items, masks_found, is_anomalous in (
+            (normal, of_normal, False),
+            (anomalous, refuse_shared(of_anomalous), True),
+        )
+    ]
+    return replace(known, defects=(defects[0], defects[1]))
 
 
 def segment(
@@ -156,23 +153,8 @@ def _items(known: KnownItems) -> tuple[Sequence[Item], Sequence[Item]]:
     return found.normal.items, found.anomalous.items
 
 
-def _find(item: Item, folder: MaskFolder, is_anomalous: bool) -> Defect:
-    """Find the mask of a picture by its whole path, or by its name if it is in memory."""
+def _defect(item: Item, found: FoundMask, is_anomalous: bool) -> Defect:
+    """Return what is known of the defects of a picture; their kind is the folder in which it lies, if any."""
     within = PurePosixPath(item.name).parent.as_posix() if item.in_folder else "."
     kind = within if is_anomalous and within != "." else None
-    try:
-        mask = folder.find(PurePosixPath(item.name if item.in_memory else Path(absolute(item.path)).as_posix()))
-    except UnreadableItem as error:
-        return Defect(kind, None, str(error))
-    return Defect(kind, None if mask is None else Mask(mask))
-
-
-def _refuse_shared(defects: Sequence[Defect]) -> list[Defect]:
-    """Take the mask from pictures that share it."""
-    users = Counter(defect.mask.path for defect in defects if defect.mask is not None)
-    checked = []
-    for defect in defects:
-        if defect.mask is not None and (n := users[defect.mask.path]) > 1:
-            defect = Defect(defect.kind, None, f"a mask is of one picture, and {defect.mask.path} would be of {n:,}")
-        checked.append(defect)
-    return checked
+    return Defect(kind, None if found.path is None else Mask(found.path), found.problem)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from dn2.errors import InputError
 from dn2.kinds.image.presets import PRESETS
-from dn2.kinds.options import CleaningOptions, option
+from dn2.kinds.options import CleaningOptions, Masks, option
 from dn2.system.interface import option as named
 
 BACKBONES = "lite0, lite1, lite2, timm/NAME, the path of an .onnx file, or several joined by +."
 LARGEST_WHITE = (1 << 16) - 1
 DEFAULT_RESOLUTION = 256
 RESOLUTIONS = range(64, 4097)
+MOST_ROTATIONS = 36
+OF_PATCHES = ("resolution", "light", "bank", "mask", "rotations")
 
 
 def parse_resolution(resolution: str | int | None) -> int | None:
@@ -107,13 +110,25 @@ class ImageOptions(CleaningOptions):
         metavar="PATCHES",
         minimum=1,
     )
-    mask: str | None = option(
+    mask: Masks | None = option(
         None,
         "With {patches}: a picture that is white where pictures are looked at, and black elsewhere; it is scaled to "
-        "each.",
+        "each. Or a folder with a mask for each picture, at its path or as much of the end of that as there is.",
         metavar="FILE",
     )
+    rotations: int | None = option(
+        None,
+        "With {patches}: in how many rotations, evenly spaced, each picture teaches what is normal, for parts that lie "
+        "anyhow: 4 for quarter turns, 8, or more. Default: 1, as photographed.",
+        metavar="NUMBER",
+        minimum=1,
+    )
     groups: bool = option(False, "Take each subfolder as one item: a group of pictures.")
+
+    @property
+    def masks(self) -> Any:
+        """The masks of each picture; None where there is one for all, or none."""
+        return None if isinstance(self.mask, str) and not os.path.isdir(self.mask) else self.mask
 
     def check(self) -> None:
         """See `Options`."""
@@ -130,10 +145,12 @@ class ImageOptions(CleaningOptions):
 
     def _check_patches(self) -> None:
         if not self.patches:
-            if given := [name for name in ("resolution", "light", "bank", "mask") if getattr(self, name) is not None]:
+            if given := [name for name in OF_PATCHES if getattr(self, name) is not None]:
                 raise InputError(f"{named(given[0])} is of patches: say {named('patches')}, too, or leave it out")
             return
         parse_resolution(self.resolution)
+        if (self.rotations or 1) > MOST_ROTATIONS:
+            raise InputError(f"{named('rotations')} must be at most {MOST_ROTATIONS}, got {self.rotations:,}")
         unfit = {
             "groups": "patches are those of single pictures",
             "contaminated": "patches are learnt from pictures that are normal; clean a set without them first",

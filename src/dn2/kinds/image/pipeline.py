@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -19,10 +19,20 @@ from dn2.arrays import Pixels, Vector
 from dn2.errors import UnreadableItem
 from dn2.networks.backbone import AnyNetwork
 from dn2.networks.decoding import UPRIGHT_SIZE, upright_size
+from dn2.networks.looking import check_shape
 from dn2.networks.maps import AnyMapNetwork
 from dn2.networks.opaque import NOTHING_SEEN, SEEN, Seen
-from dn2.networks.pixels import READING_VERSION, THUMBNAIL_SIZE, to_pixels, to_thumbnail
-from dn2.networks.sources import EncodedPicture, PixelPicture, Source, is_picture, open_picture
+from dn2.networks.pixels import READING_VERSION, THUMBNAIL_SIZE, Preprocessing, to_pixels, to_thumbnail
+from dn2.networks.sources import (
+    PLAIN_VIEW,
+    EncodedPicture,
+    PixelPicture,
+    Source,
+    View,
+    Viewed,
+    is_picture,
+    open_picture,
+)
 from dn2.store.cache import Cache
 from dn2.system.processes import cpu_count
 
@@ -44,6 +54,7 @@ class EmbeddedPicture:
     vector : (d,) float32, or None with `error` set.
     parts : what it became in each network, a vector or maps; pixels : the networks' waiting inputs; new : entries to
         add to the cache.  size : (width, height) of a picture whose maps are wanted.
+    view : how it is looked at, beside what is said of all.
     members : of a group, each picture; their vectors are pooled to that of the group.
     seen : what was noticed when it was decoded; is_strict : whether its decoder refused what is damaged."""
 
@@ -57,6 +68,7 @@ class EmbeddedPicture:
     members: list[EmbeddedPicture] = field(default_factory=list)
     seen: Seen = NOTHING_SEEN
     size: tuple[int, int] | None = None
+    view: View = PLAIN_VIEW
     is_strict: bool = True
 
     @property
@@ -92,10 +104,7 @@ class ImagePipeline:
         self._thumbnails = thumbnails
         self._thumbnails_of_memory = thumbnails_of_memory
         self._is_sized = any(isinstance(network, AnyMapNetwork) for network in networks)
-        self._recipes = [
-            json.dumps([one.backbone.digest, one.backbone.preprocessing.as_dict(), one.precision, *self._said])
-            for one in networks
-        ]
+        self._recipes = [self._recipe(network) for network in networks]
 
     def embed(self, sources: Iterable[Source]) -> Generator[EmbeddedPicture, None, None]:
         """Embed pictures in order; an unreadable picture has `error` instead of a vector."""
@@ -111,9 +120,11 @@ class ImagePipeline:
                 pool.shutdown(cancel_futures=True)
                 self._wait()  # running requests must not outlive an interrupted run
 
-    def recall(self, digest: str) -> EmbeddedPicture | None:
-        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other."""
-        item = EmbeddedPicture(digest, size=self._recall_size(digest))
+    def recall(self, digest: str, view: View = PLAIN_VIEW) -> EmbeddedPicture | None:
+        """Return a picture that was embedded before, by its digest, from the cache alone; None for any other.
+
+        view : how it is looked at."""
+        item = EmbeddedPicture(digest, size=self._recall_size(digest), view=view)
         item.parts = [self._recall_part(item, place) for place in range(len(self._networks))]
         return None if any(part is None for part in item.parts) else self._join_parts(item)
 
@@ -142,10 +153,11 @@ class ImagePipeline:
 
     def _load(self, source: Source) -> EmbeddedPicture:
         item = EmbeddedPicture()
-        small = self._thumbnails or (self._thumbnails_of_memory and is_picture(source))
+        plain = source.picture if isinstance(source, Viewed) else source
+        small = self._thumbnails or (self._thumbnails_of_memory and is_picture(plain))
         try:
             with open_picture(source, self._white) as picture:
-                item.digest = picture.digest
+                item.digest, item.view = picture.digest, picture.view
                 item.size = self._recall_size(item.digest)
                 item.parts = [self._recall_part(item, place) for place in range(len(self._networks))]
                 item.thumbnail = self._recall(self._thumbnail_key(item.digest)) if small else None
@@ -166,10 +178,12 @@ class ImagePipeline:
                 places.setdefault(size, []).append(place)
         for size, places_of_size in places.items():
             with picture.decoded(size) as image:
+                if item.view.region is not None:
+                    check_shape(item.view.region, image)
                 self._notice(item, image)
                 for place in places_of_size:
                     if item.parts[place] is None:
-                        item.pixels[place] = to_pixels(image, self._networks[place].backbone.preprocessing)
+                        item.pixels[place] = to_pixels(image, looking(self._networks[place], item.view))
                 if 0 in places_of_size and small:
                     item.thumbnail = to_thumbnail(image)
                     item.new[self._thumbnail_key(item.digest)] = item.thumbnail
@@ -185,7 +199,7 @@ class ImagePipeline:
             item.new[self._seen_key(item.digest)] = json.dumps(astuple(item.seen)).encode()
 
     def _recall_part(self, item: EmbeddedPicture, place: int) -> Any:
-        stored = self._recall(self._vector_key(item.digest, self._recipes[place]))
+        stored = self._recall(self._part_key(item, place))
         if stored is None or (self._is_sized and item.size is None):
             return None
         return self._networks[place].unpack(stored)
@@ -208,7 +222,7 @@ class ImagePipeline:
         item.parts[place] = part
         packed = self._networks[place].pack(part)
         if len(packed) <= LARGEST_KEPT:
-            item.new[self._vector_key(item.digest, self._recipes[place])] = packed
+            item.new[self._part_key(item, place)] = packed
 
     def _wait(self) -> None:
         for network in self._networks:
@@ -226,6 +240,14 @@ class ImagePipeline:
     def _remember(self, window: Iterable[EmbeddedPicture]) -> None:
         if self._cache is not None:
             self._cache.put({key: value for item in window if item.is_strict for key, value in item.new.items()})
+
+    def _recipe(self, network: AnyNetwork, view: View = PLAIN_VIEW) -> str:
+        seen = looking(network, view)
+        return json.dumps([network.backbone.digest, seen.as_dict(), network.precision, *self._said])
+
+    def _part_key(self, item: EmbeddedPicture, place: int) -> bytes:
+        own = None if item.view == PLAIN_VIEW else self._recipe(self._networks[place], item.view)
+        return self._vector_key(item.digest, own or self._recipes[place])
 
     @staticmethod
     def _vector_key(digest: str, recipe: str) -> bytes:
@@ -247,9 +269,20 @@ def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None 
     white : see `dn2.networks.decoding.open_decoded`.  Raises UnreadableItem."""
     item, inputs = EmbeddedPicture(), []
     with open_picture(source, white) as picture:
-        for preprocessing in [network.backbone.preprocessing for network in networks]:
+        item.view = picture.view
+        for preprocessing in [looking(network, picture.view) for network in networks]:
             with picture.decoded(preprocessing.scaled) as image:
+                if item.view.region is not None:
+                    check_shape(item.view.region, image)
                 item.size = upright_size(image)
                 inputs.append(to_pixels(image, preprocessing))
     item.parts = [network.embed([pixels])[0] for network, pixels in zip(networks, inputs, strict=True)]
     return item
+
+
+def looking(network: AnyNetwork, view: View) -> Preprocessing:
+    """Return how a picture becomes the input of a network; view : how it is looked at, beside what is said of all."""
+    preprocessing = network.backbone.preprocessing
+    if view == PLAIN_VIEW:
+        return preprocessing
+    return replace(preprocessing, region=view.region or preprocessing.region, turned=view.turned)

@@ -44,13 +44,16 @@ def _patches(patches: Mapping[str, Any]) -> list[tuple[str, str]]:
     banks = [(f"bank {number}", _bank(size, *errors[:2])) for number, (size, errors) in enumerate(known, 1)]
     by_place = "at its place" if patches["by_place"] else "anywhere in the pictures"
     share, seen = patches["share"], patches["looked_at"]
+    where = "where its mask is white; the mean of all" if patches["has_masks"] else "where the mask is white"
     score = f"the mean over the strangest {100 * share:g} % of a map" if share else "the strangest place of a map"
     joined = f"{patches['joined']:,} pictures, after what is usual was learnt; fit anew renews it"
+    turned = f"each picture in {patches['rotations']} rotations, but for those that calibrate"
     return [
+        *([("learnt from", turned)] if patches["rotations"] > 1 else []),
         *banks,
         ("distances", f"of each patch, relative to what is usual {by_place}"),
         ("score", score),
-        *([("looked at", f"{seen:.0%} of a picture, where the mask is white")] if seen < 1 else []),
+        *([("looked at", f"{seen:.0%} of a picture, {where}")] if seen < 1 or patches["has_masks"] else []),
         *([("joined", joined)] if patches["joined"] else []),
         *_finding(patches["finding"], patches["side"]),
     ]

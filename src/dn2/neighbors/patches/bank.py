@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dn2.arrays import Array, Flags, Positions, Vectors
+from dn2.arrays import Array, Flags, Numbers, Positions, Vectors
 from dn2.neighbors.patches.joining import Level, Map, join, resize, strips
+from dn2.neighbors.patches.looking import unturned
 from dn2.neighbors.patches.reducing import Reduction
 from dn2.neighbors.patches.selecting import select
 from dn2.system.processes import cached_property
@@ -33,13 +34,16 @@ class Sample:
         self._owners: list[Positions] = []
         self._places: list[Vectors] = []
 
-    def add(self, position: int, levels: Sequence[Level], inside: Flags | None = None) -> None:
-        """Draw patches of a picture; position : its own in the reference set; inside : which are looked at."""
+    def add(self, position: int, levels: Sequence[Level], inside: Flags | None = None, turned: float = 0.0) -> None:
+        """Draw patches of a picture.
+
+        position : its own in the reference set; inside : (height, width), those that are looked at; turned : by how
+        many degrees the picture is."""
         every = np.arange(levels[0][..., 0].size) if inside is None else np.flatnonzero(inside)
         drawn = np.sort(self._rng.permutation(every)[: self._each])
         self._rows.append(_joined_at(levels, drawn))
         self._owners.append(np.full(len(drawn), position, np.int64))
-        self._places.append(_middles(drawn, levels))
+        self._places.append(_middles(drawn, levels, turned))
 
     def choose(self, size: int) -> Bank:
         """Choose a bank of so many patches; what distances are usual is not known yet."""
@@ -57,16 +61,21 @@ class Usual:
 
     def __init__(self) -> None:
         self._total = np.zeros((GRID, GRID))
+        self._weight: Numbers = np.zeros((GRID, GRID))  # how many pictures look there
         self._errors: list[Array] = []
 
-    def add(self, distances: Map) -> None:
-        """Take in the distances of a picture from the patches of others."""
-        self._total += resize(distances, GRID, GRID)
-        self._errors.append(np.percentile(distances, ERROR_AT))
+    def add(self, distances: Map, inside: Flags | None = None) -> None:
+        """Take in the distances of a picture from the patches of others; inside : (height, width), which are looked
+        at."""
+        weight = np.float32(1) if inside is None else resize(inside.astype(np.float32), GRID, GRID)
+        self._weight += weight
+        self._total += resize(distances if inside is None else distances * inside, GRID, GRID)
+        self._errors.append(np.percentile(distances if inside is None else distances[inside], ERROR_AT))
 
     def learn(self, bank: Bank) -> Bank:
-        """Return the bank with what was learnt."""
-        usual, errors = self._total / len(self._errors), np.array(self._errors)
+        """Return the bank with what was learnt; a place at which no picture looks has the mean of all."""
+        usual, errors = np.full((GRID, GRID), self._total.sum() / self._weight.sum()), np.array(self._errors)
+        np.divide(self._total, self._weight, out=usual, where=self._weight > 0)
         known = np.array([errors[:, 0].mean(), errors[:, 1].mean(), errors[:, 2].max()])
         floor = max(float(usual.max()) * 1e-6, float(np.finfo(np.float32).tiny))
         return replace(bank, usual=np.maximum(usual, floor).astype(np.float32), errors=known.astype(np.float32))
@@ -128,19 +137,25 @@ class Bank:
         return np.vstack([-2 * self.vectors.T, squares])
 
     def strangest(
-        self, position: int, levels: Sequence[Level], count: int, beyond: float, inside: Flags | None = None
+        self,
+        position: int,
+        levels: Sequence[Level],
+        count: int,
+        beyond: float,
+        inside: Flags | None = None,
+        turned: float = 0.0,
     ) -> Self:
         """Return a bank of up to `count` patches of a further picture: those farthest from this bank and each other.
 
         position : of the picture in the reference set; beyond : the distance that they exceed; inside : which patches
-        of it are looked at.  What is usual is taken over."""
+        of it are looked at, (height, width); turned : by how many degrees it is.  What is usual is taken over."""
         distances = self.nearest(levels).distances.ravel()
-        far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside)
+        far = np.flatnonzero(distances > beyond if inside is None else (distances > beyond) & inside.ravel())
         if len(far) > MOST_SAMPLED:  # of a large picture, whose patches would not all lie in memory
             far = np.sort(far[np.argpartition(distances[far], -MOST_SAMPLED)[-MOST_SAMPLED:]])
         rows = self.reduction.reduce(_joined_at(levels, far))
         chosen = select(rows, count, distances=np.square(distances[far]))
-        owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels)
+        owners, places = np.full(len(chosen), position, np.int64), _middles(far[chosen], levels, turned)
         return replace(self, vectors=rows[chosen], owners=owners, places=places)
 
     def joined(self, others: Sequence[Self]) -> Self:
@@ -197,10 +212,12 @@ class Bank:
             raise ValueError("usual distances must be positive, and places lie within a picture")
 
 
-def _middles(drawn: Positions, levels: Sequence[Level]) -> Vectors:
-    """Return the middles of patches, numbered by rows: (n, 2), down and across, as shares of a picture's sides."""
+def _middles(drawn: Positions, levels: Sequence[Level], turned: float) -> Vectors:
+    """Return the middles of patches, numbered by rows: (n, 2), down and across, as shares of a picture's sides, before
+    it was turned."""
     height, width = levels[0].shape[:2]
-    return np.stack([(drawn // width + 0.5) / height, (drawn % width + 0.5) / width], axis=1).astype(np.float32)
+    middles = np.stack([drawn // width + 0.5, drawn % width + 0.5], axis=1)
+    return unturned(middles, height, width, turned).astype(np.float32)
 
 
 def _joined_at(levels: Sequence[Level], drawn: Positions) -> Vectors:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -12,10 +12,10 @@ import numpy as np
 from dn2.arrays import Array, Distances, Flags, Positions
 from dn2.neighbors.patches.bank import ERROR_AT, Bank, Nearest, Sample, Usual
 from dn2.neighbors.patches.joining import Level, Map, resize
+from dn2.neighbors.patches.looking import looked_at
 from dn2.neighbors.threads import each_on_one
 
 Levels = Sequence[Sequence[Level]]  # the maps of each network, the finest first
-Picture = tuple[int, list[Sequence[Level]]]  # its position in the reference set, and its maps for each bank
 
 T = TypeVar("T")
 
@@ -26,20 +26,45 @@ SEEN = 3  # patches a side that the embedding of one is an average of
 SHARES = (0.0, 0.002, 0.01, 0.05)  # of a map, whose mean may be a picture's score; 0 stands for the highest place alone
 
 
+class PictureMaps(NamedTuple):
+    """The maps of a picture.
+
+    region : of interest, see `looked_at`, None where all of it is looked at; turned : by how many degrees it is."""
+
+    levels: Levels
+    region: Map | None = None
+    turned: float = 0.0
+
+
+class Picture(NamedTuple):
+    """A reference picture: its position in the set, its maps for each bank, and see `PictureMaps`."""
+
+    position: int
+    groups: list[Sequence[Level]]
+    region: Map | None
+    turned: float
+
+    def inside(self, group: Sequence[Level]) -> Flags | None:
+        """Return which patches of some maps are looked at, (height, width); None for all."""
+        return None if self.region is None else looked_at(self.region, *group[0].shape[:2])
+
+
 class Source(NamedTuple):
     """Where the maps of reference pictures come from, as often as they are needed.
 
-    read : gives the maps of the pictures at some positions, in that order, None for one that cannot be had any more;
-    own : (n,) what each picture belongs to."""
+    read : gives the maps of the pictures at some positions, in that order, each in a number of rotations, None for one
+    that cannot be had any more; own : (n,) what each picture belongs to; rotations : of a picture to learn from."""
 
-    read: Callable[[Positions], Iterator[Levels | None]]
+    read: Callable[[Positions, int], Iterator[PictureMaps | None]]
     own: Array
+    rotations: int = 1
 
-    def each(self, positions: Positions) -> Iterator[Picture]:
-        """Give the pictures at some positions that can be had: the position, and the maps for each bank."""
-        for position, levels in zip(positions.tolist(), self.read(positions), strict=True):
-            if levels is not None:
-                yield position, grouped(levels)
+    def each(self, positions: Positions, rotations: int = 1) -> Iterator[Picture]:
+        """Give the pictures at some positions that can be had, each in a number of rotations."""
+        read = self.read(positions, rotations)
+        for position, maps in zip(positions.repeat(rotations).tolist(), read, strict=True):
+            if maps is not None:
+                yield Picture(position, grouped(maps.levels), maps.region, maps.turned)
 
     def own_of(self, position: int) -> Positions:
         """Return the positions of all pictures that belong to the same, itself included."""
@@ -53,37 +78,33 @@ class PatchDetector:
 
     banks : of the first network, then of the next.
     share : of the strangest places of a map, whose mean is the score of a picture.
-    by_place : whether a distance is divided by what is usual at its place, rather than by what is usual anywhere.
-    region : (height, width) float32, the region of interest: 1 where pictures are looked at, 0 elsewhere; (1, 1) of 1
-        for all of them."""
+    by_place : whether a distance is divided by what is usual at its place, rather than by what is usual anywhere."""
 
     banks: tuple[Bank, ...]
     share: float = 0.01
     by_place: bool = True
-    region: Map = field(default_factory=lambda: np.ones((1, 1), np.float32))
 
     @classmethod
-    def learn(cls, source: Source, learning: Positions, size: int, seed: int, region: Map | None = None) -> Self:
+    def learn(cls, source: Source, learning: Positions, size: int, seed: int) -> Self:
         """Learn from the reference pictures at some positions.
 
-        size : patches of each bank; region : of interest.  Patches are compared with those of other parts only."""
-        empty = cls(()) if region is None else cls((), region=region)
+        size : patches of each bank.  Patches are compared with those of other parts only.  Of pictures in several
+        rotations places are not told apart."""
         samples: list[Sample] = []
-        for position, groups in source.each(learning):
-            samples = samples or [Sample(len(learning), seed) for _ in groups]
-            for sample, group in zip(samples, groups, strict=True):
-                sample.add(position, group, empty.inside(group))
-        detector = replace(empty, banks=tuple(sample.choose(size) for sample in samples))
+        for picture in source.each(learning, source.rotations):
+            samples = samples or [Sample(len(learning) * source.rotations, seed) for _ in picture.groups]
+            for sample, group in zip(samples, picture.groups, strict=True):
+                sample.add(picture.position, group, picture.inside(group), picture.turned)
+        detector = cls(tuple(sample.choose(size) for sample in samples), by_place=source.rotations == 1)
         usual = [Usual() for _ in samples]
 
-        def compare(picture: Picture) -> list[Nearest]:
-            position, groups = picture
-            own = source.own_of(position)
-            return [bank.nearest(group, own) for bank, group in zip(detector.banks, groups, strict=True)]
+        def compare(picture: Picture) -> list[tuple[Map, Flags | None]]:
+            own, each = source.own_of(picture.position), zip(detector.banks, picture.groups, strict=True)
+            return [(bank.nearest(group, own).distances, picture.inside(group)) for bank, group in each]
 
-        for near in each_on_one(compare, source.each(learning)):
-            for known, one in zip(usual, near, strict=True):
-                known.add(one.distances)
+        for compared in each_on_one(compare, source.each(learning, source.rotations)):
+            for known, (distances, inside) in zip(usual, compared, strict=True):
+                known.add(distances, inside)
         return replace(detector, banks=tuple(map(Usual.learn, usual, detector.banks)))
 
     def with_strangest(self, source: Source, positions: Positions, count: int, calibrating: Positions) -> Self:
@@ -95,27 +116,24 @@ class PatchDetector:
 
         calibrating : positions of all pictures that calibrate, and so have no say."""
         learnt = [bank.at(~np.isin(bank.owners, calibrating)) for bank in self.banks]
-        return self._with(learnt, source, positions, count, [0.0] * len(learnt))
+        return self._with(learnt, source.each(positions), count, [0.0] * len(learnt))
 
     def with_unknown(self, source: Source, positions: Positions) -> Self:
         """Return it with patches of further pictures to learn from, that are far from all in the banks."""
         beyond = [float(bank.errors[ERROR_AT.index(99)]) for bank in self.banks]
-        return self._with(self.banks, source, positions, MOST_JOINING, beyond)
+        return self._with(self.banks, source.each(positions, source.rotations), MOST_JOINING, beyond)
 
-    def _with(
-        self, told_by: Sequence[Bank], source: Source, positions: Positions, count: int, beyond: Sequence[float]
-    ) -> Self:
+    def _with(self, told_by: Sequence[Bank], pictures: Iterable[Picture], count: int, beyond: Sequence[float]) -> Self:
         """Add up to `count` patches of each picture to each bank: those farthest from another one, and beyond a
         distance from it."""
 
         def choose(picture: Picture) -> list[Bank]:
-            position, groups = picture
             return [
-                bank.strangest(position, group, count, far, self.inside(group))
-                for bank, group, far in zip(told_by, groups, beyond, strict=True)
+                bank.strangest(picture.position, group, count, far, picture.inside(group), picture.turned)
+                for bank, group, far in zip(told_by, picture.groups, beyond, strict=True)
             ]
 
-        chosen = list(each_on_one(choose, source.each(positions)))
+        chosen = list(each_on_one(choose, pictures))
         banks = (bank.joined([given[place] for given in chosen]) for place, bank in enumerate(self.banks))
         return replace(self, banks=tuple(banks))
 
@@ -123,8 +141,9 @@ class PatchDetector:
         """Compare a picture with each bank; without : positions of reference pictures that are left out."""
         return [bank.nearest(group, without) for bank, group in zip(self.banks, grouped(levels), strict=True)]
 
-    def anomaly_map(self, near: Sequence[Nearest]) -> Map:
-        """Return how far each place is from normal, (height, width) of the finest map: 1 where it is as usual."""
+    def anomaly_map(self, near: Sequence[Nearest], region: Map | None = None) -> Map:
+        """Return how far each place is from normal, (height, width) of the finest map: 1 where it is as usual, and 0
+        outside of a region of interest, see `looked_at`."""
         height, width = (max(sides) for sides in zip(*(one.distances.shape for one in near), strict=True))
         total = np.zeros((height, width), np.float32)
         for bank, one in zip(self.banks, near, strict=True):
@@ -132,23 +151,13 @@ class PatchDetector:
             usual = resize(bank.usual if self.by_place else np.full_like(bank.usual, bank.usual.mean()), *shape)
             total += resize(one.distances / usual, height, width)
         total /= len(self.banks)
-        if self.region.size > 1:
-            total[~self._inside(height, width)] = 0
+        if region is not None:
+            total[~looked_at(region, height, width)] = 0
         return total
 
-    def inside(self, group: Sequence[Level]) -> Flags | None:
-        """Return which patches of a picture are looked at, by rows; None for all."""
-        return None if self.region.size == 1 else self._inside(*group[0].shape[:2]).ravel()
-
-    def _inside(self, height: int, width: int) -> Flags:
-        """Return which places of a map are looked at, (height, width): those at least half of which is; at least the
-        most."""
-        share = resize(self.region, height, width)
-        return share >= LOOKED_AT * min(1.0, 2 * float(share.max()))
-
-    def score(self, anomaly_map: Map) -> float:
-        """Return the mean over the strangest share of a map; higher is more anomalous."""
-        inside = anomaly_map if self.region.size == 1 else anomaly_map[self._inside(*anomaly_map.shape)]
+    def score(self, anomaly_map: Map, region: Map | None = None) -> float:
+        """Return the mean over the strangest share of a map, within a region of interest; higher is more anomalous."""
+        inside = anomaly_map if region is None else anomaly_map[looked_at(region, *anomaly_map.shape)]
         return float(np.float32(top_mean(inside, self.share)))
 
     def strangest(self, cell: tuple[int, int], near: Sequence[Nearest], shape: tuple[int, int]) -> tuple[int, int, int]:
@@ -206,34 +215,23 @@ class PatchDetector:
         """Return what a saved model keeps."""
         named = ((number, *pair) for number, bank in enumerate(self.banks) for pair in bank.as_arrays().items())
         arrays: dict[str, Array] = {f"{name}-{number}": array for number, name, array in named}
-        own = {"share": np.array([self.share]), "by_place": np.array([self.by_place]), "region": self.region}
-        return arrays | own
+        return arrays | {"share": np.array([self.share]), "by_place": np.array([self.by_place])}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Self:
         """Restore what `as_arrays` gave.  Raises LookupError, TypeError, ValueError for anything else."""
-        share, by_place, region = (arrays.pop(name) for name in ("share", "by_place", "region"))
+        share, by_place = (arrays.pop(name) for name in ("share", "by_place"))
         by_bank: dict[int, dict[str, Any]] = {}
         for key, array in arrays.items():
             name, _, number = key.rpartition("-")
             by_bank.setdefault(int(number), {})[name] = array
         banks = tuple(Bank.from_arrays(**by_bank[number]) for number in range(len(by_bank)))
-        return cls(banks, float(share.item()), bool(by_place.item()), region)
+        return cls(banks, float(share.item()), bool(by_place.item()))
 
     def check(self, n: int, dimensions: Sequence[int]) -> None:
         """Raise ValueError unless it compares patches of some dimensions with banks of n reference pictures."""
         if len(self.banks) != len(dimensions) or self.share not in SHARES:
             raise ValueError(f"{len(dimensions)} banks, and a share of {SHARES}, got {len(self.banks)}, {self.share}")
-        region = self.region
-        if (
-            region.ndim != 2
-            or region.dtype != np.float32
-            or not ((region >= 0) & (region <= 1)).all()
-            or not region.any()
-        ):
-            raise ValueError(
-                f"a region of interest must be a map of 0 to 1, not all 0, got {region.shape} {region.dtype}"
-            )
         for bank, dimension in zip(self.banks, dimensions, strict=True):
             bank.check(n, dimension)
 

@@ -24,15 +24,18 @@ from dn2.kinds.image.exporting.operations import (
     squares_but_own,
 )
 from dn2.neighbors.patches.bank import Bank
-from dn2.neighbors.patches.detector import LOOKED_AT, PatchDetector, grouped
+from dn2.neighbors.patches.detector import PatchDetector, grouped
 from dn2.neighbors.patches.joining import Map
+from dn2.neighbors.patches.looking import HALF, ROUNDING
 from dn2.neighbors.patches.reducing import Reduction
 from dn2.networks.backbone import Backbone
 from dn2.networks.maps import averaged
 
 
-def build(backbones: list[Backbone], patches: PatchDetector) -> Any:
-    """Build the network, an `openvino.Model`: pictures in, `anomaly_map`, `score` and `nearest` out."""
+def build(backbones: list[Backbone], patches: PatchDetector, region: Map | None) -> Any:
+    """Build the network, an `openvino.Model`: pictures in, `anomaly_map`, `score` and `nearest` out.
+
+    region : where all pictures are looked at, see `looked_at`; None for all of them."""
     ov = import_openvino()
     op = ov.opset13
     seen = see(backbones)
@@ -48,8 +51,8 @@ def build(backbones: list[Backbone], patches: PatchDetector) -> Any:
     for ratio in ratios[1:]:
         total = op.add(total, resize(ratio, height, width))
     anomaly_map, count = op.divide(total, constant(len(ratios))), op.multiply(height, width)
-    if patches.region.size > 1:
-        inside = _inside(patches.region, height, width)
+    if region is not None:
+        inside = _looked_at(region, height, width)
         anomaly_map, count = op.multiply(anomaly_map, inside), op.reduce_sum(inside, constant([0, 1], np.int64), False)
     outputs = {
         "anomaly_map": anomaly_map,
@@ -103,12 +106,23 @@ def _compare(bank: Bank, levels: Sequence[Node], by_place: bool) -> tuple[Node, 
     return ratio, reshape(found.output(1), height, width)
 
 
-def _inside(region: Map, height: Node, width: Node) -> Node:
-    """Return 1 at places of a map that are looked at, and 0 elsewhere: see `PatchDetector`."""
+def _looked_at(region: Map, height: Node, width: Node) -> Node:
+    """Return 1 at places of a map that are looked at, and 0 elsewhere: see `dn2.neighbors.patches.looking`."""
     op = import_openvino().opset13
-    share = resize(constant(region), height, width)
-    most = op.minimum(constant(1), op.multiply(constant(2), op.reduce_max(share, constant([0, 1], np.int64), True)))
-    return op.convert(op.greater_equal(share, op.multiply(constant(LOOKED_AT), most)), "f32")
+    down = op.matmul(_shares(region.shape[0], height), constant(region), False, False)
+    share = op.matmul(down, _shares(region.shape[1], width), False, True)
+    least = op.minimum(constant(HALF), op.reduce_max(share, constant([0, 1], np.int64), True))
+    return op.convert(op.greater_equal(share, op.subtract(least, constant(ROUNDING))), "f32")
+
+
+def _shares(size: int, target: Node) -> Node:
+    """Return the matrix, (target, size), that takes the mean over what each of `target` equal cells covers."""
+    op = import_openvino().opset13
+    wide = op.divide(constant(size), op.convert(target, "f32"))
+    low = op.multiply(reshape(op.convert(counting(target), "f32"), -1, 1), wide)
+    places = constant(np.arange(size)[None])
+    last = op.minimum(op.add(low, wide), op.add(places, constant(1)))
+    return op.divide(op.relu(op.subtract(last, op.maximum(low, places))), wide)
 
 
 def _largest(sides: list[Node]) -> Node:

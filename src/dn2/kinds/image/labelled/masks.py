@@ -78,14 +78,7 @@ class Mask:
                 )
             if self.color_map is not None:
                 return np.concatenate([self.color_map.defects_in(rgb) for rgb in _bands(image.convert("RGB"))])
-            numbers = np.asarray(image)
-            is_colored = False
-            if numbers.ndim == 3:
-                lowest, numbers = numbers.min(axis=2), numbers.max(axis=2)
-                is_colored = not is_jpeg and bool((lowest != numbers).any())
-            is_grey = not is_colored and not is_deep and numbers.max() > HALF
-            flags: Flags = numbers > (HALF if is_grey else 0)
-            return flags
+            return flags_of(image, is_jpeg=is_jpeg, is_deep=is_deep)
 
     def kinds(self) -> list[str]:
         """Return the kinds of defects in the mask, by its colour map, in order of names.
@@ -115,6 +108,20 @@ class Mask:
                         yield image, is_jpeg, True
         except UnreadableItem as error:
             raise UnreadableItem(f"the mask {self.path}: {error}") from error
+
+
+def flags_of(image: Image.Image, *, is_jpeg: bool = False, is_deep: bool = False) -> Flags:
+    """Return which pixels of a decoded mask without a colour map are set, (height, width); see `Mask`.
+
+    is_deep : whether its numbers had 16 bits."""
+    numbers = np.asarray(image)
+    is_colored = False
+    if numbers.ndim == 3:
+        lowest, numbers = numbers.min(axis=2), numbers.max(axis=2)
+        is_colored = not is_jpeg and bool((lowest != numbers).any())
+    is_grey = not is_colored and not is_deep and numbers.max() > HALF
+    flags: Flags = numbers > (HALF if is_grey else 0)
+    return flags
 
 
 def read_color_map(entries: Any) -> ColorMap | None:

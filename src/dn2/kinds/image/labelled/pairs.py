@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from dn2.errors import UnreadableItem
+from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.folders import walk_files
+from dn2.inputs.items import Item
 from dn2.networks.pixels import SUFFIXES
-from dn2.system.naming import ending_of
+from dn2.system.naming import absolute, ending_of
 
 # What follows the name of the picture in that of its mask, in any case; a mask named alike comes first.
 MASK_ENDINGS = ("", "_mask", "_gt", "_label")
+WHERE_MASKS_LIE = (
+    "at its picture's path or as much of the end of it as there is, with _mask, _GT, _label or nothing after the name"
+)
+
+
+class FoundMask(NamedTuple):
+    """The mask of a picture, None where there is none; problem : why that is not known."""
+
+    path: Path | None = None
+    problem: str | None = None
 
 
 class MaskFolder:
     """The masks below a folder, by the path of the picture that they are of."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._paths: dict[tuple[str, str], list[Path]] = {}
         self._found: set[Path] = set()
         self.paths = list_pictures(folder) if folder.is_dir() else []
@@ -44,10 +58,41 @@ class MaskFolder:
                     return paths[0]
         return None
 
+    def find_each(self, items: Sequence[Item]) -> list[FoundMask]:
+        """Find the masks of pictures by their whole paths, of those in memory by their names.
+
+        Raises InputError where a mask is one of the pictures itself."""
+        found = [self._find(item) for item in items]
+        pictures = {os.path.realpath(item.path) for item in items if not item.in_memory}
+        for mask in (one.path for one in found if one.path is not None):
+            if os.path.realpath(mask) in pictures:
+                raise InputError(
+                    f"{self.folder} must hold masks, and {mask} is one of the pictures; name a folder of masks"
+                )
+        return found
+
+    def _find(self, item: Item) -> FoundMask:
+        try:
+            name = item.name if item.in_memory else Path(absolute(item.path)).as_posix()
+            return FoundMask(self.find(PurePosixPath(name)))
+        except UnreadableItem as error:
+            return FoundMask(problem=str(error))
+
     @property
     def unused(self) -> list[Path]:
         """The masks that were found for no picture."""
         return [path for path in self.paths if path not in self._found]
+
+
+def refuse_shared(found: Sequence[FoundMask]) -> list[FoundMask]:
+    """Take the mask from pictures that share it."""
+    users = Counter(one.path for one in found if one.path is not None)
+    return [
+        one
+        if one.path is None or users[one.path] == 1
+        else FoundMask(problem=f"a mask is of one picture, and {one.path} would be of {users[one.path]:,}")
+        for one in found
+    ]
 
 
 def pair_beside(paths: Sequence[Path]) -> list[tuple[Path, Path | None]]:

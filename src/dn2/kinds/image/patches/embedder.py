@@ -12,8 +12,12 @@ import numpy as np
 from dn2.arrays import Vector
 from dn2.extras import import_above
 from dn2.kinds.image.embedder import PlainImageEmbedder
+from dn2.kinds.image.pipeline import EmbeddedPicture
+from dn2.neighbors.patches.detector import PictureMaps
+from dn2.neighbors.patches.joining import Map
 from dn2.networks.backbone import Backbone
 from dn2.networks.golden import pixels_of
+from dn2.networks.looking import read_region, turned_region
 from dn2.networks.maps import Maps
 from dn2.networks.opening import open_map_network
 from dn2.networks.registry import get_map_backbone
@@ -53,6 +57,21 @@ class PatchEmbedder(PlainImageEmbedder):
         spec = get_map_backbone(name, self.resolution, held)
         seen = replace(spec.preprocessing, even_light=self.even_light, region=self.region)
         return replace(spec, preprocessing=seen)
+
+    def looked_at(self, own: bytes | None = None) -> Map | None:
+        """Return the region of a picture, 1 where it is looked at and 0 elsewhere; None for all of it.
+
+        own : its own region, if it has one: see `dn2.networks.sources.View`."""
+        region = own or self.region
+        return None if region is None else np.asarray(read_region(region), np.float32)
+
+    def maps_of(self, picture: EmbeddedPicture) -> PictureMaps:
+        """Return the maps of a picture as they are compared."""
+        turned, region = picture.view.turned, picture.view.region or self.region
+        if not turned or (region is None and turned % 90 == 0):
+            return PictureMaps(picture.parts, self.looked_at(region), turned)
+        assert picture.size is not None
+        return PictureMaps(picture.parts, np.asarray(turned_region(region, picture.size, turned), np.float32), turned)
 
     @property
     def dimensions(self) -> list[list[int]]:

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Pixels, Positions
-from dn2.kinds.image.patches.planting import KINDS, SIZES, plant
+from dn2.kinds.image.patches.planting import EVERYWHERE, KINDS, SIZES, plant
 from dn2.kinds.image.patches.sources import Pictures
 from dn2.neighbors.patches.bank import Nearest
 from dn2.neighbors.patches.detector import SHARES, PatchDetector
-from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.threads import each_on_one
 
 # Pixels that networks see of all planted pictures together, and the number of these.
@@ -46,13 +45,15 @@ def choose(
 ) -> PatchDetector:
     """Choose what share of a map is a picture's score, and whether places are told apart, by defects drawn into the
     pictures that were learnt from."""
-    ways = [replace(patches, share=share, by_place=by_place) for share in SHARES for by_place in (True, False)]
+    by_places = (True, False) if patches.by_place else (False,)
+    ways = [replace(patches, share=share, by_place=by_place) for share in SHARES for by_place in by_places]
     is_planted: list[bool] = []
     scores: list[list[float]] = []  # of each picture, in all ways
-    for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed, patches.region):
-        for near in _compared(patches, pictures, chain([pixels], drawn), own_of(position)):
-            maps = {by_place: replace(patches, by_place=by_place).anomaly_map(near) for by_place in (True, False)}
-            scores.append([way.score(maps[way.by_place]) for way in (patches, *ways)])
+    for position, pixels, drawn, _ in _drawn(pictures, learning, len(KINDS), seed):
+        region = pictures.region(position)
+        for near in _compared(patches, pictures, chain([pixels], drawn), position, own_of(position)):
+            maps = {by_place: replace(patches, by_place=by_place).anomaly_map(near, region) for by_place in by_places}
+            scores.append([way.score(maps[way.by_place], region) for way in (patches, *ways)])
         is_planted += [False] + [True] * len(KINDS)
     if not scores:
         return patches
@@ -74,16 +75,17 @@ def measure_finding(
 ) -> list[Finding]:
     """Draw defects of each kind and size into pictures that calibrate, and count those that score above a threshold."""
     counts = {(kind, size): [0, 0] for kind in KINDS for size in SIZES}
-    for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed, patches.region):
-        near = _compared(patches, pictures, drawn, own_of(position))
-        for score, label in zip(map(patches.score, map(patches.anomaly_map, near)), labels, strict=True):
+    for position, _, drawn, labels in _drawn(pictures, calibrating, len(counts), seed):
+        compared = _compared(patches, pictures, drawn, position, own_of(position))
+        region = pictures.region(position)
+        for near, label in zip(compared, labels, strict=True):
             counts[label][0] += 1
-            counts[label][1] += score > threshold
+            counts[label][1] += patches.score(patches.anomaly_map(near, region), region) > threshold
     return [Finding(*label, drawn, found) for label, (drawn, found) in counts.items() if drawn]
 
 
 def _drawn(
-    pictures: Pictures, positions: Positions, each: int, seed: int, region: Map
+    pictures: Pictures, positions: Positions, each: int, seed: int
 ) -> Iterator[tuple[int, Pixels, Iterator[Pixels], list[tuple[str, float]]]]:
     """Draw defects into pictures at some of the positions: each position, its pixels, and those with a defect, each as
     it is asked for, with the kind and size of it, `each` of them, of all kinds and sizes in turn."""
@@ -96,6 +98,8 @@ def _drawn(
             continue
         if count is None:
             count = int(np.clip(MOST_PIXELS // _seen(pictures, pixels), LEAST_PLANTED, MOST_PLANTED))
+        region = pictures.region(position)
+        region = EVERYWHERE if region is None else region
         given = [labels[(turn + number) % len(labels)] for number in range(each)]
         yield position, pixels, (plant(pixels, *label, rng, region).pixels for label in given), given
         turn += each
@@ -109,10 +113,12 @@ def _seen(pictures: Pictures, pixels: Pixels) -> int:
 
 
 def _compared(
-    patches: PatchDetector, pictures: Pictures, drawn: Iterable[Pixels], own: Positions
+    patches: PatchDetector, pictures: Pictures, drawn: Iterable[Pixels], position: int, own: Positions
 ) -> Iterator[list[Nearest]]:
-    """Compare pictures in memory, which are kept nowhere, with the banks but for the patches of their own part."""
-    embedded = pictures.embedder.with_cache(False).embed(drawn)
+    """Compare pictures in memory, which are kept nowhere, with the banks but for the patches of their own part.
+
+    position : of the picture that they were."""
+    embedded = pictures.embedder.with_cache(False).embed(pictures.viewed(pixels, position) for pixels in drawn)
     return each_on_one(lambda picture: patches.compare(picture.parts, own), embedded)
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from dn2.arrays import Array, Positions, Progress
+from dn2.errors import InputError
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, Judgement, Reference, ReferenceItem, ScoredItems
+from dn2.kinds.image.embedding import EmbeddedItems
 from dn2.kinds.image.evidence import Region, RegionEvidence
 from dn2.kinds.image.kind import ImageKind
 from dn2.kinds.image.options import ImageOptions, parse_resolution
@@ -20,8 +23,9 @@ from dn2.kinds.image.patches.drawing import at_pixels
 from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.kinds.image.patches.learning import DEFAULT_BANK, Learnt
 from dn2.kinds.image.patches.located import LocatedPictures
+from dn2.kinds.image.patches.masks import read_mask, region_of, with_masks
 from dn2.kinds.image.patches.regions import Found, find_regions
-from dn2.kinds.image.patches.sources import Pictures, cached, region_of
+from dn2.kinds.image.patches.sources import Pictures, cached
 from dn2.kinds.image.patches.writing import MapFolder
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.presets import get_preset
@@ -34,11 +38,15 @@ from dn2.neighbors.patches.detector import PatchDetector
 from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.threads import each_on_one
+from dn2.networks.looking import read_region
+from dn2.networks.sources import Viewed
 from dn2.results.rows import Evidence
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.kept import KeptArrays
+from dn2.store.packed import PackedBytes
 from dn2.store.shards import StoredRows
+from dn2.system.interface import option
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class PatchKind(ImageKind):
 
     learnt : what the reference pictures taught, None until they have.
     side : of a square with as many pixels as a typical reference picture.
+    has_masks : whether each picture has a mask of its own; masks : the regions of the reference pictures then.
     maps : where to write the maps of pictures that are scored, if anywhere.
     kept : what keeps the maps of all pictures that are scored together, None beside that."""
 
@@ -75,6 +84,8 @@ class PatchKind(ImageKind):
     embedder: PatchEmbedder
     learnt: Learnt | None = field(default=None, kw_only=True)
     side: int = field(default=0, kw_only=True)
+    has_masks: bool = field(default=False, kw_only=True)
+    masks: PackedBytes = field(default=PackedBytes.of([]), kw_only=True)
     maps: MapFolder | None = field(default=None, kw_only=True)
     kept: KeptArrays | None = field(default=None, kw_only=True)
 
@@ -87,11 +98,12 @@ class PatchKind(ImageKind):
                 backbone,
                 resolution=parse_resolution(options.resolution),
                 even_light=options.light != "as-is",
-                region=None if options.mask is None else region_of(options.mask),
+                region=region_of(options.mask) if isinstance(options.mask, str) and options.masks is None else None,
                 precision=options.precision,
                 cache=cache,
                 white=options.white,
-            )
+            ),
+            has_masks=options.masks is not None,
         )
 
     @classmethod
@@ -110,6 +122,31 @@ class PatchKind(ImageKind):
         """See `Kind`.  Whole pictures are compared as they are, to tell copies and parts."""
         return super(ImageKind, self).steps(options, n)
 
+    def masked(self, found_items: FoundImages, mask: Any) -> FoundImages:
+        """See `Kind`."""
+        self.check_masked(mask)
+        return FoundImages(with_masks(found_items.items, mask)) if self.has_masks else found_items
+
+    def masked_one(self, item: Any, mask: Any) -> Any:
+        """See `Kind`."""
+        self.check_masked(mask)
+        return Viewed(item, partial(read_mask, mask)) if self.has_masks else item
+
+    def check_masked(self, mask: Any) -> None:
+        """Raise InputError for masks where the model has none for each picture, and without them where it has."""
+        if not self.has_masks:
+            self.check_no_mask(mask)
+        elif mask is None:
+            raise InputError(
+                f"the model was fitted with a mask for each picture: give {option('mask')}, what says where these are "
+                "looked at"
+            )
+
+    def keeping(self, new: EmbeddedItems) -> Self:
+        """See `ImageKind`."""
+        kept = super().keeping(new)
+        return replace(kept, masks=self.masks.with_more(new.regions)) if self.has_masks else kept
+
     @property
     def patches(self) -> PatchDetector:
         """What compares patches, once it has been learnt."""
@@ -125,12 +162,12 @@ class PatchKind(ImageKind):
         progress: Progress | None = None,
     ) -> Self:
         """See `Kind`."""
-        pictures = Pictures(self.embedder, items, () if new is None else new.source)
+        pictures = Pictures(self.embedder, items, () if new is None else new.source, self.masks)
         if self.learnt is not None:
             return replace(self, learnt=self.learnt.after_change(pictures, detector, progress))
         with cached(self.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, progress)
+            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, options.rotations or 1, progress)
             return replace(self, learnt=learnt, side=pictures.typical_side())
 
     def anomaly_map(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Array:
@@ -153,11 +190,11 @@ class PatchKind(ImageKind):
 
         def judge_one(place: int) -> _One:
             own = None if parts is None or known is None else np.flatnonzero(known == parts[place])
-            levels = readable[place].parts
+            levels, region, _ = self.embedder.maps_of(readable[place])
             near = self.patches.compare(levels, own)
-            anomaly_map = self.patches.anomaly_map(near)
+            anomaly_map = self.patches.anomaly_map(near, region)
             neighbors = self.patches.nearest_items(levels, near, anomaly_map, k, own)
-            return _One(self.patches.score(anomaly_map), *neighbors, Judged(anomaly_map, near))
+            return _One(self.patches.score(anomaly_map, region), *neighbors, Judged(anomaly_map, near))
 
         if not readable:
             return Judgement.of_none(k)
@@ -234,18 +271,26 @@ class PatchKind(ImageKind):
     def only(self, places: Positions) -> Self:
         """See `Kind`."""
         kept = super().only(places)
+        kept = replace(kept, masks=self.masks.only(places).compact()) if self.has_masks else kept
         return kept if self.learnt is None else replace(kept, learnt=self.learnt.only(places, len(self.thumbnails)))
 
     def describe(self) -> dict[str, Any]:
         """See `Kind`."""
         maps = [list(zip(one.strides, one.dimensions, strict=True)) for one in self.embedder.networks]
-        about = None if self.learnt is None else self.learnt.as_dict() | {"maps": maps, "side": self.side}
-        return super().describe() | {"patches": about}
+        regions = map(bytes, self.masks) if self.has_masks else [None]
+        seen = [1.0 if one is None else float(one.mean()) for one in map(self.embedder.looked_at, regions)]
+        own = {"maps": maps, "side": self.side, "has_masks": self.has_masks, "looked_at": float(np.mean(seen))}
+        return super().describe() | {"patches": None if self.learnt is None else self.learnt.as_dict() | own}
 
     def contents(self) -> dict[str, Sequence[Content]]:
         """See `Kind`."""
         assert self.learnt is not None
         return super().contents() | {"bank": [self.learnt.as_arrays()]}
+
+    def contents_of_items(self) -> dict[str, Callable[[slice], Content]]:
+        """See `Kind`."""
+        masks = {"masks": lambda places: self.masks.only(places).as_arrays()} if self.has_masks else {}
+        return super().contents_of_items() | masks
 
     @classmethod
     def restore(cls, files: Bundle, kept: StoredRows, cache: Cache | None, backbone: str | None) -> Self:
@@ -253,4 +298,11 @@ class PatchKind(ImageKind):
         restored = super().restore(files, kept, cache, backbone)
         learnt = Learnt.restored(files.arrays("bank"), files.manifest["patches"])
         learnt.check(len(restored.thumbnails), restored.embedder.dimensions)
-        return replace(restored, learnt=learnt, side=int(files.manifest["patches"]["side"]))
+        about = files.manifest["patches"]
+        restored = replace(restored, learnt=learnt, side=int(about["side"]), has_masks=bool(about["has_masks"]))
+        if not restored.has_masks:
+            return restored
+        masks = cls.packed(files, kept, "masks")
+        for region in masks if not files.is_large else ():
+            read_region(bytes(region))
+        return replace(restored, masks=masks.only(kept.places))

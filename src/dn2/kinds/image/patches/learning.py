@@ -17,7 +17,7 @@ from dn2.neighbors.calibration import Calibration, LearntStep
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.learnt import Learnt as LearntSteps
 from dn2.neighbors.leave_one_out import LeaveOneOut
-from dn2.neighbors.patches.detector import Levels, PatchDetector, Source, grouped
+from dn2.neighbors.patches.detector import PatchDetector, PictureMaps, Source, grouped
 from dn2.neighbors.sampling import Limits
 from dn2.neighbors.threads import each_on_one
 
@@ -33,6 +33,7 @@ class Learnt:
         strangest, each of these gives to each bank.
     members : (m,) positions of those; scores : (m,) their own; peaks : (m,) the highest values of their maps.
     finding : of defects drawn into them, how many are found; joined : how many pictures joined the banks since.
+    rotations : in how many each picture teaches.
     is_stale : whether patches have left the banks since they were scored.
     calibration : of scores; map_calibration : of peaks, of all strata together."""
 
@@ -44,24 +45,25 @@ class Learnt:
     peaks: Scores
     finding: tuple[Finding, ...] = ()
     joined: int = 0
+    rotations: int = 1
     is_stale: bool = False
     calibration: Calibration = field(default=Calibration(np.empty(0), 0), repr=False)
     map_calibration: Calibration = field(default=Calibration(np.empty(0), 0), repr=False)
 
     @classmethod
-    def of(cls, pictures: Pictures, detector: Detector, size: int, progress: Progress | None) -> Self:
-        """Learn from the reference pictures; size : of each bank.
+    def of(cls, pictures: Pictures, detector: Detector, size: int, rotations: int, progress: Progress | None) -> Self:
+        """Learn from the reference pictures; size : of each bank; rotations : in how many each picture teaches.
 
         Raises ReferenceTooSmall for a false-alarm rate that half of them cannot support."""
         reference, seed = detector.reference, int(detector.steps.calibrate.seed)
         split = reference.plan.split(detector.blocks, reference.membership)
-        source = _source(pictures, detector)
-        patches = PatchDetector.learn(source, split.learning, size, seed, pictures.region)
+        source = _source(pictures, detector, rotations)
+        patches = PatchDetector.learn(source, split.learning, size, seed)
         patches = choose(patches, pictures, split.learning, source.own_of, seed)
         given = 0 if detector.steps.holds_out else _given(size, len(split.members))
         patches = patches.with_strangest(source, split.members, given, split.members)
         measured = _measure(patches, pictures, source, split.members, progress)
-        learnt = cls(patches, split.limits, given, *measured).calibrated(detector)
+        learnt = cls(patches, split.limits, given, *measured, rotations=rotations).calibrated(detector)
         threshold = learnt.calibration.threshold(learnt.calibration.rate(detector.steps.false_alarm_rate))
         finding = measure_finding(patches, pictures, learnt.members, source.own_of, threshold, seed)
         return replace(learnt, finding=tuple(finding))
@@ -110,7 +112,7 @@ class Learnt:
         joining, members = np.setdiff1d(fresh, drawn), np.intersect1d(fresh, drawn)
         with cached(pictures.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            source, calibrating = _source(pictures, detector), np.union1d(self.members, members)
+            source, calibrating = _source(pictures, detector, self.rotations), np.union1d(self.members, members)
             grown = self.detector.with_unknown(source, joining)
             grown = grown.with_strangest(source, members, self.given, calibrating)
             found = _measure(grown, pictures, source, calibrating if self.is_stale else members, progress)
@@ -132,8 +134,8 @@ class Learnt:
             "given": self.given,
             "share": self.detector.share,
             "by_place": self.detector.by_place,
-            "looked_at": float(self.detector.region.mean(dtype=np.float64)),
             "joined": self.joined,
+            "rotations": self.rotations,
             "finding": [one.as_dict() for one in self.finding],
         }
 
@@ -155,6 +157,7 @@ class Learnt:
             *_Measured(arrays["members"], arrays["scores"], arrays["peaks"]),
             finding=tuple(Finding(**one) for one in about["finding"]),
             joined=int(about["joined"]),
+            rotations=int(about["rotations"]),
         )
 
     def check(self, n: int, dimensions: Sequence[Sequence[int]]) -> None:
@@ -179,9 +182,9 @@ class _Measured(NamedTuple):
     peaks: Scores
 
 
-def _source(pictures: Pictures, detector: Detector) -> Source:
+def _source(pictures: Pictures, detector: Detector, rotations: int) -> Source:
     parts = detector.reference.membership.parts
-    return Source(pictures.maps, np.arange(len(detector.reference)) if parts is None else parts)
+    return Source(pictures.maps, np.arange(len(detector.reference)) if parts is None else parts, rotations)
 
 
 def _given(size: int, calibrating: int) -> int:
@@ -195,12 +198,12 @@ def _measure(
     """Score pictures at some positions, ascending, each without its own part; those that cannot be had any more are
     left out."""
 
-    def score(picture: tuple[int, Levels | None]) -> tuple[int, float, float] | None:
-        position, levels = picture
-        if levels is None:
+    def score(picture: tuple[int, PictureMaps | None]) -> tuple[int, float, float] | None:
+        position, maps = picture
+        if maps is None:
             return None
-        anomaly_map = patches.anomaly_map(patches.compare(levels, source.own_of(position)))
-        return position, patches.score(anomaly_map), float(anomaly_map.max())
+        anomaly_map = patches.anomaly_map(patches.compare(maps.levels, source.own_of(position)), maps.region)
+        return position, patches.score(anomaly_map, maps.region), float(anomaly_map.max())
 
     found = []
     read = zip(positions.tolist(), pictures.maps(positions), strict=True)
