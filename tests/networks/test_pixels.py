@@ -19,6 +19,7 @@ from dn2.errors import UnreadableItem
 from dn2.networks import decoding
 from dn2.networks import pixels as images
 from dn2.networks.decoding import file_bytes
+from dn2.networks.looking import write_region
 from dn2.networks.pixels import (
     EVEN_MEAN,
     EVEN_SPREAD,
@@ -29,7 +30,6 @@ from dn2.networks.pixels import (
     read_pixels,
     to_pixels,
     to_thumbnail,
-    write_region,
 )
 from dn2.networks.semaphore import WeightedSemaphore
 from dn2.system.processes import PerProcess
@@ -843,7 +843,7 @@ def test_light_is_made_even_by_the_values_that_are_looked_at(is_masked: bool) ->
     pixels = rng.normal(90, 12, (40, 56, 3)).clip(0, 255).astype(np.uint8)
     mask = np.full((40, 56), 255, np.uint8)
     mask[:, 30:] = 0
-    region = write_region(Image.fromarray(mask)) if is_masked else None
+    region = write_region(mask > 0) if is_masked else None
     inside = mask > 0 if is_masked else np.ones((40, 56), bool)
     asked = Preprocessing(64, 64, "full", multiple=8, even_light=True, region=region)
     seen = pixels[inside]

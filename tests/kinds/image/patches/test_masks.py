@@ -131,7 +131,7 @@ def test_a_model_from_memory_has_the_masks_that_it_was_given(monkeypatch: pytest
     share = np.mean([mask_of(seed).mean() for seed in seeds])
     assert about["patches"]["looked_at"] == pytest.approx(share, abs=0.02)
     assert ("looked at", "36% of a picture, where its mask is white; the mean of all") in model.kind.say(about)
-    with pytest.raises(InputError, match="a model with mask is not exported"):
+    with pytest.raises(InputError, match="a model with a mask for each picture is not exported"):
         model.export("decision")
 
 
