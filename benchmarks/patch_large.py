@@ -48,7 +48,9 @@ class Sizes:
     only : parts of the benchmark; fitted : widths of pictures that are fitted, the last of which are scored, too.
     reference : pictures of a fit; planted : defects that are drawn there to see how small a one is found, at least.
     widths : of pictures whose cost is measured; many : of these, beside one alone, at most so many together.
-    scratched, clean : pictures with scratches and without; untiled : width of the picture that passes in one piece."""
+    searched : width of pictures that scratches are looked for in, by the last model; scratched : how many, and as many
+    without; clean : pictures without, of the size that was fitted.
+    untiled : width of the picture that passes in one piece."""
 
     only: tuple[str, ...] = PARTS_OF_RUN
     fitted: tuple[int, ...] = (1_000, 2_000, 4_000)
@@ -56,6 +58,7 @@ class Sizes:
     planted: int = finding.LEAST_PLANTED
     widths: tuple[int, ...] = (1_000, 2_000, 4_000, 8_000)
     many: int = 6
+    searched: int = 4_000
     scratched: int = 6
     clean: int = 20
     untiled: int = 2_048
@@ -234,16 +237,17 @@ def find(model: Path, paths: Sequence[Path]) -> list[tuple[bool, list[Box]]]:
 
 def measure_found(run: Run[Sizes], report: Report, model: Path, folder: Path) -> None:
     """Look for scratches in new pictures, and for regions in clean ones."""
-    width, truths = run.sizes.fitted[-1], []  # type: int, list[dict[str, Box]]
+    width, truths = run.sizes.searched, []  # type: int, list[dict[str, Box]]
     paths = [folder / f"scratched-{width}-{number}.jpg" for number in range(run.sizes.scratched)]
     for number, path in enumerate(paths):
         picture, boxes = scratched(width, number)
         picture.save(path, quality=QUALITY)
         truths.append(boxes)
-    clean = write(folder / f"{width}", width, range(1_000, 1_000 + run.sizes.clean))
-    found = apart(find, model, [*paths, *clean], here=run.smallest)
-    with_scratches, without = found[: len(paths)], found[len(paths) :]
-    report.say(f"\nscratches of {LENGTH} x {WIDTH} px in {len(paths)} pictures of {named(width)} px, rate 0.05 asked:")
+    with_scratches = apart(find, model, paths, here=run.smallest)
+    report.say(
+        f"\nscratches of {LENGTH} x {WIDTH} px in {len(paths)} pictures of {named(width)} px, by the model of "
+        f"{named(run.sizes.fitted[-1])} px at the rate 0.05:"
+    )
     report.say(f"  {'where':<28}{'found':>10}{'within the box':>16}{'box, median':>16}")
     for name in truths[0]:
         hits = [
@@ -264,10 +268,13 @@ def measure_found(run: Run[Sizes], report: Report, model: Path, folder: Path) ->
     )
     flagged = sum(is_anomaly for is_anomaly, _ in with_scratches)
     report.say(f"  flagged {flagged} of {len(paths)} of these pictures; other regions in them: {others}")
-    report.say(
-        f"  clean pictures: {sum(is_anomaly for is_anomaly, _ in without)} of {len(without)} flagged, "
-        f"{sum(bool(boxes) for _, boxes in without)} with a region, {sum(len(boxes) for _, boxes in without)} regions"
-    )
+    for side, count in ((run.sizes.fitted[-1], run.sizes.clean), (width, len(paths))):
+        without = apart(find, model, write(folder / f"{side}", side, range(1_000, 1_000 + count)), here=run.smallest)
+        flagged, regions = sum(is_anomaly for is_anomaly, _ in without), [len(boxes) for _, boxes in without]
+        report.say(
+            f"  without a scratch, {named(side)} px: {flagged} of {count} flagged, {sum(map(bool, regions))} with a "
+            f"region, {sum(regions)} regions"
+        )
 
 
 def area(box: Box) -> int:
