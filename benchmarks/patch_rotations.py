@@ -24,6 +24,7 @@ import dn2
 from common import ROOT, Run, begin, prepare_torch, timed
 from dn2.arrays import Pixels
 from dn2.kinds.image.patches import finding
+from dn2.kinds.image.patches.learning import DEFAULT_BANK
 
 sys.path.append(str(ROOT / "docs"))
 from made_plates import plate
@@ -44,7 +45,7 @@ class Sizes:
     plates: int = 80
     tested_plates: int = 120
     resolution: int = 256
-    bank: int = 1_000
+    bank: int = DEFAULT_BANK
 
 
 SMALLEST = Sizes(rotations=(3,), learning=12, testing=8, plates=6, tested_plates=4, resolution=64, bank=20)
