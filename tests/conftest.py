@@ -32,8 +32,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def signals():
-    """Let Ctrl-C and broken pipes end as they did before a test ran the command line in this process."""
-    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGPIPE)}
+    """Leave signals as they were: the command line sets the first two, PyTorch's data loader the ends of children.
+
+    Its handler, where a library's thread has lost its stack for signals, ends the process at a later test's child."""
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGPIPE, signal.SIGCHLD)}
     yield
     for one, handler in handlers.items():
         signal.signal(one, handler)

@@ -73,7 +73,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def once(opening: Callable[[Backbone, str], Any]) -> Callable[..., Any]:
-    """Return a function that compiles each network once in this process, told apart by all that determines it."""
+    """Return a function that compiles each network once, told apart by all that determines it."""
     networks: dict[tuple[Any, ...], Any] = {}
 
     def opened(backbone: Backbone, precision: str = "auto") -> Any:
@@ -85,15 +85,12 @@ def once(opening: Callable[[Backbone, str], Any]) -> Callable[..., Any]:
     return opened
 
 
-OPENED, OPENED_MAPS = once(open_network), once(open_map_network)
-
-
 @pytest.fixture(autouse=True, scope="module")
 def networks_once() -> Iterator[None]:
-    """Compile networks once for all modules of tests that say so."""
+    """Compile each network once for all tests of a module."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dn2.kinds.image.embedder.open_network", OPENED)
-        patch.setattr("dn2.kinds.image.patches.embedder.open_map_network", OPENED_MAPS)
+        patch.setattr("dn2.kinds.image.embedder.open_network", once(open_network))
+        patch.setattr("dn2.kinds.image.patches.embedder.open_map_network", once(open_map_network))
         yield
 
 
