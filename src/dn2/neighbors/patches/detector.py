@@ -179,18 +179,17 @@ class PatchDetector:
         number, row, column = self.strangest(highest, near, anomaly_map.shape)
         bank, group = self.banks[number], grouped(levels)[number]
         patch = bank.embed(group, row, row + 1)[column]
-        squares = np.square(bank.vectors - patch).sum(axis=1)
+        away = bank.vectors - patch
+        squares = np.einsum("ij,ij->i", away, away)
         if without is not None:
             squares[np.isin(bank.owners, without)] = np.inf
         distances, positions = np.full(k, np.inf, np.float32), np.full(k, -1, np.int64)
-        place = 0
-        for patch_number in np.argsort(squares, kind="stable").tolist():
-            owner = bank.owners[patch_number]
-            if place == k or not np.isfinite(squares[patch_number]):
+        for place in range(k):
+            nearest = int(squares.argmin())
+            if not np.isfinite(squares[nearest]):
                 break
-            if owner not in positions:
-                distances[place], positions[place] = squares[patch_number], owner
-                place += 1
+            distances[place], positions[place] = squares[nearest], bank.owners[nearest]
+            squares[bank.owners == bank.owners[nearest]] = np.inf
         return distances, positions
 
     def nearest_place(

@@ -188,8 +188,8 @@ def _source(pictures: Pictures, detector: Detector, rotations: int) -> Source:
 
 
 def _given(size: int, calibrating: int) -> int:
-    """Return how many patches each picture that calibrates gives: all together about as many as were chosen."""
-    return min(MOST_GIVEN, round(size / calibrating))
+    """Return how many patches each picture that calibrates gives: all together about half as many as were chosen."""
+    return min(MOST_GIVEN, round(size / 2 / calibrating))
 
 
 def _measure(
