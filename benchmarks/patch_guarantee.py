@@ -20,7 +20,6 @@ from common import Run, begin, prepare_torch
 from dn2.arrays import Array, Numbers
 from dn2.kinds.image.patches import finding
 from dn2.kinds.image.patches.kind import PatchKind
-from dn2.kinds.image.patches.learning import DEFAULT_BANK
 
 RATES = (0.02, 0.05, 0.1, 0.2)
 
@@ -33,7 +32,7 @@ class Sizes:
     tiles: int = 110
     preset: str = "default"
     resolution: int = 256
-    bank: int = DEFAULT_BANK
+    bank: int | None = None
 
 
 SMALLEST = Sizes(draws=1, tiles=6, resolution=64, bank=20)

@@ -24,7 +24,6 @@ import dn2
 from common import ROOT, Run, begin, prepare_torch, timed
 from dn2.arrays import Pixels
 from dn2.kinds.image.patches import finding
-from dn2.kinds.image.patches.learning import DEFAULT_BANK
 
 sys.path.append(str(ROOT / "docs"))
 from made_plates import plate
@@ -45,7 +44,7 @@ class Sizes:
     plates: int = 80
     tested_plates: int = 120
     resolution: int = 256
-    bank: int = DEFAULT_BANK
+    bank: int | None = None
 
 
 SMALLEST = Sizes(rotations=(3,), learning=12, testing=8, plates=6, tested_plates=4, resolution=64, bank=20)
@@ -133,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = begin(__doc__, arguments, Sizes(), SMALLEST)
     prepare_torch()
     report = run.report("patch_rotations")
-    report.say(f"{run.sizes.resolution} px, banks of {run.sizes.bank:,} patches; flags at {RATE:g} asked, by part")
+    report.say(f"{run.sizes.resolution} px; flags at {RATE:g} asked, by part")
     sets: tuple[Callable[[Run[Sizes]], Iterator[tuple[str, Pictures]]], ...] = (turned_tiles, plates_on_a_belt)
     for read in sets:
         for name, pictures in read(run):

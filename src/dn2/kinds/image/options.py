@@ -106,7 +106,7 @@ class ImageOptions(CleaningOptions):
     bank: int | None = option(
         None,
         "With {patches}: how many normal patches are kept to compare with, of each pair of maps of a network. "
-        "Default: 2000.",
+        "Default: 2000, with {preset} accurate 4000.",
         metavar="PATCHES",
         minimum=1,
     )

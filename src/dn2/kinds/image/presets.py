@@ -10,12 +10,14 @@ from dn2.errors import InputError
 @dataclass(frozen=True)
 class Preset:
     """backbone : see `dn2.ImageEmbedder`; n_neighbors : the largest number k of neighbours that a score averages over;
-    whiten : whether a large reference set is whitened; patches : the backbone of which the maps are taken."""
+    whiten : whether a large reference set is whitened; patches : the backbone of which the maps are taken; bank : how
+    many patches are kept to compare with, of each pair of maps."""
 
     backbone: str
     n_neighbors: int
     whiten: bool = False
     patches: str = "lite0"
+    bank: int = 2_000
 
     def for_groups(self) -> Preset:
         """Return the preset that is used where items are groups."""
@@ -36,7 +38,11 @@ PRESETS = {
     "fast": Preset("lite0-posterior@176", 5),
     "default": Preset("lite0", 2),
     "accurate": Preset(
-        "lite1-posterior+lite2-posterior@192+lite2-posterior", 10, whiten=True, patches="lite0+lite2@384"
+        "lite1-posterior+lite2-posterior@192+lite2-posterior",
+        10,
+        whiten=True,
+        patches="lite0+lite2@384",
+        bank=4_000,
     ),
 }
 

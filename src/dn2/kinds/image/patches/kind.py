@@ -21,7 +21,7 @@ from dn2.kinds.image.kind import ImageKind
 from dn2.kinds.image.options import ImageOptions, parse_resolution
 from dn2.kinds.image.patches.drawing import at_pixels
 from dn2.kinds.image.patches.embedder import PatchEmbedder
-from dn2.kinds.image.patches.learning import DEFAULT_BANK, Learnt
+from dn2.kinds.image.patches.learning import Learnt
 from dn2.kinds.image.patches.located import LocatedPictures
 from dn2.kinds.image.patches.masks import read_mask, region_of, with_masks
 from dn2.kinds.image.patches.regions import Found, find_regions
@@ -167,7 +167,9 @@ class PatchKind(ImageKind):
             return replace(self, learnt=self.learnt.after_change(pictures, detector, progress))
         with cached(self.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
-            learnt = Learnt.of(pictures, detector, options.bank or DEFAULT_BANK, options.rotations or 1, progress)
+            learnt = Learnt.of(
+                pictures, detector, options.bank or get_preset(options.preset).bank, options.rotations or 1, progress
+            )
             return replace(self, learnt=learnt, side=pictures.typical_side())
 
     def anomaly_map(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Array:

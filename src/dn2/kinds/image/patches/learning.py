@@ -21,7 +21,6 @@ from dn2.neighbors.patches.detector import PatchDetector, PictureMaps, Source, g
 from dn2.neighbors.sampling import Limits
 from dn2.neighbors.threads import each_on_one
 
-DEFAULT_BANK = 2_000
 MOST_GIVEN = 16  # patches
 
 

@@ -13,7 +13,6 @@ from dn2.kinds.image.bench.patches.papers import SquareEmbedder
 from dn2.kinds.image.bench.patches.patchcore import PatchCore
 from dn2.kinds.image.labelled.sets import LabelledPicture
 from dn2.kinds.image.options import DEFAULT_RESOLUTION
-from dn2.kinds.image.patches.learning import DEFAULT_BANK
 from dn2.kinds.image.presets import PRESETS
 from dn2.model.fitting import fit
 from dn2.model.model import Model
@@ -43,10 +42,11 @@ class Seen(NamedTuple):
 class Settings:
     """What all methods are given.
 
+    bank : patches; None for those of the preset, and of the default preset for a paper's method.
     parts : what each picture to learn from belongs to, None where they belong to nothing."""
 
     resolution: int = DEFAULT_RESOLUTION
-    bank: int = DEFAULT_BANK
+    bank: int | None = None
     precision: str = "auto"
     false_alarm_rate: float | None = None
     cache: Cache | None = None
@@ -151,7 +151,7 @@ def learn_patches(pictures: Sequence[LabelledPicture], settings: Settings, *, pr
 
 def learn_patchcore(pictures: Sequence[LabelledPicture], settings: Settings, *, of_all: bool = False) -> OfPaper:
     """Learn as PatchCore does; of_all : keep 1 % of all patches, as its paper does, in place of as many as dn2."""
-    size = None if of_all else settings.bank
+    size = None if of_all else settings.bank or PRESETS["default"].bank
     return _learn_of_paper(pictures, settings, lambda maps, side: PatchCore.learn(maps, side, size))
 
 

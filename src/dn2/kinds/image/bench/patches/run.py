@@ -19,7 +19,6 @@ from dn2.kinds.image.known import tested
 from dn2.kinds.image.labelled import find_categories, read_labelled
 from dn2.kinds.image.labelled.sets import LabelledPicture, LabelledSet
 from dn2.kinds.image.options import DEFAULT_RESOLUTION
-from dn2.kinds.image.patches.learning import DEFAULT_BANK
 from dn2.results.rows import Row
 from dn2.results.words import rate_in_words
 from dn2.store.cache import Cache
@@ -28,7 +27,7 @@ from dn2.system.interface import option
 SEED = 0
 NOTES = (
     "PatchCore and PaDiM are written from their papers, on the maps of the network that dn2 uses by default, of "
-    "pictures squashed to a square: a bank of dn2's size, chosen greedily among all patches, with a re-weighted "
+    "pictures squashed to a square: a bank of the default size, chosen greedily among all patches, with a re-weighted "
     "highest distance as the score; a Gaussian of 100 channels at each place. Their maps are smoothed. "
     "They have no decision.",
     "Found and false alarms: at the rate that dn2 decides at, averaged within parts first. F1 of pixels in regions: at "
@@ -104,7 +103,7 @@ def _settings(options: PatchesOptions) -> Settings:
         raise InputError(f"{option('resolution')} must be a number here: other methods squash pictures to a square")
     return Settings(
         resolution=DEFAULT_RESOLUTION if options.resolution is None else int(options.resolution),
-        bank=options.bank or DEFAULT_BANK,
+        bank=options.bank,
         precision=options.precision,
         false_alarm_rate=options.false_alarm_rate,
         cache=Cache.of(options.cache),
