@@ -1,6 +1,7 @@
 """What tests share: how hypothesis runs, and a small reference set."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,11 @@ os.environ["DN2_CACHE"] = tempfile.mkdtemp(prefix="dn2-cache-")
 # The same examples in every run, and no deadline: a slow machine is no failure.
 settings.register_profile("dn2", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("dn2")
+
+
+def pytest_unconfigure():
+    """Leave no cache behind."""
+    shutil.rmtree(os.environ["DN2_CACHE"], ignore_errors=True)
 
 
 @pytest.hookimpl(tryfirst=True)
