@@ -1,6 +1,6 @@
 """What dn2's patches cost: pictures a second beside PatchCore on PyTorch, fits of thousands, and the selection.
 
-Run: pip install -e '.[parity]' && python benchmarks/patch_speed.py [--only selection fit memory rate]
+Run: pip install -e '.[parity]' && python benchmarks/patch_speed.py [--only rate fit selection memory]
 
 The tiles are 256 px wide to both.  PatchCore on PyTorch is the same network with the same weights in f32, pictures
 squashed to a square and read by as many threads as there are cores, eight at a time; it compares with one bank, of
@@ -43,7 +43,7 @@ from dn2.neighbors.patches.selecting import select
 from dn2.system.processes import cpu_count
 
 DEFAULT = "default"  # the preset
-PARTS_OF_RUN = ("selection", "fit", "memory", "rate")
+PARTS_OF_RUN = ("rate", "fit", "selection", "memory")
 AT_ONCE = 8  # pictures that PyTorch embeds together
 SHIFTS, NOISE = 12, 3.0  # pixels and grey levels by which a tile differs from its copies
 
@@ -350,10 +350,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, patch.multiple(finding, **few):
         tiles = patches.read_tiles(run, Path(folder))
         parts = {
-            "selection": partial(compare_selections, run),
-            "fit": partial(compare_fits, run),
-            "memory": partial(measure_memory, run),
             "rate": partial(compare_rates, run),
+            "fit": partial(compare_fits, run),
+            "selection": partial(compare_selections, run),
+            "memory": partial(measure_memory, run),
         }
         for name in parts:
             if name in sizes.only:
