@@ -5,8 +5,8 @@ Run: pip install -e '.[parity]' && python benchmarks/patch_speed.py [--only rate
 The tiles are 256 px wide to both.  PatchCore on PyTorch is the same network with the same weights in f32, pictures
 squashed to a square and read by as many threads as there are cores, eight at a time; it compares with one bank, of
 patches of 152 numbers, dn2 with two of 49, each with as many patches again that the pictures that calibrate give.  Fits
-run in processes of their own, without a cache.  A selection one by one of all is greedy k-centre as PatchCore has it,
-among all patches of the tiles that dn2 learns from.
+run in processes of their own, without a cache.  A selection of all is greedy k-centre as PatchCore has it, among all
+patches of the tiles that dn2 learns from; dn2 selects among a sample.  Each part has a result file of its own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from common import Report, Run, apart, begin, peak_memory, seconds, timed
 from dn2 import Cache
 from dn2.kinds.image.bench.patches.measuring import watch
 from dn2.kinds.image.bench.patches.methods import OfPaper, Settings, learn_patchcore, learn_patches
-from dn2.kinds.image.bench.patches.patchcore import PatchCore, select_greedily
+from dn2.kinds.image.bench.patches.patchcore import PatchCore
 from dn2.kinds.image.labelled.sets import LabelledPicture
 from dn2.kinds.image.patches import finding
 from dn2.neighbors.patches import bank as bank_module
@@ -269,29 +269,20 @@ def write_copies(learning: Sequence[LabelledPicture], count: int, folder: Path) 
 
 
 def compare_selections(run: Run[Sizes], report: Report, tiles: Sequence[LabelledPicture], settings: Settings) -> None:
-    """Select banks in batches from a sample, one by one from it, and one by one from all patches, and weigh them."""
+    """Select banks from a sample of the patches, as dn2 does, and from all of them, and see what they are worth."""
     learning, testing = tiles_of(tiles, run.sizes)
     everything = 1 << 40
-    ways = {
-        "in batches, of a sample": (select, bank_module.MOST_SAMPLED),
-        "one by one, of a sample": (one_by_one, bank_module.MOST_SAMPLED),
-        "one by one, of all": (one_by_one, everything),
-    }
+    ways = {"of a sample": bank_module.MOST_SAMPLED, "of all": everything}
     report.say("\nselecting dn2's two banks; ROC AUC of pictures and of pixels, and AUPRO, in %:")
-    report.say(f"  {'bank':>6}  {'':<24}{'patches':>12}{'seconds':>10}{'pictures':>10}{'pixels':>10}{'AUPRO':>10}")
+    report.say(f"  {'bank':>6}  {'':<12}{'patches':>12}{'seconds':>10}{'pictures':>10}{'pixels':>10}{'AUPRO':>10}")
     with tempfile.TemporaryDirectory() as folder:
         for size in run.sizes.banks:
             own = replace(of_all(settings, learning, size), cache=Cache(Path(folder, "cache.sqlite")))
-            for name, (way, sampled) in ways.items():
-                found = apart(worth, learning, testing, own, way, sampled, here=run.smallest)
+            for name, sampled in ways.items():
+                found = apart(worth, learning, testing, own, sampled, here=run.smallest)
                 shown = "".join(f"{100 * value:>10.2f}" for value in found.figures)
-                report.say(f"  {size:>6,}  {name:<24}{found.patches:>12,}{found.seconds:>10.2f}{shown}")
+                report.say(f"  {size:>6,}  {name:<12}{found.patches:>12,}{found.seconds:>10.2f}{shown}")
                 report.save()
-
-
-def one_by_one(rows: np.ndarray, count: int, seed: int = 0, distances: np.ndarray | None = None) -> np.ndarray:
-    """Select as `select` does, but one by one."""
-    return select_greedily(rows, count, seed) if distances is None else select(rows, count, seed, distances)
 
 
 @dataclass(frozen=True)
@@ -307,24 +298,23 @@ def worth(
     learning: Sequence[LabelledPicture],
     testing: Sequence[LabelledPicture],
     settings: Settings,
-    way: Callable[..., np.ndarray],
     sampled: int,
 ) -> Worth:
-    """Fit with a way to select patches, among so many, and see what it is worth."""
+    """Fit with a selection among so many patches, and see what it is worth."""
     taken, looked_at = 0.0, 0
 
-    def watched_way(rows: np.ndarray, *given: Any, **named: Any) -> np.ndarray:
+    def watched(rows: np.ndarray, *given: Any, **named: Any) -> np.ndarray:
         nonlocal taken, looked_at
-        spent, chosen = timed(lambda: way(rows, *given, **named))
+        spent, chosen = timed(lambda: select(rows, *given, **named))
         if len(given) == 2:  # a bank, and not the patches that one picture gives
             taken, looked_at = taken + spent, looked_at + len(rows)
         return chosen
 
-    with patch.multiple(bank_module, select=watched_way, MOST_SAMPLED=sampled):
-        watched = watch(learn_patches(learning, settings, preset=DEFAULT), testing)
-    pixels = watched.segmentation.pixels if watched.segmentation is not None else None
+    with patch.multiple(bank_module, select=watched, MOST_SAMPLED=sampled):
+        found = watch(learn_patches(learning, settings, preset=DEFAULT), testing)
+    pixels = found.segmentation.pixels if found.segmentation is not None else None
     assert pixels is not None
-    return Worth(taken, looked_at, (watched.roc_auc(), pixels.roc_auc, pixels.aupro))
+    return Worth(taken, looked_at, (found.roc_auc(), pixels.roc_auc, pixels.aupro))
 
 
 def of_all(settings: Settings, learning: Sequence[LabelledPicture], size: int) -> Settings:
@@ -342,7 +332,7 @@ def tiles_of(tiles: Sequence[LabelledPicture], sizes: Sizes) -> tuple[list[Label
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all parts, and keep the result after each."""
     run = begin(__doc__, arguments, Sizes(), SMALLEST)
-    sizes, report = run.sizes, run.report("patch_speed")
+    sizes = run.sizes
     rate = 0.5 if run.smallest else 0.05  # few tiles support no other
     settings = Settings(sizes.resolution, sizes.banks[len(sizes.banks) // 2], false_alarm_rate=rate)
     # A smallest run does without defects that are drawn to see how small a one is found.
@@ -357,6 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         for name in parts:
             if name in sizes.only:
+                report = run.report(f"patch_{name}")
                 parts[name](report, tiles, settings)
                 report.save()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import naive
 from dn2.arrays import Positions
-from dn2.neighbors.patches import joining, reducing, selecting
+from dn2.neighbors.patches import joining, reducing
 from dn2.neighbors.patches.bank import GRID, Bank, Sample, Usual
 from dn2.neighbors.patches.detector import SHARES, Levels, PatchDetector, PictureMaps, Source, grouped, top_mean
 from dn2.neighbors.patches.joining import Level, join, resize
@@ -95,19 +95,6 @@ def test_patches_are_chosen_as_by_greedy_selection(n: int, count: int, seed: int
         assert chosen == list(range(n))
     else:
         assert chosen == naive.farthest_first(rows, count, chosen[0])
-
-
-def test_of_many_patches_those_chosen_together_cover_as_well_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = np.random.default_rng(0).normal(size=(3000, 4)).astype(np.float32)
-    together = select(rows, 100)
-    monkeypatch.setattr(selecting, "MOST_AT_ONCE", 1)
-    one_by_one = select(rows, 100)
-    radius = [
-        np.sqrt(np.square(rows[:, None] - rows[None, chosen]).sum(axis=2).min(axis=1)).max()
-        for chosen in (together, one_by_one)
-    ]
-    assert len(set(together.tolist())) == 100
-    assert radius[0] < 1.1 * radius[1]
 
 
 @given(st.integers(1, 30), st.sampled_from(SHARES))

@@ -11,10 +11,11 @@ from typing import Self
 
 import numpy as np
 
-from dn2.arrays import Array, Distances, Positions, Vectors
+from dn2.arrays import Array, Distances, Vectors
 from dn2.errors import InputError
 from dn2.kinds.image.bench.patches.papers import to_pixels
 from dn2.neighbors.patches.joining import Map, join
+from dn2.neighbors.patches.selecting import select
 from dn2.networks.maps import Maps
 
 SHARE = 0.01  # of all patches, which a bank holds by default
@@ -40,7 +41,7 @@ class PatchCore:
         rows = np.concatenate(levels)
         del levels  # as large as the rows
         count = max(1, round(SHARE * len(rows))) if size is None else size
-        chosen = select_greedily(project(rows, seed), count, seed)
+        chosen = select(project(rows, seed), count, seed)
         return cls(rows[chosen].astype(np.float32), side)
 
     def examine(self, maps: Maps) -> tuple[float, Map]:
@@ -75,21 +76,6 @@ def project(rows: Array, seed: int) -> Vectors:
     for start in range(0, len(rows), AT_ONCE):
         projected[start : start + AT_ONCE] = rows[start : start + AT_ONCE].astype(np.float32) @ directions
     return projected
-
-
-def select_greedily(rows: Vectors, count: int, seed: int) -> Positions:
-    """Choose rows, (n, d), one by one, each the farthest from all chosen before: (count,) positions."""
-    n = len(rows)
-    if count >= n:
-        return np.arange(n, dtype=np.int64)
-    squares = np.einsum("ij,ij->i", rows, rows)
-    distances = np.full(n, np.inf, np.float32)
-    chosen = [int(np.random.default_rng(seed).integers(n))]
-    while len(chosen) < count:
-        latest = rows[chosen[-1]]
-        np.minimum(distances, squares - 2 * (rows @ latest) + squares[chosen[-1]], out=distances)
-        chosen.append(int(distances.argmax()))
-    return np.array(chosen, np.int64)
 
 
 def squared_distances(rows: Vectors, bank: Vectors) -> Distances:
