@@ -8,14 +8,13 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist, mahalanobis
 
-import naive
 from dn2.errors import InputError
 from dn2.kinds.image.bench import PATCHES
 from dn2.kinds.image.bench.patches import methods
 from dn2.kinds.image.bench.patches.measuring import watch
 from dn2.kinds.image.bench.patches.padim import PaDiM
 from dn2.kinds.image.bench.patches.papers import SquareEmbedder
-from dn2.kinds.image.bench.patches.patchcore import PatchCore, project, select_greedily
+from dn2.kinds.image.bench.patches.patchcore import PatchCore, project
 from dn2.kinds.image.bench.patches.run import Halves
 from dn2.kinds.image.labelled.masks import Mask
 from dn2.kinds.image.labelled.sets import LabelledPicture, LabelledSet
@@ -43,13 +42,6 @@ def pictures():
 def at_pixels(distances, side):
     wide = Image.fromarray(distances.astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
     return gaussian_filter(np.asarray(wide), 4)
-
-
-def test_patches_are_chosen_one_by_one_the_farthest_from_all_before():
-    rows = np.random.default_rng(1).normal(size=(60, 5)).astype(np.float32)
-    chosen = select_greedily(rows, 20, 3).tolist()
-    assert chosen == naive.farthest_first(rows, 20, chosen[0])
-    assert select_greedily(rows, 60, 3).tolist() == list(range(60))
 
 
 def test_projections_keep_distances_about_as_they_are():

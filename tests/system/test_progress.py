@@ -146,7 +146,7 @@ def test_every_run_asks_alike(
         asked.append((progress, what))
         return real(progress, what)
 
-    for home in ("dn2.model.fitting", "dn2.model.model", "dn2.model.scorer"):
+    for home in ("dn2.model.fitting", "dn2.model.model", "dn2.model.scorer", "dn2.model.evaluating"):
         monkeypatch.setattr(f"{home}.shown", spy)
     run(model)
     run(dn2.fit(REFERENCE, progress=False), progress=False)
