@@ -674,6 +674,12 @@ def test_the_documents_name_networks_that_timm_has_weights_for():
     assert names <= set(timm.list_pretrained())
 
 
+@pytest.fixture
+def page():
+    """The page whose commands run."""
+    return ROOT / "docs" / "backbones.md"
+
+
 def test_the_commands_of_the_documents_run(parts, no_download, weights, monkeypatch, capsys):  # noqa: F811
     import shlex
 
