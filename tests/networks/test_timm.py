@@ -658,17 +658,18 @@ def test_a_model_of_patches_of_timm_is_saved_and_told_how_to_export(named, photo
 
 # The documents
 
+ON_BACKBONES = ROOT / "docs" / "backbones.md"
+
 
 def lines_on_timm():
-    page = ROOT / "docs" / "backbones.md"
-    lines = [line for block in blocks(page, "console") for line in block.splitlines()]
+    lines = [line for block in blocks(ON_BACKBONES, "console") for line in block.splitlines()]
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ dn2") and "timm/" in line]
 
 
 def test_the_documents_name_networks_that_timm_has_weights_for():
     import re
 
-    text = (ROOT / "docs" / "backbones.md").read_text(encoding="utf-8")
+    text = ON_BACKBONES.read_text(encoding="utf-8")
     names = set(re.findall(r"`timm/(\w+\.\w+)`", text))
     assert len(names) >= 6
     assert names <= set(timm.list_pretrained())
@@ -677,7 +678,7 @@ def test_the_documents_name_networks_that_timm_has_weights_for():
 @pytest.fixture
 def page():
     """The page whose commands run."""
-    return ROOT / "docs" / "backbones.md"
+    return ON_BACKBONES
 
 
 def test_the_commands_of_the_documents_run(parts, no_download, weights, monkeypatch, capsys):  # noqa: F811
