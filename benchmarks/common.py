@@ -199,8 +199,10 @@ def apart(work: Callable[..., Made], *arguments: Any, here: bool) -> Made:
 
 
 def peak_memory() -> float:
-    """Return the peak of this process's resident memory, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the peak of this process's resident memory, in MiB, without that of the process that started it, which
+    `getrusage` counts."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 1024
 
 
 def _exit_status(words: Sequence[str]) -> int:

@@ -93,7 +93,7 @@ def metal(width: int, seed: int) -> Image.Image:
     lines = rng.normal(0, 7, (height, 1)) + rng.standard_normal((height, width), np.float32) * np.float32(4)
     light = 140 + np.linspace(-15, 15, width, dtype=np.float32) * rng.uniform(0.7, 1.3) + rng.uniform(-8, 8)
     pixels = (lines + light).clip(0, 255).astype(np.uint8)
-    return Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.7))
+    return Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(0.7)).convert("RGB")
 
 
 def write(folder: Path, width: int, seeds: Sequence[int]) -> list[Path]:

@@ -531,6 +531,21 @@ def test_a_long_picture_looks_the_same_however_its_middle_is_cut_out(photos, mon
     assert np.abs(to_pixels(picture, preprocessing) - whole).max() <= 4
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("size", [(200, 320), (203, 317)])
+@pytest.mark.parametrize("even_light", [False, True])
+def test_a_picture_that_is_scaled_in_bands_looks_as_if_it_were_scaled_at_once(monkeypatch, mode, size, even_light):
+    noise = Image.fromarray(RNG.integers(0, 256, (*size[::-1], 3), np.uint8)).convert(mode)
+    full = Preprocessing(4096, 4096, "full", multiple=8, even_light=even_light)
+    whole = to_pixels(noise, full)
+    monkeypatch.setattr(images, "BAND_PIXELS", 7 * whole.shape[1])
+    in_bands = to_pixels(noise, full)
+    assert in_bands.shape == whole.shape
+    off = np.abs(in_bands.astype(int) - whole)
+    assert off.max() <= (1 if even_light or noise.size != whole.shape[1::-1] else 0)
+    assert off.mean() < 0.01
+
+
 def test_a_jpeg_to_be_cut_is_shrunk_on_load_to_no_less_than_twice_what_it_is_scaled_to(tmp_path, encode, photos):
     """Scaled to 256 x 256, so 1000 x 1000 is decoded whole; for 224 x 224 without a cut, 500 x 500 is enough."""
     path = write(tmp_path / "a.jpg", encode(Image.fromarray(photos[0]).resize((1000, 1000)), "JPEG"))
@@ -850,4 +865,4 @@ def test_light_is_made_even_by_the_values_that_are_looked_at(is_masked: bool) ->
     values = (pixels - seen.mean()) * EVEN_SPREAD / seen.std() + EVEN_MEAN
     even = np.where(inside[..., None], values.round().clip(0, 255), EVEN_MEAN).astype(np.uint8)
     assert np.array_equal(to_pixels(Image.fromarray(pixels), asked), even)
-    assert light_of(Image.fromarray(pixels)) == pytest.approx((pixels.mean(), pixels.std()), rel=1e-12)
+    assert light_of(pixels) == pytest.approx((pixels.mean(), pixels.std()), rel=1e-12)

@@ -10,7 +10,7 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +44,8 @@ INTERPOLATIONS = {
 EVEN_MEAN, EVEN_SPREAD, LEAST_SPREAD = 120.0, 45.0, 5.0
 # If the scaled picture would have more than this many times the input's pixels, only its middle is scaled.
 LARGEST_SCALED = 32
+BAND_PIXELS = 1 << 22  # of a large picture that are scaled together
+FARTHEST = 4  # rows from its own that a pixel is interpolated from, at most, or so many times the scale
 
 
 @dataclass(frozen=True)
@@ -123,29 +125,55 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     image = turn(image, turned)
     size = preprocessing.input_size(*image.size)
     method = INTERPOLATIONS[preprocessing.interpolation]
-    if preprocessing.shape in ("area", "full"):
-        image = image if image.size == size else image.resize(size, method)
-    elif preprocessing.shape == "pad":
+    if preprocessing.shape == "pad":
         fitted = _fit(image, size, method)
         image = Image.new("RGB", size, (127, 127, 127))
         image.paste(fitted, ((size[0] - fitted.width) // 2, (size[1] - fitted.height) // 2))
-    else:
+    elif preprocessing.shape not in ("area", "full"):
         image = _cut(image, preprocessing, method)
-    image = image if image.mode == "RGB" else image.convert("RGB")
-    pixels = np.array(image)
-    looked_at = None if inside is None else np.asarray(scale_region(inside, image.size))
+    pixels = _to_array(image, size, method)
+    looked_at = None if inside is None else np.asarray(scale_region(inside, size))
     if preprocessing.even_light:
-        _make_light_even(pixels, *light_of(image, looked_at))
+        _make_light_even(pixels, *light_of(pixels, looked_at))
     if looked_at is not None:
         pixels[~looked_at] = EVEN_MEAN
     return pixels
 
 
-def light_of(image: Image.Image, inside: Flags | None = None) -> tuple[float, float]:
-    """Return the mean and the standard deviation of the values of a picture in RGB, its colours together.
+def _to_array(image: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Pixels:
+    """Scale a picture to a size, into an array; band by band, so that of a large one nothing else is held."""
+    pixels = np.empty((size[1], size[0], 3), np.uint8)
+    bands = list(_bands(pixels))
+    for rows in bands:
+        band = image.resize(size, method) if len(bands) == 1 else _scaled_rows(image, size, rows, method)
+        pixels[rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
+    return pixels
 
-    inside : (height, width), where they count."""
-    counted = np.array(image.histogram(None if inside is None else Image.fromarray(inside)), float)
+
+def _scaled_rows(image: Image.Image, size: tuple[int, int], rows: slice, method: Image.Resampling) -> Image.Image:
+    """Return some rows of a picture that is scaled to a size, from the rows around them alone."""
+    scale = image.height / size[1]
+    around = math.ceil(FARTHEST * max(1.0, scale))
+    low, high = rows.start * scale, rows.stop * scale
+    top, bottom = max(0, math.floor(low) - around), min(math.ceil(high) + around, image.height)
+    part = image.crop((0, top, image.width, bottom)).resize((size[0], bottom - top), method)
+    return part.resize((size[0], rows.stop - rows.start), method, (0, low - top, size[0], high - top))
+
+
+def _bands(pixels: Pixels) -> Iterator[slice]:
+    """Cut the rows of a picture into bands, or leave one that is not large whole."""
+    height, width = pixels.shape[:2]
+    step = max(1, BAND_PIXELS // width)
+    yield from (slice(top, min(top + step, height)) for top in range(0, height, step))
+
+
+def light_of(pixels: Pixels, inside: Flags | None = None) -> tuple[float, float]:
+    """Return the mean and the standard deviation of the values of a picture, its colours together.
+
+    pixels : (height, width, 3); inside : (height, width), where they count."""
+    counted = np.zeros(3 * 256)
+    for rows in _bands(pixels):
+        counted += Image.fromarray(pixels[rows]).histogram(None if inside is None else Image.fromarray(inside[rows]))
     counts, values = counted.reshape(3, 256).sum(axis=0), np.arange(256)
     mean = float(counts @ values / counts.sum())
     return mean, float(np.sqrt(counts @ np.square(values - mean) / counts.sum()))

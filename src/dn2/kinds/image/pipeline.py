@@ -41,7 +41,7 @@ WINDOW = 128
 # Fewer if what they become in memory would take more than this; a large picture keeps all processors busy by itself.
 WINDOW_BYTES = 1 << 26
 LEAST_AHEAD = 2  # pictures that are decoded while others are embedded, at least
-# What a picture became in a network is kept in the cache up to this many bytes.
+# What a picture became in a network is kept in the cache if it has no more bytes.
 LARGEST_KEPT = 1 << 22
 SIZE = struct.Struct("<II")
 
@@ -74,8 +74,7 @@ class EmbeddedPicture:
     @property
     def nbytes(self) -> int:
         """Bytes of what it becomes in the networks, and of their inputs."""
-        parts = [one for part in self.parts for one in (part if isinstance(part, tuple) else (part,))]
-        return sum(one.nbytes for one in (*parts, *self.pixels.values()) if one is not None)
+        return sum(bytes_of(part) for part in (*self.parts, *self.pixels.values()) if part is not None)
 
 
 class ImagePipeline:
@@ -220,9 +219,8 @@ class ImagePipeline:
 
     def _receive(self, item: EmbeddedPicture, place: int, part: Any) -> None:
         item.parts[place] = part
-        packed = self._networks[place].pack(part)
-        if len(packed) <= LARGEST_KEPT:
-            item.new[self._part_key(item, place)] = packed
+        if bytes_of(part) <= LARGEST_KEPT:
+            item.new[self._part_key(item, place)] = self._networks[place].pack(part)
 
     def _wait(self) -> None:
         for network in self._networks:
@@ -261,6 +259,11 @@ class ImagePipeline:
 
     def _seen_key(self, digest: str) -> bytes:
         return self._vector_key(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
+
+
+def bytes_of(part: Any) -> int:
+    """Return the bytes of what a picture became in a network, a vector or maps, or of its pixels."""
+    return sum(one.nbytes for one in (part if isinstance(part, tuple) else (part,)))
 
 
 def embed_one(networks: Sequence[AnyNetwork], source: Source, white: int | None = None) -> EmbeddedPicture:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from dn2.arrays import Numbers, Pixels
 from dn2.neighbors.patches.joining import Map
@@ -49,7 +48,7 @@ def plant(pixels: Pixels, kind: str, size: float, rng: np.random.Generator, regi
     down, across = rows[:, None] - middle[0], columns[None] - middle[1]
     along = across * np.cos(turned) + down * np.sin(turned)
     aside = down * np.cos(turned) - across * np.sin(turned)
-    change = rng.choice((-1.0, 1.0)) * max(light_of(Image.fromarray(pixels))[1], LEAST_SPREAD)
+    change = rng.choice((-1.0, 1.0)) * max(light_of(pixels)[1], LEAST_SPREAD)
     amount = KINDS[kind](along, aside, length, rng)[..., None]
     near = pixels[np.ix_(rows, columns)].astype(np.float64)
     if kind == "swap":
