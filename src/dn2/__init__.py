@@ -8,6 +8,7 @@ TYPE_CHECKING = False  # typing's own takes as long to import as all the rest
 if TYPE_CHECKING:
     from dn2.errors import (
         BackboneError,
+        ClusterError,
         Dn2Error,
         InputError,
         MissingExtra,
@@ -38,6 +39,7 @@ _HOMES = {
     "BackboneError": "dn2.errors",
     "Cache": "dn2.store.cache",
     "Calibration": "dn2.neighbors.calibration",
+    "ClusterError": "dn2.errors",
     "Contribution": "dn2.kinds.table.evidence",
     "Curve": "dn2.kinds.series.evidence",
     "Dn2Error": "dn2.errors",
@@ -67,6 +69,7 @@ __all__ = [
     "BackboneError",
     "Cache",
     "Calibration",
+    "ClusterError",
     "Contribution",
     "Curve",
     "Dn2Error",

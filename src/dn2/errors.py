@@ -40,5 +40,9 @@ class MissingExtra(Dn2Error, ImportError):
     """An optional package is needed; the message names the extra that installs it."""
 
 
+class ClusterError(Dn2Error):
+    """A cluster cannot be reached, or has failed in a way that starting lost work again does not mend."""
+
+
 class ReferenceTooSmall(Dn2Error, ValueError):
     """The reference set has too few items for the rate or the number of neighbours asked for."""

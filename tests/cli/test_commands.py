@@ -33,23 +33,23 @@ OPTIONS = {
     "fit": "--output -o --kind --preset --backbone --neighbors --false-alarm-rate --normalize --precision --index "
     "--recall --storage --memory --whiten --no-whiten --contaminated --drop --first-neighbors --white --patches "
     "--resolution --light --bank --mask --rotations --groups --column --id-column --drop-columns --numeric "
-    "--categorical --date --decimal --thousands --date-order --time --values --window --exclude --part --per "
+    "--categorical --date --decimal --thousands --date-order --time --values --window --exclude --on --part --per "
     "--confidence --smooth --seed --force --cache --no-cache",
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
     "--points --maps --mask --self --neighbors --index --recall --storage --id-column --decimal --thousands "
-    "--date-order --time --values --window --exclude --backbone --cache --no-cache",
+    "--date-order --time --values --window --exclude --backbone --on --cache --no-cache",
     "evaluate": "--normal --anomalous --masks --mask --category --images --warn-rate --exclude --plot --json "
-    "--backbone --cache --no-cache",
+    "--backbone --on --cache --no-cache",
     "add": "--part --per --mask --exclude --backbone --cache --no-cache",
     "remove": "--part --backbone",
     "readmit": "--backbone",
     "inspect": "--items --aside --report --parts --plot --json --backbone",
     "verify": "--backbone",
-    "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --cache --no-cache",
+    "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --on --cache --no-cache",
     "export": "--output -o --backbone --format --force",
     "bench": "--output -o --classes --normal --preset --backbone --neighbors --normalize --precision --seeds "
     "--reference --rivals --category --part --resolution --bank --false-alarm-rate --figure --report "
-    "--cache --no-cache",
+    "--on --cache --no-cache",
     "report": "--model --output -o --root --mask --exclude --false-alarm-rate --warn-rate --backbone --cache "
     "--no-cache",
     "demo": "--output -o",

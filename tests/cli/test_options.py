@@ -68,7 +68,7 @@ def test_embed_and_score_have_the_options_that_they_have_a_use_for() -> None:
         name for kind in kinds_that_embed() for name, option in options_in(options_of(kind)).items() if option.embeds
     }
     assert embedding == {"backbone", "precision", "white", "column", "id_column"}
-    assert set(parameters("embed")) - {"help"} == embedding | {"inputs", "output", "kind", "exclude", "cache"}
+    assert set(parameters("embed")) - {"help"} == embedding | {"inputs", "output", "kind", "exclude", "on", "cache"}
     (alone,) = kinds_that_compare_themselves()
     assert set(options_in(options_of(alone))) <= set(parameters("score"))
 

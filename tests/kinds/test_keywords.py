@@ -24,8 +24,8 @@ OPTIONS = {name: option for kind in KINDS for name, option in options_in(options
 
 def test_the_signature_of_fit_lists_every_option_with_type_and_default() -> None:
     listed = inspect.signature(dn2.fit).parameters
-    assert list(listed)[:6] == ["inputs", "kind", "names", "cache", "exclude", "progress"]
-    assert set(listed) == {"inputs", "kind", "names", "cache", "exclude", "progress", *OPTIONS}
+    assert list(listed)[:7] == ["inputs", "kind", "names", "cache", "exclude", "on", "progress"]
+    assert set(listed) == {"inputs", "kind", "names", "cache", "exclude", "on", "progress", *OPTIONS}
     assert all(one.kind is inspect.Parameter.KEYWORD_ONLY for name, one in listed.items() if name != "inputs")
     assert listed["index"].default == "auto"
     assert (listed["window"].default, listed["window"].annotation) == (None, int | None)

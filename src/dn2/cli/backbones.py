@@ -12,6 +12,7 @@ from dn2.cli.common import (
     CacheOption,
     ExcludeOption,
     InputsArgument,
+    OnOption,
     check_outputs,
     finish,
     load,
@@ -32,6 +33,7 @@ def embed(
         typer.Option("--output", "-o", metavar="FILE", help="The .npz or .parquet to write.", show_default=False),
     ],
     exclude: ExcludeOption = None,
+    on: OnOption = None,
     cache: CacheOption = True,
     **options: Any,
 ) -> None:
@@ -41,6 +43,7 @@ def embed(
     from dn2.model import embedding
     from dn2.model.fitting import choose_kind
     from dn2.results.embeddings import writer_for
+    from dn2.system.workers import working
 
     write = writer_for(output)
     kind_asked = options.pop("kind", None)
@@ -49,7 +52,7 @@ def embed(
             kind = choose_kind(sources, kind_asked, options)
         note_cache(cache, kind)
         check_outputs((output,), sources, kind, exclude)
-        with progress("embedding") as show:
+        with working(on), progress("embedding") as show:
             reference = embedding.embed(sources, kind, cache, show, options, exclude or ())
     names, vectors, unreadable = [item.name for item in reference.items], reference.vectors, reference.unreadable
     write(output, names, vectors)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dn2.cli.common import check_outputs, finish, note, warn_unreadable
+from dn2.cli.common import OnOption, check_outputs, finish, note, warn_unreadable
 from dn2.cli.options import Flag, heading_of, help_of, with_options
 from dn2.errors import InputError
 from dn2.kinds.options import Option, Several
@@ -84,6 +84,7 @@ def bench(
     report: Annotated[
         Path | None, typer.Option(help="Write the table and the figure as a page, too, this .html.", show_default=False)
     ] = None,
+    on: OnOption = None,
     **given: Any,
 ) -> None:
     """Run a protocol of the paper's on data whose truth is known: CSV, a Markdown table, a figure."""
@@ -92,6 +93,7 @@ def bench(
     from dn2.cli.progress import progress
     from dn2.report.bench_page import write_bench_page
     from dn2.report.page import check_page
+    from dn2.system.workers import working
 
     chosen = choose_protocol(protocol)
     options = choose_options(chosen, given)
@@ -101,7 +103,8 @@ def bench(
     if report is not None:
         check_page(report)
     check_output(output)
-    result = chosen.run(data, options, progress)
+    with working(on):
+        result = chosen.run(data, options, progress)
     files = write(result, output, chosen.name, figure)
     if report is not None:
         write_bench_page(result, report)

@@ -73,6 +73,14 @@ ExcludeOption = Annotated[
         show_default=False,
     ),
 ]
+OnOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLUSTER",
+        help="Let a cluster of Ray work: ray, for the one of RAY_ADDRESS or else this machine, or ray://HOST:PORT.",
+        show_default=False,
+    ),
+]
 MemoryOption = Annotated[
     str | None,
     typer.Option(

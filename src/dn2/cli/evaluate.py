@@ -16,6 +16,7 @@ from dn2.cli.common import (
     MaskOption,
     ModelArgument,
     NamedBackboneOption,
+    OnOption,
     PlotOption,
     WarnRateOption,
     check_model_first,
@@ -78,11 +79,13 @@ def evaluate(
     plot: PlotOption = None,
     as_json: JsonOption = False,
     backbone: NamedBackboneOption = None,
+    on: OnOption = None,
     cache: CacheOption = True,
 ) -> None:
     """Measure a model on items of which it is known whether they are anomalous, and where."""
     from dn2.cli.progress import progress
     from dn2.cli.show import evaluation_table
+    from dn2.system.workers import working
 
     given = [*([] if data is None else [data]), *(normal or ()), *(anomalous or ())]
     check_model_first("evaluate", model, given, "--normal INPUT --anomalous INPUT")
@@ -93,7 +96,7 @@ def evaluate(
     rate, kind = loaded.state.rate(None, warn_rate), loaded.kind.name
     with with_stdin(normal or (), kind) as good, with_stdin(anomalous or (), kind) as bad:
         check_outputs((plot,), (*good, *bad, *([] if data is None else [data])), kind, exclude)
-        with progress("scoring") as show:
+        with working(on), progress("scoring") as show:
             scores = loaded.score_known(
                 good or None,
                 bad or None,

@@ -17,6 +17,7 @@ from dn2.cli.common import (
     MaskOption,
     ModelArgument,
     NamedBackboneOption,
+    OnOption,
     PerOption,
     check_model_first,
     finish,
@@ -45,6 +46,7 @@ def fit(
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is there already.")] = False,
     exclude: ExcludeOption = None,
+    on: OnOption = None,
     cache: CacheOption = True,
     **options: Any,
 ) -> None:
@@ -62,7 +64,7 @@ def fit(
             kind = choose_kind(sources, kind_asked, options)
         note_cache(cache, kind)
         with progress("fitting") as show:
-            model = dn2.fit(sources, kind=kind, cache=cache, exclude=exclude or (), progress=show, **options)
+            model = dn2.fit(sources, kind=kind, cache=cache, exclude=exclude or (), on=on, progress=show, **options)
     model.save(output, overwrite=force)
     stopping.wrote(output)
     report_reference(model, output)

@@ -18,6 +18,7 @@ from dn2.cli.common import (
     MaskOption,
     MemoryOption,
     NamedBackboneOption,
+    OnOption,
     PartOption,
     PerOption,
     RateOption,
@@ -120,6 +121,7 @@ def score(
     ] = False,
     exclude: ExcludeOption = None,
     backbone: NamedBackboneOption = None,
+    on: OnOption = None,
     cache: CacheOption = True,
     **options: Any,
 ) -> None:
@@ -147,6 +149,8 @@ def score(
             raise InputError(f"{SELF} is for series, which have no maps: leave out {option('maps')}")
         if mask is not None:
             raise InputError(f"{SELF} is for series, which have no masks: leave out {option('mask')}")
+        if on is not None:
+            raise InputError(f"{SELF} takes one machine: leave out {option('on')}")
         kind = choose_itself(None)
         _check_points(kind_of(kind), points)
         limits = {"false_alarm_rate": false_alarm_rate, "memory": memory}
@@ -174,6 +178,7 @@ def score(
                     exclude=exclude or (),
                     maps=maps,
                     mask=mask,
+                    on=on,
                     progress=show,
                 )
             _write(results, output, page, points)

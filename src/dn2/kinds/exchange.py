@@ -108,7 +108,8 @@ class Batch:
     digests : (m,) the SHA-256 of the file of each readable item, '' for items from memory; empty for kinds that do not
         record it.
     files : what pictures of all items are read from later; None for kinds without pictures.
-    contents : (m, ...) digests of what the vectors were made of, for kinds that find copies by them; else None."""
+    contents : (m, ...) digests of what the vectors were made of, for kinds that find copies by them; else None.
+    noticed : what a person should know of them, see `Kind.tell`."""
 
     names: Sequence[str]
     errors: Mapping[int, str]
@@ -118,6 +119,7 @@ class Batch:
     digests: Sequence[str] = ()
     files: Sequence[Any] | None = None
     contents: Array | None = None
+    noticed: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +180,7 @@ class ScoredItems:
     digests : the SHA-256 of the files of the readable items; empty for kinds that do not record it.
     files : what pictures of the rows are read from; None for kinds without pictures.
     points : scores of points, beside the rows.
+    noticed : as in `Batch`.
     sample_size, counted, guarantee : where they differ from the calibration's, how many items the p-values are ranked
         among, a noun for these, and what the p-values say, in words."""
 
@@ -186,9 +189,20 @@ class ScoredItems:
     digests: list[str] = field(default_factory=list)
     files: list[Any] | None = None
     points: Points | None = None
+    noticed: list[Any] = field(default_factory=list)
     sample_size: int | None = None
     counted: str = ""
     guarantee: Sequence[str] = ()
+
+    def extend(self, further: ScoredItems) -> None:
+        """Append items that were scored after these."""
+        self.vectors |= {len(self.rows) + place: vector for place, vector in further.vectors.items()}
+        self.rows += further.rows
+        self.digests += further.digests
+        self.noticed += further.noticed
+        if further.files is not None:
+            self.files = self.files or []
+            self.files += further.files
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-
-import numpy as np
 
 from dn2.arrays import Positions, Progress, Vector, Vectors
 from dn2.kinds.exchange import (
     NOTHING,
-    Batch,
     Belonging,
     FoundT,
     Judge,
-    Judgement,
     Pictures,
     ReadColumn,
     Reference,
     ReferenceItem,
-    ScoredItems,
 )
 from dn2.kinds.guarantee import assumptions
 from dn2.kinds.options import Options
 from dn2.kinds.refusals import Refusals
-from dn2.kinds.scoring import rows_of
+from dn2.kinds.scoring import ScoredInBatches, rows_of
 from dn2.kinds.usual_steps import asked_neighbors, usual_steps
-from dn2.neighbors.calibration import Calibration, mean_squared_distance
+from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
-from dn2.neighbors.membership import Keys
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.threads import one_thread
-from dn2.results.context import places_on_map
 from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
@@ -47,7 +40,7 @@ USUAL_NEIGHBORS = 2  # the paper's
 COMPARED_BY_ONE = 1 << 22  # numbers that one thread compares with a single query in a millisecond or two
 
 
-class Kind(Refusals[FoundT], ABC):
+class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     """A kind of data, and what it keeps of the reference items, in their order, to show them as evidence.
 
     name : as in `model.json`; one, many : nouns for its items; options : the class of its options.
@@ -127,10 +120,6 @@ class Kind(Refusals[FoundT], ABC):
     # embed
 
     @abstractmethod
-    def embed(self, found_items: FoundT, progress: Progress | None) -> Iterator[Batch]:
-        """Embed items in order."""
-
-    @abstractmethod
     def reference(self, found_items: FoundT, progress: Progress | None) -> Reference:
         """Embed items that are to join the reference set.  Raises InputError unless at least one can be read."""
 
@@ -155,31 +144,6 @@ class Kind(Refusals[FoundT], ABC):
     def check_rate(self, rate: float | None, found_items: FoundT) -> None:
         """Raise ReferenceTooSmall, before the work, for a rate that so many items cannot support."""
 
-    def score(
-        self, judge: Judge, found_items: FoundT, progress: Progress | None, belonging: Belonging = NOTHING
-    ) -> ScoredItems:
-        """Score items among the reference set; belonging : what they belong to."""
-        scored = ScoredItems()
-        on_map = set(places_on_map(len(found_items.names)).tolist())
-        for batch in self.embed(found_items, progress):
-            for place, vector in zip((len(scored.rows) + batch.places).tolist(), batch.vectors, strict=True):
-                if place in on_map:
-                    scored.vectors[place] = vector.copy()  # a view would keep the whole batch in memory
-            scored.digests += batch.digests
-            if batch.files is not None:
-                scored.files = scored.files or []
-                scored.files += batch.files
-            places = len(scored.rows) + np.arange(len(batch.names))
-            scored.rows += rows_of(self, judge, batch, belonging.at(places))
-        return scored
-
-    def judge(self, judge: Judge, batch: Batch, parts: Keys | None) -> Judgement:
-        """Score the readable items of a batch; parts : (m,) the keys of the parts that they belong to, if any."""
-        if not len(batch.vectors):
-            return Judgement.of_none(int(judge.detector.steps.n_neighbors))
-        distances, positions = judge.detector.search(self.recalled(judge.detector, batch), parts=parts)
-        return Judgement(mean_squared_distance(distances), distances, positions)
-
     def calibration(self, detector: Detector) -> Calibration:
         """Return what turns the scores of `judge` into p-values."""
         return detector.calibration
@@ -197,12 +161,6 @@ class Kind(Refusals[FoundT], ABC):
         new : the last of them, if they have just joined; options : those of the fit, while it lasts."""
         return self
 
-    def recalled(self, detector: Detector, embedded: Batch | Reference) -> Vectors:
-        """Return the vectors of embedded items, (m, d), those of copies of reference items as the set has them.
-
-        A copy lies at distance 0 then, although another machine may have embedded the reference set."""
-        return embedded.vectors
-
     def score_one(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Row:
         """Score one item from memory, which belongs to something; raises as `embed_one` does."""
         batch = self.embed_one(item)
@@ -210,11 +168,7 @@ class Kind(Refusals[FoundT], ABC):
             (row,) = rows_of(self, judge, batch, belonging)
         return row
 
-    # explain, say, show
-
-    def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:
-        """Give the evidence of each item of a batch, in order; judgement : of the readable items."""
-        return (None for _ in batch.names)
+    # say, show
 
     @classmethod
     @abstractmethod

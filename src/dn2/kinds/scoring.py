@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, Protocol
 
 import numpy as np
 
-from dn2.arrays import Scores
-from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, Judgement
+from dn2.arrays import Positions, Progress, Scores, Vectors
+from dn2.kinds.exchange import NOTHING, Batch, Belonging, FoundT, Judge, Judgement, Reference, ScoredItems
+from dn2.neighbors.calibration import mean_squared_distance
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.membership import Keys
+from dn2.results.context import places_on_map
 from dn2.results.rows import Evidence, Neighbor, Row
+from dn2.system.workers import each
 
 
 class Explainer(Protocol):
@@ -23,6 +27,132 @@ class Explainer(Protocol):
 
     def explain(self, judge: Judge, batch: Batch, judgement: Judgement, /) -> Iterator[Evidence | None]:
         """Give the evidence of each item."""
+
+
+class EmbedsParts(Explainer, Protocol):
+    """A kind that embeds parts of what is scored: see `dn2.kinds.kind.Kind`."""
+
+    def embed_part(self, part: Any, /) -> Iterable[Batch]:
+        """Embed a part."""
+
+
+class JudgeOfKind(Judge, Protocol):
+    """What scores items of a kind: a model at a moment."""
+
+    @property
+    def kind(self) -> EmbedsParts:
+        """How items become vectors and evidence."""
+
+
+class OpenedApart(Protocol):
+    """A model that each worker of a cluster opens for itself."""
+
+    @property
+    def state(self) -> JudgeOfKind:
+        """The model as it is in this process."""
+
+
+class ScoredInBatches(ABC, Generic[FoundT]):
+    """The methods of a kind that score items: see `dn2.kinds.kind.Kind`."""
+
+    @abstractmethod
+    def embed(self, found_items: FoundT, progress: Progress | None) -> Iterator[Batch]:
+        """Embed items in order."""
+
+    def score(
+        self, judge: Judge, found_items: FoundT, progress: Progress | None, belonging: Belonging = NOTHING
+    ) -> ScoredItems:
+        """Score items among the reference set; belonging : what they belong to."""
+        scored, n = ScoredItems(), len(found_items.names)
+        for batch in self.embed(found_items, progress):
+            places = len(scored.rows) + np.arange(len(batch.names))
+            scored.extend(scored_batch(self, judge, batch, belonging.at(places), on_map(n, places)))
+        self.tell(scored.noticed)
+        return scored
+
+    def score_apart(
+        self,
+        judge: Judge,
+        model: OpenedApart,
+        found_items: FoundT,
+        progress: Progress | None,
+        belonging: Belonging = NOTHING,
+    ) -> ScoredItems:
+        """Do what `score` does by the workers of a cluster; model : the same model, as each of them opens it."""
+        scored, n = ScoredItems(), len(found_items.names)
+
+        def parts() -> Iterator[tuple[Any, Belonging, Positions]]:
+            done = 0
+            for part, size in self.parts(found_items):
+                places = done + np.arange(size)
+                yield part, belonging.at(places), on_map(n, places)
+                done += size
+
+        for some in each(score_part, model, parts()):
+            scored.extend(some)
+            if progress is not None:
+                progress(len(scored.rows), n)
+        self.tell(scored.noticed)
+        return scored
+
+    def parts(self, found_items: FoundT) -> Iterator[tuple[Any, int]]:
+        """Cut items into parts, each with its number of items, that workers judge; by default they are embedded here,
+        which takes little."""
+        return ((batch, len(batch.names)) for batch in self.embed(found_items, None))
+
+    def embed_part(self, part: Any) -> Iterable[Batch]:
+        """Embed one of `parts`."""
+        return [part]
+
+    def tell(self, noticed: Sequence[Any]) -> None:
+        """Say what a person should know of items that were embedded."""
+
+    def judge(self, judge: Judge, batch: Batch, parts: Keys | None) -> Judgement:
+        """Score the readable items of a batch; parts : (m,) the keys of the parts that they belong to, if any."""
+        if not len(batch.vectors):
+            return Judgement.of_none(int(judge.detector.steps.n_neighbors))
+        distances, positions = judge.detector.search(self.recalled(judge.detector, batch), parts=parts)
+        return Judgement(mean_squared_distance(distances), distances, positions)
+
+    def recalled(self, detector: Detector, embedded: Batch | Reference) -> Vectors:
+        """Return the vectors of embedded items, (m, d), those of copies of reference items as the set has them.
+
+        A copy lies at distance 0 then, although another machine may have embedded the reference set."""
+        return embedded.vectors
+
+    def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[Evidence | None]:
+        """Give the evidence of each item of a batch, in order; judgement : of the readable items."""
+        return (None for _ in batch.names)
+
+
+def score_part(model: OpenedApart, part: tuple[Any, Belonging, Positions]) -> ScoredItems:
+    """Score a part of the items, in a worker.
+
+    part : what `Kind.parts` gave, what the items belong to, and the places of those that a map shows."""
+    state, (content, belonging, mapped), scored = model.state, part, ScoredItems()
+    for batch in state.kind.embed_part(content):
+        start = len(scored.rows)
+        own = belonging.at(start + np.arange(len(batch.names)))
+        scored.extend(scored_batch(state.kind, state, batch, own, mapped - start))
+    return scored
+
+
+def scored_batch(kind: Explainer, judge: Judge, batch: Batch, belonging: Belonging, mapped: Positions) -> ScoredItems:
+    """Score a batch; belonging : what its items belong to; mapped : the places of those that a map shows."""
+    shown = np.isin(batch.places, mapped)
+    # Copies: a view would keep the whole batch in memory.
+    vectors = {
+        int(place): vector.copy() for place, vector in zip(batch.places[shown], batch.vectors[shown], strict=True)
+    }
+    files = None if batch.files is None else list(batch.files)
+    rows = list(rows_of(kind, judge, batch, belonging))
+    return ScoredItems(rows, vectors, list(batch.digests), files, noticed=list(batch.noticed))
+
+
+def on_map(n: int, places: Positions) -> Positions:
+    """Return which of n items at some places in a row, (m,), a map shows, counted from the first of these."""
+    shown = places_on_map(n)
+    return shown[np.isin(shown, places)] - places[:1]
 
 
 def rows_of(kind: Explainer, judge: Judge, batch: Batch, belonging: Belonging = NOTHING) -> Iterator[Row]:

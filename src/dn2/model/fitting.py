@@ -41,6 +41,7 @@ from dn2.neighbors.steps import Steps
 from dn2.results.results import Results
 from dn2.store.cache import Cache
 from dn2.system.progress import Shown, shown
+from dn2.system.workers import working
 
 
 @with_keywords(KINDS)
@@ -51,6 +52,7 @@ def fit(
     names: Iterable[str] | None = None,
     cache: Cache | bool | None = True,
     exclude: str | Sequence[str] = (),
+    on: str | None = None,
     progress: Shown = None,
     **options: Unpack[FitOptions],
 ) -> Model:
@@ -74,6 +76,9 @@ def fit(
         Globs of files and folders, in the folders given, that are no items: `*_mask.png`, `test`, or
         `line 2/**/old`. A glob without a slash is matched against names, one with a slash against the
         whole path within the folder given; `**` stands for folders to any depth.
+    on : str, optional
+        The cluster whose workers embed and compare: `ray`, for the one that `RAY_ADDRESS` names or else
+        this machine, or `ray://HOST:PORT`. The model is the same as without.
     progress : callable, optional
         Called with (done, total) as items are done.
     {options}
@@ -106,7 +111,7 @@ def fit(
     True
     """
     inputs = hold_inputs(inputs)
-    with shown(progress, "fitting") as tell:
+    with working(on), shown(progress, "fitting") as tell:
         with leaving_out(exclude):
             name = choose_kind(inputs, kind, options)
             chosen = choose_options(name, options)

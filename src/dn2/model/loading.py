@@ -117,11 +117,19 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     ]
     files_of = {part: files.stored_files(part) for part in block_contents}
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
-    origin = Origin(files.folder.resolve(), manifest["digest"], shards)
+    origin = Origin(files.folder.resolve(), manifest["digest"], shards, backbone)
     known = Suspicion.from_dict(manifest["suspicion"])
     model = Model(kind.completed(detector, items), detector, items, origin=origin, rules=rules, known=known)
+    model.state.mark_saved()
     _check_description(manifest, model)
     return model
+
+
+def read_blocks(folder: Path) -> list[Block]:
+    """Map the reference set of a saved model alone; no more of it is read than is searched.
+
+    Raises ModelError for a model that is missing or damaged."""
+    return bundle.read(folder, lambda files: _blocks(files)[0])
 
 
 def _blocks(files: bundle.Bundle) -> tuple[list[Block], StoredRows]:

@@ -303,3 +303,4 @@ class Model(Scorer):
         with self._changing.get():
             origin = write(self.state, Path(path), overwrite)
             self.state = replace(self.state, origin=origin, known=self.state.suspicion)
+            self.state.mark_saved()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dn2.errors import UnreadableItem
+from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
@@ -22,7 +22,9 @@ from dn2.model.words import shift_in_words
 from dn2.results.decisions import decide
 from dn2.results.results import Results
 from dn2.results.rows import Row
+from dn2.system.interface import option
 from dn2.system.progress import Shown, shown
+from dn2.system.workers import working
 
 logger = logging.getLogger("dn2")
 
@@ -44,6 +46,7 @@ class Scorer(Evaluated):
         exclude: str | Sequence[str] = (),
         maps: str | os.PathLike[str] | None = None,
         mask: Any = None,
+        on: str | None = None,
         progress: Shown = None,
     ) -> Results:
         """Score items: an anomaly score, a p-value, a decision and the nearest reference items for each.
@@ -79,6 +82,8 @@ class Scorer(Evaluated):
         mask : path or list of n masks, default=None
             Of a model that was fitted with a mask for each picture: where these are looked at, by a folder of masks, or
             by a list of them, paths or pictures in memory.
+        on : str, default=None
+            The cluster whose workers score, see `dn2.fit`.
         progress : callable or False, default=None
             None shows a bar in a notebook and nothing in a script, False nothing; else called with (done, total).
 
@@ -104,9 +109,11 @@ class Scorer(Evaluated):
         """
         now = self.state
         decided = how_to_decide(now, false_alarm_rate, warn_rate, fdr)
+        if maps is not None and on is not None:
+            raise InputError(f"workers of a cluster write no maps: leave out {option('maps')}, or {option('on')}")
         scoring = now if maps is None else replace(now, kind=now.kind.writing_maps(Path(maps)))
         rules = now.rules.resolve(part, per)
-        with shown(progress, "scoring") as tell:
+        with working(on), shown(progress, "scoring") as tell:
             with leaving_out(exclude), labelling(*rules):
                 found_items = find_items(now.kind, inputs, tell)
             found_items = found_items if names is None else rename(found_items, names)

@@ -19,9 +19,13 @@ from dn2.kinds.exchange import Belonging, FoundItems, ScoredItems
 from dn2.kinds.guess import check_files
 from dn2.kinds.kind import Kind
 from dn2.model.part_rows import of_parts, p_values_of
+from dn2.model.shared import shared
 from dn2.model.state import State
-from dn2.neighbors.choice import check_scoring
+from dn2.neighbors.choice import FIXED_BYTES, check_scoring
+from dn2.neighbors.detector import Detector
+from dn2.neighbors.memory import out_of_memory, parse_memory
 from dn2.neighbors.rates import false_discoveries
+from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.shift import Shift, find_shift
 from dn2.results.context import Context
 from dn2.results.files import read_rows
@@ -29,6 +33,7 @@ from dn2.results.results import PARTS, Results
 from dn2.results.rows import Row
 from dn2.system.bounds import check_fits
 from dn2.system.interface import option
+from dn2.system.workers import workers
 
 BYTES_A_RESULT = 600  # of an item's row, its name and its neighbours
 DEVIATIONS = 3.0  # a larger excess is not by chance
@@ -81,10 +86,35 @@ def score_found(
 
     now : the state of `model`; belonging : what the items belong to.  Raises InputError beyond memory."""
     n = len(found_items.names)
-    check_scoring(now.detector.steps, memory, len(now.items), now.kind.dimension, n)
     check_fits(BYTES_A_RESULT * n, f"what is found of {n:,} items")
-    scored = now.kind.score(now, found_items, progress, belonging)
+    if (crew := workers()) is None:
+        check_scoring(now.detector.steps, memory, len(now.items), now.kind.dimension, n)
+        scored = now.kind.score(now, found_items, progress, belonging)
+    else:
+        with shared(now, crew.is_remote) as model:
+            count = 1 if now.kind.learns_beside else partitions(now.detector, memory)
+            if count == 1:
+                scored = now.kind.score_apart(now, model, found_items, progress, belonging)
+            else:
+                with crew.partitioned(model, count) as index:
+                    reference = replace(now.detector.reference, index=index)
+                    searching = replace(now, detector=replace(now.detector, reference=reference))
+                    scored = now.kind.score(searching, found_items, progress, belonging)
     return replace(to_results(model, now, scored), reference_items=count_known(now, scored))
+
+
+def partitions(detector: Detector, memory: str | int | None) -> int:
+    """Return into how many partitions a reference set is cut, so that no worker takes more memory than is allowed, if
+    it is searched exactly and as it is stored; one for any other, of which each worker maps what it needs.
+
+    Raises InputError where less is allowed than a worker takes by itself."""
+    allowed, index = parse_memory(memory), detector.reference.index
+    if allowed is None or not isinstance(index, ExactIndex) or detector.learnt is not None:
+        return 1
+    if allowed <= FIXED_BYTES:
+        raise out_of_memory("a worker, by itself,", FIXED_BYTES, allowed)
+    stored = sum(block.stored.nbytes for block in index.blocks)
+    return max(1, min(len(index.blocks), math.ceil(stored / (allowed - FIXED_BYTES))))
 
 
 def count_known(now: State, scored: ScoredItems) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,11 +28,17 @@ from dn2.system.processes import cached_property
 
 @dataclass(frozen=True)
 class Origin:
-    """The saved model that a model in memory came from: its folder, its digest, and its files by block."""
+    """The saved model that a model in memory came from: its folder, its digest, and its files by block.
+
+    backbone : the name that the user gave in place of the model's, if any."""
 
     folder: Path
     digest: str
     shards: Sequence[Shard] = field(default=(), repr=False, compare=False)
+    backbone: str | None = None
+
+
+_as_saved: WeakKeyDictionary[Detector, Origin] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +54,16 @@ class State:
     origin: Origin | None = None
     rules: Rules = Rules()  # noqa: RUF009  nothing changes it
     known: Suspicion | None = field(default=None, repr=False)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the model is as the saved one of `origin` was, when it was loaded or saved."""
+        return self.origin is not None and _as_saved.get(self.detector) is self.origin
+
+    def mark_saved(self) -> None:
+        """Note that the model is as the saved one of `origin` is."""
+        assert self.origin is not None
+        _as_saved[self.detector] = self.origin
 
     @property
     def calibration(self) -> Calibration:

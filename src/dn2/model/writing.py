@@ -49,7 +49,7 @@ def write(model: State, folder: Path, overwrite: bool) -> Origin:
     digest, files = bundle.save(folder, manifest, contents, replaces, overwrite)
     rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
     saved = shards_in_files(blocks, rows, {kind: files[kind] for kind in block_contents}, codes or [None] * len(blocks))
-    return Origin(folder.resolve(), digest, saved)
+    return Origin(folder.resolve(), digest, saved, None if model.origin is None else model.origin.backbone)
 
 
 def _parts_of_blocks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,13 @@ from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.index import Index
 from dn2.neighbors.search.symmetric import search_all
+from dn2.system.processes import cpu_count
+from dn2.system.workers import each, workers
 
 SEARCHED_AT_ONCE = 16_384
+SEARCHED_BY_ONE = 2_048  # by a worker of a cluster
+WORTH_WORKERS = 1 << 30  # pairs: of fewer, the workers would take longer to start
+TIMES_AS_MANY = 2  # processors as this machine has, at least: by itself it compares each pair once instead of twice
 WORTH_SYMMETRY = 2 * TILE  # rows: of fewer tiles, most are compared with themselves
 
 
@@ -48,7 +54,8 @@ class LeaveOneOut:
 
         exclude : what each of them excludes from its neighbours, itself among that; by default only itself.
         progress : called with the items searched for, and how many there are."""
-        if isinstance(index, ExactIndex) and len(members) == len(index) >= WORTH_SYMMETRY:
+        apart = is_worth_workers(len(members), index)
+        if isinstance(index, ExactIndex) and len(members) == len(index) >= WORTH_SYMMETRY and not apart:
             return cls(members, *search_all(index, rows_at(blocks, members), k, exclude, progress))
         excluded = Excluded.own(members) if exclude is None else exclude
         return cls(members, *search_in_parts(index, partial(rows_at, blocks), members, k, excluded, progress))
@@ -140,10 +147,44 @@ def search_in_parts(
     rows : gives the rows of items as they are compared; members : the items to search for; excluded : of each."""
     m = len(members)
     distances, positions = np.empty((m, k), np.float32), np.empty((m, k), np.int64)
-    for start in range(0, m, SEARCHED_AT_ONCE):
-        part = slice(start, start + SEARCHED_AT_ONCE)
-        excluded = None if exclude is None else exclude[part]
-        distances[part], positions[part] = index.search(rows(members[part]), k, excluded)
+    apart = is_worth_workers(m, index)
+    step = SEARCHED_BY_ONE if apart else SEARCHED_AT_ONCE
+    slices = [slice(start, start + step) for start in range(0, m, step)]
+    parts = [_Part(members[part], None if exclude is None else exclude.spans[part]) for part in slices]
+    ranks = None if exclude is None else exclude.ranks
+    shared = _Search(index, rows, k, ranks)
+    found = each(_search_part, shared, parts) if apart else (_search_part(shared, part) for part in parts)
+    for part, (near, at) in zip(slices, found, strict=True):
+        distances[part], positions[part] = near, at
         if progress is not None:
-            progress(min(start + SEARCHED_AT_ONCE, m), m)
+            progress(min(part.stop, m), m)
     return distances, positions
+
+
+class _Search(NamedTuple):
+    """What searches for items, k neighbours each: see `search_in_parts`; ranks : see `Excluded`."""
+
+    searched: Index
+    rows: Callable[[Positions], Vectors]
+    k: int
+    ranks: Positions | None
+
+
+class _Part(NamedTuple):
+    """Some of the items; spans : see `Excluded`; None where they exclude nothing."""
+
+    members: Positions
+    spans: Positions | None
+
+
+def _search_part(search: _Search, part: _Part) -> tuple[Distances, Positions]:
+    exclude = None if part.spans is None else Excluded(part.spans, search.ranks)
+    return search.searched.search(search.rows(part.members), search.k, exclude)
+
+
+def is_worth_workers(m: int, index: Index) -> bool:
+    """Tell whether workers of a cluster search for m items sooner than this machine, to the same bits."""
+    crew = workers()
+    if crew is None or m * len(index) < WORTH_WORKERS:
+        return False
+    return crew.cpus > TIMES_AS_MANY * cpu_count()

@@ -75,6 +75,15 @@ def one_thread_after_fork(set_threads: Callable[[int], object]) -> None:
         os.register_at_fork(after_in_child=partial(set_threads, 1))
 
 
+_most_cpus: list[int] = []
+
+
+def limit_cpus(most: int) -> None:
+    """Let this process use no more than so many processors, as one of several workers on a machine does."""
+    _most_cpus[:] = [most]
+
+
 def cpu_count() -> int:
     """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([there, *_most_cpus])

@@ -80,7 +80,7 @@ def judged_again(
     """Score items once more, in order, most from the cache; None for one that cannot be read any more.
 
     parts : what each belongs to."""
-    embedded = embed(kind.embedder, items, pooling=kind.pooling, is_told=False)
+    embedded = embed(kind.embedder, items, pooling=kind.pooling)
     labelled = zip(items, embedded, parts, strict=True)
     for some in in_batches(labelled, min(AT_ONCE, kind.queries_at_once)):
         batch = kind.batch_of([(item, result) for item, result, _ in some])

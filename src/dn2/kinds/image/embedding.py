@@ -13,17 +13,20 @@ import numpy as np
 from dn2.arrays import Positions, Progress, Vectors
 from dn2.errors import InputError
 from dn2.inputs.items import Item
+from dn2.kinds.exchange import Batch
 from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.evidence import Member
-from dn2.kinds.image.noticing import Noticed
+from dn2.kinds.image.noticing import Noticed, noticed, tell
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.networks.pixels import to_contact_sheet
 from dn2.results.rows import Row
+from dn2.system.workers import each, workers
 
 MEMBERS_NAMED = 10
+PICTURES_OF_A_PART = 128  # that a worker of a cluster embeds in one go
 BATCH_BYTES = 1 << 26  # of what pictures became in the networks, that are judged together
 
 Embedded = TypeVar("Embedded", bound=tuple[Any, ...])
@@ -59,8 +62,10 @@ def embed_items(
     Raises InputError unless at least one can be read."""
     vectors = np.empty((len(items), embedder.dimension), np.float32)
     done = EmbeddedItems([], vectors, [], [], [])
+    seen: list[Noticed] = []
     for number, embedded in enumerate(embed(embedder, items, thumbnails=reference, pooling=pooling)):
         item = items[number]
+        seen += noticed(item.name, embedded)
         done.unreadable.extend(unreadable_rows(item, embedded))
         if embedded.vector is not None:
             vectors[len(done.items)] = embedded.vector
@@ -71,6 +76,7 @@ def embed_items(
                 done.regions.extend([] if embedded.view.region is None else [embedded.view.region])
         if progress is not None:
             progress(number + 1, len(items))
+    tell(seen)
     if not done.items:
         raise InputError(f"none of the {len(items)} items can be read; {items[0].name!r}: {done.unreadable[0].error}")
     return replace(done, vectors=vectors[: len(done.items)])
@@ -82,25 +88,44 @@ def embed(
     *,
     thumbnails: bool = False,
     pooling: Pooling | None = None,
-    is_told: bool = True,
 ) -> Iterator[EmbeddedPicture]:
     """Embed items, pictures or groups, in order; an unreadable item has an error in place of a vector.
 
-    thumbnails : also of files; pictures from memory always get one.
-    is_told : whether to warn, behind the last item, of what was noticed."""
+    thumbnails : also of files; pictures from memory always get one."""
+    if workers() is None:
+        yield from _embed_here(embedder, items, thumbnails, pooling)
+        return
+    shared = embedder.fresh_copy(), thumbnails, pooling
+    cache = embedder.opened_cache
+    for embedded in each(_embed_part, shared, cut(items, PICTURES_OF_A_PART)):
+        if cache is not None:
+            cache.put({key: value for picture in embedded for key, value in picture.new.items()})
+        yield from embedded
+
+
+def cut(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:
+    """Cut items into runs of at most so many."""
+    return (items[start : start + most] for start in range(0, len(items), most))
+
+
+def _embed_part(
+    shared: tuple[PlainImageEmbedder, bool, Pooling | None], items: Sequence[Item]
+) -> list[EmbeddedPicture]:
+    """Embed items for another process, which has no use for more of a picture than was made of it."""
+    return [embedded.made for embedded in _embed_here(shared[0], items, *shared[1:])]
+
+
+def _embed_here(
+    embedder: PlainImageEmbedder, items: Sequence[Item], thumbnails: bool, pooling: Pooling | None
+) -> Iterator[EmbeddedPicture]:
     sources = (picture.source for item in items for picture in ([item] if item.members is None else item.members))
     embedded = embedder.embed(sources, thumbnails=thumbnails, thumbnails_of_memory=True)
-    noticed = Noticed()
     for item in items:
         if item.members is None:
-            result = next(embedded)
+            yield next(embedded)
         else:
             assert pooling is not None
-            result = _pool_group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
-        noticed.add(item.name, result)
-        yield result
-    if is_told:
-        noticed.tell()
+            yield _pool_group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
 
 
 def in_batches(pictures: Iterable[Embedded], at_once: int) -> Iterator[list[Embedded]]:
@@ -137,6 +162,22 @@ def _pool_group(item: Item, members: list[EmbeddedPicture], thumbnails: bool, po
     except Exception as error:  # as with a picture, one bad group must not end the run
         group.error = f"its pictures cannot be pooled: {str(error) or type(error).__name__}"
     return group
+
+
+def batch_of(pairs: Sequence[tuple[Item, EmbeddedPicture]], dimension: int) -> Batch:
+    """Put pictures or groups together that were embedded to vectors of some dimension."""
+    readable = [(place, result.vector) for place, (_, result) in enumerate(pairs) if result.vector is not None]
+    vectors = [vector for _, vector in readable]
+    return Batch(
+        [item.name for item, _ in pairs],
+        {place: result.error for place, (_, result) in enumerate(pairs) if result.error is not None},
+        np.array([place for place, _ in readable], np.int64),
+        np.stack(vectors) if vectors else np.empty((0, dimension), np.float32),
+        pairs,
+        [result.digest for _, result in pairs if result.vector is not None],
+        [keep_source(item, result) for item, result in pairs],
+        noticed=[one for item, result in pairs for one in noticed(item.name, result)],
+    )
 
 
 def keep_source(item: Item, result: EmbeddedPicture) -> Item:

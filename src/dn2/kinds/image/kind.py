@@ -22,16 +22,19 @@ from dn2.kinds.image.again import find_files_again
 from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
 from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.embedding import (
+    PICTURES_OF_A_PART,
     EmbeddedItems,
+    batch_of,
+    cut,
     embed,
     embed_items,
     in_batches,
-    keep_source,
     members_of,
     unreadable_members,
 )
 from dn2.kinds.image.evidence import GroupEvidence
 from dn2.kinds.image.layout import warn_of_layout
+from dn2.kinds.image.noticing import tell
 from dn2.kinds.image.options import ImageOptions, check_white
 from dn2.kinds.image.pictures import ItemPictures
 from dn2.kinds.image.pipeline import EmbeddedPicture
@@ -131,19 +134,21 @@ class ImageKind(Kind[FoundImages]):
 
         yield from map(self.batch_of, in_batches(pairs(), self.queries_at_once))
 
+    def parts(self, found_items: FoundImages) -> Iterator[tuple[FoundImages, int]]:
+        """See `Kind`."""
+        return ((FoundImages(items), len(items)) for items in cut(found_items.items, PICTURES_OF_A_PART))
+
+    def embed_part(self, part: FoundImages) -> Iterator[Batch]:
+        """See `Kind`."""
+        return self.embed(part, None)
+
     def batch_of(self, pairs: Sequence[tuple[Item, EmbeddedPicture]]) -> Batch:
         """Put pictures or groups together that were embedded."""
-        readable = [(place, result.vector) for place, (_, result) in enumerate(pairs) if result.vector is not None]
-        vectors = [vector for _, vector in readable]
-        return Batch(
-            [item.name for item, _ in pairs],
-            {place: result.error for place, (_, result) in enumerate(pairs) if result.error is not None},
-            np.array([place for place, _ in readable], np.int64),
-            np.stack(vectors) if vectors else np.empty((0, self.dimension), np.float32),
-            pairs,
-            [result.digest for _, result in pairs if result.vector is not None],
-            [keep_source(item, result) for item, result in pairs],
-        )
+        return batch_of(pairs, self.dimension)
+
+    def tell(self, noticed: Sequence[Any]) -> None:
+        """See `Kind`."""
+        tell(noticed)
 
     def embed_one(self, item: Any) -> Batch:
         """See `Kind`."""

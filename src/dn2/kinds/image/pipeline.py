@@ -76,6 +76,14 @@ class EmbeddedPicture:
         """Bytes of what it becomes in the networks, and of their inputs."""
         return sum(bytes_of(part) for part in (*self.parts, *self.pixels.values()) if part is not None)
 
+    @property
+    def made(self) -> EmbeddedPicture:
+        """The picture for another process: of maps with what the cache keeps of them, else without what the vector was
+        joined of."""
+        if any(isinstance(part, tuple) for part in self.parts):
+            return replace(self, pixels={})
+        return replace(self, parts=[], members=[member.made for member in self.members], pixels={}, new={})
+
 
 class ImagePipeline:
     """Embeds pictures with one network or several; asks the cache before it decodes, fills it after every window.

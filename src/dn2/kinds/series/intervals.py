@@ -8,6 +8,7 @@ import numpy as np
 
 from dn2.arrays import Distances, Positions, Scores, Vector, Vectors
 from dn2.kinds.exchange import Batch, Judge, ScoredItems
+from dn2.kinds.scoring import OpenedApart
 from dn2.kinds.series.embedder import SeriesEmbedder
 from dn2.kinds.series.evidence import Curve, IntervalEvidence
 from dn2.kinds.series.points import Points
@@ -29,6 +30,11 @@ def search_windows(detector: Detector, batches: Iterable[Batch]) -> tuple[Distan
     """Find the neighbours of all windows among the reference windows: distances and positions, (n, k) each."""
     distances, positions = zip(*(detector.search(batch.vectors) for batch in batches), strict=True)
     return np.concatenate(distances), np.concatenate(positions)
+
+
+def search_apart(model: OpenedApart, vectors: Vectors) -> tuple[Distances, Positions]:
+    """Find the neighbours of some windows, in a worker."""
+    return model.state.detector.search(vectors)
 
 
 def to_intervals(

@@ -18,10 +18,11 @@ from dn2.inputs.writing import NOTHING_SAID, Said
 from dn2.kinds.batches import check_column_name, stack_vectors
 from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, ReadColumn, Reference, ReferenceItem, ScoredItems
 from dn2.kinds.kind import Kind
+from dn2.kinds.scoring import OpenedApart
 from dn2.kinds.series import words
 from dn2.kinds.series.embedder import SeriesEmbedder
 from dn2.kinds.series.evidence import IntervalEvidence
-from dn2.kinds.series.intervals import search_windows, to_intervals
+from dn2.kinds.series.intervals import search_apart, search_windows, to_intervals
 from dn2.kinds.series.options import SeriesOptions
 from dn2.kinds.series.points import points_writer_for
 from dn2.kinds.series.reading import read_series
@@ -34,6 +35,7 @@ from dn2.neighbors.steps import Windows as WindowsStep
 from dn2.store.bundle import Bundle
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
+from dn2.system.workers import each
 
 USUAL_NEIGHBORS = 1  # a second neighbour would overlap the first and be nearly the same
 
@@ -157,6 +159,20 @@ class SeriesKind(Kind[Windows]):
     ) -> ScoredItems:
         """Score the points of series, and the intervals that they form: see `Kind`."""
         near = search_windows(judge.detector, self.embed(found_items, progress))
+        return to_intervals(self.embedder, judge, found_items, near, judge.calibration.p_value)
+
+    def score_apart(
+        self,
+        judge: Judge,
+        model: OpenedApart,
+        found_items: Windows,
+        progress: Progress | None,
+        belonging: Belonging = NOTHING,
+    ) -> ScoredItems:
+        """See `Kind`.  Workers find the neighbours of windows."""
+        batches = (batch.vectors for batch in self.embed(found_items, progress))
+        distances, positions = zip(*each(search_apart, model, batches), strict=True)
+        near = np.concatenate(distances), np.concatenate(positions)
         return to_intervals(self.embedder, judge, found_items, near, judge.calibration.p_value)
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -19,7 +19,14 @@ from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.kind import Kind
 from dn2.kinds.text import words
 from dn2.kinds.text.copies import Known, digest
-from dn2.kinds.text.embedder import GOLDEN, TEXTS_AT_ONCE, PlainTextEmbedder, choose_text_backbone, problem_of
+from dn2.kinds.text.embedder import (
+    GOLDEN,
+    TEXTS_AT_ONCE,
+    EmbeddedTexts,
+    PlainTextEmbedder,
+    choose_text_backbone,
+    problem_of,
+)
 from dn2.kinds.text.evidence import MessageEvidence, Wording
 from dn2.kinds.text.options import TextOptions
 from dn2.kinds.text.reading import PLAIN_SUFFIXES, TEXT_SUFFIXES, TextRows, are_clearly_texts, read_texts
@@ -33,6 +40,7 @@ from dn2.store.packed import Chunk, PackedBytes
 from dn2.store.shards import StoredRows
 from dn2.system.interface import option
 from dn2.system.naming import ending_of
+from dn2.system.workers import each, workers
 
 logger = logging.getLogger("dn2")
 
@@ -107,25 +115,41 @@ class TextKind(Kind[TextRows]):
 
     def embed(self, found_items: TextRows, progress: Progress | None) -> Iterator[Batch]:
         """Embed messages in order, in batches; progress counts a long message as many, so that it moves."""
-        long = done = 0
+        done = long = 0
         work = [1 + len(text) // CHARACTERS_OF_WORK for text in found_items.texts]
         total = sum(work)
+        runs = (run for run, _ in self.parts(found_items))
+        apart = None if workers() is None else each(_embed_apart, self.embedder.fresh_copy(), runs)
 
         def embedded(rows: Positions) -> tuple[Vectors, list[str]]:
             nonlocal long
             texts = [found_items.texts[row] for row in rows.tolist()]
             step = sum(work[row] for row in rows.tolist())
             tell = None if progress is None else (lambda share: progress(done + int(share * step), total))
-            embedding = self.embedder.embed(texts, progress=tell)
-            long += int((embedding.windows > 1).sum())
+            embedding = self.embedder.embed(texts, progress=tell) if apart is None else next(apart)
+            long = int((embedding.windows > 1).sum())
             return embedding.vectors, texts
 
         batches = in_batches(found_items, found_items.errors, embedded, None, TEXTS_AT_ONCE)
         for number, batch in enumerate(batches):
-            yield replace(batch, contents=digest(batch.source))
+            yield replace(batch, contents=digest(batch.source), noticed=[long])
             done += sum(work[number * TEXTS_AT_ONCE : (number + 1) * TEXTS_AT_ONCE])
             if progress is not None:
                 progress(done, total)
+
+    def parts(self, found_items: TextRows) -> Iterator[tuple[TextRows, int]]:
+        """See `Kind`."""
+        starts = range(0, len(found_items.names), TEXTS_AT_ONCE)
+        runs = (found_items.run(start, start + TEXTS_AT_ONCE) for start in starts)
+        return ((run, len(run.names)) for run in runs)
+
+    def embed_part(self, part: TextRows) -> Iterator[Batch]:
+        """See `Kind`."""
+        return self.embed(part, None)
+
+    def tell(self, noticed: Sequence[int]) -> None:
+        """See `Kind`.  Noticed is how many messages of each batch are long."""
+        long = sum(noticed)
         if long and self.embedder.model is not None:
             logger.info(
                 "%s longer than the %d tokens that the language model reads at once: read in pieces, whose mean is "
@@ -160,13 +184,20 @@ class TextKind(Kind[TextRows]):
         texts = [found_items.texts[place] for place in places.tolist()]
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         rows = replace(found_items, names=list(distinct), texts=list(distinct), errors={})
-        vectors = stack_vectors(self.embed(rows, progress), len(distinct), self.dimension)
+        vectors = stack_vectors(self._told(self.embed(rows, progress)), len(distinct), self.dimension)
         if len(distinct) < len(texts):  # so that copies are equal to the bit, whatever the batch of each
             vectors = vectors[[distinct[text] for text in texts]]
         new, contents = self.texts.with_more(shown(text).encode() for text in texts), digest(texts)
         column = self.column if len(self.texts) else found_items.column
         kind = replace(self, column=column, texts=new, known=self.known.with_more(contents))
         return Reference(items, vectors, unreadable, kind, contents=contents)
+
+    def _told(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        noticed: list[int] = []
+        for batch in batches:
+            noticed += batch.noticed
+            yield batch
+        self.tell(noticed)
 
     def explain(self, judge: Judge, batch: Batch, judgement: Judgement) -> Iterator[MessageEvidence]:
         """Give each message, its neighbours, and the words that they all lack."""
@@ -249,6 +280,11 @@ class TextKind(Kind[TextRows]):
         for name in names:
             check_column_name(name)
         return cls(embedder, *names, texts_of_items.only(kept.places), known.only(kept.places))
+
+
+def _embed_apart(embedder: PlainTextEmbedder, run: TextRows) -> EmbeddedTexts:
+    """Embed the readable messages of a run, in a worker."""
+    return embedder.embed([text for place, text in enumerate(run.texts) if place not in run.errors])
 
 
 def add_problems(rows: TextRows) -> TextRows:

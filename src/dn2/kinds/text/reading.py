@@ -63,6 +63,18 @@ class TextRows:
         """Return the same rows under other names."""
         return replace(self, names=names)
 
+    def run(self, start: int, stop: int) -> Self:
+        """Return the messages from one position to before another, without what they belong to."""
+        run, errors = slice(start, stop), range(start, stop)
+        return type(self)(
+            self.names[run],
+            self.texts[run],
+            {place - start: self.errors[place] for place in errors if place in self.errors},
+            self.paths[run],
+            self.digests[run],
+            self.column,
+        )
+
 
 def is_column_of_texts(value: object) -> bool:
     """Tell whether a value is a column of texts in memory: a 1-d array, or a Series of pandas or polars, with a text

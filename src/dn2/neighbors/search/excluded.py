@@ -74,6 +74,13 @@ class Excluded:
         """Return the places of rows in the order that spans are of, -1 for -1."""
         return positions if self.ranks is None else np.where(positions < 0, -1, self.ranks[positions])
 
+    def within(self, first: int, last: int) -> Self:
+        """Return the same for the rows from one position to before another alone."""
+        if self.ranks is not None:
+            return type(self)(self.spans, self.ranks[first:last])
+        inside = (self.spans - first).clip(0, last - first)
+        return type(self)(np.where(self.spans < 0, -1, inside))
+
     def ranked(self, ranks: Positions) -> Self:
         """Return the same for other rows, of which each has some place in the order, (m,), or shares it."""
         order = np.argsort(ranks, kind="stable")

@@ -1,0 +1,223 @@
+"""Work on a cluster of four nodes, all on this machine: what comes out is what one machine gives."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import dn2
+from cluster_work import always_lost, broken, doubled, lost_at_first, refused
+from dn2.errors import ClusterError, InputError, MissingExtra, ReferenceTooSmall
+from dn2.model import scoring
+from dn2.neighbors import blocks, leave_one_out
+from dn2.scale import cluster as clusters
+from dn2.scale.starting import import_ray
+from dn2.system.workers import each, workers, working
+from made_series import pump
+from small_models import write_digits
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own
+
+pytest.importorskip("ray", reason="needs Ray, of the extra ray")
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """Start four nodes of one processor each, and connect to them."""
+    ray = import_ray()
+    tests = str(Path(__file__).parents[1])  # where workers find `cluster_work`
+    os.environ["PYTHONPATH"] = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
+    from ray.cluster_utils import Cluster
+
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(3):
+        started.add_node(num_cpus=1)
+    ray.init(started.address, log_to_driver=False)
+    yield started
+    ray.shutdown()
+    started.shutdown()
+
+
+WAYS: dict[str, list[str]] = {"here": [], "there": ["--on", "ray"]}
+
+
+def same(here: Any, there: Any) -> None:
+    """Check that two lists of rows are the same to the bit, evidence included."""
+    assert [row.as_dict() for row in here] == [row.as_dict() for row in there]
+    assert len(here) > 0
+
+
+def files_of(model: Any, folder: Path) -> dict[str, bytes]:
+    """Save a model, and return its files by name."""
+    model.save(folder)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def fit_both(tmp_path: Path, inputs: Any, **options: Any) -> tuple[Any, Any]:
+    """Fit here and on the cluster, and check that the saved models are the same."""
+    here, there = (dn2.fit(inputs, on=on, cache=False, **options) for on in (None, "ray"))
+    assert files_of(here, tmp_path / "here.dn2") == files_of(there, tmp_path / "there.dn2")
+    return here, there
+
+
+def test_pictures_are_fitted_scored_and_refused_as_on_one_machine(nodes, tmp_path, caplog):
+    write_digits(tmp_path / "good", range(150))
+    write_digits(tmp_path / "new", range(200, 340))
+    (tmp_path / "new" / "0250.png").write_bytes(b"no picture")
+    here, there = fit_both(tmp_path, tmp_path / "good", backbone="lite0@32")
+    results = there.score(tmp_path / "new", on="ray")
+    same(here.score(tmp_path / "new"), results)
+    assert [row.item for row in results.errors] == ["0250.png"]
+    assert results.errors[0].error
+
+
+def test_of_a_model_that_was_changed_workers_see_the_change(nodes, tmp_path):
+    write_digits(tmp_path / "good", range(30))
+    model = dn2.fit(tmp_path / "good", backbone="lite0@32")
+    model.save(tmp_path / "good.dn2")
+    model.remove(["0003.png"])
+    same(model.score(tmp_path / "good"), model.score(tmp_path / "good", on="ray"))
+
+
+def test_regions_of_pictures_are_those_of_one_machine(nodes, tmp_path):
+    write_digits(tmp_path / "good", range(24), side=64)
+    write_digits(tmp_path / "new", range(40, 52), side=64)
+    Image.effect_noise((64, 64), 200).save(tmp_path / "new" / "noise.png")
+    here, there = fit_both(tmp_path, tmp_path / "good", patches=True, resolution=64, bank=40, false_alarm_rate=0.1)
+    found = there.score(tmp_path / "new", on="ray")
+    same(here.score(tmp_path / "new"), found)
+    assert any(row.regions for row in found)
+
+
+def test_rows_messages_vectors_and_series_are_scored_as_on_one_machine(nodes, tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"amount": rng.gamma(2, size=20_000), "kind": rng.choice(["a", "b", "c"], 20_000)})
+    table.loc[12_000, "kind"] = "never seen"
+    names = [f"the {colour} {what}" for colour in ("red", "blue") for what in ("train", "bus", "van")]
+    texts = [f"{name} arrived at {hour}" for name in names for hour in range(200)]
+    inputs = {
+        "table": (table[:9_000], table[9_000:], {}),
+        "text": (texts[:600], [*texts[600:], "", "Ω"], {"backbone": "characters"}),
+        "vector": (rng.normal(size=(500, 8)), rng.normal(size=(9_000, 8)), {"kind": "vector"}),
+        "series": (pump(900, seed=0), pump(700, seed=1), {"kind": "series", "window": 60}),
+    }
+    for normal, new, options in inputs.values():
+        model = dn2.fit(normal, cache=False, **options)
+        same(model.score(new), model.score(new, on="ray"))
+    same_fit = [dn2.fit(texts, backbone="characters", cache=False, on=on).detector.blocks[0] for on in (None, "ray")]
+    assert np.array_equal(*map(np.asarray, same_fit))
+
+
+def test_workers_find_the_neighbours_that_calibrate_where_that_is_worth_it(nodes, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(5_000, 6)).astype(np.float32)
+    rows[10] = rows[4_000]
+    parts = [str(place // 2) for place in range(5_000)]
+    here = [dn2.fit(rows), dn2.fit(rows, part=parts)]
+    monkeypatch.setattr(leave_one_out, "WORTH_WORKERS", 0)
+    monkeypatch.setattr(leave_one_out, "TIMES_AS_MANY", 0)
+    there = [dn2.fit(rows, on="ray"), dn2.fit(rows, part=parts, on="ray")]
+    for one, other in zip(here, there, strict=True):
+        for name in ("members", "distances", "neighbors"):
+            known, found = (getattr(model.detector.leave_one_out, name) for model in (one, other))
+            assert np.array_equal(known, found)
+
+
+@pytest.mark.parametrize("of_parts", [False, True])
+def test_a_reference_set_in_partitions_is_searched_as_a_whole(nodes, monkeypatch, of_parts):
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(scoring, "FIXED_BYTES", 0)
+    rows = np.random.default_rng(0).integers(0, 4, (300, 5)).astype(np.float32)  # full of ties
+    parts = {"part": [str(place // 7) for place in range(300)]} if of_parts else {}
+    model = dn2.fit(rows, index="exact", **parts)
+    there = model.score(
+        rows[:90] + 0.25, on="ray", memory=64 * 5 * 4 * 2, **{name: part[:90] for name, part in parts.items()}
+    )
+    same(model.score(rows[:90] + 0.25, **{name: part[:90] for name, part in parts.items()}), there)
+
+
+def test_the_command_line_prints_what_it_prints_without_a_cluster(nodes, tmp_path):
+    write_digits(tmp_path / "good", range(40))
+    write_digits(tmp_path / "new", range(50, 60))
+    command = [sys.executable, "-m", "dn2"]
+    environment = {**os.environ, "RAY_ADDRESS": nodes.address}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "check": True}
+        return subprocess.run([*command, *words], **options)
+
+    fitted = [run("fit", "good", "--backbone", "lite0@32", "-o", f"{name}.dn2", *on) for name, on in WAYS.items()]
+    scored = [run("score", "here.dn2", "new", "--json", *on) for on in WAYS.values()]
+    for here, there in (fitted, scored):
+        assert here.stdout == there.stdout
+        assert here.stderr.replace("here.dn2", "there.dn2") == there.stderr.replace(" here.dn2", " there.dn2")
+
+
+# Work that fails
+
+
+def test_what_is_made_comes_in_order(nodes):
+    with working("ray"):
+        assert list(each(doubled, 2, range(40))) == list(range(0, 80, 2))
+        assert list(each(doubled, 2, [])) == []
+        assert workers() is not None
+    assert workers() is None
+    assert list(each(doubled, 2, range(3))) == [0, 2, 4]
+
+
+def test_work_of_workers_that_are_lost_is_done_again(nodes, tmp_path):
+    with working("ray"):
+        assert list(each(lost_at_first, tmp_path, range(7))) == list(range(0, 14, 2))
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "3", "6"}
+
+
+def test_a_part_that_ends_every_worker_is_given_up_with_a_word(nodes, monkeypatch):
+    monkeypatch.setattr(clusters, "MOST_TRIES", 2)
+    words = "begun 2 times, and each time its worker was lost; it is part 2"
+    with working("ray"), pytest.raises(ClusterError, match=words):
+        list(each(always_lost, None, range(3)))
+
+
+def test_what_dn2_refuses_in_a_worker_is_refused_here(nodes):
+    with working("ray"), pytest.raises(ReferenceTooSmall, match="too few, on purpose"):
+        list(each(refused, None, [1]))
+
+
+def test_an_error_of_the_program_is_said_in_a_line(nodes):
+    with working("ray"), pytest.raises(ClusterError, match=r"ZeroDivisionError.*of a programmer") as caught:
+        list(each(broken, None, [1]))
+    assert "\n" not in str(caught.value)
+
+
+# Clusters that are not there
+
+
+@pytest.mark.parametrize("on", ["spark", "ray://", "ray://host:port", "ray:8000", "ray?cpus=two", "ray?speed=9", 3])
+def test_only_clusters_of_ray_are_known(on):
+    with pytest.raises(InputError, match=r"on must be ray or ray://HOST:PORT"), working(on):
+        pass
+
+
+def test_without_ray_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'dn2\[ray\]'"), working("ray"):
+        pass
+
+
+def test_ray_is_told_to_send_nothing(nodes):
+    from ray._common import usage  # noqa: F401  its library of statistics
+
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+
+
+def test_maps_are_written_here_or_not_at_all(tmp_path):
+    model = dn2.fit(np.random.default_rng(0).normal(size=(50, 4)))
+    with pytest.raises(InputError, match="workers of a cluster write no maps: leave out maps, or on"):
+        model.score(np.zeros((2, 4)), maps=tmp_path, on="ray")
