@@ -29,7 +29,7 @@ import dn2
 from common import CIFAR10, Report, Run, apart, begin, peak_memory, timed
 from dn2.arrays import Vectors
 from dn2.scale.partitions import Partition
-from dn2.scale.starting import import_ray
+from dn2.scale.starting import import_ray, start
 from dn2.system.processes import cpu_count
 from dn2.system.workers import each, working
 
@@ -78,7 +78,7 @@ def cluster(nodes: int, cpus: int = 1) -> Iterator[Any]:
     started = Cluster(initialize_head=True, head_node_args={"num_cpus": cpus, "include_dashboard": False})
     for _ in range(nodes - 1):
         started.add_node(num_cpus=cpus)
-    ray.init(started.address, log_to_driver=False)
+    start(ray, started.address)
     try:
         yield started
     finally:
@@ -163,29 +163,18 @@ def measure_overhead(run: Run[Sizes], report: Report, pictures: dict[str, list[P
         for on, seconds in taken.items():
             seconds.append(timed(lambda on=on: model.score(asked, on=on))[0])  # type: ignore[misc]
     here, there = (statistics.median(seconds) for seconds in taken.values())
-    start = timed(lambda: list(_nothing()))[0]
+    starting = timed(lambda: list(_nothing()))[0]
     report.say(f"\noverhead: {len(asked):,} pictures scored by {cpu_count()} processors, nothing cached")
     report.say(f"  one machine {here:.1f} s; Ray {there:.1f} s, {100 * (there / here - 1):.1f} % more")
-    report.say(f"  of which Ray and a worker start in {start:.1f} s, {100 * start / here:.1f} %")
+    report.say(f"  of which Ray and a worker start in {starting:.1f} s, {100 * starting / here:.1f} %")
 
 
 def _nothing() -> Iterator[int]:
     with working("ray"):
-        yield from each(first, None, [0])
-
-
-def first(_: None, part: int) -> int:
-    """Return a part."""
-    return part
+        yield from each(lambda _, part: part, None, [0])
 
 
 # Simulated workers
-
-
-def wait(seconds: float, part: int) -> float:
-    """Serve a part in a fixed time; return when."""
-    time.sleep(seconds)
-    return time.time()
 
 
 def measure_workers(run: Run[Sizes], report: Report) -> None:
@@ -193,9 +182,11 @@ def measure_workers(run: Run[Sizes], report: Report) -> None:
     sizes, ray = run.sizes, import_ray()
     report.say(f"\nworkers: simulated, {sizes.service:g} s a part, {sizes.parts} parts each; from the first done on")
     for crew in sizes.crews:
-        ray.init(num_cpus=crew, include_dashboard=False, log_to_driver=False)
+        start(ray, None, num_cpus=crew)
         try:
             with working("ray?cpus=1"):
+                # As a lambda it travels by value, whatever modules workers find.
+                wait = lambda seconds, part: time.sleep(seconds) or time.time()  # noqa: E731
                 done = np.sort(list(each(wait, sizes.service, range(crew * sizes.parts))))
         finally:
             ray.shutdown()
@@ -248,13 +239,13 @@ def measure_faults(run: Run[Sizes], report: Report, pictures: dict[str, list[Pat
     here = model.score(once)
     report.say("\nfaults")
     with cluster(NODES), working("ray"):
-        start, kills, rounds, told = time.time(), 0, 0, []
-        while time.time() - start < sizes.disturbed:
+        began, kills, rounds, told = time.time(), 0, 0, []
+        while time.time() - began < sizes.disturbed:
             count, there = disturbed(kill_a_worker, sizes.every, lambda: model.score(once))
             kills, rounds = kills + count, rounds + 1
             told.append(rows_of(there) == rows_of(here))
         report.say(
-            f"  a worker killed every {sizes.every} s for {time.time() - start:.0f} s, {kills} in all: {rounds} runs "
+            f"  a worker killed every {sizes.every} s for {time.time() - began:.0f} s, {kills} in all: {rounds} runs "
             f"of {len(once):,} pictures, {sum(told)} with the same rows"
         )
         report.save()
@@ -285,8 +276,8 @@ def write_model(folder: Path, n: int, dimension: int) -> None:
     """Save a model of many vectors, searched exactly."""
     rng = np.random.default_rng(0)
     vectors = np.empty((n, dimension), np.float32)
-    for start in range(0, n, 10_000):
-        vectors[start : start + 10_000] = rng.standard_normal((min(10_000, n - start), dimension), np.float32)
+    for at in range(0, n, 10_000):
+        vectors[at : at + 10_000] = rng.standard_normal((min(10_000, n - at), dimension), np.float32)
     model = dn2.fit(vectors, kind="vector", index="exact", false_alarm_rate=0.05)
     model.save(folder)
 

@@ -1,4 +1,4 @@
-"""Work on a cluster of four nodes, all on this machine: what comes out is what one machine gives."""
+"""Work on a cluster of two nodes, both on this machine: what comes out is what one machine gives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dn2.errors import ClusterError, InputError, MissingExtra, ReferenceTooSmall
 from dn2.model import scoring
 from dn2.neighbors import blocks, leave_one_out
 from dn2.scale import cluster as clusters
-from dn2.scale.starting import import_ray
+from dn2.scale.starting import import_ray, start
 from dn2.system.workers import each, workers, working
 from made_series import pump
 from small_models import write_digits
@@ -31,16 +31,15 @@ pytest.importorskip("ray", reason="needs Ray, of the extra ray")
 
 @pytest.fixture(scope="module")
 def nodes():
-    """Start four nodes of one processor each, and connect to them."""
+    """Start two nodes of one processor each, and connect to them."""
     ray = import_ray()
     tests = str(Path(__file__).parents[1])  # where workers find `cluster_work`
     os.environ["PYTHONPATH"] = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
     from ray.cluster_utils import Cluster
 
     started = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    for _ in range(3):
-        started.add_node(num_cpus=1)
-    ray.init(started.address, log_to_driver=False)
+    started.add_node(num_cpus=1)
+    start(ray, started.address)
     yield started
     ray.shutdown()
     started.shutdown()

@@ -20,6 +20,7 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # of which it would warn
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
 }
+QUIETLY = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 LOCALLY = {"include_dashboard": False}
 LOGGERS = ("ray", "ray.data")
 FAILURES = (ConnectionError, RuntimeError, ValueError, TimeoutError)
@@ -45,13 +46,13 @@ def import_ray() -> Any:
     return ray
 
 
-def start(ray: Any, address: str | None) -> None:
-    """Connect to a cluster, or start one of this machine, which obeys whoever has its token.  Raises ClusterError."""
+def start(ray: Any, address: str | None, **settings: Any) -> None:
+    """Connect to a cluster, or start one of this machine, which obeys whoever has its token.
+
+    settings : further ones of `ray.init`.  Raises ClusterError."""
     try:
         with _silent():
-            ray.init(
-                address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **({} if address else LOCALLY)
-            )
+            ray.init(address or "local", **QUIETLY, **({} if address else LOCALLY), **settings)
     except FAILURES as error:
         where = f"the cluster {address}" if address else "Ray on this machine"
         raise ClusterError(

@@ -22,6 +22,7 @@ from dn2.kinds.image.pooling import Pooling
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.networks.pixels import to_contact_sheet
+from dn2.networks.sources import Source
 from dn2.results.rows import Row
 from dn2.system.workers import each, workers
 
@@ -92,40 +93,39 @@ def embed(
     """Embed items, pictures or groups, in order; an unreadable item has an error in place of a vector.
 
     thumbnails : also of files; pictures from memory always get one."""
-    if workers() is None:
-        yield from _embed_here(embedder, items, thumbnails, pooling)
-        return
-    shared = embedder.fresh_copy(), thumbnails, pooling
-    cache = embedder.opened_cache
-    for embedded in each(_embed_part, shared, cut(items, PICTURES_OF_A_PART)):
-        if cache is not None:
-            cache.put({key: value for picture in embedded for key, value in picture.new.items()})
-        yield from embedded
-
-
-def cut(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:
-    """Cut items into runs of at most so many."""
-    return (items[start : start + most] for start in range(0, len(items), most))
-
-
-def _embed_part(
-    shared: tuple[PlainImageEmbedder, bool, Pooling | None], items: Sequence[Item]
-) -> list[EmbeddedPicture]:
-    """Embed items for another process, which has no use for more of a picture than was made of it."""
-    return [embedded.made for embedded in _embed_here(shared[0], items, *shared[1:])]
-
-
-def _embed_here(
-    embedder: PlainImageEmbedder, items: Sequence[Item], thumbnails: bool, pooling: Pooling | None
-) -> Iterator[EmbeddedPicture]:
     sources = (picture.source for item in items for picture in ([item] if item.members is None else item.members))
-    embedded = embedder.embed(sources, thumbnails=thumbnails, thumbnails_of_memory=True)
+    embedded = embed_sources(embedder, sources, thumbnails=thumbnails, thumbnails_of_memory=True)
     for item in items:
         if item.members is None:
             yield next(embedded)
         else:
             assert pooling is not None
             yield _pool_group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
+
+
+def embed_sources(
+    embedder: PlainImageEmbedder, sources: Iterable[Source], **thumbnails: bool
+) -> Iterator[EmbeddedPicture]:
+    """Embed pictures in order, as `PlainImageEmbedder.embed` does, here or by the workers of a cluster; what these make
+    is kept in the cache of this machine, too."""
+    if workers() is None:
+        yield from embedder.embed(sources, **thumbnails)
+        return
+    cache, parts = embedder.opened_cache, cut(list(sources), PICTURES_OF_A_PART)
+    for embedded in each(_embed_part, (embedder.fresh_copy(), thumbnails), parts):
+        if cache is not None:
+            cache.put({key: value for picture in embedded for key, value in picture.new.items()})
+        yield from embedded
+
+
+def cut(items: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
+    """Cut items into runs of at most so many."""
+    return (items[start : start + most] for start in range(0, len(items), most))
+
+
+def _embed_part(shared: tuple[PlainImageEmbedder, dict[str, bool]], sources: Sequence[Source]) -> list[EmbeddedPicture]:
+    embedder, thumbnails = shared
+    return [embedded.made for embedded in embedder.embed(sources, **thumbnails)]
 
 
 def in_batches(pictures: Iterable[Embedded], at_once: int) -> Iterator[list[Embedded]]:

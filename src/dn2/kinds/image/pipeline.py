@@ -78,11 +78,9 @@ class EmbeddedPicture:
 
     @property
     def made(self) -> EmbeddedPicture:
-        """The picture for another process: of maps with what the cache keeps of them, else without what the vector was
-        joined of."""
-        if any(isinstance(part, tuple) for part in self.parts):
-            return replace(self, pixels={})
-        return replace(self, parts=[], members=[member.made for member in self.members], pixels={}, new={})
+        """The picture for another process: without the vectors that its own was joined of, but with maps."""
+        is_mapped = any(isinstance(part, tuple) for part in self.parts)
+        return replace(self, parts=self.parts if is_mapped else [], pixels={})
 
 
 class ImagePipeline:

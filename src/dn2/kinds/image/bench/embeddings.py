@@ -16,6 +16,7 @@ from dn2.errors import InputError
 from dn2.inputs.items import Item
 from dn2.kinds.image.bench.data import ClassFolders
 from dn2.kinds.image.embedder import PlainImageEmbedder
+from dn2.kinds.image.embedding import embed_sources
 from dn2.networks import pixels as images
 from dn2.results.rows import Row
 from dn2.system.processes import cpu_count
@@ -62,7 +63,7 @@ def embed(data: ClassFolders, embedder: PlainImageEmbedder, progress_of: Progres
     unreadable: list[Row] = []
     n_computed = 0
     with progress_of(f"embedding by {embedder.backbone}") as show:
-        for place, embedded in enumerate(embedder.embed(item.path for item in data.items)):
+        for place, embedded in enumerate(embed_sources(embedder, (item.path for item in data.items))):
             if embedded.vector is None:
                 unreadable.append(Row(data.items[place].name, error=embedded.error))
             else:
