@@ -24,7 +24,7 @@ from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import choose_names, list_few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
 from dn2.system.naming import ending_of
-from dn2.system.stores import LocalPath, here
+from dn2.system.stores import LocalPath, copy_all, here
 
 Files = Sequence[CsvFile | JsonFile | ParquetFile]
 
@@ -105,6 +105,7 @@ def read_table(
         )
     else:
         items = find_items(inputs, TABLE_SUFFIXES)
+        copy_all(item.path for item in items)
         files = [_open(item) for item in items]
         say_encodings({file.path: file.encoding for file in files if not isinstance(file, ParquetFile)})
         available = list(dict.fromkeys(name for file in files for name in file.names))

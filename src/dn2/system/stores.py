@@ -13,8 +13,9 @@ import shutil
 import tempfile
 import weakref
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -43,7 +44,8 @@ ENDING = re.compile(r"(\.\w{1,12}){0,2}", re.ASCII)  # of a copy, which must nam
 LINE = re.compile(r"[\t\r\n]")  # which Python leaves out of URLs
 WRITTEN_OUT = re.compile(r"[%?#*\[\x00-\x1f]")  # what has a meaning in a URL
 LONGEST_WORDS = 300  # characters of what a store says
-AT_ONCE = 1 << 22
+AT_ONCE = 1 << 22  # bytes
+READ_AT_ONCE = 16  # objects: a store answers late, and many at once
 AFTER_SLASH = chr(ord("/") + 1)
 
 
@@ -208,6 +210,21 @@ def _key(path: StoredPath) -> str:
 def here(path: AnyPath) -> LocalPath:
     """Return the path of a file on this machine: of an object, a copy of it.  Raises InputError."""
     return path.copy if isinstance(path, StoredPath) else path
+
+
+def copy_all(paths: Iterable[AnyPath]) -> None:
+    """Copy what are objects, several at once; one that cannot be copied says so where it is read."""
+    with ThreadPoolExecutor(READ_AT_ONCE, "dn2-copies") as pool:
+        try:
+            for _ in pool.map(_try_to_copy, [path for path in paths if isinstance(path, StoredPath)]):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)  # an interrupted run does not wait for those that are queued
+
+
+def _try_to_copy(path: StoredPath) -> None:
+    with suppress(InputError):
+        _ = path.copy
 
 
 def parse_url(url: str) -> StoredPath:

@@ -28,7 +28,7 @@ from dn2.kinds.text.embedder import LONGEST_TEXT, TOO_LONG
 from dn2.system.bounds import read_lines
 from dn2.system.interface import command, option
 from dn2.system.naming import ending_of
-from dn2.system.stores import LocalPath, here
+from dn2.system.stores import LocalPath, copy_all, here
 
 TEXTS, JSON_LINES = (
     frozenset(ending + packed for ending in endings for packed in ("", ".gz"))
@@ -199,6 +199,7 @@ def _choose_column(texts: Sequence[str], names: Sequence[str], is_fitted: bool) 
 def _read_text_files(items: Sequence[Item]) -> TextRows:
     rows = TextRows([], [], {}, [], [])
     encodings: dict[LocalPath, Encoding] = {}
+    copy_all(item.path for item in items)
     for item in items:
         digest, before = "", len(rows.names)
         try:
@@ -237,6 +238,7 @@ def _read_whole(path: LocalPath, encoding: Encoding) -> Iterator[tuple[int, str 
 
 
 def _read_record_files(items: Sequence[Item], column: str | None, id_column: str | None, is_fitted: bool) -> TextRows:
+    copy_all(item.path for item in items)
     paths = [here(item.path) for item in items]
     encodings = {path: find_encoding(path) for path in paths}
     say_encodings(encodings)
