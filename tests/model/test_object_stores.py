@@ -203,8 +203,9 @@ def test_commands_take_urls_and_never_show_how_the_store_is_reached(filled, worl
         dn2_command("report", "r.jsonl", "--model", "m", "--root", store.url("other"), "-o", "again.html"),
         dn2_command("evaluate", "m", "--normal", store.url("normal"), "--anomalous", store.url("other"), "--json"),
         dn2_command("embed", store.url("other"), "--backbone", world / "tiny.onnx", "-o", "e.npz"),
+        dn2_command("score", "--self", store.url("rows/second.csv"), "--window", 5, "-o", "self.csv"),
     ]
-    assert [done.status for done in said] == [3, 0, 0, 0, 3, 0]
+    assert [done.status for done in said] == [3, 0, 0, 0, 3, 0, 0]
     assert "not found" not in said[3].err
     written = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     written += "".join(done.out + done.err for done in said).encode()

@@ -122,7 +122,9 @@ class StoredPath(os.PathLike[str]):
         unnamed = {key for key in keys if "" in key.split("/")}
         if unnamed:
             example = StoredPath(self.store, min(unnamed))
-            logger.warning("%s: %s with an empty part are passed over, such as %s", self, f"{len(unnamed):,}", example)
+            logger.warning(
+                "%s: %s passed over, as a part of the key is empty, such as %s", self, f"{len(unnamed):,}", example
+            )
         return [_known(self.store, key, None) for key in keys if key not in unnamed]
 
     def found(self, path: str) -> StoredPath | None:
