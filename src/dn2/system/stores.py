@@ -14,7 +14,6 @@ import tempfile
 import weakref
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -216,6 +215,8 @@ def here(path: AnyPath) -> LocalPath:
 
 def copy_all(paths: Iterable[AnyPath]) -> None:
     """Copy what are objects, several at once; one that cannot be copied says so where it is read."""
+    from concurrent.futures import ThreadPoolExecutor  # which takes a while to import
+
     with ThreadPoolExecutor(READ_AT_ONCE, "dn2-copies") as pool:
         try:
             for _ in pool.map(_try_to_copy, [path for path in paths if isinstance(path, StoredPath)]):
