@@ -5,15 +5,15 @@ A message names the thing, the rule, what came, and the way out, in one line.
 
 from __future__ import annotations
 
-from dn2.system.naming import encodable
+from dn2.system.naming import encodable, without_keys
 
 
 class Dn2Error(Exception):
     """Base of all errors that dn2 raises for a reason a user can act on."""
 
     def __init__(self, *words: object) -> None:
-        # A message names paths, and must be UTF-8, since it goes into a row of results.
-        super().__init__(*(encodable(word) if isinstance(word, str) else word for word in words))
+        # A message names paths, must be UTF-8, since it goes into a row of results, and shows nobody's keys.
+        super().__init__(*(encodable(without_keys(word)) if isinstance(word, str) else word for word in words))
 
 
 class InputError(Dn2Error, ValueError):

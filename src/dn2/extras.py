@@ -55,6 +55,15 @@ def import_pyarrow() -> Any:
     return pyarrow
 
 
+def import_file_systems() -> Any:
+    """Import pyarrow's file systems.  Raises MissingExtra."""
+    try:
+        import pyarrow.fs
+    except ImportError as error:
+        raise MissingExtra("object stores (s3://, gs://) need pyarrow; run: pip install 'dn2[stores]'") from error
+    return pyarrow.fs
+
+
 @contextmanager
 def open_parquet(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open a file as a pyarrow.parquet.ParquetFile that reads texts as dictionaries, each distinct text once.

@@ -15,6 +15,7 @@ import typer
 from dn2.cli import stopping
 from dn2.errors import InputError
 from dn2.system.interface import option
+from dn2.system.naming import without_keys
 from dn2.system.printing import line_of
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ FEW_FOR_STEPS = 10  # items flagged among those that calibrate: of fewer, one mo
 
 
 INPUTS = (
-    "A folder (searched recursively), a file, a glob, @list.txt (a list of paths) or - (such a list on stdin); several "
-    "are allowed. Pictures; messages in .txt and .log, one a line, and .jsonl; the rows of .csv, .tsv, .json and "
-    ".parquet, or series in them (.gz, too); or vectors in .npy, .npz and .safetensors. Through - come also messages "
-    "themselves, one a line, and tables and series as CSV."
+    "A folder (searched recursively), a file, the URL of one (s3://, gs://), a glob, @list.txt (a list of paths) or - "
+    "(such a list on stdin); several are allowed. Pictures; messages in .txt and .log, one a line, and .jsonl; the "
+    "rows of .csv, .tsv, .json and .parquet, or series in them (.gz, too); or vectors in .npy, .npz and .safetensors. "
+    "Through - come also messages themselves, one a line, and tables and series as CSV."
 )
 InputsArgument = Annotated[list[str], typer.Argument(metavar="INPUT", help=INPUTS, show_default=False)]
 ModelArgument = Annotated[
@@ -205,8 +206,8 @@ def note_cache(cache: bool, kind: str) -> None:
 
 
 def quote_words(*words: object) -> str:
-    """Quote words for a shell."""
-    return shlex.join(map(str, words))
+    """Quote words for a shell, URLs without the keys in them."""
+    return shlex.join(without_keys(str(word)) for word in words)
 
 
 def check_model_first(command: str, model: Path, arguments: Iterable[object], rest: str | None = None) -> None:

@@ -23,6 +23,7 @@ from dn2.cli.common import (
     quote_words,
 )
 from dn2.errors import InputError
+from dn2.system.stores import AnyPath, StoredPath, name_stored
 
 if TYPE_CHECKING:
     from dn2.results.results import Results
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dn2")
 
 FOLDERS_TRIED = 1_000
+HERE = Path(".")
 
 
 def report(
@@ -44,10 +46,11 @@ def report(
         Path, typer.Option("--output", "-o", metavar="FILE", help="The .html to write.", show_default=False)
     ],
     root: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Where the pictures are: the folder that dn2 score was given as INPUT. Default: the working folder.",
+            help="Where the pictures are: the folder, or its URL, that dn2 score was given as INPUT. Default: the "
+            "working folder.",
             show_default=False,
         ),
     ] = None,
@@ -68,20 +71,26 @@ def report(
     from dn2.report.page import check_page
 
     _check_order(results, model)
+    place = _place_of(root)
     check_page(output)
     check_outputs((output,), [str(results)])
     loaded = load(model, cache=cache, backbone=backbone)
     with leaving_out(exclude, is_told=False), progress("embedding") as show:
-        scored = read_scored(loaded, results, root or Path("."), false_alarm_rate, warn_rate, show, mask)
+        scored = read_scored(loaded, results, place, false_alarm_rate, warn_rate, show, mask)
     files = None if scored.context is None else scored.context.files
     if files is None and (root is not None or exclude):
         flag = "--root" if root is not None else "--exclude"
         raise InputError(f"{loaded.kind.many} have no pictures that lie in a folder: leave out {flag}")
-    _warn_of_missing(scored, root)
+    _warn_of_missing(scored, place)
     with progress("reading pictures") as show:
         scored.to_html(output, progress=show)
     stopping.wrote(output)
     note(f"written: {output}")
+
+
+def _place_of(root: str | None) -> AnyPath:
+    named = name_stored(root)
+    return named if isinstance(named, StoredPath) else Path(named or HERE)
 
 
 def _check_order(results: Path, model: Path) -> None:
@@ -92,7 +101,7 @@ def _check_order(results: Path, model: Path) -> None:
         raise InputError(f"{results} is a model, and the results come first: dn2 report {shown} -o report.html")
 
 
-def _warn_of_missing(scored: Results, root: Path | None) -> None:
+def _warn_of_missing(scored: Results, root: AnyPath) -> None:
     """Warn of items whose files were not found again, and say where they may be."""
     files = scored.context.files if scored.context is not None else None
     if files is None:
@@ -107,12 +116,14 @@ def _warn_of_missing(scored: Results, root: Path | None) -> None:
         f"{len(readable):,}",
         missing[0],
         "is" if len(missing) == 1 else "are",
-        "the working folder" if root is None else root,
-        _way_out(root or Path("."), missing[0]),
+        "the working folder" if root == HERE else root,
+        _way_out(root, missing[0]),
     )
 
 
-def _way_out(where: Path, item: str) -> str:
+def _way_out(where: AnyPath, item: str) -> str:
+    if isinstance(where, StoredPath):
+        return "give --root the URL that dn2 score was given"
     if os.path.isdir(where / item):
         return "if dn2 score was given --exclude, give the same; else its files are others by now"
     place = _folder_with(where, item)

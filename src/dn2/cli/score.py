@@ -52,7 +52,7 @@ SELF = "--self"
 
 def score(
     model: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="MODEL",
             help="The folder of a model, made by dn2 fit. With --self there is none: INPUT comes first.",
@@ -131,9 +131,9 @@ def score(
 
     if part and not inputs and os.path.exists(part):
         part, inputs = "", [part]  # `--part incoming/`: the folder is no rule
-    scored = [str(model), *(inputs or ())] if itself else list(inputs or ())
+    scored, place = [model, *(inputs or ())] if itself else list(inputs or ()), Path(model)
     if not itself:
-        check_model_first("score", model, scored)
+        check_model_first("score", place, scored)
     if not scored:
         raise InputError(
             f"nothing to score: give INPUT after MODEL, dn2 score {quote_words(model)} INPUT; or {SELF}, for series "
@@ -162,7 +162,7 @@ def score(
         if options:
             names = join_words([option(name) for name in options])
             raise InputError(f"{names} can be given with {SELF} alone: a model knows what it was fitted with")
-        loaded = load(model, cache=cache, backbone=backbone)
+        loaded = load(place, cache=cache, backbone=backbone)
         _check_points(loaded.kind, points)
         with with_stdin(scored, loaded.kind.name) as sources:
             check_outputs(outputs, sources, loaded.kind.name, exclude)
@@ -183,7 +183,7 @@ def score(
                 )
             _write(results, output, page, points)
     _print(results, as_json, output)
-    _say(results, None if itself else model, (*outputs, maps))
+    _say(results, None if itself else place, (*outputs, maps))
     anomaly_found = bool(results.anomalies) or any(row.is_anomaly for row in results.parts)
     warned = not anomaly_found and any(row.decision == "warn" for row in (*results, *results.parts))
     finish([*results.unreadable, *results.undecided], anomaly_found=fail_on_anomaly and anomaly_found, warned=warned)

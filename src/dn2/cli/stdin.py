@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dn2.errors import Dn2Error, InputError
+from dn2.system.stores import name_stored
 
 STDIN, NAME = "-", "stdin"
 MOST_BYTES = 1 << 30  # more should come as a file, which can be read again
@@ -26,12 +27,15 @@ Input = str | os.PathLike[str]
 
 @contextmanager
 def with_stdin(inputs: Sequence[str], kind: str | None) -> Iterator[list[Input]]:
-    """Give inputs with a file in place of `-`: of the items, for a kind that is read from a stream, else of paths.
+    """Give inputs with a file in place of `-`: of the items, for a kind that is read from a stream, else of paths; and
+    with a path in a store in place of each URL.
 
     kind : of the items; None to guess it.
-    Raises InputError unless `-` is given once and the stream is neither empty nor too long."""
+    Raises InputError for a URL that cannot be used, and unless `-` is given once and the stream is neither empty nor
+    too long."""
+    named: list[Input] = [name_stored(name) for name in inputs]
     if STDIN not in inputs:
-        yield list(inputs)
+        yield named
         return
     if list(inputs).count(STDIN) > 1:
         raise InputError("- stands for stdin, which can be read once; give it once")
@@ -49,7 +53,7 @@ def with_stdin(inputs: Sequence[str], kind: str | None) -> Iterator[list[Input]]
                 ending = _ending_of_json(path) or ending
             path = path.rename(f"{path}{ending or '.list'}")
             piped = Piped(path, NAME, is_list=ending is None)
-            yield [piped if name == STDIN else name for name in inputs]
+            yield [piped if name == STDIN else name for name in named]
 
 
 @contextmanager

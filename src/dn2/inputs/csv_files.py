@@ -8,7 +8,6 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -21,6 +20,7 @@ from dn2.inputs.encodings import Encoding, require_encoding
 from dn2.inputs.names import check_column_names
 from dn2.system.bounds import check_fits
 from dn2.system.naming import ending_of
+from dn2.system.stores import LocalPath
 
 DELIMITERS = ",;\t|"
 SEP = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
@@ -43,7 +43,7 @@ IS_DECIMAL = re.compile(rf"^(?!{GROUPED})[^\n]*\.", re.MULTILINE)
 class CsvFile:
     """A CSV file whose header has been read: the names of its columns in order, and how to read its rows."""
 
-    path: Path
+    path: LocalPath
     names: list[str]
     encoding: Encoding
     delimiter: str
@@ -69,7 +69,7 @@ class CsvFile:
             if name in chosen
         }
         places = [(place, growing[name]) for place, name in enumerate(self.names) if name in growing]
-        n_rows, size = 0, self.path.stat().st_size
+        n_rows, size = 0, os.stat(self.path).st_size
         errors: dict[int, str] = {}
         for piece, position in self._pieces():
             failed = {row: reason for row, record in enumerate(piece) if (reason := _reason(record, len(self.names)))}
@@ -106,7 +106,7 @@ class CsvFile:
                 yield piece, max(1, os.lseek(file.fileno(), 0, os.SEEK_CUR))
 
 
-def open_csv(path: Path) -> CsvFile:
+def open_csv(path: LocalPath) -> CsvFile:
     """Read the header of a CSV file, written as `find_encoding` finds.
 
     The delimiter is the one most frequent in the header, or that of a line `sep=;` before it; in a .tsv file it is a

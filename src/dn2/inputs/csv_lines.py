@@ -7,13 +7,13 @@ import csv
 import threading
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import TextIO
 
 from dn2.errors import InputError
 from dn2.inputs.encodings import Encoding, open_encoded
 from dn2.system.bounds import read_lines
 from dn2.system.processes import PerProcess
+from dn2.system.stores import LocalPath
 
 LONGEST_CELL = 1 << 20
 LONGEST_LINE = 1 << 24
@@ -23,7 +23,7 @@ Record = list[str] | str
 
 
 @contextlib.contextmanager
-def open_lines(path: Path, encoding: Encoding) -> Iterator[TextIO]:
+def open_lines(path: LocalPath, encoding: Encoding) -> Iterator[TextIO]:
     """Open a CSV file for Python's csv module, with long cells allowed inside.  Raises InputError."""
     with _limit.get().raised(), open_encoded(path, encoding, newline="") as file:
         yield file
@@ -71,7 +71,7 @@ def first_line(file: TextIO) -> str:
     return "".join(parts)
 
 
-def records(path: Path, file: TextIO, delimiter: str, n_skipped: int = 0) -> Iterator[Record]:
+def records(path: LocalPath, file: TextIO, delimiter: str, n_skipped: int = 0) -> Iterator[Record]:
     """Give the cells of each line that is not empty, the header first, or the reason why a line cannot be cut.
 
     n_skipped : lines that are passed over before the header, without the empty ones."""

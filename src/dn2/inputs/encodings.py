@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TextIO
 
 from dn2.errors import InputError
 from dn2.inputs.packed import open_bytes
+from dn2.system.stores import LocalPath
 
 logger = logging.getLogger("dn2")
 
@@ -71,7 +71,7 @@ class Encoding:
     example: str = ""
 
 
-def find_encoding(path: Path) -> Encoding:
+def find_encoding(path: LocalPath) -> Encoding:
     """Find how a file writes text: UTF-16 by its mark, or by the zeros of its first bytes; else UTF-8; else
     Windows-1252, if all of its bytes can be that.
 
@@ -89,7 +89,7 @@ def find_encoding(path: Path) -> Encoding:
     return _find_bad_byte(path) or Encoding("utf-8-sig")
 
 
-def require_encoding(path: Path) -> Encoding:
+def require_encoding(path: LocalPath) -> Encoding:
     """Find how a file writes text.  Raises InputError, with the place of the first bad byte, if nothing shows it."""
     with open_bytes(path) as file:
         if file.read(len(ZIP)) == ZIP:
@@ -102,7 +102,7 @@ def require_encoding(path: Path) -> Encoding:
     return encoding
 
 
-def _find_bad_byte(path: Path) -> Encoding | None:
+def _find_bad_byte(path: LocalPath) -> Encoding | None:
     """Find the first byte of a file that is not UTF-8, and whether all can be Windows-1252; None for UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     number, start, position = 1, 0, 0  # line number, and the offsets in the file of the line and of the part
@@ -129,7 +129,7 @@ def _find_bad_byte(path: Path) -> Encoding | None:
     return Encoding("cp1252", first_bad, number, WORD.split(before)[-1] + WORD.split(after)[0])
 
 
-def _can_be_1252(path: Path) -> bool:
+def _can_be_1252(path: LocalPath) -> bool:
     """Tell whether a file that is not UTF-8 is most likely Windows-1252, and neither a damaged UTF-8 nor another
     encoding: by how its bytes beyond ASCII stand, counted over all of it."""
     high = in_characters = characters = strange = 0
@@ -150,7 +150,7 @@ def _can_be_1252(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def open_encoded(path: Path, encoding: Encoding, newline: str | None = None) -> Iterator[TextIO]:
+def open_encoded(path: LocalPath, encoding: Encoding, newline: str | None = None) -> Iterator[TextIO]:
     """Open a file as text; bytes that are no UTF-8 become surrogates.
 
     newline : as of `open`.  Raises InputError."""
@@ -165,7 +165,7 @@ def open_encoded(path: Path, encoding: Encoding, newline: str | None = None) -> 
         raise InputError(f"{path} begins as UTF-16 and does not go on as such; save the file as UTF-8") from error
 
 
-def say_encodings(encodings: Mapping[Path, Encoding]) -> None:
+def say_encodings(encodings: Mapping[LocalPath, Encoding]) -> None:
     """Log which files are read as Windows-1252, once for all."""
     files = [(path, encoding) for path, encoding in encodings.items() if encoding.name == "cp1252"]
     if files:

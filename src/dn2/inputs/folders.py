@@ -7,18 +7,24 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePath
 
 from dn2.errors import InputError
 from dn2.inputs.globs import ANY_DEPTH, first_places, next_places
 from dn2.inputs.leaving_out import any_left_out, is_left_out
+from dn2.system.stores import StoredPath
 
 logger = logging.getLogger("dn2")
 
 LONGEST_SHOWN = 200
 
 Folder = tuple[int, int | str]  # what identifies it: device and inode, or its path where a system has no inodes
+
+
+def walk(folder: Path | StoredPath, within: tuple[str, ...] = ()) -> Iterator[Path | StoredPath]:
+    """Give the files below a folder, or the objects below one in a store; see `walk_files`."""
+    return walk_objects(folder, within) if isinstance(folder, StoredPath) else walk_files(folder, within)
 
 
 def walk_files(folder: Path, within: tuple[str, ...] = ()) -> Iterator[Path]:
@@ -41,10 +47,31 @@ def walk_files(folder: Path, within: tuple[str, ...] = ()) -> Iterator[Path]:
         waiting += [(parent / name, (*parts, name)) for name in reversed(folders)]
 
 
-def list_subfolders(folder: Path) -> tuple[list[str], int]:
+def walk_objects(folder: StoredPath, within: tuple[str, ...] = ()) -> Iterator[StoredPath]:
+    """Give the objects below a folder in a store, in the same order, leaving out the same; see `walk_files`."""
+    left_out = cache(partial(is_left_out, is_folder=True))  # few folders hold many objects
+    paths = {folder.within(path).parts: path for path in folder.objects or ()}
+    for parts in sorted(paths, key=_as_walked):
+        whole = (*within, *parts)
+        inside = (whole[:end] for end in range(len(within) + 1, len(whole)))
+        is_out = any(part.startswith(".") for part in parts) or any(map(left_out, inside))
+        if not is_out and not is_left_out(whole, is_folder=False):
+            yield paths[parts]
+
+
+def _as_walked(parts: tuple[str, ...]) -> list[tuple[bool, bytes]]:
+    """Return what orders paths as a walk meets them: files before folders."""
+    return [(place < len(parts) - 1, os.fsencode(part)) for place, part in enumerate(parts)]
+
+
+def list_subfolders(folder: Path | StoredPath) -> tuple[list[str], int]:
     """Return the names of the visible folders in a folder, in order, and the number of visible files beside them.
 
     Raises InputError if the folder cannot be read."""
+    if isinstance(folder, StoredPath):
+        paths = [folder.within(path).parts for path in walk_objects(folder)]
+        names = dict.fromkeys(first for first, *others in paths if others)
+        return list(names), sum(len(parts) == 1 for parts in paths)
     opened = _open(folder)
     if opened is None:
         raise InputError(f"the folder {folder} cannot be read")

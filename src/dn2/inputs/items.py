@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dn2.system.stores import AnyPath
+
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to score: the name it goes by everywhere, and its file.
+    """One thing to score: the name it goes by everywhere, and its file, which may be an object in a store.
 
     members : the items of a group, whose path is a folder, named by their path in it; None for a single item.
     in_folder : whether the input was a folder that holds the file, and not the file itself.
@@ -20,7 +22,7 @@ class Item:
     mask : of a picture that has a mask of its own, what reads that: see `dn2.networks.sources.Viewed`."""
 
     name: str
-    path: Path
+    path: AnyPath
     members: tuple[Item, ...] | None = None
     in_folder: bool = False
     is_piped: bool = False
@@ -40,7 +42,7 @@ class Item:
 
     @property
     def origin(self) -> str:
-        """The path of its file; empty where the file does not outlive the run."""
+        """The path of its file, or the URL of the object; empty where the file does not outlive the run."""
         return "" if self.is_piped or self.in_memory else str(self.path)
 
 

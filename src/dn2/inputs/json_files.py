@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dn2.arrays import Progress
@@ -16,6 +15,7 @@ from dn2.inputs.names import MOST_COLUMNS, check_column_names
 from dn2.system.bounds import check_fits, read_lines
 from dn2.system.interface import command
 from dn2.system.naming import ending_of, writable
+from dn2.system.stores import LocalPath
 
 LONGEST_RECORD = 1 << 24
 LONGEST_LIST = 1 << 28  # characters of a list, which is parsed as a whole
@@ -29,7 +29,7 @@ Record = tuple[int, Any, str | None]
 class JsonFile:
     """A file of records that has been looked through: the names of its columns in order, and its number of rows."""
 
-    path: Path
+    path: LocalPath
     names: list[str]
     n_rows: int
     encoding: Encoding
@@ -75,7 +75,7 @@ class JsonFile:
             raise InputError(f"{self.path}: {error}") from error
 
 
-def open_records(path: Path) -> JsonFile:
+def open_records(path: LocalPath) -> JsonFile:
     """Look through a file of records for the names of its columns.
 
     Raises InputError if it cannot be read, holds no records, or their names are too many."""
@@ -92,7 +92,7 @@ def open_records(path: Path) -> JsonFile:
     return JsonFile(path, list(names), n_rows, encoding)
 
 
-def read_records(path: Path, encoding: Encoding | None = None) -> Iterator[Record]:
+def read_records(path: LocalPath, encoding: Encoding | None = None) -> Iterator[Record]:
     """Give, for each record of JSON Lines, or of the list in a `.json`, its number, its value, and what is wrong or
     None.  Blank lines are none.
 
@@ -120,7 +120,7 @@ def _parse(line: str) -> tuple[Any, str | None]:
         return None, f"it is no JSON that is read: {error}"
 
 
-def _read_list(path: Path, encoding: Encoding) -> list[Any] | None:
+def _read_list(path: LocalPath, encoding: Encoding) -> list[Any] | None:
     """Read the list that a file holds; a single flat record is a list of one.
 
     Returns None for a file of several values, which are one a line.  Raises InputError for anything else."""
@@ -148,7 +148,7 @@ def _read_list(path: Path, encoding: Encoding) -> list[Any] | None:
     return value
 
 
-def _flat_record(path: Path, record: Mapping[str, Any]) -> Mapping[str, Any]:
+def _flat_record(path: LocalPath, record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an object that is one record.  Raises InputError, with the way out, for one that holds records."""
     lists = [
         name for name, value in record.items() if isinstance(value, list) and any(isinstance(x, dict) for x in value)

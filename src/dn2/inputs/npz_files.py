@@ -9,7 +9,6 @@ import os
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from dn2.arrays import Array
 from dn2.inputs.names import list_few
 from dn2.system.bounds import check_fits
+from dn2.system.stores import LocalPath
 
 logger = logging.getLogger("dn2")
 
@@ -66,7 +66,7 @@ def read_header(file: IO[bytes], size: int) -> Header:
 class NpzFile:
     """An .npz file, whose arrays are read one by one; other members are passed over with a warning."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
+    def __init__(self, path: LocalPath, file: IO[bytes]) -> None:
         """Read the list of members.  Raises ValueError for a damaged file."""
         self._path, self._size = path, os.fstat(file.fileno()).st_size
         self._archive = zipfile.ZipFile(file)

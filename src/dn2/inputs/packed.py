@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, BinaryIO
 
 from dn2.errors import InputError
 from dn2.system.bounds import reading
+from dn2.system.stores import LocalPath
 
 GZIP = b"\x1f\x8b"  # what such a file begins with, and no text does
 MOST_UNPACKED, MOST_TIMES = 1 << 28, 100  # bytes: so many, or so many times those of the packed file
 
 
 @contextlib.contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+def open_bytes(path: LocalPath) -> Iterator[IO[bytes]]:
     """Open a file, which is unpacked while it is read if it begins as gzip, whatever its name.
 
     Its `fileno` is that of the packed file.
@@ -36,10 +37,10 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
 class _Unpacked(io.RawIOBase):
     """The bytes that a gzip file packs, up to a limit."""
 
-    def __init__(self, path: Path, packed: BinaryIO) -> None:
+    def __init__(self, path: LocalPath, packed: BinaryIO) -> None:
         self._path, self._packed = path, packed
         self._file = gzip.GzipFile(fileobj=packed, mode="rb")
-        self._limit = max(MOST_UNPACKED, MOST_TIMES * path.stat().st_size)
+        self._limit = max(MOST_UNPACKED, MOST_TIMES * os.stat(path).st_size)
         self._count = 0
 
     def readable(self) -> bool:

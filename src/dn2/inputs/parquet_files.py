@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from dn2.inputs.columns import LARGEST_INTEGER, Column, ColumnsRead, leave_out, 
 from dn2.inputs.names import check_column_names
 from dn2.system.bounds import check_fits, parsing
 from dn2.system.naming import writable
+from dn2.system.stores import LocalPath
 
 MOST_AT_ONCE = 64  # columns
 BYTES_A_ROW = 160  # for the row's name, path and digest
@@ -26,7 +26,7 @@ BYTES_A_ROW = 160  # for the row's name, path and digest
 class ParquetFile:
     """A Parquet file whose schema has been read: the names of its columns in order."""
 
-    path: Path
+    path: LocalPath
     names: list[str]
 
     def read(
@@ -80,7 +80,7 @@ class ParquetFile:
             raise InputError(f"{self.path}: {error}") from error
 
 
-def open_table(path: Path) -> ParquetFile:
+def open_table(path: LocalPath) -> ParquetFile:
     """Read the names of a Parquet file's columns.  Raises InputError for a file that is not Parquet, MissingExtra."""
     with open_parquet_table(path) as file:
         names = [writable(name) for name in file.schema_arrow.names]
@@ -89,7 +89,7 @@ def open_table(path: Path) -> ParquetFile:
 
 
 @contextlib.contextmanager
-def open_parquet_table(path: Path) -> Iterator[Any]:
+def open_parquet_table(path: LocalPath) -> Iterator[Any]:
     """Open a file as `dn2.extras.open_parquet` does; errors inside become InputError."""
     with parsing(path, "cannot be read as Parquet"), extras.open_parquet(path) as file:
         yield file

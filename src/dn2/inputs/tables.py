@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,19 +14,21 @@ from dn2.inputs.columns import Column, ColumnsRead, stack, write_column
 from dn2.inputs.csv_files import CsvFile, open_csv
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.encodings import say_encodings
-from dn2.inputs.files import Inputs, find_items
+from dn2.inputs.files import find_items
 from dn2.inputs.foreign import refuse_foreign
 from dn2.inputs.frames import category_columns, is_frame, read_frame
 from dn2.inputs.items import Item
 from dn2.inputs.json_files import JsonFile, open_records
 from dn2.inputs.label_columns import Labels, Wanted, wanted
+from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import choose_names, list_few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
 from dn2.system.naming import ending_of
+from dn2.system.stores import LocalPath, copy_all, here
 
 Files = Sequence[CsvFile | JsonFile | ParquetFile]
 
-OPENERS: dict[str, Callable[[Path], CsvFile | JsonFile | ParquetFile]] = {
+OPENERS: dict[str, Callable[[LocalPath], CsvFile | JsonFile | ParquetFile]] = {
     ".csv": open_csv,
     ".tsv": open_csv,
     ".json": open_records,
@@ -104,6 +105,7 @@ def read_table(
         )
     else:
         items = find_items(inputs, TABLE_SUFFIXES)
+        copy_all(item.path for item in items)
         files = [_open(item) for item in items]
         say_encodings({file.path: file.encoding for file in files if not isinstance(file, ParquetFile)})
         available = list(dict.fromkeys(name for file in files for name in file.names))
@@ -168,7 +170,7 @@ def _open(item: Item) -> CsvFile | JsonFile | ParquetFile:
     if suffix not in OPENERS:
         refuse_foreign(item.path, TABLE_SUFFIXES)
         raise InputError(f"{item.path} is no table; files ending in {', '.join(sorted(TABLE_SUFFIXES))} are read")
-    return OPENERS[suffix](item.path)
+    return OPENERS[suffix](here(item.path))
 
 
 def _check_same_columns(files: Files, chosen: set[str]) -> None:

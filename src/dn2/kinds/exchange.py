@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
@@ -49,7 +49,7 @@ class FoundItems(Protocol):
         """The names of all items, in order."""
 
     @property
-    def paths(self) -> Sequence[str | PurePath]:
+    def paths(self) -> Sequence[str | os.PathLike[str]]:
         """The file of each item, some of them more than once; an empty text for an item from memory."""
 
     def named(self, names: list[str]) -> Any:

@@ -5,27 +5,49 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from dn2.errors import InputError
-from dn2.inputs.files import NAMED_ONLY, NamedFiles, expand, find_items, is_list
+from dn2.inputs.files import NAMED_ONLY, find_items
 from dn2.inputs.foreign import refuse_foreign
 from dn2.inputs.frames import is_frame
 from dn2.inputs.items import Piped
-from dn2.inputs.memory import are_paths, is_pattern, texts_of
+from dn2.inputs.memory import are_messages, are_paths, hold_inputs, is_pattern, texts_of
+from dn2.inputs.named_files import NamedFiles, expand, is_list
 from dn2.kinds.kind import Kind
 from dn2.kinds.registry import KINDS, kind_of, suffixes_of
 from dn2.system.interface import command, option
-from dn2.system.naming import ending_of
+from dn2.system.naming import ending_of, is_url
+from dn2.system.stores import AnyPath, StoredPath, name_stored
 
 logger = logging.getLogger("dn2")
 
 TEXTS_LOOKED_AT = 1_000
+
+
+def hold(inputs: Any, kind: str | None) -> Any:
+    """Return inputs that can be read more than once, with a path in a store in place of each URL that a user names.
+
+    A list of messages names none, whatever its texts look like.
+    kind : of the items; None to guess it.  Raises InputError for a URL that cannot be used."""
+    held = hold_inputs(inputs)
+    if not isinstance(held, (list, tuple)):
+        return name_stored(held)
+    if not any(isinstance(one, str) and is_url(one) for one in held) or _are_items(held, kind):
+        return held
+    return [name_stored(one) for one in held]
+
+
+def _are_items(texts: Sequence[Any], kind: str | None) -> bool:
+    if kind in KINDS:
+        return bool(kind_of(kind).takes_texts)
+    found = texts_of(texts)
+    return found is not None and are_messages(found, suffixes_of(None))
 
 
 def guess_kind(inputs: Any) -> str:
@@ -99,8 +121,10 @@ def _kind_of_files(found: NamedFiles, path: str) -> str | None:
     main = next((kind for kind in KINDS if kind_of(kind).has_companions), None)
     main_suffixes = kind_of(main).suffixes if main else frozenset()
     main_files = [file for file in recognised if ending_of(file) in main_suffixes]
-    stems = {file.stem for file in main_files}
-    other_files = [file for file in recognised if ending_of(file) not in main_suffixes and file.stem not in stems]
+    stems = {PurePath(file).stem for file in main_files}
+    other_files = [
+        file for file in recognised if ending_of(file) not in main_suffixes and PurePath(file).stem not in stems
+    ]
     counts = Counter({main: len(main_files)} if main_files else {})
     if len(main_files) < len(other_files):
         counts.update(map(_kind_of_file, other_files))
@@ -122,13 +146,13 @@ def check_files(kind: Kind[Any], inputs: Any) -> None:
     if not isinstance(several, (list, tuple)) or not all(isinstance(path, (str, os.PathLike)) for path in several):
         return
     known = suffixes_of(None)
-    files = [Path(path) for path in several]
+    files: list[Path | StoredPath] = [path if isinstance(path, StoredPath) else Path(path) for path in several]
     others = [file for file in files if ending_of(file) in known and file.is_file() and not kind.claims_file(file)]
     if others and len(others) == len(files) and not any(ending_of(file) in kind.suffixes for file in files):
         raise InputError(f"{others[0]} holds no {kind.many}: it is of the kind {_kind_of_file(others[0])}")
 
 
-def _kind_of_file(file: Path) -> str:
+def _kind_of_file(file: AnyPath) -> str:
     return next((kind for kind in KINDS if kind_of(kind).claims_file(file)), KINDS[0])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dn2.arrays import Positions, Progress, Vector, Vectors
@@ -32,6 +31,7 @@ from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
 from dn2.system.naming import ending_of
+from dn2.system.stores import AnyPath
 
 EVERY_KIND_HAS = ("name", "one", "many", "options", "suffixes", "embedder", "dimension")
 
@@ -51,6 +51,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     has_companions : whether files of other kinds, such as labels, often lie beside its own.
     is_often_a_note : whether its files are often mere notes beside the files of another kind.
     learns_beside : whether half of the items are learnt from beside the detector, and the other half calibrates.
+    takes_texts : whether the texts of a list are items themselves, and not paths.
     piped : the file ending as which a stream of its items is read; None where a stream is a list of paths."""
 
     name: ClassVar[str]
@@ -62,6 +63,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     has_companions: ClassVar[bool] = False
     is_often_a_note: ClassVar[bool] = False
     learns_beside: ClassVar[bool] = False
+    takes_texts: ClassVar[bool] = False
     piped: ClassVar[str | None] = None
     if TYPE_CHECKING:  # class variables of some kinds, fields or properties of others
 
@@ -100,7 +102,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
         return None
 
     @classmethod
-    def claims_file(cls, path: Path) -> bool:
+    def claims_file(cls, path: AnyPath) -> bool:
         """Tell whether a file holds items of this kind, unless another is asked for."""
         return ending_of(path) in cls.suffixes
 
@@ -199,7 +201,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
         return assumptions(calibration)
 
     def found_again(
-        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None, mask: Any = None
+        self, root: AnyPath, rows: Sequence[Row], judge: Judge, progress: Progress | None, mask: Any = None
     ) -> tuple[Sequence[Any] | None, dict[int, Vector]]:
         """Find the files of scored items again, below a folder; mask : see `masked`.
 

@@ -13,9 +13,9 @@ from dn2.arrays import Progress
 from dn2.errors import InputError
 from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
-from dn2.inputs.memory import hold_inputs, rename
+from dn2.inputs.memory import rename
 from dn2.kinds.exchange import Belonging, FoundItems
-from dn2.kinds.guess import check_found, check_not_texts, guess_kind
+from dn2.kinds.guess import check_found, check_not_texts, guess_kind, hold
 from dn2.kinds.keyword_options import with_keywords
 from dn2.kinds.keywords import FitOptions, SelfOptions
 from dn2.kinds.kind import Kind
@@ -61,9 +61,10 @@ def fit(
     Parameters
     ----------
     inputs : str, path, list of these, array or frame
-        The items. A folder (searched recursively), a file, a glob, `@list.txt` (a list of paths), or a
-        list of these; a table also as a frame of pandas or polars, messages also as a column of texts,
-        vectors as an array of shape (n, d), a series as an array of shape (n,) or (n, columns).
+        The items. A folder (searched recursively), a file, the URL of one (`s3://`, `gs://`), a glob,
+        `@list.txt` (a list of paths), or a list of these; a table also as a frame of pandas or polars,
+        messages also as a column of texts, vectors as an array of shape (n, d), a series as an array of
+        shape (n,) or (n, columns).
     kind : str, optional
         What the items are: {kinds}. By default an option that
         only one kind has tells it, or else the inputs do.
@@ -110,7 +111,7 @@ def fit(
     >>> bool(model.score(normal[:1] + 9).rows[0].is_anomaly)
     True
     """
-    inputs = hold_inputs(inputs)
+    inputs = hold(inputs, kind)
     with working(on), shown(progress, "fitting") as tell:
         with leaving_out(exclude):
             name = choose_kind(inputs, kind, options)
@@ -177,7 +178,7 @@ def score_self(
         check_rate(rate)
     with shown(progress, "scoring") as tell:
         with leaving_out(exclude):
-            learnt, found_items = kind_of(name).learn(inputs, chosen, None, tell)
+            learnt, found_items = kind_of(name).learn(hold(inputs, name), chosen, None, tell)
         learnt.check_rate(rate, found_items)
         model = _fit(learnt, found_items, chosen, tell, measure=False)
     results = to_results(model, model.state, learnt.score_itself(model.state, found_items))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,9 +13,8 @@ import numpy as np
 
 from dn2.arrays import Progress, Scores
 from dn2.errors import InputError
-from dn2.inputs.memory import hold_inputs
 from dn2.kinds.exchange import Belonging, FoundItems, ScoredItems
-from dn2.kinds.guess import check_files
+from dn2.kinds.guess import check_files, hold
 from dn2.kinds.kind import Kind
 from dn2.model.part_rows import of_parts, p_values_of
 from dn2.model.shared import shared
@@ -33,13 +31,15 @@ from dn2.results.results import PARTS, Results
 from dn2.results.rows import Row
 from dn2.system.bounds import check_fits
 from dn2.system.interface import option
+from dn2.system.naming import real_path
+from dn2.system.stores import AnyPath
 from dn2.system.workers import workers
 
 BYTES_A_RESULT = 600  # of an item's row, its name and its neighbours
 DEVIATIONS = 3.0  # a larger excess is not by chance
 
 
-def to_results(model: Any, now: State, scored: ScoredItems, root: Path | None = None) -> Results:
+def to_results(model: Any, now: State, scored: ScoredItems, root: AnyPath | None = None) -> Results:
     """Return scored items as results, not yet decided.
 
     now : the state of `model` that scored them; root : see `Context`."""
@@ -69,7 +69,7 @@ def shift_of(results: Results) -> Shift | None:
 
 def find_items(kind: Kind[Any], inputs: Any, progress: Progress | None) -> FoundItems:
     """Find the items that inputs name.  Raises InputError as `Kind.find` does, and for files of other kinds."""
-    held = hold_inputs(inputs)
+    held = hold(inputs, kind.name)
     check_files(kind, held)
     return kind.find(held, progress)  # type: ignore[no-any-return]
 
@@ -137,7 +137,7 @@ def _at_distance_zero(now: State, rows: Sequence[Row]) -> int:
 
 def check_apart(normal: FoundItems, anomalous: FoundItems) -> None:
     """Raise InputError for a file that is given as both normal and anomalous."""
-    real = [{os.path.realpath(path) for path in set(found_items.paths) if path} for found_items in (normal, anomalous)]
+    real = [{real_path(path) for path in set(found_items.paths) if path} for found_items in (normal, anomalous)]
     if shared := real[0] & real[1]:
         raise InputError(
             f"an item is either normal or anomalous, and {min(shared)!r} is given as both ({len(shared):,} such in all)"
@@ -182,7 +182,7 @@ def _discover_among(rows: Sequence[Row], level: float) -> list[Row]:
 def read_scored(
     model: Any,
     path: Path,
-    root: Path,
+    root: AnyPath,
     false_alarm_rate: float | None = None,
     warn_rate: float | None = None,
     progress: Progress | None = None,

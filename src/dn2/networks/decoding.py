@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from dn2.networks.recognition import why_unidentified
 from dn2.networks.semaphore import WeightedSemaphore
 from dn2.networks.tiff import BITS, ORIENTATION, Depth, check_tags, count_further_pages, is_tiff, prepare, unpack
 from dn2.networks.upright import turn_upright, upright_copy
+from dn2.system.bounds import opened
 from dn2.system.processes import PerProcess
 
 # Named, so that Pillow never tries its other decoders, some of which call external programs.
@@ -68,18 +68,18 @@ _loading = PerProcess(lambda: [threading.Lock() for _ in range(64)])
 
 @contextmanager
 def file_bytes(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Read a whole file, and count its bytes as taken memory inside.
+    """Read a whole file, or an object in a store, and count its bytes as taken memory inside.
 
     Raises UnreadableItem unless it is a regular file (a pipe would stall the run) of a sane size, and where memory runs
     out inside."""
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableItem("not a regular file")
-            check_length(status.st_size, "the file")
-            with _of_files.get().taken(status.st_size):
-                yield file.read(status.st_size)
+        with opened(path) as (read, size):
+            check_length(size, "the file")
+            with _of_files.get().taken(size):
+                data = read(size)
+                if len(data) < size:
+                    raise UnreadableItem(f"cannot be read: it ends after {len(data):,} of {size:,} bytes")
+                yield data
     except OSError as error:
         raise UnreadableItem(f"cannot be read: {error.strerror or error}") from error
     except MemoryError as error:
@@ -92,10 +92,6 @@ def check_length(size: int, what: str) -> None:
         raise UnreadableItem(f"{what} has {size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}")
     if size == 0:
         raise UnreadableItem(f"{what} is empty (0 bytes)")
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 
 from dn2.arrays import Positions, Vector
+from dn2.system.stores import AnyPath
 
 MOST_ON_MAP = 2_500  # items, and as many reference items
 
@@ -29,7 +29,7 @@ class Context:
     calibration: Any
     files: Sequence[Any] | None
     vectors: Mapping[int, Vector]
-    root: Path | None = None
+    root: AnyPath | None = None
     guarantee: Sequence[str] = ()
 
     def __repr__(self) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from dn2.errors import Dn2Error, InputError
+from dn2.errors import Dn2Error, InputError, UnreadableItem
+from dn2.system.naming import is_url
+from dn2.system.stores import StoredPath
 
 LONGEST_WORDS = 300  # characters of another library's message
 CGROUP = Path("/sys/fs/cgroup")
@@ -22,7 +24,7 @@ def reading(path: str | os.PathLike[str], name: str | None = None) -> Iterator[N
 
     name : the file's name in errors, by default its path.
     Raises InputError unless it is a regular file: reading from a pipe or a device may never end."""
-    name = name or os.fspath(path)
+    name = name or str(path)
     if "\0" in os.fspath(path):
         raise InputError(f"{name!r} cannot be read: no file has a NUL in its name")
     try:
@@ -50,7 +52,29 @@ def parsing(path: str | os.PathLike[str], problem: str) -> Iterator[None]:
             raise
         except Exception as error:
             words = " ".join(str(error).split())
-            raise InputError(f"{os.fspath(path)} {problem}: {words:.{LONGEST_WORDS}}") from error
+            raise InputError(f"{path} {problem}: {words:.{LONGEST_WORDS}}") from error
+
+
+@contextlib.contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[tuple[Callable[[int], bytes], int]]:
+    """Open a regular file, or an object in a store: gives what reads so many bytes on, and its size.
+
+    Raises UnreadableItem for anything else, such as the URL that a model knows of an item, and OSError."""
+    if isinstance(path, StoredPath):
+        with path.opened() as stored:
+            yield stored
+        return
+    if is_url(os.fspath(path)):
+        raise UnreadableItem("a URL is opened only where it is named as an input itself")
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableItem("not a regular file")
+        yield file.read, status.st_size
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextlib.contextmanager
@@ -67,7 +91,7 @@ def open_text(path: str | os.PathLike[str], name: str | None = None) -> Iterator
                 yield text
         except UnicodeError as error:
             words = "begins as UTF-16 and does not go on as such; save the file as UTF-8"
-            raise InputError(f"{name or os.fspath(path)} {words}") from error
+            raise InputError(f"{name or path} {words}") from error
 
 
 def read_lines(file: TextIO, longest: int) -> Iterator[str | None]:

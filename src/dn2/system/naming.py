@@ -13,6 +13,9 @@ import unicodedata
 SURROGATE = re.compile("[\ud800-\udfff]")
 WRITTEN_OUT = re.compile(r"\\(?:x5c|x[89a-f][0-9a-f]|ud[89a-f][0-9a-f]{2})")
 OF_BYTES = 0xDC00  # added to a byte from 0x80 on
+URL = re.compile(r"(?:s3|gs|gcs)://", re.IGNORECASE)  # of the object stores that are read
+# What stands before a bucket as `ID:SECRET@`, where a secret may hold slashes; paths make one slash of two.
+KEYS = re.compile(r"((?:s3|gs|gcs):/+)(?:[^\s?#'\"]{0,300}:[^\s?#'\"]{0,300}|[^/\s?#'\"]{0,300})@", re.IGNORECASE)
 
 
 def writable(text: str) -> str:
@@ -56,12 +59,32 @@ def ending_of(path: str | os.PathLike[str]) -> str:
     return os.path.splitext(rest)[1] + ending if ending == ".gz" else ending
 
 
+def is_url(text: str) -> bool:
+    """Tell whether a text is written as the URL of an object in a store."""
+    return URL.match(text) is not None
+
+
+def without_keys(text: str) -> str:
+    """Return a text that is shown, without the keys to a store in the URLs in it."""
+    return KEYS.sub(r"\1", text) if "@" in text else text
+
+
+def without_options(url: str) -> str:
+    """Return the part of a URL that is shown: neither keys nor options."""
+    return re.split(r"[?#]", without_keys(url))[0]
+
+
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return the absolute path, or the path as it is where the working folder is gone."""
+    """Return the absolute path, or the path as it is where the working folder is gone, and for a URL."""
     try:
-        return os.path.abspath(path)
+        return os.fspath(path) if is_url(os.fspath(path)) else os.path.abspath(path)
     except OSError:
         return os.fspath(path)
+
+
+def real_path(path: str | os.PathLike[str]) -> str:
+    """Return a path with its links followed; of a URL, itself."""
+    return os.fspath(path) if is_url(os.fspath(path)) else os.path.realpath(path)
 
 
 def identity(name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -56,6 +55,7 @@ from dn2.store.packed import Chunk, PackedBytes
 from dn2.store.shards import StoredRows
 from dn2.system.interface import option
 from dn2.system.naming import absolute, path_to_text
+from dn2.system.stores import AnyPath
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,12 +222,12 @@ class ImageKind(Kind[FoundImages]):
         return [said] if said else []
 
     def found_again(
-        self, root: Path, rows: Sequence[Row], judge: Judge, progress: Progress | None, mask: Any = None
+        self, root: AnyPath, rows: Sequence[Row], judge: Judge, progress: Progress | None, mask: Any = None
     ) -> tuple[Sequence[Item | None], dict[int, Vector]]:
         """See `Kind`.  Most embeddings come from the cache; a file that scores differently has changed."""
         return find_files_again(self, self.find_files(root, rows, mask), rows, judge, progress)
 
-    def find_files(self, root: Path, rows: Sequence[Row], mask: Any) -> list[Item | None]:
+    def find_files(self, root: AnyPath, rows: Sequence[Row], mask: Any) -> list[Item | None]:
         """Find the files of scored items below a folder, and their masks."""
         group = self.pooling is not None
         found = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from dn2.networks.sources import (
 )
 from dn2.store.cache import Cache
 from dn2.system.processes import cpu_count
+from dn2.system.stores import READ_AT_ONCE, StoredPath
 
 # Pictures in memory at a time; a killed run may lose their embeddings, which are not in the cache yet.
 WINDOW = 128
@@ -113,9 +115,13 @@ class ImagePipeline:
 
     def embed(self, sources: Iterable[Source]) -> Generator[EmbeddedPicture, None, None]:
         """Embed pictures in order; an unreadable picture has `error` instead of a vector."""
-        with ThreadPoolExecutor(cpu_count(), "dn2-read") as pool:
+        given = iter(sources)
+        first = list(islice(given, 1))
+        readers, given = _count_readers(first), chain(first, given)
+        del first  # nothing that was given is held
+        with ThreadPoolExecutor(readers, "dn2-read") as pool:
             try:
-                loaded = self._load_ahead(pool, sources)
+                loaded = self._load_ahead(pool, given)
                 while window := self._start_some(loaded):
                     self._wait()
                     self._remember(window)
@@ -158,7 +164,7 @@ class ImagePipeline:
 
     def _load(self, source: Source) -> EmbeddedPicture:
         item = EmbeddedPicture()
-        plain = source.picture if isinstance(source, Viewed) else source
+        plain = _plain(source)
         small = self._thumbnails or (self._thumbnails_of_memory and is_picture(plain))
         try:
             with open_picture(source, self._white) as picture:
@@ -265,6 +271,16 @@ class ImagePipeline:
 
     def _seen_key(self, digest: str) -> bytes:
         return self._vector_key(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
+
+
+def _plain(source: Source) -> Any:
+    return source.picture if isinstance(source, Viewed) else source
+
+
+def _count_readers(first: Sequence[Source]) -> int:
+    """Return how many threads read: one a processor, and more from a store; first : of the sources, if there is one."""
+    is_stored = any(isinstance(_plain(source), StoredPath) for source in first)
+    return max(READ_AT_ONCE, cpu_count()) if is_stored else cpu_count()
 
 
 def bytes_of(part: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from dn2.inputs.items import Item
 from dn2.inputs.memory import label_items, number_items, type_of
 from dn2.networks.pixels import SUFFIXES
 from dn2.networks.sources import is_picture
+from dn2.system.stores import AnyPath
 
 CHANNELS = (1, 3, 4)
 
@@ -31,7 +33,7 @@ class FoundImages:
         return [item.name for item in self.items]
 
     @property
-    def paths(self) -> list[str | Path]:
+    def paths(self) -> list[str | AnyPath]:
         """The files or folders of all items, in order; empty for items from memory."""
         return ["" if item.in_memory else item.path for item in self.items]
 
@@ -83,7 +85,8 @@ def find_pictures(inputs: Any) -> list[Item]:
         return find_items(inputs, SUFFIXES)
     items: list[Item] = []
     for name, picture in zip(number_items("picture", len(inputs)), inputs, strict=True):
-        items += find_items(picture, SUFFIXES) if isinstance(picture, (str, Path)) else [_item_in_memory(name, picture)]
+        is_path = isinstance(picture, (str, os.PathLike))
+        items += find_items(picture, SUFFIXES) if is_path else [_item_in_memory(name, picture)]
     check_item_names(items)
     return items
 
@@ -111,7 +114,7 @@ def find_picture_groups(inputs: Any) -> list[Item]:
 def _items_of_dict(inputs: Mapping[Any, Any]) -> list[Item]:
     if not inputs:
         raise InputError("no picture given: the dict is empty")
-    if paths := [picture for picture in inputs.values() if isinstance(picture, (str, Path))]:
+    if paths := [picture for picture in inputs.values() if isinstance(picture, (str, os.PathLike))]:
         raise InputError(f"a dict names pictures from memory; {str(paths[0])!r} is named by its path: give a list")
     return [_item_in_memory(name, picture) for name, picture in zip(label_items(inputs), inputs.values(), strict=True)]
 

@@ -13,6 +13,7 @@ from dn2.errors import InputError, UnreadableItem
 from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.reading import list_pictures
 from dn2.kinds.transformer import Transformer
+from dn2.system.stores import name_stored
 
 
 class ImageEmbedder(Transformer, PlainImageEmbedder):
@@ -53,9 +54,9 @@ class ImageEmbedder(Transformer, PlainImageEmbedder):
         Parameters
         ----------
         X : iterable of n pictures
-            Each a path, the bytes of a file, a picture of Pillow, or an array of uint8, of uint16 where `white` is
-            given, of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4); or an array
-            of shape (n, height, width, c).
+            Each a path or a URL, the bytes of a file, a picture of Pillow, or an array of uint8, of uint16 where
+            `white` is given, of shape (height, width), (height, width, 1), (height, width, 3) or (height, width, 4); or
+            an array of shape (n, height, width, c).
             A single picture in memory stands for a list of one.
 
         Returns
@@ -78,7 +79,7 @@ class ImageEmbedder(Transformer, PlainImageEmbedder):
         """
         if isinstance(X, (str, os.PathLike)):
             raise InputError(f"the paths must be a list, got {os.fspath(X)!r}; write [{os.fspath(X)!r}]")
-        sources = list(list_pictures(X))
+        sources = [name_stored(one) for one in list_pictures(X)]
         vectors = np.empty((len(sources), self.dimension), np.float32)
         with closing(self.embed(sources)) as embedded:  # closing ends its threads, also at an error
             for number, (row, item) in enumerate(zip(vectors, embedded, strict=True)):

@@ -12,8 +12,8 @@ import numpy as np
 from dn2.arrays import Numbers, Progress
 from dn2.errors import InputError
 from dn2.inputs.columns import Column
-from dn2.inputs.files import Inputs
 from dn2.inputs.frames import is_frame
+from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import check_column_exists, list_few
 from dn2.inputs.numbers import MOST
 from dn2.inputs.tables import Table, read_table

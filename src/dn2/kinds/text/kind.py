@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -40,6 +39,7 @@ from dn2.store.packed import Chunk, PackedBytes
 from dn2.store.shards import StoredRows
 from dn2.system.interface import option
 from dn2.system.naming import ending_of
+from dn2.system.stores import AnyPath
 from dn2.system.workers import each, workers
 
 logger = logging.getLogger("dn2")
@@ -61,6 +61,7 @@ class TextKind(Kind[TextRows]):
     suffixes: ClassVar[frozenset[str]] = TEXT_SUFFIXES
     evidence: ClassVar[type[MessageEvidence]] = MessageEvidence
     is_often_a_note: ClassVar[bool] = True
+    takes_texts: ClassVar[bool] = True
     piped: ClassVar[str] = ".txt"
     embedder: PlainTextEmbedder
     column: str | None = None
@@ -74,7 +75,7 @@ class TextKind(Kind[TextRows]):
         return are_clearly_texts(inputs, suffixes)
 
     @classmethod
-    def claims_file(cls, path: Path) -> bool:
+    def claims_file(cls, path: AnyPath) -> bool:
         """See `Kind`."""
         return ending_of(path) in PLAIN_SUFFIXES
 

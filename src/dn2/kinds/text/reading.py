@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
@@ -16,18 +15,20 @@ from dn2.errors import InputError
 from dn2.inputs.columns import is_missing, text_of, write_column
 from dn2.inputs.digests import sha256_of
 from dn2.inputs.encodings import Encoding, find_encoding, open_encoded, say_encodings
-from dn2.inputs.files import Inputs, find_items
+from dn2.inputs.files import find_items
 from dn2.inputs.frames import is_frame, row_names
 from dn2.inputs.items import Item
 from dn2.inputs.json_files import read_records
 from dn2.inputs.label_columns import Labels, wanted
 from dn2.inputs.memory import are_messages, are_missing, are_paths, label_items, number_items, texts_of
+from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import list_few, name_rows
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
 from dn2.kinds.text.embedder import LONGEST_TEXT, TOO_LONG
 from dn2.system.bounds import read_lines
 from dn2.system.interface import command, option
 from dn2.system.naming import ending_of
+from dn2.system.stores import LocalPath, copy_all, here
 
 TEXTS, JSON_LINES = (
     frozenset(ending + packed for ending in endings for packed in ("", ".gz"))
@@ -156,7 +157,7 @@ def read_texts(
     )
 
 
-def _read_lines(path: Path, encoding: Encoding) -> Iterator[tuple[int, str | None]]:
+def _read_lines(path: LocalPath, encoding: Encoding) -> Iterator[tuple[int, str | None]]:
     """Number the lines of a text file, without their ends; None for a line that is too long.
 
     Bytes that are not valid UTF-8 become surrogates.  Raises InputError if the file cannot be read."""
@@ -209,13 +210,15 @@ def _choose_column(texts: Sequence[str], names: Sequence[str], is_fitted: bool) 
 
 def _read_text_files(items: Sequence[Item]) -> TextRows:
     rows = TextRows([], [], {}, [], [])
-    encodings: dict[Path, Encoding] = {}
+    encodings: dict[LocalPath, Encoding] = {}
+    copy_all(item.path for item in items)
     for item in items:
         digest, before = "", len(rows.names)
         try:
-            digest = sha256_of(item.path)
-            encoding = encodings[item.path] = find_encoding(item.path)
-            for number, text in (_read_whole if item.in_folder else _read_lines)(item.path, encoding):
+            path = here(item.path)
+            digest = sha256_of(path)
+            encoding = encodings[path] = find_encoding(path)
+            for number, text in (_read_whole if item.in_folder else _read_lines)(path, encoding):
                 if item.in_folder or text is None or (text and not text.isspace()):
                     _add_message(rows, item.name if item.in_folder else f"{item.name}:{number}", text, TOO_LONG)
         except InputError as error:
@@ -239,7 +242,7 @@ def _add_message(rows: TextRows, name: str, text: str | None, error: str) -> Non
     rows.texts.append(text or "")
 
 
-def _read_whole(path: Path, encoding: Encoding) -> Iterator[tuple[int, str | None]]:
+def _read_whole(path: LocalPath, encoding: Encoding) -> Iterator[tuple[int, str | None]]:
     """Give a whole text file as one message; None if it is too long."""
     with open_encoded(path, encoding) as file:
         text = file.read(LONGEST_TEXT + 2).removesuffix("\n")
@@ -247,7 +250,9 @@ def _read_whole(path: Path, encoding: Encoding) -> Iterator[tuple[int, str | Non
 
 
 def _read_record_files(items: Sequence[Item], column: str | None, id_column: str | None, is_fitted: bool) -> TextRows:
-    encodings = {item.path: find_encoding(item.path) for item in items}
+    copy_all(item.path for item in items)
+    paths = [here(item.path) for item in items]
+    encodings = {path: find_encoding(path) for path in paths}
     say_encodings(encodings)
     members = _list_members(encodings)
     for name in (column, id_column):
@@ -260,9 +265,9 @@ def _read_record_files(items: Sequence[Item], column: str | None, id_column: str
     labels: dict[str, list[str | None]] = {name: [] for name in holding}
     rows = TextRows([], [], {}, [], [], column, labels)
     ids: list[str | None] = []
-    for item in items:
-        digest = sha256_of(item.path)
-        for number, record, error in read_records(item.path, encodings[item.path]):
+    for item, path in zip(items, paths, strict=True):
+        digest = sha256_of(path)
+        for number, record, error in read_records(path, encodings[path]):
             text, record_id, reason = ("", None, error) if error else _text_of_record(record, column, id_column)
             if reason is not None:
                 rows.errors[len(rows.names)] = reason
@@ -282,7 +287,7 @@ def _read_record_files(items: Sequence[Item], column: str | None, id_column: str
     return replace(rows, names=names, texts=texts, errors={**unnamed, **rows.errors})
 
 
-def _list_members(encodings: Mapping[Path, Encoding]) -> dict[str, bool]:
+def _list_members(encodings: Mapping[LocalPath, Encoding]) -> dict[str, bool]:
     """Return the names of all members of records, and whether each is a text in any record."""
     members: dict[str, bool] = {}
     for path, encoding in encodings.items():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from dn2.arrays import Progress
@@ -20,6 +19,8 @@ from dn2.neighbors.steps import Normalize, Steps, Whiten
 from dn2.store.bundle import Bundle
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
+from dn2.system.naming import ending_of
+from dn2.system.stores import AnyPath, here
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,10 +41,10 @@ class VectorKind(Kind[VectorRows]):
         return are_vectors(inputs)
 
     @classmethod
-    def claims_file(cls, path: Path) -> bool:
+    def claims_file(cls, path: AnyPath) -> bool:
         """See `Kind`.  Raises InputError for a Parquet file that cannot be read."""
-        suffix = path.suffix.lower()
-        return suffix in VECTOR_SUFFIXES or (suffix == ".parquet" and path.is_file() and has_vectors(path))
+        suffix = ending_of(path)
+        return suffix in VECTOR_SUFFIXES or (suffix == ".parquet" and path.is_file() and has_vectors(here(path)))
 
     @classmethod
     def learn(

@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -19,13 +18,15 @@ from dn2.errors import InputError
 from dn2.extras import import_pyarrow
 from dn2.inputs.columns import write_column
 from dn2.inputs.digests import sha256_of
-from dn2.inputs.files import Inputs, find_items
+from dn2.inputs.files import find_items
 from dn2.inputs.frames import is_frame
 from dn2.inputs.memory import are_numbers, label_items, number_items, type_of
+from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import name_rows
 from dn2.inputs.npz_files import NpzFile, read_header
 from dn2.inputs.parquet_files import BYTES_A_ROW, from_arrow, open_parquet_table
 from dn2.system.bounds import check_fits, parsing
+from dn2.system.stores import LocalPath, here
 
 Content = tuple[Array, list[str | None] | None]  # (n, d), and the names of the rows, or None for a file without names
 
@@ -109,14 +110,14 @@ def _stack_list(names: list[str], rows: Sequence[Any], dimension: int | None) ->
     return VectorRows(names, vectors, errors | wrong, nowhere, nowhere)
 
 
-def has_vectors(path: str | os.PathLike[str]) -> bool:
+def has_vectors(path: LocalPath) -> bool:
     """Tell whether a file holds vectors: by its ending, and for .parquet by a column `embedding` of lists.
 
     Raises InputError if a Parquet file cannot be read, MissingExtra without pyarrow."""
     suffix = os.path.splitext(path)[1].lower()
     if suffix != ".parquet":
         return suffix in VECTOR_SUFFIXES
-    with open_parquet_table(Path(path)) as file:
+    with open_parquet_table(path) as file:
         return _is_list(file.schema_arrow, EMBEDDING)
 
 
@@ -128,9 +129,9 @@ def _read_files(inputs: Inputs) -> VectorRows:
     paths: list[str] = []
     digests: list[str] = []
     for item in find_items(inputs, VECTOR_SUFFIXES | {".parquet"}):
-        array, given = _read(item.path)
+        array, given = _read(here(item.path))
         check_fits(len(array) * BYTES_A_ROW, f"{item.path} of {len(array):,} rows")
-        digest = sha256_of(item.path)
+        digest = sha256_of(here(item.path))
         if parts and array.shape[1] != parts[0].shape[1]:
             raise InputError(
                 f"vectors must be of one length: {item.path} has {array.shape[1]} columns, "
@@ -153,8 +154,8 @@ def _read_files(inputs: Inputs) -> VectorRows:
     return VectorRows(names, vectors, errors, paths, digests)
 
 
-def _read(path: Path) -> Content:
-    readers: dict[str, Callable[[Path], Content]] = {
+def _read(path: LocalPath) -> Content:
+    readers: dict[str, Callable[[LocalPath], Content]] = {
         ".npy": _read_npy,
         ".npz": _read_npz,
         ".safetensors": _read_safetensors,
@@ -171,14 +172,14 @@ def _read(path: Path) -> Content:
     return array, names
 
 
-def _read_npy(path: Path) -> Content:
+def _read_npy(path: LocalPath) -> Content:
     with open(path, "rb") as file:
         header = read_header(file, os.fstat(file.fileno()).st_size)
     order: Literal["F", "C"] = "F" if header.by_columns else "C"
-    return np.memmap(path, header.dtype, "r", header.offset, header.shape, order), None
+    return np.memmap(os.fspath(path), header.dtype, "r", header.offset, header.shape, order), None
 
 
-def _read_npz(path: Path) -> Content:
+def _read_npz(path: LocalPath) -> Content:
     with open(path, "rb") as file:
         arrays = NpzFile(path, file)
         chosen = EMBEDDINGS if EMBEDDINGS in arrays else _choose(_shapes(path, arrays))
@@ -188,7 +189,7 @@ def _read_npz(path: Path) -> Content:
         return loaded[chosen], [str(name) for name in loaded[ITEMS].ravel().tolist()]
 
 
-def _shapes(path: Path, arrays: NpzFile) -> dict[str, tuple[int, ...]]:
+def _shapes(path: LocalPath, arrays: NpzFile) -> dict[str, tuple[int, ...]]:
     """Return the shapes of arrays by name; an unreadable array is left out with a warning."""
     shapes = {}
     for name in arrays:
@@ -199,7 +200,7 @@ def _shapes(path: Path, arrays: NpzFile) -> dict[str, tuple[int, ...]]:
     return {name: shape for name, shape in shapes.items() if name != ITEMS}
 
 
-def _read_safetensors(path: Path) -> Content:
+def _read_safetensors(path: LocalPath) -> Content:
     with safe_open(path, framework="numpy") as arrays:
         chosen = _choose({name: tuple(arrays.get_slice(name).get_shape()) for name in arrays.keys()})  # noqa: SIM118
         kind = arrays.get_slice(chosen).get_dtype()
@@ -208,7 +209,7 @@ def _read_safetensors(path: Path) -> Content:
         return arrays.get_tensor(chosen), None
 
 
-def _read_parquet(path: Path) -> Content:
+def _read_parquet(path: LocalPath) -> Content:
     """Read rows of lists, all as long as the first; a missing list, or one of another length, makes a row of NaN."""
     with open_parquet_table(path) as file:
         if not _is_list(file.schema_arrow, EMBEDDING):
