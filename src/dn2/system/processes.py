@@ -75,6 +75,19 @@ def one_thread_after_fork(set_threads: Callable[[int], object]) -> None:
         os.register_at_fork(after_in_child=partial(set_threads, 1))
 
 
+@cache
+def _trim() -> Callable[[int], int] | None:
+    """Return what lets the allocator of C give memory back; None where it has no such."""
+    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    return found
+
+
+def give_memory_back() -> None:
+    """Give memory that is free to the system: the allocator keeps what each thread has freed, for the same thread."""
+    if (trim := _trim()) is not None:
+        trim(0)
+
+
 _most_cpus: list[int] = []
 
 

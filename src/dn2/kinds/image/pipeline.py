@@ -35,7 +35,7 @@ from dn2.networks.sources import (
     open_picture,
 )
 from dn2.store.cache import Cache
-from dn2.system.processes import cpu_count
+from dn2.system.processes import cpu_count, give_memory_back
 from dn2.system.stores import READ_AT_ONCE, StoredPath
 
 # Pictures in memory at a time; a killed run may lose their embeddings, which are not in the cache yet.
@@ -45,6 +45,7 @@ WINDOW_BYTES = 1 << 26
 LEAST_AHEAD = 2  # pictures that are decoded while others are embedded, at least
 # What a picture became in a network is kept in the cache if it has no more bytes.
 LARGEST_KEPT = 1 << 22
+LARGE_BYTES = 1 << 22  # of inputs: beyond that memory counts for more than the millisecond that it takes to free it
 SIZE = struct.Struct("<II")
 
 
@@ -176,6 +177,8 @@ class ImagePipeline:
                 self._decode(item, picture, small and item.thumbnail is None)
         except UnreadableItem as error:
             item.error, item.pixels = str(error), {}
+        if item.nbytes > LARGE_BYTES:
+            give_memory_back()  # of the decoded picture, which took more than the inputs
         return item
 
     def _decode(self, item: EmbeddedPicture, picture: EncodedPicture | PixelPicture, small: bool) -> None:

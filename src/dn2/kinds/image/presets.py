@@ -41,7 +41,7 @@ PRESETS = {
         "lite1-posterior+lite2-posterior@192+lite2-posterior",
         10,
         whiten=True,
-        patches="lite0@320+lite2@384",
+        patches="lite0+lite2@384",
         bank=4_000,
     ),
 }
