@@ -65,6 +65,7 @@ EXTRAS = {
     "matplotlib": "from dn2.results.drawing import import_figure; import_figure()",
     "pyarrow": "from dn2.extras import import_pyarrow; import_pyarrow()",
     "sentence_transformers": f"{OPERATORS}\nimport dn2; dn2.TextEmbedder('minilm').transform(['a message'])",
+    "ray": "from dn2.scale.starting import import_ray; import_ray()",
     "timm": f"{OPERATORS}\nfrom dn2.networks.timm import import_timm; import_timm()",
     "pyod": "from dn2.kinds.table.bench.protocol import find_methods; import pyod.models.knn; find_methods(2, True)",
     "stumpy": "import dn2.kinds.series.bench.methods as methods; import stumpy",
@@ -108,6 +109,8 @@ def audited(folder: Path, *work: list[str] | str) -> Audit:
             assert not os.path.exists(what)  # it became an output
         elif what.startswith("/"):
             audit.written.add(what.removesuffix(".tmp"))
+        elif event == "socket.bind" and "('::1', 0)" in what:  # by which Ray asks whether there is IPv6
+            pass
         elif "'fc-list'" not in what:  # which matplotlib asks for fonts
             audit.connections.append((event, what))
     return audit

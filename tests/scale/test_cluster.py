@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from dn2.scale.starting import import_ray, start
 from dn2.system.workers import each, workers, working
 from made_series import pump
 from small_models import write_digits
+from small_store import store
+
+__all__ = ["store"]
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own
 
@@ -30,8 +34,8 @@ pytest.importorskip("ray", reason="needs Ray, of the extra ray")
 
 
 @pytest.fixture(scope="module")
-def nodes():
-    """Start two nodes of one processor each, and connect to them."""
+def nodes(store):
+    """Start two nodes of one processor each, which have the keys of the store, and connect to them."""
     ray = import_ray()
     tests = str(Path(__file__).parents[1])  # where workers find `cluster_work`
     os.environ["PYTHONPATH"] = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
@@ -76,6 +80,22 @@ def test_pictures_are_fitted_scored_and_refused_as_on_one_machine(nodes, tmp_pat
     same(here.score(tmp_path / "new"), results)
     assert [row.item for row in results.errors] == ["0250.png"]
     assert results.errors[0].error
+
+
+def test_workers_read_pictures_from_an_object_store(nodes, store, tmp_path):
+    write_digits(tmp_path / "good", range(60))
+    (tmp_path / "good" / "0007.png").write_bytes(b"no picture")
+    store.put_folder(tmp_path)
+    store.requests.clear()
+    here, there = (
+        dn2.fit(one, backbone="lite0@32", cache=False, on=on)
+        for one, on in ((tmp_path / "good", None), (store.url("good/"), "ray"))
+    )
+    assert [item[:1] + item[2:] for item in here.items] == [item[:1] + item[2:] for item in there.items]
+    assert [row.item for row in there.unreadable] == ["0007.png"]
+    same(here.score(tmp_path / "good"), there.score(store.url("good/"), on="ray"))
+    read = Counter(one for one in store.requests if one.endswith(".png"))
+    assert set(read.values()) == {2}  # once to fit, and once to score
 
 
 def test_of_a_model_that_was_changed_workers_see_the_change(nodes, tmp_path):
@@ -211,9 +231,9 @@ def test_without_ray_it_is_said_what_to_install(monkeypatch):
 
 
 def test_ray_is_told_to_send_nothing(nodes):
-    from ray._common import usage  # noqa: F401  its library of statistics
+    from ray._common.usage import usage_lib
 
-    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert not usage_lib.usage_stats_enabled()
 
 
 def test_maps_are_written_here_or_not_at_all(tmp_path):
