@@ -17,6 +17,9 @@ from PIL import Image
 import dn2
 from cluster_work import always_lost, broken, doubled, lost_at_first, refused
 from dn2.errors import ClusterError, InputError, MissingExtra, ReferenceTooSmall
+from dn2.kinds.image import apart
+from dn2.kinds.image.apart import embed_sources
+from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.model import scoring
 from dn2.neighbors import blocks, leave_one_out
 from dn2.scale import cluster as clusters
@@ -49,9 +52,6 @@ def nodes(store):
     started.shutdown()
 
 
-WAYS: dict[str, list[str]] = {"here": [], "there": ["--on", "ray"]}
-
-
 def same(here: Any, there: Any) -> None:
     """Check that two lists of rows are the same to the bit, evidence included."""
     assert [row.as_dict() for row in here] == [row.as_dict() for row in there]
@@ -80,6 +80,35 @@ def test_pictures_are_fitted_scored_and_refused_as_on_one_machine(nodes, tmp_pat
     same(here.score(tmp_path / "new"), results)
     assert [row.item for row in results.errors] == ["0250.png"]
     assert results.errors[0].error
+
+
+def test_what_workers_embed_is_embedded_once(nodes, tmp_path, caplog):
+    write_digits(tmp_path / "good", range(300))
+    embedder, cache = PlainImageEmbedder("lite0@32", cache=dn2.Cache(tmp_path / "c" / "cache.sqlite")), tmp_path / "c"
+
+    def embed() -> tuple[int, list[Any]]:
+        paths = sorted((tmp_path / "good").iterdir())
+        with working("ray"):
+            pictures = list(embed_sources(embedder, paths))
+        return sum(bool(one.new) for one in pictures), [one.vector.tolist() for one in pictures]
+
+    first = embed()
+    kept = {path: path.read_bytes() for path in (cache / "partitions").iterdir()}
+    assert first[0] == 300
+    assert len(kept) > 1
+    assert embed() == (0, first[1])
+    assert {path: path.read_bytes() for path in kept} == kept
+
+    write_digits(tmp_path / "good", [1_000])  # the last name: parts before it stay as they are
+    assert embed()[0] <= 1 + 2 * apart.LEAST_PICTURES
+    caplog.clear()
+    damaged = min(kept)
+    damaged.write_bytes(kept[damaged][:-9])
+    n, vectors = embed()
+    assert 0 < n <= 2 * apart.LEAST_PICTURES
+    assert vectors[:300] == first[1]
+    assert f"the partition {damaged} is damaged" in caplog.text
+    assert damaged.read_bytes() == kept[damaged]
 
 
 def test_workers_read_pictures_from_an_object_store(nodes, store, tmp_path):
@@ -116,23 +145,22 @@ def test_regions_of_pictures_are_those_of_one_machine(nodes, tmp_path):
     assert any(row.regions for row in found)
 
 
-def test_rows_messages_vectors_and_series_are_scored_as_on_one_machine(nodes, tmp_path):
+def test_rows_and_series_are_scored_as_on_one_machine(nodes):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"amount": rng.gamma(2, size=20_000), "kind": rng.choice(["a", "b", "c"], 20_000)})
     table.loc[12_000, "kind"] = "never seen"
+    inputs = {"table": (table[:9_000], table[9_000:]), "series": (pump(900, seed=0), pump(700, seed=1))}
+    for kind, (normal, new) in inputs.items():
+        model = dn2.fit(normal, kind=kind)
+        same(model.score(new), model.score(new, on="ray"))
+
+
+def test_messages_are_fitted_and_scored_as_on_one_machine(nodes, tmp_path):
     names = [f"the {colour} {what}" for colour in ("red", "blue") for what in ("train", "bus", "van")]
     texts = [f"{name} arrived at {hour}" for name in names for hour in range(200)]
-    inputs = {
-        "table": (table[:9_000], table[9_000:], {}),
-        "text": (texts[:600], [*texts[600:], "", "Ω"], {"backbone": "characters"}),
-        "vector": (rng.normal(size=(500, 8)), rng.normal(size=(9_000, 8)), {"kind": "vector"}),
-        "series": (pump(900, seed=0), pump(700, seed=1), {"kind": "series", "window": 60}),
-    }
-    for normal, new, options in inputs.values():
-        model = dn2.fit(normal, cache=False, **options)
-        same(model.score(new), model.score(new, on="ray"))
-    same_fit = [dn2.fit(texts, backbone="characters", cache=False, on=on).detector.blocks[0] for on in (None, "ray")]
-    assert np.array_equal(*map(np.asarray, same_fit))
+    here, there = fit_both(tmp_path, texts[:600], backbone="characters")
+    new = [*texts[1100:], "", "Ω"]
+    same(here.score(new), there.score(new, on="ray"))
 
 
 def test_workers_find_the_neighbours_that_calibrate_where_that_is_worth_it(nodes, monkeypatch):
@@ -165,18 +193,13 @@ def test_a_reference_set_in_partitions_is_searched_as_a_whole(nodes, monkeypatch
 def test_the_command_line_prints_what_it_prints_without_a_cluster(nodes, tmp_path):
     write_digits(tmp_path / "good", range(40))
     write_digits(tmp_path / "new", range(50, 60))
-    command = [sys.executable, "-m", "dn2"]
-    environment = {**os.environ, "RAY_ADDRESS": nodes.address}
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True, "check": True}
-        return subprocess.run([*command, *words], **options)
-
-    fitted = [run("fit", "good", "--backbone", "lite0@32", "-o", f"{name}.dn2", *on) for name, on in WAYS.items()]
-    scored = [run("score", "here.dn2", "new", "--json", *on) for on in WAYS.values()]
-    for here, there in (fitted, scored):
-        assert here.stdout == there.stdout
-        assert here.stderr.replace("here.dn2", "there.dn2") == there.stderr.replace(" here.dn2", " there.dn2")
+    dn2.fit(tmp_path / "good", backbone="lite0@32").save(tmp_path / "good.dn2")
+    options: dict[str, Any] = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    options["env"] = {**os.environ, "RAY_ADDRESS": nodes.address}
+    command = [sys.executable, "-m", "dn2", "score", "good.dn2", "new", "--json"]
+    here, there = (subprocess.run([*command, *on], **options) for on in ([], ["--on", "ray"]))
+    assert (here.stdout, here.stderr) == (there.stdout, there.stderr)
+    assert len(here.stdout.splitlines()) == 10
 
 
 # Work that fails

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import re
@@ -17,6 +18,8 @@ from dn2.scale.starting import import_ray, in_short, start
 from dn2.scale.worker import Crew, Driver, Parcel, Tries, made_by, unpack
 from dn2.system.interface import option
 from dn2.system.naming import absolute
+
+logger = logging.getLogger("dn2")
 
 CLUSTER = re.compile(r"ray(://(?P<host>[\w.-]+)(:(?P<port>\d{1,5}))?)?(\?(?P<worker>[\w.&=]*))?")
 OF_WORKER = re.compile(r"(cpus|gpus)=(\d+(?:\.\d+)?)")
@@ -88,9 +91,14 @@ class Cluster:
         cpus = self.named.cpus or self._usual_cpus()
         tries = self.ray.remote(num_cpus=0)(Tries).remote()
         parcel = Parcel(work, [self.ray.put(shared)], tries, MOST_TRIES, absolute("."))
+        told: set[str] = set()
         crew = Crew(cpus, self.named.gpus, max(1, min(len(packed), self.cpus // cpus)))
         try:
-            yield from map(unpack, self._made(packed, parcel, crew))
+            for made, words in map(unpack, self._made(packed, parcel, crew)):
+                for one in [one for one in words if one not in told]:
+                    logger.warning(one)
+                told.update(words)
+                yield made
         except (self.ray.exceptions.RayError, SystemError) as error:
             raise ClusterError(f"the cluster failed: {in_short(error)}") from error
 

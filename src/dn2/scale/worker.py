@@ -45,6 +45,23 @@ class Tries:
         return self._begun[number]
 
 
+class Said(logging.Handler):
+    """Collects the warnings of dn2 in a worker, which are for whoever runs the command."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._words: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a warning."""
+        self._words.append(record.getMessage())
+
+    def taken(self) -> list[str]:
+        """Return the warnings since the last time."""
+        words, self._words = self._words, []
+        return words
+
+
 class Worker:
     """Works on parts: `Cluster.each` has one for each process.
 
@@ -53,7 +70,8 @@ class Worker:
     def __init__(self, parcel: Parcel, cpus: int) -> None:
         from dn2.system.processes import limit_cpus
 
-        logging.getLogger("dn2").setLevel(logging.ERROR)
+        self._said = Said()
+        logging.getLogger("dn2").handlers = [self._said]
         limit_cpus(cpus)
         with suppress(OSError):
             os.chdir(parcel.folder)
@@ -83,7 +101,7 @@ class Worker:
             made = False, error
         except Exception as error:
             made = False, ClusterError(f"a worker failed with {type(error).__name__}: {' '.join(str(error).split())}")
-        return pickle.dumps(made, protocol=5)
+        return pickle.dumps((*made, self._said.taken()), protocol=5)
 
     def _opened(self) -> Any:
         if self._shared is None:
@@ -129,9 +147,9 @@ class Driver:
         return next(self._made, None)
 
 
-def unpack(packed: bytes) -> Any:
-    """Return what a worker made of a part, or raise the error that it met."""
-    is_made, made = pickle.loads(packed)  # noqa: S301  from a worker
+def unpack(packed: bytes) -> tuple[Any, list[str]]:
+    """Return what a worker made of a part, and what it warned of, or raise the error that it met."""
+    is_made, made, words = pickle.loads(packed)  # noqa: S301  from a worker
     if is_made:
-        return made
+        return made, words
     raise made

@@ -210,7 +210,7 @@ class _File:
         if connection is None:
             return None
         row = connection.execute("SELECT CAST(value AS BLOB) FROM entries WHERE key = ?", (key,)).fetchone()
-        value = None if row is None else _unseal(key, row[0])
+        value = None if row is None else unseal(key, row[0])
         if value is not None:
             self._touched.add(key)
         return value
@@ -229,7 +229,7 @@ class _File:
             connection.executemany("UPDATE entries SET used = ? WHERE key = ?", [(now, key) for key in self._touched])
             connection.executemany(
                 "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
-                [(key, _seal(key, value), now) for key, value in entries.items()],
+                [(key, seal(key, value), now) for key, value in entries.items()],
             )
         self._touched.clear()
         evicted = 1
@@ -291,14 +291,15 @@ def _close(connection: sqlite3.Connection, process: int) -> None:
             connection.close()
 
 
-def _seal(key: bytes, value: bytes) -> bytes:
+def seal(key: bytes, value: bytes) -> bytes:
     """Append a checksum, which SQLite lacks: a flipped bit must not become an embedding."""
     return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
 
 
-def _unseal(key: bytes, sealed_value: bytes) -> bytes | None:
+def unseal(key: bytes, sealed_value: bytes) -> bytes | None:
+    """Return a value without its checksum; None where it does not fit."""
     value = sealed_value[:-4]
-    return value if _seal(key, value) == sealed_value else None
+    return value if seal(key, value) == sealed_value else None
 
 
 class _transaction:

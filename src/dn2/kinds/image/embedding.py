@@ -14,20 +14,19 @@ from dn2.arrays import Positions, Progress, Vectors
 from dn2.errors import InputError
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import Batch
+from dn2.kinds.image.apart import embed_sources
 from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.evidence import Member
 from dn2.kinds.image.noticing import Noticed, noticed, tell
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.kinds.image.pooling import Pooling
+from dn2.kinds.image.reading import FoundImages
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.networks.pixels import to_contact_sheet
-from dn2.networks.sources import Source
 from dn2.results.rows import Row
-from dn2.system.workers import each, workers
 
 MEMBERS_NAMED = 10
-PICTURES_OF_A_PART = 128  # that a worker of a cluster embeds in one go
 BATCH_BYTES = 1 << 26  # of what pictures became in the networks, that are judged together
 
 Embedded = TypeVar("Embedded", bound=tuple[Any, ...])
@@ -93,7 +92,7 @@ def embed(
     """Embed items, pictures or groups, in order; an unreadable item has an error in place of a vector.
 
     thumbnails : also of files; pictures from memory always get one."""
-    sources = (picture.source for item in items for picture in ([item] if item.members is None else item.members))
+    sources = FoundImages(items).sources
     embedded = embed_sources(embedder, sources, thumbnails=thumbnails, thumbnails_of_memory=True)
     for item in items:
         if item.members is None:
@@ -101,31 +100,6 @@ def embed(
         else:
             assert pooling is not None
             yield _pool_group(item, list(islice(embedded, len(item.members))), thumbnails, pooling)
-
-
-def embed_sources(
-    embedder: PlainImageEmbedder, sources: Iterable[Source], **thumbnails: bool
-) -> Iterator[EmbeddedPicture]:
-    """Embed pictures in order, as `PlainImageEmbedder.embed` does, here or by the workers of a cluster; what these make
-    is kept in the cache of this machine, too."""
-    if workers() is None:
-        yield from embedder.embed(sources, **thumbnails)
-        return
-    cache, parts = embedder.opened_cache, cut(list(sources), PICTURES_OF_A_PART)
-    for embedded in each(_embed_part, (embedder.fresh_copy(), thumbnails), parts):
-        if cache is not None:
-            cache.put({key: value for picture in embedded for key, value in picture.new.items()})
-        yield from embedded
-
-
-def cut(items: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
-    """Cut items into runs of at most so many."""
-    return (items[start : start + most] for start in range(0, len(items), most))
-
-
-def _embed_part(shared: tuple[PlainImageEmbedder, dict[str, bool]], sources: Sequence[Source]) -> list[EmbeddedPicture]:
-    embedder, thumbnails = shared
-    return [embedded.made for embedded in embedder.embed(sources, **thumbnails)]
 
 
 def in_batches(pictures: Iterable[Embedded], at_once: int) -> Iterator[list[Embedded]]:

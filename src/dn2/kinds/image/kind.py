@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -19,12 +20,11 @@ from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.image import words
 from dn2.kinds.image.again import find_files_again
 from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
+from dn2.kinds.image.apart import cut, partitioned
 from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.embedding import (
-    PICTURES_OF_A_PART,
     EmbeddedItems,
     batch_of,
-    cut,
     embed,
     embed_items,
     in_batches,
@@ -136,11 +136,12 @@ class ImageKind(Kind[FoundImages]):
 
     def parts(self, found_items: FoundImages) -> Iterator[tuple[FoundImages, int]]:
         """See `Kind`."""
-        return ((FoundImages(items), len(items)) for items in cut(found_items.items, PICTURES_OF_A_PART))
+        return ((FoundImages(items), len(items)) for items in cut(found_items.items, attrgetter("name")))
 
     def embed_part(self, part: FoundImages) -> Iterator[Batch]:
         """See `Kind`."""
-        return self.embed(part, None)
+        with partitioned(self.embedder, part.sources) as embedder:
+            yield from replace(self, embedder=embedder).embed(part, None)
 
     def batch_of(self, pairs: Sequence[tuple[Item, EmbeddedPicture]]) -> Batch:
         """Put pictures or groups together that were embedded."""

@@ -34,7 +34,7 @@ from dn2.networks.sources import (
     is_picture,
     open_picture,
 )
-from dn2.store.cache import Cache
+from dn2.store.partitions import Keeper
 from dn2.system.processes import cpu_count, give_memory_back
 from dn2.system.stores import READ_AT_ONCE, StoredPath
 
@@ -97,7 +97,7 @@ class ImagePipeline:
     def __init__(
         self,
         networks: Sequence[AnyNetwork],
-        cache: Cache | None = None,
+        cache: Keeper | None = None,
         *,
         join: Callable[[Sequence[Any]], Vector] = np.concatenate,
         thumbnails: bool = False,

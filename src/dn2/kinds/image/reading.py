@@ -37,6 +37,11 @@ class FoundImages:
         """The files or folders of all items, in order; empty for items from memory."""
         return ["" if item.in_memory else item.path for item in self.items]
 
+    @property
+    def sources(self) -> list[Any]:
+        """What the pictures are read from, those of groups one by one."""
+        return [picture.source for item in self.items for picture in ([item] if item.members is None else item.members)]
+
     def named(self, names: Sequence[str]) -> FoundImages:
         """Return the same pictures with other names."""
         return FoundImages([replace(item, name=name) for item, name in zip(self.items, names, strict=True)])

@@ -14,9 +14,9 @@ from dn2.arrays import Array, Flags, Vectors
 from dn2.bench.context import ProgressFactory
 from dn2.errors import InputError
 from dn2.inputs.items import Item
+from dn2.kinds.image.apart import embed_sources
 from dn2.kinds.image.bench.data import ClassFolders
 from dn2.kinds.image.embedder import PlainImageEmbedder
-from dn2.kinds.image.embedding import embed_sources
 from dn2.networks import pixels as images
 from dn2.results.rows import Row
 from dn2.system.processes import cpu_count

@@ -101,13 +101,6 @@ class PatchEmbedder(PlainImageEmbedder):
         """See `Embedder`."""
         return import_above("dn2.kinds.image.patches.transformer").PatchTransformer.sharing(self)
 
-    def with_cache(self, cache: Cache | bool) -> Self:
-        """Return the embedder with another cache, or without one; the networks are the same."""
-        other = self.fresh_copy()
-        other.cache = cache
-        other.__dict__.update({name: value for name, value in vars(self).items() if name in self.derived_attributes})
-        return other
-
     def as_dict(self) -> dict[str, Any]:
         """Return what determines the embeddings, as recorded in `model.json`."""
         region = None if self.region is None else base64.b64encode(self.region).decode()
