@@ -22,13 +22,15 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 import dn2
 from common import CIFAR10, Report, Run, apart, begin, peak_memory, timed
 from dn2.arrays import Vectors
-from dn2.scale.partitions import Partition
+from dn2.neighbors.choice import FIXED_BYTES
+from dn2.scale.partitions import PartitionedIndex
 from dn2.scale.starting import import_ray, start
 from dn2.system.processes import cpu_count
 from dn2.system.workers import each, working
@@ -127,7 +129,7 @@ def measure_equal(run: Run[Sizes], report: Report, pictures: dict[str, list[Path
             loo = [one.detector.leave_one_out for one in (model, model_there)]
             same = all(np.array_equal(*(getattr(one, part) for one in loo)) for part in ("members", "distances"))
             report.say(
-                f"  {name:<9}{len(known):>8,} known, {count_equal(results, results_there)}, calibrated "
+                f"  {name:<9}{count_equal(results, results_there)}, calibrated "
                 f"{'equally' if same else 'OTHERWISE'}; {taken:.0f} and {taken_there:.0f} s"
             )
             report.save()
@@ -198,9 +200,9 @@ def measure_workers(run: Run[Sizes], report: Report) -> None:
 # Faults
 
 
-def workers_of_ray() -> list[int]:
-    """List the processes of workers that work on parts."""
-    listed = subprocess.run(["pgrep", "-f", "ray::MapWorker"], capture_output=True, text=True, check=False)
+def processes(name: str) -> list[int]:
+    """List the processes of a name."""
+    listed = subprocess.run(["pgrep", "-f", name], capture_output=True, text=True, check=False)
     return [int(line) for line in listed.stdout.split()]
 
 
@@ -226,7 +228,7 @@ def disturbed(disturb: Callable[[], None], every: float, work: Callable[[], Any]
 
 def kill_a_worker() -> None:
     """Kill the worker that was started last."""
-    if running := workers_of_ray():
+    if running := processes("ray::MapWorker"):
         os.kill(max(running), signal.SIGKILL)
 
 
@@ -294,32 +296,21 @@ def score_whole(folder: Path, sizes: Sizes) -> tuple[list[dict[str, Any]], float
     return rows_of(results), taken, peak_memory()
 
 
-class Watched(Partition):
-    """A partition that tells its memory."""
-
-    def peak(self) -> float:
-        """Return the peak of memory, in MiB."""
-        return peak_memory()
-
-
 def score_in_partitions(folder: Path, sizes: Sizes) -> tuple[list[dict[str, Any]], float, list[float]]:
     """Score by partitions: the rows, seconds, and the peak of memory of each partition in MiB."""
-    from dn2.scale import partitions
-
-    partitions.Partition = Watched  # type: ignore[misc]
     peaks: list[float] = []
-    end = partitions.PartitionedIndex.search
+    search = PartitionedIndex.search
 
-    def search(index: Any, *asked: Any) -> Any:
-        found = end(index, *asked)
-        peaks[:] = index._ray.get([one.peak.remote() for one in index._partitions])
+    def watched(index: PartitionedIndex, *asked: Any) -> Any:
+        found = search(index, *asked)
+        peaks[:] = map(peak_memory, processes("ray::Partition"))
         return found
 
-    partitions.PartitionedIndex.search = search  # type: ignore[method-assign]
     model = dn2.load(folder)
     bytes_of_one = 4 * sizes.rows_in_partitions * sizes.dimension / sizes.partitions
-    memory = int(1.01 * bytes_of_one) + (450 << 20)
-    taken, results = timed(lambda: model.score(queries(sizes), on="ray", memory=memory))
+    with patch.object(PartitionedIndex, "search", watched):
+        memory = int(1.01 * bytes_of_one) + FIXED_BYTES
+        taken, results = timed(lambda: model.score(queries(sizes), on="ray", memory=memory))
     return rows_of(results), taken, peaks
 
 

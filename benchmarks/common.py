@@ -198,10 +198,10 @@ def apart(work: Callable[..., Made], *arguments: Any, here: bool) -> Made:
         return pool.submit(work, *arguments).result()
 
 
-def peak_memory() -> float:
-    """Return the peak of this process's resident memory, in MiB, without that of the process that started it, which
+def peak_memory(process: int | str = "self") -> float:
+    """Return the peak of a process's resident memory, in MiB, without that of the process that started it, which
     `getrusage` counts."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 1024
 
 

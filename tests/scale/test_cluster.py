@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,12 @@ def test_a_part_that_ends_every_worker_is_given_up_with_a_word(nodes, monkeypatc
 def test_what_dn2_refuses_in_a_worker_is_refused_here(nodes):
     with working("ray"), pytest.raises(ReferenceTooSmall, match="too few, on purpose"):
         list(each(refused, None, [1]))
+
+
+def test_workers_of_another_version_are_told_apart(nodes, monkeypatch):
+    monkeypatch.setattr(clusters, "Parcel", partial(clusters.Parcel, version="9.9"))
+    with working("ray"), pytest.raises(ClusterError, match=r"need dn2 9\.9, as here, and one has"):
+        list(each(doubled, 2, [1]))
 
 
 def test_an_error_of_the_program_is_said_in_a_line(nodes):

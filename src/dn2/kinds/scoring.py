@@ -63,10 +63,11 @@ class ScoredInBatches(ABC, Generic[FoundT]):
         self, judge: Judge, found_items: FoundT, progress: Progress | None, belonging: Belonging = NOTHING
     ) -> ScoredItems:
         """Score items among the reference set; belonging : what they belong to."""
-        scored, n = ScoredItems(), len(found_items.names)
+        scored, mapped = ScoredItems(), places_on_map(len(found_items.names))
         for batch in self.embed(found_items, progress):
-            places = len(scored.rows) + np.arange(len(batch.names))
-            scored.extend(scored_batch(self, judge, batch, belonging.at(places), on_map(n, places)))
+            start = len(scored.rows)
+            own = belonging.at(start + np.arange(len(batch.names)))
+            scored.extend(scored_batch(self, judge, batch, own, mapped - start))
         self.tell(scored.noticed)
         return scored
 
@@ -79,14 +80,14 @@ class ScoredInBatches(ABC, Generic[FoundT]):
         belonging: Belonging = NOTHING,
     ) -> ScoredItems:
         """Do what `score` does by the workers of a cluster; model : the same model, as each of them opens it."""
-        scored, n = ScoredItems(), len(found_items.names)
+        scored, n, mapped = ScoredItems(), len(found_items.names), places_on_map(len(found_items.names))
 
         def parts() -> Iterator[tuple[Any, Belonging, Positions]]:
-            done = 0
+            start = 0
             for part, size in self.parts(found_items):
-                places = done + np.arange(size)
-                yield part, belonging.at(places), on_map(n, places)
-                done += size
+                shown = mapped[(mapped >= start) & (mapped < start + size)] - start
+                yield part, belonging.at(start + np.arange(size)), shown
+                start += size
 
         for some in each(score_part, model, parts()):
             scored.extend(some)
@@ -147,12 +148,6 @@ def scored_batch(kind: Explainer, judge: Judge, batch: Batch, belonging: Belongi
     files = None if batch.files is None else list(batch.files)
     rows = list(rows_of(kind, judge, batch, belonging))
     return ScoredItems(rows, vectors, list(batch.digests), files, noticed=list(batch.noticed))
-
-
-def on_map(n: int, places: Positions) -> Positions:
-    """Return which of n items at some places in a row, (m,), a map shows, counted from the first of these."""
-    shown = places_on_map(n)
-    return shown[np.isin(shown, places)] - places[:1]
 
 
 def rows_of(kind: Explainer, judge: Judge, batch: Batch, belonging: Belonging = NOTHING) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from dn2 import __version__
 from dn2.errors import ClusterError, Dn2Error
 from dn2.scale.starting import import_ray
+from dn2.system.processes import limit_cpus
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,6 @@ class Worker:
     An error that dn2 raises on purpose is no failure of the cluster, and comes back as what was made."""
 
     def __init__(self, parcel: Parcel, cpus: int) -> None:
-        from dn2.system.processes import limit_cpus
-
         self._said = Said()
         logging.getLogger("dn2").handlers = [self._said]
         limit_cpus(cpus)
@@ -77,8 +76,6 @@ class Worker:
             os.chdir(parcel.folder)
         self._parcel, self._work = parcel, parcel.work
         self._shared: Any = None
-        if parcel.version != __version__:
-            raise RuntimeError(f"a worker has dn2 {__version__}, and needs {parcel.version}")
 
     def __call__(self, batch: Any) -> Any:
         """Work on the parts of a batch: a table of Arrow with bytes, and so is what is returned."""
@@ -88,9 +85,12 @@ class Worker:
         return pyarrow.table({"made": [self._made(number, part.as_buffer()) for number, part in parts]})
 
     def _made(self, number: int, packed: Any) -> bytes:
-        import ray
-
+        ray = import_ray()
         try:
+            if self._parcel.version != __version__:
+                raise ClusterError(
+                    f"workers need dn2 {self._parcel.version}, as this machine has, and one has {__version__}"
+                )
             if ray.get(self._parcel.tries.begin.remote(number)) > self._parcel.most_tries:
                 raise ClusterError(
                     f"a part of the work was begun {self._parcel.most_tries} times, and each time its worker was lost; "
@@ -105,9 +105,7 @@ class Worker:
 
     def _opened(self) -> Any:
         if self._shared is None:
-            import ray
-
-            self._shared = ray.get(self._parcel.shared[0])
+            self._shared = import_ray().get(self._parcel.shared[0])
         return self._shared
 
 
