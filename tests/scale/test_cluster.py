@@ -235,7 +235,7 @@ def test_what_dn2_refuses_in_a_worker_is_refused_here(nodes):
 
 def test_workers_of_another_version_are_told_apart(nodes, monkeypatch):
     monkeypatch.setattr(clusters, "Parcel", partial(clusters.Parcel, version="9.9"))
-    with working("ray"), pytest.raises(ClusterError, match=r"need dn2 9\.9, as here, and one has"):
+    with working("ray"), pytest.raises(ClusterError, match=r"workers need dn2 9\.9, as this machine has"):
         list(each(doubled, 2, [1]))
 
 
