@@ -4,7 +4,7 @@ BIN := .venv/bin
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check test-torch test-browser screenshots keywords clean
+.PHONY: demo test check test-cluster test-torch test-browser screenshots keywords clean
 
 demo: .venv/core
 	$(BIN)/dn2 demo
@@ -16,6 +16,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# All tests of work on a cluster of Ray; `make test` runs a few of them.
+test-cluster: .venv/dev
+	$(BIN)/pytest -m 'cluster or not cluster' tests/scale
 
 # Tests on PyTorch: the networks against efficientnet_lite_pytorch, and timm's; and those of the rivals on series.  Give
 # PyTorch's CPU build to pip first where the package index would send gigabytes of CUDA.

@@ -63,11 +63,15 @@ def partitioned(embedder: PlainImageEmbedder, sources: Sequence[Source]) -> Iter
     if not isinstance(cache, Cache):
         yield embedder
         return
-    names = "\n".join(map(name_of_source, sources))
-    name = hashlib.sha256(names.encode("utf-8", "surrogatepass")).hexdigest()
-    partition = Partition(cache.path.parent / FOLDER, name, cache.max_bytes)
+    partition = Partition(cache.path.parent / FOLDER, name_of_part(sources), cache.max_bytes)
     yield embedder.keeping_in(partition)
     partition.save()
+
+
+def name_of_part(sources: Sequence[Source]) -> str:
+    """Name a part by what it is a part of."""
+    names = "\n".join(map(name_of_source, sources))
+    return hashlib.sha256(names.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def name_of_source(source: Source) -> str:
