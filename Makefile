@@ -17,9 +17,9 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# All tests of work on a cluster of Ray; `make test` runs a few of them.
+# Tests of work on a cluster of two nodes; `make test` runs one of this machine alone, in the documents and a benchmark.
 test-cluster: .venv/dev
-	$(BIN)/pytest -m 'cluster or not cluster' tests/scale
+	$(BIN)/pytest -m cluster tests/scale
 
 # Tests on PyTorch: the networks against efficientnet_lite_pytorch, and timm's; and those of the rivals on series.  Give
 # PyTorch's CPU build to pip first where the package index would send gigabytes of CUDA.

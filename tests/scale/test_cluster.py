@@ -17,7 +17,7 @@ from PIL import Image
 
 import dn2
 from cluster_work import always_lost, broken, doubled, lost_at_first, refused
-from dn2.errors import ClusterError, InputError, MissingExtra, ReferenceTooSmall
+from dn2.errors import ClusterError, ReferenceTooSmall
 from dn2.kinds import batches
 from dn2.kinds.image.apart import cut, embed_sources, name_of_part, name_of_source
 from dn2.kinds.image.embedder import PlainImageEmbedder
@@ -32,7 +32,7 @@ from small_store import store
 
 __all__ = ["store"]
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of Ray's own
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore")]  # of Ray's own
 
 pytest.importorskip("ray", reason="needs Ray, of the extra ray")
 
@@ -110,7 +110,6 @@ def test_what_workers_embed_is_embedded_once(nodes, tmp_path, caplog):
     assert damaged.read_bytes() == kept[damaged]
 
 
-@pytest.mark.cluster
 def test_workers_read_pictures_from_an_object_store(nodes, store, tmp_path):
     write_digits(tmp_path / "good", range(60))
     (tmp_path / "good" / "0007.png").write_bytes(b"no picture")
@@ -127,7 +126,6 @@ def test_workers_read_pictures_from_an_object_store(nodes, store, tmp_path):
     assert set(read.values()) == {2}  # once to fit, and once to score
 
 
-@pytest.mark.cluster
 def test_of_a_model_that_was_changed_workers_see_the_change(nodes, tmp_path):
     write_digits(tmp_path / "good", range(30))
     model = dn2.fit(tmp_path / "good", backbone="lite0@32")
@@ -136,7 +134,6 @@ def test_of_a_model_that_was_changed_workers_see_the_change(nodes, tmp_path):
     same(model.score(tmp_path / "good"), model.score(tmp_path / "good", on="ray"))
 
 
-@pytest.mark.cluster
 def test_regions_of_pictures_are_those_of_one_machine(nodes, tmp_path):
     write_digits(tmp_path / "good", range(24), side=64)
     write_digits(tmp_path / "new", range(40, 52), side=64)
@@ -147,7 +144,6 @@ def test_regions_of_pictures_are_those_of_one_machine(nodes, tmp_path):
     assert any(row.regions for row in found)
 
 
-@pytest.mark.cluster
 def test_rows_and_series_are_scored_as_on_one_machine(nodes, monkeypatch):
     monkeypatch.setattr(batches, "ROWS_AT_ONCE", 256)
     rng = np.random.default_rng(0)
@@ -159,7 +155,6 @@ def test_rows_and_series_are_scored_as_on_one_machine(nodes, monkeypatch):
         same(model.score(new), model.score(new, on="ray"))
 
 
-@pytest.mark.cluster
 def test_messages_are_fitted_and_scored_as_on_one_machine(nodes, tmp_path):
     names = [f"the {colour} {what}" for colour in ("red", "blue") for what in ("train", "bus", "van")]
     texts = [f"{name} arrived at {hour}" for name in names for hour in range(200)]
@@ -168,7 +163,6 @@ def test_messages_are_fitted_and_scored_as_on_one_machine(nodes, tmp_path):
     same(here.score(new), there.score(new, on="ray"))
 
 
-@pytest.mark.cluster
 def test_workers_find_the_neighbours_that_calibrate_where_that_is_worth_it(nodes, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(5_000, 6)).astype(np.float32)
     rows[10] = rows[4_000]
@@ -182,7 +176,7 @@ def test_workers_find_the_neighbours_that_calibrate_where_that_is_worth_it(nodes
         assert np.array_equal(known, found)
 
 
-@pytest.mark.parametrize("of_parts", [pytest.param(False, marks=pytest.mark.cluster), True])
+@pytest.mark.parametrize("of_parts", [False, True])
 def test_a_reference_set_in_partitions_is_searched_as_a_whole(nodes, monkeypatch, of_parts):
     monkeypatch.setattr(blocks, "BLOCK_ROWS", 64)
     monkeypatch.setattr(scoring, "FIXED_BYTES", 0)
@@ -195,7 +189,6 @@ def test_a_reference_set_in_partitions_is_searched_as_a_whole(nodes, monkeypatch
     same(model.score(rows[:90] + 0.25, **{name: part[:90] for name, part in parts.items()}), there)
 
 
-@pytest.mark.cluster
 def test_the_command_line_prints_what_it_prints_without_a_cluster(nodes, tmp_path):
     write_digits(tmp_path / "good", range(40))
     write_digits(tmp_path / "new", range(50, 60))
@@ -226,7 +219,6 @@ def test_work_of_workers_that_are_lost_is_done_again(nodes, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"0", "3"}
 
 
-@pytest.mark.cluster
 def test_a_part_that_ends_every_worker_is_given_up_with_a_word(nodes, monkeypatch):
     monkeypatch.setattr(clusters, "MOST_TRIES", 1)
     words = "begun 1 times, and each time its worker was lost; it is part 2"
@@ -239,7 +231,6 @@ def test_what_dn2_refuses_in_a_worker_is_refused_here(nodes):
         list(each(refused, None, [1]))
 
 
-@pytest.mark.cluster
 def test_workers_of_another_version_are_told_apart(nodes, monkeypatch):
     monkeypatch.setattr(clusters, "Parcel", partial(clusters.Parcel, version="9.9"))
     with working("ray"), pytest.raises(ClusterError, match=r"workers need dn2 9\.9, as this machine has"):
@@ -252,28 +243,7 @@ def test_an_error_of_the_program_is_said_in_a_line(nodes):
     assert "\n" not in str(caught.value)
 
 
-# Clusters that are not there
-
-
-@pytest.mark.parametrize("on", ["spark", "ray://", "ray://host:port", "ray:8000", "ray?cpus=two", "ray?speed=9", 3])
-def test_only_clusters_of_ray_are_known(on):
-    with pytest.raises(InputError, match=r"on must be ray or ray://HOST:PORT"), working(on):
-        pass
-
-
-def test_without_ray_it_is_said_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'dn2\[ray\]'"), working("ray"):
-        pass
-
-
 def test_ray_is_told_to_send_nothing(nodes):
     from ray._common.usage import usage_lib
 
     assert not usage_lib.usage_stats_enabled()
-
-
-def test_maps_are_written_here_or_not_at_all(tmp_path):
-    model = dn2.fit(np.random.default_rng(0).normal(size=(50, 4)))
-    with pytest.raises(InputError, match="workers of a cluster write no maps: leave out maps, or on"):
-        model.score(np.zeros((2, 4)), maps=tmp_path, on="ray")
