@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -27,7 +27,7 @@ from unittest.mock import patch
 import numpy as np
 
 import dn2
-from common import CIFAR10, Report, Run, apart, begin, peak_memory, timed
+from common import CIFAR10, Report, Run, apart, begin, peak_memory, resident, timed
 from dn2.arrays import Vectors
 from dn2.neighbors.choice import FIXED_BYTES
 from dn2.scale.partitions import PartitionedIndex
@@ -48,7 +48,7 @@ class Sizes:
     overhead : pictures; rounds : how often, in turn.
     crews : simulated workers; parts : for each of them; service : seconds of a part.
     disturbed : seconds during which a worker is killed every `every` seconds.
-    rows_in_partitions, dimension, partitions : of a large set; queries : searched for in it."""
+    rows_in_partitions, dimension, partitions : of a large set; memory : for its fit; queries : searched for in it."""
 
     only: tuple[str, ...] = PARTS_OF_RUN
     backbone: str = "lite0"
@@ -65,6 +65,7 @@ class Sizes:
     rows_in_partitions: int = 1_000_000
     dimension: int = 1_280
     partitions: int = 16
+    memory: str = "1.3GB"
     queries: int = 64
 
 
@@ -274,14 +275,35 @@ def remove(nodes: Any, lost: Iterator[Any]) -> None:
 # Partitions
 
 
-def write_model(folder: Path, n: int, dimension: int) -> None:
-    """Save a model of many vectors, searched exactly."""
-    rng = np.random.default_rng(0)
-    vectors = np.empty((n, dimension), np.float32)
+def write_vectors(path: Path, sizes: Sizes) -> None:
+    """Write many vectors to a file of NumPy, which is mapped when it is read."""
+    n, rng = sizes.rows_in_partitions, np.random.default_rng(0)
+    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (n, sizes.dimension))
     for at in range(0, n, 10_000):
-        vectors[at : at + 10_000] = rng.standard_normal((min(10_000, n - at), dimension), np.float32)
-    model = dn2.fit(vectors, kind="vector", index="exact", false_alarm_rate=0.05)
-    model.save(folder)
+        vectors[at : at + 10_000] = rng.standard_normal((min(10_000, n - at), sizes.dimension), np.float32)
+
+
+def fit_large(vectors: Path, folder: Path, **options: Any) -> tuple[float, float, float]:
+    """Fit and save a model that is searched exactly: the seconds, the most memory that this process held beside mapped
+    files, and the most that a partition held, in MiB; options : of the fit."""
+    peaks, done = [0.0, 0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            with suppress(OSError):  # of a process that has ended
+                held = sum(resident(one) for one in ("RssAnon", "RssShmem"))
+                peaks[:] = max(peaks[0], held), max([peaks[1], *map(peak_memory, processes("ray::Partition"))])
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        began = time.perf_counter()
+        model = dn2.fit(vectors, kind="vector", index="exact", false_alarm_rate=0.05, **options)
+        model.save(folder)
+        return time.perf_counter() - began, peaks[0], peaks[1]
+    finally:
+        done.set()
+        watching.join()
 
 
 def queries(sizes: Sizes) -> Vectors:
@@ -315,17 +337,27 @@ def score_in_partitions(folder: Path, sizes: Sizes) -> tuple[list[dict[str, Any]
 
 
 def measure_partitions(run: Run[Sizes], report: Report) -> None:
-    """Search a large set whole, and in partitions."""
+    """Fit and search a large set whole, and in partitions."""
     sizes = run.sizes
     report.say(f"\npartitions: {sizes.rows_in_partitions:,} x {sizes.dimension:,}, {sizes.queries} queries, exact")
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder, "large.dn2")
-        apart(write_model, model, sizes.rows_in_partitions, sizes.dimension, here=run.smallest)
+        vectors, model, other = (Path(folder, name) for name in ("large.npy", "large.dn2", "other.dn2"))
+        apart(write_vectors, vectors, sizes, here=run.smallest)
+        seconds, peak, _ = apart(fit_large, vectors, model, here=run.smallest)
+        report.say(f"  fit whole: {seconds:.0f} s, {peak:,.0f} MiB beside mapped files")
+        work = partial(fit_large, vectors, other, on="ray", memory=sizes.memory)
+        seconds, peak, peak_of_one = apart(work, here=run.smallest)
+        here, there = ({path.name for path in one.iterdir()} - {"model.json"} for one in (model, other))
+        report.say(
+            f"  fit in partitions, {sizes.memory} allowed: {seconds:.0f} s, {peak:,.0f} MiB beside mapped files, up to "
+            f"{peak_of_one:,.0f} MiB each; {len(here & there)} of {len(here)} files equal"
+        )
+        report.save()
         whole, seconds, peak = apart(score_whole, model, sizes, here=run.smallest)
         parts, seconds_apart, peaks = apart(score_in_partitions, model, sizes, here=run.smallest)
-        report.say(f"  whole: {seconds:.1f} s, {peak:,.0f} MiB")
+        report.say(f"  score whole: {seconds:.1f} s, {peak:,.0f} MiB")
         report.say(
-            f"  {len(peaks)} partitions: {seconds_apart:.1f} s with their start, {min(peaks):,.0f} to "
+            f"  score in {len(peaks)} partitions: {seconds_apart:.1f} s with their start, {min(peaks):,.0f} to "
             f"{max(peaks):,.0f} MiB each; {sum(map(dict.__eq__, whole, parts))} of {len(whole)} rows equal"
         )
 

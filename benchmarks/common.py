@@ -201,8 +201,14 @@ def apart(work: Callable[..., Made], *arguments: Any, here: bool) -> Made:
 def peak_memory(process: int | str = "self") -> float:
     """Return the peak of a process's resident memory, in MiB, without that of the process that started it, which
     `getrusage` counts."""
+    return resident("VmHWM", process)
+
+
+def resident(kind: str, process: int | str = "self") -> float:
+    """Return the resident memory of a process, in MiB; kind : as the system calls it, such as RssAnon, which is without
+    that of mapped files."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM:"))) / 1024
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{kind}:"))) / 1024
 
 
 def _exit_status(words: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,14 @@ from PIL import Image
 
 import dn2
 from cluster_work import always_lost, broken, doubled, lost_at_first, refused
-from dn2.errors import ClusterError, ReferenceTooSmall
+from dn2.errors import ClusterError, InputError, ReferenceTooSmall
 from dn2.kinds import batches
-from dn2.kinds.image.apart import cut, embed_sources, name_of_part, name_of_source
+from dn2.kinds.image.apart import cut, embed_sources, name_of_source
 from dn2.kinds.image.embedder import PlainImageEmbedder
-from dn2.model import scoring
-from dn2.neighbors import blocks, leave_one_out
+from dn2.neighbors import blocks, choice, leave_one_out
 from dn2.scale import cluster as clusters
 from dn2.scale.starting import import_ray, start
+from dn2.store.partitions import name_of
 from dn2.system.workers import each, workers, working
 from made_series import pump
 from small_models import write_digits
@@ -102,7 +103,7 @@ def test_what_workers_embed_is_embedded_once(nodes, tmp_path, caplog):
 
     write_digits(tmp_path / "good", [1_000])  # the last name: parts before it stay as they are
     first_part = next(iter(cut(sorted((tmp_path / "good").iterdir()), name_of_source)))
-    damaged = cache / "partitions" / f"{name_of_part(first_part)}.parquet"
+    damaged = cache / "partitions" / f"{name_of(map(name_of_source, first_part))}.parquet"
     damaged.write_bytes(kept[damaged][:-9])
     _, vectors = embed()
     assert vectors[:300] == first[1]
@@ -163,6 +164,17 @@ def test_messages_are_fitted_and_scored_as_on_one_machine(nodes, tmp_path):
     same(here.score(new), there.score(new, on="ray"))
 
 
+def test_the_meaning_of_messages_is_embedded_once(nodes, tmp_path):
+    cache, texts = dn2.Cache(tmp_path / "cache" / "cache.sqlite"), [f"train {hour} is late" for hour in range(30)]
+    here = dn2.fit(texts, kind="text", cache=False)
+    written = set()
+    for _ in range(2):
+        there = dn2.fit(texts, kind="text", cache=cache, on="ray")
+        same(here.score(texts), there.score(texts, on="ray"))
+        written |= {(path.name, path.stat().st_ino) for path in (tmp_path / "cache" / "partitions").iterdir()}
+    assert len(written) == 1  # by the first fit
+
+
 def test_workers_find_the_neighbours_that_calibrate_where_that_is_worth_it(nodes, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(5_000, 6)).astype(np.float32)
     rows[10] = rows[4_000]
@@ -176,10 +188,44 @@ def test_workers_find_the_neighbours_that_calibrate_where_that_is_worth_it(nodes
         assert np.array_equal(known, found)
 
 
+@pytest.mark.parametrize("storage", ["auto", "uint8"])
+@pytest.mark.parametrize("of_parts", [False, True])
+def test_a_set_larger_than_memory_is_fitted_in_partitions(nodes, monkeypatch, tmp_path, of_parts, storage):
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(choice, "FIXED_BYTES", 0)
+    monkeypatch.setattr(choice, "BYTES_A_ROW", 1)
+    rows = np.random.default_rng(0).integers(0, 4, (300, 5)).astype(np.float32)  # full of ties
+    options: dict[str, Any] = {"index": "exact", "storage": storage, "normalize": "unit", "false_alarm_rate": 0.05}
+    if of_parts:
+        options["part"] = [str(place // 7) for place in range(300)]
+    with pytest.raises(InputError, match="GB of memory"):
+        dn2.fit(rows, memory=3_000, **options)
+    partitioned = Mock(wraps=clusters.partitioned)
+    monkeypatch.setattr(clusters, "partitioned", partitioned)
+    here, there = dn2.fit(rows, **options), dn2.fit(rows, memory=3_000, on="ray", cache=False, **options)
+    assert partitioned.call_args.args[2] == 2
+    for name in ("members", "distances", "neighbors"):
+        known, found = (getattr(model.detector.leave_one_out, name) for model in (here, there))
+        assert np.array_equal(known, found)
+    same(here.score(rows[:40] + 0.25), there.score(rows[:40] + 0.25))
+
+
+def test_pictures_of_a_set_larger_than_memory_are_saved_as_ever(nodes, monkeypatch, tmp_path):
+    monkeypatch.setattr(choice, "FIXED_BYTES", 0)
+    monkeypatch.setattr(choice, "BYTES_A_ROW", 20)
+    write_digits(tmp_path / "good", range(60))
+    options: dict[str, Any] = {"backbone": "lite0@32", "index": "exact"}
+    here = files_of(dn2.fit(tmp_path / "good", **options), tmp_path / "here.dn2")
+    cache = dn2.Cache(tmp_path / "cache" / "cache.sqlite")
+    there = dn2.fit(tmp_path / "good", memory=300_000, on="ray", cache=cache, **options)
+    assert not list((tmp_path / "cache").glob("dn2-fit-*"))
+    assert {**files_of(there, tmp_path / "there.dn2"), "model.json": b""} == {**here, "model.json": b""}
+
+
 @pytest.mark.parametrize("of_parts", [False, True])
 def test_a_reference_set_in_partitions_is_searched_as_a_whole(nodes, monkeypatch, of_parts):
     monkeypatch.setattr(blocks, "BLOCK_ROWS", 64)
-    monkeypatch.setattr(scoring, "FIXED_BYTES", 0)
+    monkeypatch.setattr(choice, "FIXED_BYTES", 0)
     rows = np.random.default_rng(0).integers(0, 4, (300, 5)).astype(np.float32)  # full of ties
     parts = {"part": [str(place // 7) for place in range(300)]} if of_parts else {}
     model = dn2.fit(rows, index="exact", **parts)

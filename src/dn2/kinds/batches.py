@@ -11,6 +11,7 @@ from dn2.arrays import Positions, Progress, Vectors
 from dn2.errors import InputError
 from dn2.kinds.exchange import Batch, ReferenceItem
 from dn2.results.rows import Row
+from dn2.system import large_arrays
 from dn2.system.naming import absolute
 
 
@@ -57,7 +58,7 @@ def in_batches(
 
 def stack_vectors(batches: Iterable[Batch], n: int, dimension: int) -> Vectors:
     """Stack the vectors of batches, n in all: (n, d), without a second copy of them in memory."""
-    vectors = np.empty((n, dimension), np.float32)
+    vectors = large_arrays.empty((n, dimension))
     done = 0
     for batch in batches:
         vectors[done : done + len(batch.vectors)] = batch.vectors

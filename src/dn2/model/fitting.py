@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -34,14 +34,17 @@ from dn2.model.belonging import Rules, belonging_of_reference, label, membership
 from dn2.model.model import Model
 from dn2.model.parts import warn_of_parts
 from dn2.model.scoring import to_results
+from dn2.neighbors.choice import fits_in_memory
 from dn2.neighbors.detector import Detector
+from dn2.neighbors.memory import parse_memory
 from dn2.neighbors.plan import Plan
 from dn2.neighbors.rates import attainable_rate, check_rate
 from dn2.neighbors.steps import Steps
 from dn2.results.results import Results
 from dn2.store.cache import Cache
+from dn2.system.large_arrays import arrays_in_files, in_files
 from dn2.system.progress import Shown, shown
-from dn2.system.workers import working
+from dn2.system.workers import workers, working
 
 
 @with_keywords(KINDS)
@@ -218,18 +221,19 @@ def _fit(
         found_items = kind.masked(found_items, masks)
     kind.check_rate(options.false_alarm_rate, found_items)
     belonging = belonging_of_reference(*said, found_items)
-    _check_size(kind, found_items, kind.steps(options, n), belonging)
-    reference = kind.reference(found_items, progress)
-    steps = reference.kind.steps(options, len(reference.items))
-    items, rules = label(reference.items, belonging, found_items), Rules.of(*said)
-    detector = Detector.fit(
-        steps,
-        reference.vectors,
-        membership=membership_of(items, rules),
-        places=reference.places,
-        measure=measure,
-        progress=progress,
-    )
+    with _room(kind, found_items, kind.steps(options, n)):
+        _check_size(kind, found_items, kind.steps(options, n), belonging)
+        reference = kind.reference(found_items, progress)
+        steps = reference.kind.steps(options, len(reference.items))
+        items, rules = label(reference.items, belonging, found_items), Rules.of(*said)
+        detector = Detector.fit(
+            steps,
+            reference.vectors,
+            membership=membership_of(items, rules),
+            places=reference.places,
+            measure=measure,
+            progress=progress,
+        )
     completed = reference.kind.completed(detector, items, reference, options, progress)
     model = Model(completed, detector, items, unreadable=reference.unreadable, rules=rules)
     warn_of_parts(model.state)
@@ -241,13 +245,31 @@ def _rules_in(options: Any) -> tuple[Any, Any]:
     return getattr(options, "part", None), getattr(options, "per", None)
 
 
+@contextmanager
+def _room(kind: Kind[Any], found_items: FoundItems, steps: Steps) -> Iterator[None]:
+    """Let the vectors of items lie in files inside, where the workers of a cluster see them, if there is one and the
+    memory allowed does not suffice for them."""
+    allowed = parse_memory(steps.search.memory)
+    suffices = fits_in_memory(steps, len(found_items.names), kind.dimension, _beside(kind, found_items))
+    if allowed is None or suffices or workers() is None:
+        yield
+        return
+    cache = getattr(kind.embedder, "opened_cache", None)
+    with arrays_in_files(None if cache is None else cache.path.parent, allowed):
+        yield
+
+
+def _beside(kind: Kind[Any], found_items: FoundItems) -> int:
+    """Return the bytes of vectors before they are stored: all of them are in memory, except in a mapped file."""
+    is_mapped = in_files() is not None or isinstance(getattr(found_items, "vectors", None), np.memmap)
+    return 0 if is_mapped else 4 * len(found_items.names) * kind.dimension
+
+
 def _check_size(kind: Kind[Any], found_items: FoundItems, steps: Steps, belonging: Belonging) -> None:
     """Raise, before the work, for a rate or a size that is not attainable."""
     steps.check()
     n = len(found_items.names)
-    # All vectors are in memory before they are stored, except in a mapped file.
-    mapped = isinstance(getattr(found_items, "vectors", None), np.memmap)
-    plan = Plan.of(steps, n, kind.dimension, beside=0 if mapped else 4 * n * kind.dimension)
+    plan = Plan.of(steps, n, kind.dimension, beside=_beside(kind, found_items))
     # A step learns from one half of the items, and the other half calibrates; with a confidence all may but those that
     # are left as neighbours.  A rate that even so many cannot support is refused before the work.
     learns = plan.learns or kind.learns_beside

@@ -19,9 +19,9 @@ from dn2.kinds.kind import Kind
 from dn2.model.part_rows import of_parts, p_values_of
 from dn2.model.shared import shared
 from dn2.model.state import State
-from dn2.neighbors.choice import FIXED_BYTES, check_scoring
+from dn2.neighbors.choice import check_scoring, count_partitions
 from dn2.neighbors.detector import Detector
-from dn2.neighbors.memory import out_of_memory, parse_memory
+from dn2.neighbors.memory import parse_memory
 from dn2.neighbors.rates import false_discoveries
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.shift import Shift, find_shift
@@ -111,10 +111,7 @@ def partitions(detector: Detector, memory: str | int | None) -> int:
     allowed, index = parse_memory(memory), detector.reference.index
     if allowed is None or not isinstance(index, ExactIndex) or detector.learnt is not None:
         return 1
-    if allowed <= FIXED_BYTES:
-        raise out_of_memory("a worker, by itself,", FIXED_BYTES, allowed)
-    stored = sum(block.stored.nbytes for block in index.blocks)
-    return max(1, min(len(index.blocks), math.ceil(stored / (allowed - FIXED_BYTES))))
+    return count_partitions(sum(block.stored.nbytes for block in index.blocks), len(index.blocks), allowed)
 
 
 def count_known(now: State, scored: ScoredItems) -> int:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dn2.arrays import Positions, Vectors
-from dn2.errors import InputError
+from dn2.arrays import Array, Positions, Vectors
+from dn2.errors import ClusterError, InputError
 from dn2.neighbors.threads import spread
+from dn2.system import large_arrays
 from dn2.system.processes import cached_property
 
 Stored = np.ndarray[Any, np.dtype[Any]]
@@ -140,9 +141,50 @@ def check_storage(storage: Any) -> None:
         raise InputError(f"storage must be auto, {', '.join(STORAGES)}, got {storage!r}")
 
 
-def to_blocks(rows: Vectors, storage: str = "float32") -> list[Block]:
-    """Store rows, (n, d), in blocks."""
-    return [Block(encode(part, storage)) for part in in_parts(rows)]
+def to_blocks(
+    rows: Array, storage: str = "float32", prepare: Callable[[Array], Vectors] = np.ascontiguousarray
+) -> list[Block]:
+    """Store rows, (n, d), in blocks, each prepared just before: in memory, or where large arrays lie in files, in one.
+
+    prepare : makes a part of the rows what is stored, with as many columns."""
+    if large_arrays.in_files() is None:
+        return [Block(encode(prepare(part), storage)) for part in in_parts(rows)]
+    width = rows.shape[1] + (SCALE_BYTES if storage == "uint8" else 0)
+    stored = large_arrays.empty((len(rows), width), STORAGES[storage])
+    for part, kept in zip(in_parts(rows), in_parts(stored), strict=True):
+        kept[:] = encode(prepare(part), storage)
+    return [Block(part) for part in in_parts(stored)]
+
+
+class BlocksInFile(NamedTuple):
+    """Blocks that lie in one file, as any process opens them.
+
+    path : of the file; dtype, shape : of the stored rows of all blocks; size : rows of a block."""
+
+    path: str
+    dtype: str
+    shape: tuple[int, int]
+    size: int
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> BlocksInFile | None:
+        """Return where blocks lie that `to_blocks` made of a set; None where they are in memory."""
+        first = blocks[0].stored
+        if not isinstance(first, np.memmap):
+            return None
+        return cls(str(first.filename), str(first.dtype), (size_of(blocks), first.shape[1]), len(first))
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks, mapped.  Raises ClusterError in a process that does not see the file."""
+        try:
+            rows = np.memmap(self.path, self.dtype, "r", shape=self.shape)
+        except OSError as error:
+            raise ClusterError(
+                f"a worker does not see {self.path}: let the cache ($DN2_CACHE) lie where all machines of the cluster "
+                "see it, under the same path"
+            ) from error
+        return [Block(rows[start : start + self.size]) for start in range(0, len(rows), self.size)]
 
 
 def in_parts(rows: Stored) -> Iterator[Stored]:

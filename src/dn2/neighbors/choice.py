@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
+from dn2.errors import InputError
 from dn2.neighbors.blocks import SCALE_BYTES, STORAGES
 from dn2.neighbors.memory import out_of_memory, parse_memory
 from dn2.neighbors.search.method import Method
 from dn2.neighbors.steps import Steps
+from dn2.system.large_arrays import in_files
 
 # From so many rows on a set is searched approximately by default, and so many numbers; a scaled table, whose rows are
 # short but of uneven columns, later.  Below it an exact search of a thousand queries takes about a second.
@@ -63,6 +66,26 @@ def choose_storage(steps: Steps, n: int, dimension: int, beside: int = 0) -> str
     raise out_of_memory(f"{n:,} rows of {dimension:,} numbers, stored as {storage},", needed, limit)
 
 
+def fits_in_memory(steps: Steps, n: int, dimension: int, beside: int = 0) -> bool:
+    """Tell whether the memory allowed suffices for n rows in any storage to choose, see `choose_storage`."""
+    try:
+        choose_storage(steps, n, dimension, beside)
+    except InputError:
+        return False
+    return True
+
+
+def count_partitions(stored: int, blocks: int, allowed: int) -> int:
+    """Return into how many partitions a set is cut, so that no process that searches one takes more memory than is
+    allowed.
+
+    stored : bytes of the set; blocks : of it, which are not cut; allowed : bytes.
+    Raises InputError where less is allowed than a process takes by itself."""
+    if allowed <= FIXED_BYTES:
+        raise out_of_memory("a worker, by itself,", FIXED_BYTES, allowed)
+    return max(1, min(blocks, math.ceil(stored / (allowed - FIXED_BYTES))))
+
+
 def check_memory(steps: Steps, n: int, dimension: int, storage: str) -> None:
     """Raise InputError where n rows, stored in some way, take more memory than is allowed."""
     choose_storage(replace(steps, search=replace(steps.search, storage=storage)), n, dimension)
@@ -80,6 +103,7 @@ def check_scoring(steps: Steps, limit: Any, n: int, dimension: int, n_queries: i
 def needed_bytes(steps: Steps, n: int, dimension: int, storage: str) -> int:
     """Estimate the memory that fitting n rows takes, less what the system's page cache holds."""
     width = dimension * STORAGES[storage].itemsize + (SCALE_BYTES if storage == "uint8" else 0)
+    width = width if in_files() is None else 0
     copies = _numbers_copied(steps) + (steps.windows is not None)  # windows are compared with each other
     return FIXED_BYTES + n * (width + 4 * dimension * copies + BYTES_A_ROW)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from dn2.arrays import Array, Distances, Positions, Progress, Scores, Vectors
 from dn2.errors import InputError, ReferenceTooSmall
-from dn2.neighbors.blocks import Block, in_parts, to_blocks
+from dn2.neighbors.blocks import Block, to_blocks
 from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.checks import check_neighbors, check_positions, check_rows
 from dn2.neighbors.choice import check_memory
@@ -36,8 +37,7 @@ class Detector:
 
     A change makes a new detector; whoever reads the old one is not disturbed, and it scores in any number of threads.
 
-    steps : what it does; reference : the reference set, ready to be searched; calibration : what its p-values rest on;
-    false_alarm_rate : the rate to decide at."""
+    steps : what it does; reference : the set; calibration : what p-values rest on; false_alarm_rate : to decide at."""
 
     steps: Steps
     reference: ReferenceSet
@@ -74,7 +74,7 @@ class Detector:
         where = _check_places(steps, places, len(rows))
         _check_membership(steps, membership, len(rows))
         plan = Plan.of(steps, *rows.shape)
-        blocks = [block for part in in_parts(rows) for block in to_blocks(_normalized(steps, part), plan.storage)]
+        blocks = to_blocks(rows, plan.storage, partial(_normalized, steps))
         if steps.windows is None or where is None:
             return cls._of(ReferenceSet.of(plan, blocks, membership, progress))
         windows = WindowPlaces(int(steps.windows.window), where)
@@ -228,9 +228,9 @@ class Detector:
 
     def near_duplicates(self, copy_distance: float) -> list[tuple[int, int]]:
         """List (item, nearest other item), by position, of calibrating items with another up to a distance."""
-        loo = self.leave_one_out
         if self.steps.windows is not None or (self.learnt is not None and not self.learnt.suspects_copies):
             return []
+        loo = self.leave_one_out
         copies = loo.distances[:, 0] <= copy_distance**2
         return [(int(a), int(b)) for a, b in zip(loo.members[copies], loo.neighbors[copies, 0], strict=True)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -10,13 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from dn2.arrays import Distances, Positions, Progress, Vectors
-from dn2.neighbors.blocks import Block, renumbered, rows_at
+from dn2.neighbors.blocks import Block, BlocksInFile, renumbered, rows_at
+from dn2.neighbors.choice import count_partitions
 from dn2.neighbors.membership import Keys
 from dn2.neighbors.search.candidates import TILE
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.index import Index
 from dn2.neighbors.search.symmetric import search_all
+from dn2.system.large_arrays import in_files
 from dn2.system.processes import cpu_count
 from dn2.system.workers import each, workers
 
@@ -54,11 +57,13 @@ class LeaveOneOut:
 
         exclude : what each of them excludes from its neighbours, itself among that; by default only itself.
         progress : called with the items searched for, and how many there are."""
-        apart = is_worth_workers(len(members), index)
-        if isinstance(index, ExactIndex) and len(members) == len(index) >= WORTH_SYMMETRY and not apart:
+        partitioned, apart = _partitioned(blocks, index), is_worth_workers(len(members), index)
+        is_whole = len(members) == len(index) and partitioned is None and not apart
+        if isinstance(index, ExactIndex) and is_whole and len(members) >= WORTH_SYMMETRY:
             return cls(members, *search_all(index, rows_at(blocks, members), k, exclude, progress))
         excluded = Excluded.own(members) if exclude is None else exclude
-        return cls(members, *search_in_parts(index, partial(rows_at, blocks), members, k, excluded, progress))
+        with nullcontext(index) if partitioned is None else partitioned as searched:
+            return cls(members, *search_in_parts(searched, partial(rows_at, blocks), members, k, excluded, progress))
 
     def after_adding(
         self, blocks: Sequence[Block], index: Index, first_new: int, members: Positions, parts: Keys | None = None
@@ -145,10 +150,10 @@ def search_in_parts(
     """Search as the index does, for so many items at a time, and tell how far it is.
 
     rows : gives the rows of items as they are compared; members : the items to search for; excluded : of each."""
-    m = len(members)
+    m, is_large = len(members), in_files() is not None  # then no worker is to hold all of the set
     distances, positions = np.empty((m, k), np.float32), np.empty((m, k), np.int64)
-    apart = is_worth_workers(m, index)
-    step = SEARCHED_BY_ONE if apart else SEARCHED_AT_ONCE
+    apart = not is_large and is_worth_workers(m, index)
+    step = SEARCHED_BY_ONE if apart or is_large else SEARCHED_AT_ONCE
     slices = [slice(start, start + step) for start in range(0, m, step)]
     parts = [_Part(members[part], None if exclude is None else exclude.spans[part]) for part in slices]
     ranks = None if exclude is None else exclude.ranks
@@ -180,6 +185,16 @@ class _Part(NamedTuple):
 def _search_part(search: _Search, part: _Part) -> tuple[Distances, Positions]:
     exclude = None if part.spans is None else Excluded(part.spans, search.ranks)
     return search.searched.search(search.rows(part.members), search.k, exclude)
+
+
+def _partitioned(blocks: Sequence[Block], index: Index) -> AbstractContextManager[Index] | None:
+    """Return what starts an index in partitions, for an exact search of blocks that lie in a file and are larger than a
+    process may hold, by the workers of a cluster; None for any other."""
+    crew, files, stored = workers(), in_files(), BlocksInFile.of(blocks)
+    if crew is None or files is None or stored is None or not isinstance(index, ExactIndex):
+        return None
+    nbytes = sum(block.stored.nbytes for block in blocks)
+    return crew.partitioned(stored, count_partitions(nbytes, len(blocks), files.memory))
 
 
 def is_worth_workers(m: int, index: Index) -> bool:

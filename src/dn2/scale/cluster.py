@@ -111,9 +111,9 @@ class Cluster:
         while (made := self.ray.get(driver.next.remote())) is not None:
             yield made
 
-    def partitioned(self, model: HasBlocks, count: int) -> AbstractContextManager[Index]:
+    def partitioned(self, reference: HasBlocks, count: int) -> AbstractContextManager[Index]:
         """See `Workers`."""
-        return partitioned(self.ray, model, count, self.cpus)
+        return partitioned(self.ray, reference, count, self.cpus)
 
     @property
     def is_remote(self) -> bool:

@@ -10,16 +10,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from dn2.arrays import Distances, Positions, Vectors
+from dn2.errors import ClusterError
 from dn2.neighbors.blocks import Block, first_positions
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
+from dn2.scale.starting import in_short
 from dn2.system.processes import limit_cpus
 
 FREE_SHARE = 0.5  # of the processors, which partitions leave to workers that embed
 
 
 class HasBlocks(Protocol):
-    """A saved model, as each process opens it."""
+    """A reference set, as each process opens it."""
 
     @property
     def blocks(self) -> Sequence[Block]:
@@ -27,13 +29,13 @@ class HasBlocks(Protocol):
 
 
 class Partition:
-    """Searches some of the blocks of a saved model's reference set, of which it maps and reads no others.
+    """Searches some of the blocks of a reference set, of which it reads no others.
 
     first, last : the blocks from one to before another."""
 
-    def __init__(self, model: HasBlocks, first: int, last: int) -> None:
+    def __init__(self, reference: HasBlocks, first: int, last: int) -> None:
         limit_cpus(1)
-        blocks = model.blocks
+        blocks = reference.blocks
         starts = first_positions(blocks)
         self._rows = int(starts[first]), int(starts[last])
         self._index = ExactIndex(blocks[first:last])
@@ -57,18 +59,21 @@ class PartitionedIndex:
     def search(self, queries: Vectors, k: int, excluded: Excluded | None = None) -> tuple[Distances, Positions]:
         """See `Index`."""
         asked, kept = self._ray.put(queries), self._ray.put(excluded)
-        found = self._ray.get([one.search.remote(asked, k, kept) for one in self._partitions])
+        try:
+            found = self._ray.get([one.search.remote(asked, k, kept) for one in self._partitions])
+        except self._ray.exceptions.RayError as error:
+            raise ClusterError(f"the cluster failed: {in_short(error)}") from error
         distances, positions = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
         nearest = np.lexsort((positions, distances), axis=-1)[:, :k]
         return np.take_along_axis(distances, nearest, axis=1), np.take_along_axis(positions, nearest, axis=1)
 
 
 @contextmanager
-def partitioned(ray: Any, model: HasBlocks, count: int, cpus: int) -> Iterator[PartitionedIndex]:
-    """Start the partitions of a model's reference set, about as large as each other, and end them.
+def partitioned(ray: Any, reference: HasBlocks, count: int, cpus: int) -> Iterator[PartitionedIndex]:
+    """Start the partitions of a reference set, about as large as each other, and end them.
 
     count : of them, at most; cpus : of the cluster."""
-    starts = first_positions(model.blocks)
+    starts = first_positions(reference.blocks)
     bounds = np.unique(np.searchsorted(starts, np.linspace(0, starts[-1], count + 1)))
     actor = ray.remote(
         num_cpus=min(1.0, round((1 - FREE_SHARE) * cpus / count, 3)),
@@ -76,7 +81,7 @@ def partitioned(ray: Any, model: HasBlocks, count: int, cpus: int) -> Iterator[P
         max_task_retries=-1,
         scheduling_strategy="SPREAD",
     )(Partition)
-    shared = ray.put(model)
+    shared = ray.put(reference)
     partitions = [actor.remote(shared, first, last) for first, last in pairwise(bounds.tolist())]
     try:
         yield PartitionedIndex(ray, partitions, int(starts[-1]))

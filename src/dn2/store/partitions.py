@@ -6,12 +6,13 @@ own, written beside its place and then put there.  Values lie in it by key, as i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import tempfile
 import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -93,6 +94,11 @@ class Partition:
             reason = " ".join(str(error).split())[:200]
             logger.warning("the partition %s is damaged (%s) and is made anew", self.path, reason)
             return {}
+
+
+def name_of(part: Iterable[str]) -> str:
+    """Name a partition by what its values are made of."""
+    return hashlib.sha256("\n".join(part).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def prune(folder: Path, max_bytes: int) -> None:

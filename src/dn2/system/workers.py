@@ -19,8 +19,8 @@ class Workers(Protocol):
 
     is_remote : whether some of them are on other machines; cpus : processors of all of them."""
 
-    def partitioned(self, model: Any, count: int) -> AbstractContextManager[Any]:
-        """Give an index of the reference set of a model, `dn2.model.shared.SharedModel`, in so many partitions."""
+    def partitioned(self, reference: Any, count: int) -> AbstractContextManager[Any]:
+        """Give an index of a reference set in so many partitions; reference : has its `blocks`, in any process."""
 
     @property
     def is_remote(self) -> bool:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import TypeVar
 
 from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.pipeline import EmbeddedPicture
 from dn2.networks.sources import Source, Viewed
-from dn2.store.cache import Cache
-from dn2.store.partitions import FOLDER, Partition
 from dn2.system.workers import each, workers
 
 LEAST_PICTURES = 96  # of a part; at most twice as many
@@ -38,7 +34,7 @@ def embed_sources(
 
 def _embed_part(shared: tuple[PlainImageEmbedder, dict[str, bool]], sources: Sequence[Source]) -> list[EmbeddedPicture]:
     embedder, thumbnails = shared
-    with partitioned(embedder, sources) as sharing:
+    with embedder.in_partition(map(name_of_source, sources)) as sharing:
         return [embedded.made for embedded in sharing.embed(sources, **thumbnails)]
 
 
@@ -53,25 +49,6 @@ def cut(items: Sequence[Cut], name: Callable[[Cut], str]) -> Iterator[Sequence[C
             start = stop
     if start < len(items):
         yield items[start:]
-
-
-@contextmanager
-def partitioned(embedder: PlainImageEmbedder, sources: Sequence[Source]) -> Iterator[PlainImageEmbedder]:
-    """Give an embedder of a worker that keeps what it embeds where all workers find it: in a partition of the cache's
-    folder, which they have in common where that lies on a file system that they share."""
-    cache = embedder.opened_cache
-    if not isinstance(cache, Cache):
-        yield embedder
-        return
-    partition = Partition(cache.path.parent / FOLDER, name_of_part(sources), cache.max_bytes)
-    yield embedder.keeping_in(partition)
-    partition.save()
-
-
-def name_of_part(sources: Sequence[Source]) -> str:
-    """Name a part by what it is a part of."""
-    names = "\n".join(map(name_of_source, sources))
-    return hashlib.sha256(names.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def name_of_source(source: Source) -> str:

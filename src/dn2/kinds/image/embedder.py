@@ -20,7 +20,6 @@ from dn2.networks.opening import open_network
 from dn2.networks.registry import count_files, get_backbone, split_name, strip_folders
 from dn2.networks.sources import PLAIN_VIEW, Source, View
 from dn2.store.cache import Cache
-from dn2.store.partitions import Keeper
 from dn2.system.interface import option
 from dn2.system.processes import cached_property
 
@@ -198,19 +197,6 @@ class PlainImageEmbedder(Embedder):
     def as_transformer(self) -> Any:
         """See `Embedder`."""
         return import_above("dn2.kinds.image.transformer").ImageEmbedder.sharing(self)
-
-    def with_cache(self, cache: Cache | bool) -> Self:
-        """Return the embedder with another cache, or without one; the networks are the same."""
-        other = self.fresh_copy()
-        other.cache = cache
-        other.__dict__.update({name: value for name, value in vars(self).items() if name in self.derived_attributes})
-        return other
-
-    def keeping_in(self, keeper: Keeper) -> Self:
-        """Return the embedder with something else in place of a cache; the networks are the same."""
-        other = self.with_cache(False)
-        other.__dict__["opened_cache"] = keeper
-        return other
 
     def fresh_copy(self) -> Self:
         """Make an embedder of the same parameters, which shares the cache: an open file cannot be copied."""

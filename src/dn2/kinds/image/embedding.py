@@ -25,6 +25,7 @@ from dn2.neighbors.detector import Detector
 from dn2.neighbors.prepare.normalize import normalize
 from dn2.networks.pixels import to_contact_sheet
 from dn2.results.rows import Row
+from dn2.system import large_arrays
 
 MEMBERS_NAMED = 10
 BATCH_BYTES = 1 << 26  # of what pictures became in the networks, that are judged together
@@ -60,7 +61,7 @@ def embed_items(
     reference : whether to keep the digest and the thumbnail of each, as a reference item needs them.
     pooling : how groups become items.
     Raises InputError unless at least one can be read."""
-    vectors = np.empty((len(items), embedder.dimension), np.float32)
+    vectors = large_arrays.empty((len(items), embedder.dimension))
     done = EmbeddedItems([], vectors, [], [], [])
     seen: list[Noticed] = []
     for number, embedded in enumerate(embed(embedder, items, thumbnails=reference, pooling=pooling)):

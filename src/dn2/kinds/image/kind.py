@@ -20,7 +20,7 @@ from dn2.kinds.golden import check_recipe, check_reproduced
 from dn2.kinds.image import words
 from dn2.kinds.image.again import find_files_again
 from dn2.kinds.image.alignment import SAMPLED, say_if_aligned
-from dn2.kinds.image.apart import cut, partitioned
+from dn2.kinds.image.apart import cut, name_of_source
 from dn2.kinds.image.embedder import PlainImageEmbedder
 from dn2.kinds.image.embedding import (
     EmbeddedItems,
@@ -140,7 +140,7 @@ class ImageKind(Kind[FoundImages]):
 
     def embed_part(self, part: FoundImages) -> Iterator[Batch]:
         """See `Kind`."""
-        with partitioned(self.embedder, part.sources) as embedder:
+        with self.embedder.in_partition(map(name_of_source, part.sources)) as embedder:
             yield from replace(self, embedder=embedder).embed(part, None)
 
     def batch_of(self, pairs: Sequence[tuple[Item, EmbeddedPicture]]) -> Batch:

@@ -146,7 +146,8 @@ class TextKind(Kind[TextRows]):
 
     def embed_part(self, part: TextRows) -> Iterator[Batch]:
         """See `Kind`."""
-        return self.embed(part, None)
+        with self.embedder.in_partition(part.texts) as embedder:
+            yield from replace(self, embedder=embedder).embed(part, None)
 
     def tell(self, noticed: Sequence[int]) -> None:
         """See `Kind`.  Noticed is how many messages of each batch are long."""
@@ -285,7 +286,8 @@ class TextKind(Kind[TextRows]):
 
 def _embed_apart(embedder: PlainTextEmbedder, run: TextRows) -> EmbeddedTexts:
     """Embed the readable messages of a run, in a worker."""
-    return embedder.embed([text for place, text in enumerate(run.texts) if place not in run.errors])
+    with embedder.in_partition(run.texts) as sharing:
+        return sharing.embed([text for place, text in enumerate(run.texts) if place not in run.errors])
 
 
 def add_problems(rows: TextRows) -> TextRows:
