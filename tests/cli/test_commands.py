@@ -35,9 +35,9 @@ OPTIONS = {
     "--resolution --light --bank --mask --rotations --groups --column --id-column --drop-columns --numeric "
     "--categorical --date --decimal --thousands --date-order --time --values --window --exclude --on --part --per "
     "--confidence --smooth --seed --force --cache --no-cache",
-    "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --json --fail-on-anomaly "
-    "--points --maps --mask --self --neighbors --index --recall --storage --id-column --decimal --thousands "
-    "--date-order --time --values --window --exclude --backbone --on --cache --no-cache",
+    "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --audit --json "
+    "--fail-on-anomaly --points --maps --mask --self --neighbors --index --recall --storage --id-column --decimal "
+    "--thousands --date-order --time --values --window --exclude --backbone --on --cache --no-cache",
     "evaluate": "--normal --anomalous --masks --mask --category --images --warn-rate --exclude --plot --json "
     "--backbone --on --cache --no-cache",
     "add": "--part --per --mask --exclude --backbone --cache --no-cache",
@@ -979,6 +979,7 @@ REFUSED = {
     "score {saved} {normal} -o {readme}/r.csv": "readme.md is no folder",
     "score {saved} {normal} --false-alarm-rate 0.01": "needs at least 99 reference items, got 40",
     "score {saved} {normal} --false-alarm-rate 2": "must lie between 0 and 1, got 2",
+    "score {saved} {normal} --audit 1": "--audit must be a whole number of at least 2, such as 50",
     "score {saved} {normal} --fdr 1": "must lie between 0 and 1, got 1",
     "score {saved} {normal} --fdr 0.1 --warn-rate 0.2": "--warn-rate goes with a false-alarm rate",
     "score {saved} {normal} --warn-rate 0.01": "--warn-rate must lie between the rate to reject at, 0.0243902",

@@ -106,6 +106,15 @@ def score(
         ),
     ] = None,
     memory: MemoryOption = None,
+    audit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Draw one item in N at random, or one part, for a person to judge whatever its score: the column "
+            "audit; the page hides what dn2 says of it until it is judged.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON Lines instead of a table.")] = False,
     fail_on_anomaly: Annotated[
         bool,
@@ -145,12 +154,14 @@ def score(
     outputs = (output, page, points)
     if itself:
         _check_self(scored, backbone, {"fdr": fdr, "warn_rate": warn_rate})
-        if maps is not None:
-            raise InputError(f"{SELF} is for series, which have no maps: leave out {option('maps')}")
-        if mask is not None:
-            raise InputError(f"{SELF} is for series, which have no masks: leave out {option('mask')}")
-        if on is not None:
-            raise InputError(f"{SELF} takes one machine: leave out {option('on')}")
+        for name, value, why in (
+            ("maps", maps, "is for series, which have no maps"),
+            ("mask", mask, "is for series, which have no masks"),
+            ("on", on, "takes one machine"),
+            ("audit", audit, "is for series, whose rows are intervals that scores choose"),
+        ):
+            if value is not None:
+                raise InputError(f"{SELF} {why}: leave out {option(name)}")
         kind = choose_itself(None)
         _check_points(kind_of(kind), points)
         limits = {"false_alarm_rate": false_alarm_rate, "memory": memory}
@@ -175,6 +186,7 @@ def score(
                     warn_rate=warn_rate,
                     fdr=fdr,
                     memory=memory,
+                    audit=audit,
                     exclude=exclude or (),
                     maps=maps,
                     mask=mask,

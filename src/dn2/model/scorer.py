@@ -14,6 +14,7 @@ from dn2.inputs.label_columns import labelling
 from dn2.inputs.leaving_out import leaving_out
 from dn2.inputs.memory import rename
 from dn2.kinds.exchange import Belonging
+from dn2.model.audits import check_audit
 from dn2.model.belonging import belonging_of, warn_of_unlabelled
 from dn2.model.evaluating import Evaluated
 from dn2.model.part_rows import rows_of_parts
@@ -43,6 +44,7 @@ class Scorer(Evaluated):
         warn_rate: float | None = None,
         fdr: float | None = None,
         memory: str | int | None = None,
+        audit: int | None = None,
         exclude: str | Sequence[str] = (),
         maps: str | os.PathLike[str] | None = None,
         mask: Any = None,
@@ -74,6 +76,9 @@ class Scorer(Evaluated):
             Decide all items together by Benjamini-Hochberg at this false-discovery rate instead.
         memory : str or int, default=None
             Such as `4GB`, see `dn2.fit`; what does not fit is refused.
+        audit : int, default=None
+            Draw one item in so many, or one part, at random, for a person to judge whatever its score, see `feedback`:
+            `audit` of its row is true then.
         exclude : str or iterable of str, default=()
             Globs of files and folders in the folders given that are no items; see `dn2.fit`.
         maps : path, default=None
@@ -109,6 +114,7 @@ class Scorer(Evaluated):
         """
         now = self.state
         decided = how_to_decide(now, false_alarm_rate, warn_rate, fdr)
+        check_audit(now, audit)
         if maps is not None and on is not None:
             raise InputError(f"workers of a cluster write no maps: leave out {option('maps')}, or {option('on')}")
         scoring = now if maps is None else replace(now, kind=now.kind.writing_maps(Path(maps)))
@@ -120,7 +126,7 @@ class Scorer(Evaluated):
             found_items = now.kind.masked(found_items, mask)
             belonging = belonging_of(*rules, found_items)
             warn_of_unlabelled(belonging, found_items)
-            results = score_found(self, scoring, found_items, belonging, memory, tell)
+            results = score_found(self, scoring, found_items, belonging, memory, tell, audit)
         if (shift := shift_of(results)) is not None:
             logger.warning("%s", shift_in_words(shift, now.kind.many))
         if part is not None and part is not False:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from dn2.errors import InputError
 from dn2.kinds.exchange import Belonging, FoundItems, ScoredItems
 from dn2.kinds.guess import check_files, hold
 from dn2.kinds.kind import Kind
+from dn2.model.audits import drawn
 from dn2.model.part_rows import of_parts, p_values_of
 from dn2.model.shared import shared
 from dn2.model.state import State
@@ -31,7 +33,7 @@ from dn2.results.results import PARTS, Results
 from dn2.results.rows import Row
 from dn2.system.bounds import check_fits
 from dn2.system.interface import option
-from dn2.system.naming import real_path
+from dn2.system.naming import path_to_text, real_path
 from dn2.system.stores import AnyPath
 from dn2.system.workers import workers
 
@@ -39,11 +41,18 @@ BYTES_A_RESULT = 600  # of an item's row, its name and its neighbours
 DEVIATIONS = 3.0  # a larger excess is not by chance
 
 
-def to_results(model: Any, now: State, scored: ScoredItems, root: AnyPath | None = None) -> Results:
+def to_results(
+    model: Any,
+    now: State,
+    scored: ScoredItems,
+    root: AnyPath | None = None,
+    paths: Sequence[str | os.PathLike[str]] | None = None,
+) -> Results:
     """Return scored items as results, not yet decided.
 
-    now : the state of `model` that scored them; root : see `Context`."""
-    context = Context(model, now.calibration, scored.files, scored.vectors, root, scored.guarantee)
+    now : the state of `model` that scored them; root, paths : see `Context`."""
+    known = None if paths is None or len(paths) != len(scored.rows) else list(map(path_to_text, paths))
+    context = Context(model, now.calibration, scored.files, scored.vectors, root, scored.guarantee, known)
     size = now.calibration.sample_size if scored.sample_size is None else scored.sample_size
     return Results(
         scored.rows,
@@ -81,10 +90,12 @@ def score_found(
     belonging: Belonging,
     memory: str | int | None,
     progress: Progress | None,
+    audit: int | None = None,
 ) -> Results:
     """Score found items as results, not yet decided.
 
-    now : the state of `model`; belonging : what the items belong to.  Raises InputError beyond memory."""
+    now : the state of `model`; belonging : what the items belong to; audit : one item in so many is drawn for a person.
+    Raises InputError beyond memory."""
     n = len(found_items.names)
     check_fits(BYTES_A_RESULT * n, f"what is found of {n:,} items")
     if (crew := workers()) is None:
@@ -100,7 +111,10 @@ def score_found(
                     reference = replace(now.detector.reference, index=index)
                     searching = replace(now, detector=replace(now.detector, reference=reference))
                     scored = now.kind.score(searching, found_items, progress, belonging)
-    return replace(to_results(model, now, scored), reference_items=count_known(now, scored))
+    if audit is not None:
+        scored.rows = drawn(scored.rows, scored.digests, audit, int(now.detector.steps.calibrate.seed))
+    results = to_results(model, now, scored, paths=found_items.paths)
+    return replace(results, reference_items=count_known(now, scored))
 
 
 def partitions(detector: Detector, memory: str | int | None) -> int:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from dn2.extras import import_pyarrow
-from dn2.results.rows import Row
+from dn2.results.rows import AUDIT, Row
+
+FLAGS = frozenset({"is_anomaly", AUDIT})
 
 
 def flatten_row(row: Row, columns: Sequence[str]) -> dict[str, Any]:
@@ -26,8 +28,9 @@ def write_csv(file: TextIO, rows: Iterable[Row], columns: Sequence[str]) -> None
     file.write(",".join(columns) + "\n")
     for row in rows:
         record = flatten_row(row, columns)
-        if row.is_anomaly is not None:
-            record["is_anomaly"] = "true" if row.is_anomaly else "false"
+        for name in FLAGS & record.keys():
+            if record[name] is not None:
+                record[name] = "true" if record[name] else "false"
         file.write(csv_line(record.values()))
 
 
@@ -35,7 +38,8 @@ def parquet_table(rows: Iterable[Row], columns: Sequence[str]) -> Any:
     """Return rows as a table of pyarrow.  Raises MissingExtra."""
     pyarrow = import_pyarrow()
     text, number = pyarrow.string(), pyarrow.float64()
-    types = dict.fromkeys(columns, text) | {"anomaly_score": number, "p_value": number, "is_anomaly": pyarrow.bool_()}
+    types = dict.fromkeys(columns, text) | {"anomaly_score": number, "p_value": number}
+    types |= dict.fromkeys(FLAGS & set(columns), pyarrow.bool_())
     types |= dict.fromkeys({"items"} & set(columns), pyarrow.int64())
     records = [flatten_row(row, columns) for row in rows]
     return pyarrow.table(

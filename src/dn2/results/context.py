@@ -23,7 +23,8 @@ class Context:
     files : the items to read pictures from, in the order of the rows, None for an item not found again below `root`;
         None where items have no pictures.
     vectors : the embeddings of the items on the map, by place among the rows.
-    guarantee : the meaning of the p-values, in words, where it differs from that of the model's calibration."""
+    guarantee : the meaning of the p-values, in words, where it differs from that of the model's calibration.
+    paths : of each row, the file that its item was read from, empty for one from memory; None where that is unknown."""
 
     model: Any
     calibration: Any
@@ -31,6 +32,7 @@ class Context:
     vectors: Mapping[int, Vector]
     root: AnyPath | None = None
     guarantee: Sequence[str] = ()
+    paths: Sequence[str] | None = None
 
     def __repr__(self) -> str:
         return f"<Context of {len(self.vectors):,} items on the map>"
@@ -38,8 +40,9 @@ class Context:
     def only(self, places: Sequence[int]) -> Self:
         """Keep the files and embeddings of the rows at some places, which become 0, 1, ..."""
         files = None if self.files is None else [self.files[place] for place in places]
+        paths = None if self.paths is None else [self.paths[place] for place in places]
         vectors = {new: self.vectors[place] for new, place in enumerate(places) if place in self.vectors}
-        return replace(self, files=files, vectors=vectors)
+        return replace(self, files=files, vectors=vectors, paths=paths)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # copies of results share the model

@@ -13,7 +13,7 @@ from dn2.errors import InputError
 from dn2.extras import import_pyarrow, open_parquet
 from dn2.results.checked import as_figure, as_list, as_number, as_text, as_whole
 from dn2.results.decisions import DECISIONS
-from dn2.results.rows import COLUMNS, DECISION, Evidence, Neighbor, Row, from_json
+from dn2.results.rows import AUDIT, COLUMNS, DECISION, Evidence, Neighbor, Row, from_json
 from dn2.results.writing import choose_by_ending
 from dn2.system.bounds import check_fits, parsing, read_lines
 from dn2.system.interface import command
@@ -120,7 +120,7 @@ def _row(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
         score, p_value, flag = (
             as_figure(record["anomaly_score"]),
             as_figure(record["p_value"]),
-            _flag(record["is_anomaly"]),
+            _flag(record["is_anomaly"], "is_anomaly"),
         )
         present = [value is not None for value in (score, p_value, flag)]
         is_undecided = "per" in record and present == [True, False, False]
@@ -138,7 +138,8 @@ def _row(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
         part, per = (as_text(record[name]) if record.get(name) else None for name in ("part", "per"))
         items = as_whole(record["items"]) if record.get("items") not in (None, "") else None
         name = as_text(record["item"])
-        return Row(name, score, p_value, flag, neighbors, error, row_evidence, decision, part, per, items)
+        audit = _flag(record.get(AUDIT), AUDIT)
+        return Row(name, score, p_value, flag, neighbors, error, row_evidence, decision, part, per, items, audit)
     except Exception as error:  # evidence may be any JSON at all
         raise InputError(f"{where}: not as dn2 writes it ({str(error) or type(error).__name__:.300})") from error
 
@@ -161,9 +162,9 @@ def _decision(value: Any, flag: bool | None) -> str | None:
     return str(value)
 
 
-def _flag(value: Any) -> bool | None:
+def _flag(value: Any, name: str) -> bool | None:
     flags = {None: None, "": None, True: True, False: False, "true": True, "false": False}
     text = value.lower() if isinstance(value, str) else value  # TRUE, as spreadsheets write it
     if text not in flags:
-        raise ValueError(f"is_anomaly must be true, false or empty, got {value!r}")
+        raise ValueError(f"{name} must be true, false or empty, got {value!r}")
     return flags[text]

@@ -11,7 +11,7 @@ from dn2.extras import import_above
 from dn2.neighbors.rates import attainable_rate
 from dn2.results.context import Context, Points
 from dn2.results.decisions import check_fixed, check_warn_rate, decide
-from dn2.results.rows import BELONGING, COLUMNS, DECISION, Row
+from dn2.results.rows import AUDIT, BELONGING, COLUMNS, DECISION, Row
 from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words, warned_in_words
 from dn2.results.written import Written
 
@@ -122,7 +122,8 @@ class Results(Written):
         written = (*self.rows, *self.parts)
         belonging = (name for name in BELONGING if any(getattr(row, name) is not None for row in written))
         added = (name for name in names if any(getattr(record, name) is not None for record in evidence))
-        return (*COLUMNS, *belonging, *added, *[DECISION] * self.has_warnings)
+        has_audits = any(row.audit is not None for row in self.rows)
+        return (*COLUMNS, *belonging, *added, *[DECISION] * self.has_warnings, *[AUDIT] * has_audits)
 
     @overload
     def __getitem__(self, place: int) -> Row: ...

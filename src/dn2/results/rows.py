@@ -12,7 +12,8 @@ from dn2.results.words import number_in_words
 
 COLUMNS = ("item", "anomaly_score", "p_value", "is_anomaly", "neighbors", "error")
 BELONGING = ("part", "per", "items")  # columns that follow where rows have any of them
-DECISION = "decision"  # the last column, with a rate to warn at
+DECISION = "decision"  # a column with a rate to warn at
+AUDIT = "audit"  # the last column, where items were drawn for a person to judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,8 @@ class Row:
         The product, line or camera whose reference items it was ranked among, where each has a rate of its own.
     items : int or None
         In the row of a whole part, the number of its items that were scored.
+    audit : bool or None
+        Whether the item was drawn at random for a person to judge, whatever its score; None where none were drawn.
 
     Examples
     --------
@@ -122,6 +125,7 @@ class Row:
     part: str | None = None
     per: str | None = None
     items: int | None = None
+    audit: bool | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "evidence":  # not set yet while a row is unpickled
@@ -158,7 +162,8 @@ class Row:
         }
         record |= {name: value for name in BELONGING if (value := getattr(self, name)) is not None}
         added = {} if self.evidence is None else self.evidence.as_record()
-        return record | {name: value for name, value in {**added, DECISION: self.decision}.items() if value is not None}
+        last = {DECISION: self.decision, AUDIT: self.audit}
+        return record | {name: value for name, value in {**added, **last}.items() if value is not None}
 
 
 def in_line(neighbors: tuple[Neighbor, ...]) -> str:
