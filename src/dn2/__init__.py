@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         ReferenceTooSmall,
         UnreadableItem,
     )
+    from dn2.inputs.verdicts import Verdict
     from dn2.kinds.image.evidence import Member
     from dn2.kinds.image.transformer import ImageEmbedder
     from dn2.kinds.series.evidence import Curve
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dn2.kinds.text.evidence import Wording
     from dn2.kinds.text.transformer import TextEmbedder
     from dn2.model.fitting import fit, score_self
+    from dn2.model.heard import Feedback
     from dn2.model.loading import load
     from dn2.model.model import Model
     from dn2.neighbors.calibration import Calibration
@@ -43,6 +45,7 @@ _HOMES = {
     "Contribution": "dn2.kinds.table.evidence",
     "Curve": "dn2.kinds.series.evidence",
     "Dn2Error": "dn2.errors",
+    "Feedback": "dn2.model.heard",
     "ImageEmbedder": "dn2.kinds.image.transformer",
     "InputError": "dn2.errors",
     "KNNDetector": "dn2.neighbors.estimator",
@@ -58,6 +61,7 @@ _HOMES = {
     "Row": "dn2.results.rows",
     "TextEmbedder": "dn2.kinds.text.transformer",
     "UnreadableItem": "dn2.errors",
+    "Verdict": "dn2.inputs.verdicts",
     "Wording": "dn2.kinds.text.evidence",
     "export_onnx": "dn2.networks.export",
     "fit": "dn2.model.fitting",
@@ -73,6 +77,7 @@ __all__ = [
     "Contribution",
     "Curve",
     "Dn2Error",
+    "Feedback",
     "ImageEmbedder",
     "InputError",
     "KNNDetector",
@@ -88,6 +93,7 @@ __all__ = [
     "Row",
     "TextEmbedder",
     "UnreadableItem",
+    "Verdict",
     "Wording",
     "export_onnx",
     "fit",

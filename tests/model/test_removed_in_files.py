@@ -26,7 +26,7 @@ from dn2 import Model, ModelError
 from dn2.neighbors import blocks as blocks_module
 from dn2.neighbors import recheck
 from dn2.neighbors.search import cells, finding_cells
-from dn2.store import bundle
+from dn2.store import bundle, versions
 from dn2.store.bundle import Bundle
 from small_models import contents, folder, own_cache, replace_part, reseal, saved, small_shards, start_python, world
 from store.test_bundle import Stepper, Stopped
@@ -40,7 +40,8 @@ BLOCK = 8
 
 @pytest.fixture(autouse=True)
 def listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep shards small, and let them keep removed rows."""
+    """Keep shards small, let them keep removed rows, and keep no versions, whose files would stay, too."""
+    monkeypatch.setattr(versions, "MOST_VERSIONS", 0)
     monkeypatch.setattr(blocks_module, "BLOCK_ROWS", BLOCK)
     monkeypatch.setattr(blocks_module, "REWRITTEN_AT_ONCE", 0)
 

@@ -233,6 +233,7 @@ def test_the_record_holds_what_the_model_file_needs():
         "smoothed": False,
         "threshold": 2.0,
         "trimmed": 0,
+        "told": 0,
     }
 
 

@@ -12,6 +12,7 @@ import naive
 from dn2.neighbors.blocks import Block
 from dn2.neighbors.search import candidates, cells, exact, kdtree
 from dn2.neighbors.search.cells import CellIndex, CellSearch, Effort
+from dn2.neighbors.search.counted import CountedIndex
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.finding_cells import NOT_MEASURED
@@ -238,3 +239,16 @@ def test_no_queries_find_nothing(index):
         distances, positions = INDEXES[index](random(100, 3)).search(random(0, 3), 2, excluded)
         assert distances.shape == positions.shape == (0, 2)
         assert (distances.dtype, positions.dtype) == (np.float32, np.int64)
+
+
+@given(data=st.data())
+def test_an_item_that_counts_as_several_is_found_as_several_copies_would_be(data):
+    n, k, times = data.draw(st.integers(3, 12)), data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    rows, queries = (rng.integers(0, 4, (size, 2)).astype(np.float32) for size in (n, 5))
+    flags = rng.random(n) < 0.4
+    distances, positions = CountedIndex(ExactIndex([rows]), flags, times).search(queries, k)
+    owners = np.repeat(np.arange(n), np.where(flags, times, 1))
+    expected, copies = naive.search(queries, rows[owners], k)
+    assert np.array_equal(distances, expected)
+    assert np.array_equal(positions, owners[copies])

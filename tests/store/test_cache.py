@@ -23,6 +23,7 @@ from sklearn.base import clone
 import dn2
 from dn2 import Cache
 from dn2.store import cache as cache_module
+from dn2.store import sqlite
 from small_models import start_python
 
 # Puts batches of 20 entries until it is killed; the value of a key follows from the key.
@@ -181,7 +182,8 @@ def test_a_flipped_bit_never_becomes_a_value(
 def test_a_locked_file_is_gone_on_without_and_left_whole(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cache_module, "SECONDS_TO_WAIT", 0.05)
+    for module in (cache_module, sqlite):
+        monkeypatch.setattr(module, "SECONDS_TO_WAIT", 0.05)
     cache = Cache(path)
     cache.put({b"a": b"1"})
     other = sqlite3.connect(path, isolation_level=None)

@@ -25,6 +25,7 @@ from dn2.cli.common import (
     quote_words,
 )
 from dn2.cli.evaluate import evaluate
+from dn2.cli.feedback import feedback, history, undo
 from dn2.cli.help import Command, Group
 from dn2.cli.options import flags_of, with_options
 from dn2.cli.reference import add, fit, readmit, remove
@@ -178,5 +179,9 @@ def _add_kind_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_options(score, self_flags()) if command is score else command
 
 
-for _command in (fit, score, evaluate, add, remove, readmit, inspect, verify, report, embed, export, bench, demo):
+COMMANDS = (
+    *(fit, score, evaluate, feedback, add, remove, readmit, history, undo),
+    *(inspect, verify, report, embed, export, bench, demo),
+)
+for _command in COMMANDS:
     app.command(cls=Command)(_add_kind_flags(_command))

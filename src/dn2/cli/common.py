@@ -312,7 +312,7 @@ def warn_unreadable(rows: Sequence[Row]) -> None:
         logger.warning("... and %d more that could not be read", len(rows) - 10)
 
 
-def finish(unreadable: Sequence[Row], anomaly_found: bool = False, warned: bool = False) -> None:
+def finish(unreadable: Sequence[object], anomaly_found: bool = False, warned: bool = False) -> None:
     """Exit with status 1 if a found anomaly fails the run, else with 3 if an item could not be read, else with 4 if the
     worst was a warning."""
     for status, applies in ((1, anomaly_found), (3, unreadable), (4, warned)):

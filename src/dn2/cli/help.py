@@ -34,13 +34,28 @@ EXAMPLES = {
     ),
     "remove": (
         "dn2 remove parts.dn2 part_17.png",
-        "dn2 remove parts.dn2 part_17.png part_18.png",
+        "dn2 remove parts.dn2 part_17.png --forget",
         "dn2 remove invoices.dn2 invoices.csv:12",
     ),
     "readmit": (
         "dn2 inspect unsorted.dn2 --aside",
         "dn2 readmit unsorted.dn2 part_03.png",
         "dn2 readmit unsorted.dn2 part_03.png part_08.png",
+    ),
+    "feedback": (
+        "dn2 feedback parts.dn2 verdicts.csv",
+        "dn2 feedback parts.dn2 verdicts.csv incoming/",
+        "dn2 feedback parts.dn2 verdicts.csv --json",
+    ),
+    "history": (
+        "dn2 history parts.dn2",
+        "dn2 history parts.dn2 --json",
+        "dn2 history parts.dn2 && dn2 undo parts.dn2",
+    ),
+    "undo": (
+        "dn2 undo parts.dn2",
+        "dn2 undo parts.dn2 && dn2 history parts.dn2",
+        "dn2 undo parts.dn2 && dn2 score parts.dn2 incoming/",
     ),
     "inspect": (
         "dn2 inspect parts.dn2",
@@ -88,7 +103,7 @@ START = (
 PURPOSES = {
     "Make a model": ("fit",),
     "Use it": ("score", "evaluate"),
-    "Change it": ("add", "remove", "readmit"),
+    "Change it": ("feedback", "add", "remove", "readmit", "history", "undo"),
     "Look at it": ("inspect", "verify", "report"),
     "Take it elsewhere": ("export",),
     "Research": ("embed", "bench"),

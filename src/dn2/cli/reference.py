@@ -104,6 +104,14 @@ def remove(
         list[str] | None,
         typer.Option(metavar="PART", help="A part, all of whose items go. Repeat it for several.", show_default=False),
     ] = None,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget",
+            help="Let nothing of them remain: not in earlier versions of the model, which all go, nor in the cache. "
+            "Items of verdicts can be forgotten, too.",
+        ),
+    ] = False,
     backbone: NamedBackboneOption = None,
 ) -> None:
     """Take items out of a model, which is then as if it never had them."""
@@ -112,8 +120,9 @@ def remove(
     check_model_first("remove", model, items or ())
     loaded = load(model, cache=False, backbone=backbone)
     before = len(loaded.items)
-    loaded.remove(_resolve_names(loaded, items or ()), part=part or ())
-    _save(loaded, model, _items(before - len(loaded.items)) + " removed")
+    loaded.remove(_resolve_names(loaded, items or ()), part=part or (), forget=forget)
+    gone = " removed" if not forget else " removed, and all that was named forgotten, with the earlier versions"
+    _save(loaded, model, _items(before - len(loaded.items)) + gone)
 
 
 def readmit(

@@ -18,9 +18,11 @@ from dn2.results.rows import Evidence, Row, in_line
 from dn2.results.segmentation import AUPRO_LIMIT, DefectFigures, SegmentationFigures
 from dn2.results.suspects import Suspect
 from dn2.results.words import number_in_words, rate_in_words
+from dn2.store.versions import Version
 from dn2.system.printing import printable
 
 ROWS_SHOWN = 20
+AUDITS_SHOWN = 5
 JUSTIFIED = ("right", "right", "left")  # the columns of figures
 STYLES = {"yes": "bold red", "reject": "bold red", "warn": "bold yellow"}
 NEIGHBORS_SHOWN = 3  # of a suspect
@@ -39,12 +41,15 @@ def results_table(results: Results, console: Console) -> None:
         if len(results.parts) > ROWS_SHOWN:
             console.print(f"... and {len(results.parts) - ROWS_SHOWN:,} less anomalous parts")
         console.print()
-    ranked = sorted((row for row in results if row.error is None), key=_by_score)
+    ranked = sorted((row for row in results if row.error is None and not row.audit), key=_by_score)
     shown = ranked[:ROWS_SHOWN]
     if shown:
         console.print(_table(shown, console))
     if len(ranked) > len(shown):
         console.print(f"... and {len(ranked) - len(shown):,} less anomalous; -o results.csv writes all")
+    if audited := [row.item for row in results if row.audit]:
+        few = ", ".join(map(escape_text, audited[:AUDITS_SHOWN])) + (", ..." if len(audited) > AUDITS_SHOWN else "")
+        console.print(f"to audit, drawn whatever their scores, which are hidden: {len(audited):,} ({few})")
     for row in results.unreadable[:ROWS_SHOWN]:
         console.print(f"[yellow]not read:[/] {escape_text(row.item)}: {escape_text(row.error or '')}")
     if len(results.unreadable) > ROWS_SHOWN:
@@ -109,6 +114,17 @@ def _evidence(row: Row) -> tuple[str, str]:
     evidence = row.evidence if row.evidence is not None else Evidence()
     name, words = evidence.say(row.neighbors, row.item)
     return printable(name), printable(words)
+
+
+def versions_table(versions: Sequence[Version]) -> Table:
+    """Return the versions of a model, one a line, the oldest first."""
+    table = Table(box=None, pad_edge=False)
+    for heading, justify in (("version", "right"), ("when (UTC)", "left"), ("items", "right"), ("what", "left")):
+        table.add_column(heading, justify=justify, no_wrap=heading != "what")  # type: ignore[arg-type]
+    for number, version in enumerate(versions, 1):
+        when = version.at.removesuffix("+00:00").replace("T", " ")
+        table.add_row(f"{number:,}", when, f"{version.items:,}", escape_text(version.change or "fitted, or copied"))
+    return table
 
 
 def evaluation_table(evaluation: Evaluation, console: Console) -> None:

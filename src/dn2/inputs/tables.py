@@ -23,6 +23,7 @@ from dn2.inputs.label_columns import Labels, Wanted, wanted
 from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import choose_names, list_few, name_rows
 from dn2.inputs.parquet_files import ParquetFile, open_table
+from dn2.inputs.picking import errors_at, labels_at, picked
 from dn2.system.naming import ending_of
 from dn2.system.stores import LocalPath, copy_all, here
 
@@ -63,6 +64,19 @@ class Table:
     with_points: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
     labels: Mapping[str, Labels] = field(default_factory=dict)
+
+    def at(self, places: Sequence[int]) -> Self:
+        """Return the rows at some places."""
+        names, paths, digests = picked(places, self.names, self.paths, self.digests)
+        return replace(
+            self,
+            names=names,
+            columns={name: column[np.array(places, np.int64)] for name, column in self.columns.items()},
+            errors=errors_at(self.errors, places),
+            paths=paths,
+            digests=digests,
+            labels=labels_at(self.labels, places),
+        )
 
     def named(self, names: list[str]) -> Self:
         """Return the same rows under other names."""

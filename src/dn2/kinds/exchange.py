@@ -22,13 +22,15 @@ class ReferenceItem(NamedTuple):
     """A normal item: its name, the file that it was read from, and the SHA-256 of that file's bytes; both are empty for
     an item from memory.
 
-    part, per : what it belongs to, by label; empty where items belong to nothing."""
+    part, per : what it belongs to, by label; empty where items belong to nothing.
+    role : how it joined where a person's verdict made it, see `dn2.neighbors.membership.ROLES`; else empty."""
 
     name: str
     path: str
     sha256: str
     part: str = ""
     per: str = ""
+    role: str = ""
 
 
 class ReadColumn(NamedTuple):
@@ -75,7 +77,8 @@ class Belonging:
     @property
     def membership(self) -> Membership:
         """The same by key; items without a label share one that no reference item has."""
-        return Membership(*(None if own is None else keys_of_texts([one or "" for one in own]) for own in self._labels))
+        part, per = (None if own is None else keys_of_texts([one or "" for one in own]) for own in self._labels)
+        return Membership(part, per)
 
     @property
     def _labels(self) -> tuple[Labels | None, Labels | None]:

@@ -60,6 +60,13 @@ def _guarantee(calibration: Calibration) -> str:
             f"{one} is meant to be flagged at the rate: no bound is proven of a set that had to be cleaned, and more"
             " was measured, see docs/contaminated.md."
         )
+    if calibration.n_told:
+        return (
+            f"{one} is meant to be flagged at the rate: that is measured (benchmarks/results/feedback.txt) and not"
+            f" proven, since {calibration.n_told:,} items are neighbours because of their scores, by what people said"
+            f" of them. {calibration.sample_size:,} {'parts' if calibration.n_parts else 'items'} calibrate and are no"
+            " neighbours: see docs/feedback.md."
+        )
     if calibration.confidence is not None:
         return (
             f"With a confidence of {100 * calibration.confidence:g} %, this very model flags at most the rate asked for"
@@ -163,7 +170,7 @@ def caveat(calibration: Calibration) -> str:
 def false_discoveries_in_words(calibration: Calibration | None, level: float) -> str:
     """Say what a false-discovery rate is worth: proven where no calibrating item is a neighbour of anything."""
     learnt = () if calibration is None or calibration.n_trimmed else calibration.learnt
-    held_out = calibration is not None and calibration.confidence is not None and not calibration.n_trimmed
+    held_out = calibration is not None and calibration.holds_out and not calibration.n_trimmed + calibration.n_told
     if held_out or any(step.name == "centroids" for step in learnt):
         return (
             f"a false-discovery rate of {level:g}: on average at most this share of the alarms is false, proven for"

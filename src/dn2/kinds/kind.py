@@ -52,6 +52,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     is_often_a_note : whether its files are often mere notes beside the files of another kind.
     learns_beside : whether half of the items are learnt from beside the detector, and the other half calibrates.
     takes_texts : whether the texts of a list are items themselves, and not paths.
+    takes_verdicts : whether single items of it can be told to be normal or defects, and picked from what was found.
     piped : the file ending as which a stream of its items is read; None where a stream is a list of paths."""
 
     name: ClassVar[str]
@@ -64,6 +65,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     is_often_a_note: ClassVar[bool] = False
     learns_beside: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
+    takes_verdicts: ClassVar[bool] = True
     piped: ClassVar[str | None] = None
     if TYPE_CHECKING:  # class variables of some kinds, fields or properties of others
 
@@ -216,6 +218,10 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
         return None
 
     # save, restore
+
+    def cached_texts(self, places: Positions) -> Sequence[str]:
+        """Return what a cache keeps reference items at some places by, where that is their content and no file."""
+        return ()
 
     def only(self, places: Positions) -> Self:
         """Keep only the reference items at some places."""

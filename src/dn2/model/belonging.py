@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dn2.errors import InputError
 from dn2.inputs.labels import check_all_labelled, is_kept, labels_by
 from dn2.inputs.names import list_few
 from dn2.kinds.exchange import Belonging, FoundItems, ReferenceItem
-from dn2.neighbors.membership import Membership, keys_of_texts
+from dn2.neighbors.membership import ROLES, Membership, keys_of_texts
 from dn2.system.interface import option
 
 logger = logging.getLogger("dn2")
@@ -121,4 +123,6 @@ def membership_of(items: Sequence[ReferenceItem], rules: Rules) -> Membership:
     strata = None if rules.per is None else [item.per for item in items]
     if "" in (parts or ()) or "" in (strata or ()):
         raise ValueError("each reference item must have a label, where any has one")
-    return Membership(*(None if labels is None else keys_of_texts(labels) for labels in (parts, strata)))
+    part, per = (None if labels is None else keys_of_texts(labels) for labels in (parts, strata))
+    roles = np.array([ROLES.index(item.role) for item in items], np.uint8)
+    return Membership(part, per, roles if roles.any() else None)

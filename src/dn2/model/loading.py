@@ -23,11 +23,13 @@ from dn2.kinds.registry import kind_of
 from dn2.model.belonging import Rules, membership_of
 from dn2.model.model import Model
 from dn2.model.state import Origin
+from dn2.model.told import NOTHING_TOLD, Told
 from dn2.model.writing import shards_in_files
 from dn2.neighbors.blocks import LEVELS, STORAGES, Block, as_stored, rows_at
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.learnt import Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.membership import ROLES
 from dn2.neighbors.recheck import check_draws, check_leave_one_out, check_stored_rows, evenly_placed
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.suspicion import Suspicion
@@ -35,6 +37,7 @@ from dn2.neighbors.windows import WindowPlaces
 from dn2.store import bundle
 from dn2.store.cache import Cache
 from dn2.store.shards import StoredRows
+from dn2.store.versions import versions_of
 from dn2.system.naming import identity, path_of_text
 
 # The errors that undamaged files raise if dn2 did not write them.
@@ -61,7 +64,8 @@ def verify(folder: Path, backbone: str | None = None) -> int:
 
     Returns the number of files.  Raises ModelError for a damaged model, and as `dn2.load` does."""
     files = bundle.Bundle(folder)
-    if problems := files.problems():
+    earlier = [bundle.Bundle(folder, version.file) for version in versions_of(folder) if version.file]
+    if problems := sorted({problem for one in (files, *earlier) for problem in one.problems()}):
         raise ModelError(f"the model {folder} is damaged: {'; '.join(problems)}; restore it or fit again")
     _read(files, None, backbone, thorough=True)
     return len(files.manifest["files"]) + 1
@@ -118,8 +122,9 @@ def _assemble(files: bundle.Bundle, cache: Cache | None, backbone: str | None, t
     files_of = {part: files.stored_files(part) for part in block_contents}
     shards = shards_in_files(blocks, [None] * len(blocks), files_of, [block.all_codes for block in blocks])
     origin = Origin(files.folder.resolve(), manifest["digest"], shards, backbone)
-    known = Suspicion.from_dict(manifest["suspicion"])
-    model = Model(kind.completed(detector, items), detector, items, origin=origin, rules=rules, known=known)
+    known, told = Suspicion.from_dict(manifest["suspicion"]), _told(files, kind.dimension)
+    kind = kind.completed(detector, items)
+    model = Model(kind, detector, items, origin=origin, rules=rules, known=known, told=told)
     model.state.mark_saved()
     _check_description(manifest, model)
     return model
@@ -167,17 +172,28 @@ def _items(files: bundle.Bundle, kept: StoredRows) -> list[ReferenceItem]:
     return items
 
 
+def _told(files: bundle.Bundle, dimension: int) -> Told:
+    """Read what people said of scored items."""
+    contents = files.manifest["contents"]
+    if "verdicts" not in contents:
+        return NOTHING_TOLD
+    (records,) = files.rows("verdicts")
+    return Told.restored(records, files.arrays("defects") if "defects" in contents else None, dimension)
+
+
 def _items_of_file(rows: Sequence[Mapping[str, Any]]) -> list[ReferenceItem]:
     names, paths, digests = zip(*map(itemgetter("item", "path", "sha256"), rows), strict=True)
-    parts, strata = ([row.get(name, "") for row in rows] for name in ("part", "per"))
+    parts, strata, roles = ([row.get(name, "") for row in rows] for name in ("part", "per", "role"))
     # A name that is not a text, or cannot be written, would end a run only later, as evidence.
     "".join(chain(names, paths, digests, parts, strata)).encode()
+    if not set(roles) <= set(ROLES):
+        raise ValueError("items joined in another way than dn2 knows")
     path_of = {path: path_of_text(path) for path in set(paths)}  # the rows of a table share its path and its digest
     once: dict[str, str] = {}
     share = once.setdefault
     if not {len(digest) for digest in set(digests)} <= DIGEST_LENGTHS:
         raise ValueError("digests of another length than SHA-256's")
-    labels = (map(share, of_items, of_items) for of_items in (parts, strata))
+    labels = (map(share, of_items, of_items) for of_items in (parts, strata, roles))
     return list(map(ReferenceItem, names, map(path_of.__getitem__, paths), map(share, digests, digests), *labels))
 
 

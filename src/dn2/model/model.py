@@ -6,11 +6,8 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import compress
 from pathlib import Path
 from typing import Any, Self
-
-import numpy as np
 
 from dn2.errors import InputError
 from dn2.extras import import_above
@@ -20,17 +17,20 @@ from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.belonging import Rules, belonging_of_reference, label, membership_of
-from dn2.model.named import check_names, check_parts
+from dn2.model.listener import Listener
+from dn2.model.named import check_names
 from dn2.model.parts import propose
-from dn2.model.scorer import Scorer
+from dn2.model.removing import without
 from dn2.model.scoring import find_items
 from dn2.model.state import Origin, State
+from dn2.model.told import NOTHING_TOLD, Told
 from dn2.model.words import brief_of
 from dn2.model.writing import write
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.suspicion import Suspicion
 from dn2.results.rows import Row
 from dn2.results.suspects import Suspect
+from dn2.results.words import count_in_words
 from dn2.system.interface import command
 from dn2.system.naming import identity
 from dn2.system.processes import PerProcess
@@ -39,7 +39,7 @@ from dn2.system.progress import Shown, shown
 NO_RULES = Rules()
 
 
-class Model(Scorer):
+class Model(Listener):
     """What normal looks like; made by `dn2.fit` or `dn2.load`.
 
     Attributes
@@ -78,8 +78,9 @@ class Model(Scorer):
         origin: Origin | None = None,
         rules: Rules = NO_RULES,
         known: Suspicion | None = None,
+        told: Told = NOTHING_TOLD,
     ) -> None:
-        self.state = State(kind, detector, list(items), list(unreadable), origin, rules, known)
+        self.state = State(kind, detector, list(items), list(unreadable), origin, rules, known, told)
         self._changing = PerProcess(threading.RLock)
 
     def __repr__(self) -> str:
@@ -155,10 +156,13 @@ class Model(Scorer):
             detector = now.detector.add(vectors, membership=membership, places=new.places)
             items = now.items + new_items
             kind = new.kind.completed(detector, items, new, None, tell)
-            self.state = State(kind, detector, items, list(new.unreadable), now.origin, now.rules)
+            words = (*now.changes, count_in_words(len(new_items), "item added", "items added"))
+            self.state = replace(
+                now, kind=kind, detector=detector, items=items, unreadable=new.unreadable, known=None, changes=words
+            )
         return self
 
-    def remove(self, names: str | Iterable[str] = (), *, part: str | Iterable[str] = ()) -> Self:
+    def remove(self, names: str | Iterable[str] = (), *, part: str | Iterable[str] = (), forget: bool = False) -> Self:
         """Take items away by name; the model is then as if it never had them.
 
         Parameters
@@ -167,6 +171,9 @@ class Model(Scorer):
             Of reference items.
         part : str or iterable of str, default=()
             Parts, all items of which are taken away.
+        forget : bool, default=False
+            Let nothing of them remain: what the cache has of them goes at once, and with the next `save` so do all
+            earlier versions of the model.  Items of verdicts can be forgotten, too.
 
         Returns
         -------
@@ -187,13 +194,7 @@ class Model(Scorer):
         198
         """
         with self._changing.get():
-            now = self.state
-            unwanted, parts = check_names(now, names), check_parts(now, part)
-            stay = [identity(item.name) not in unwanted and item.part not in parts for item in now.items]
-            detector = now.detector.remove(np.flatnonzero(np.logical_not(stay)))
-            items = list(compress(now.items, stay))
-            kept = now.kind.only(np.flatnonzero(stay)).completed(detector, items)
-            self.state = replace(now, kind=kept, detector=detector, items=items, known=None)
+            self.state = without(self.state, names, part, forget)
         return self
 
     def suspects(self) -> list[Suspect]:
@@ -250,7 +251,9 @@ class Model(Scorer):
                 raise InputError(f"{min(strangers)!r} is not set aside; {listed} lists what is")
             places = [place for place, item in enumerate(now.items) if identity(item.name) in identities]
             detector = now.detector.readmit(places)
-            self.state = replace(now, kind=now.kind.completed(detector, now.items), detector=detector, known=None)
+            kind = now.kind.completed(detector, now.items)
+            words = (*now.changes, count_in_words(len(places), "item taken back", "items taken back"))
+            self.state = replace(now, kind=kind, detector=detector, known=None, changes=words)
         return self
 
     def propose_parts(self) -> list[tuple[str, str]]:
@@ -302,5 +305,6 @@ class Model(Scorer):
         """
         with self._changing.get():
             origin = write(self.state, Path(path), overwrite)
-            self.state = replace(self.state, origin=origin, known=self.state.suspicion)
+            known = self.state.suspicion
+            self.state = replace(self.state, origin=origin, known=known, changes=(), forgets=False)
             self.state.mark_saved()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from dn2.errors import InputError
 from dn2.inputs.names import list_few
@@ -11,10 +11,12 @@ from dn2.system.interface import command
 from dn2.system.naming import identity
 
 
-def check_names(now: State, names: str | Iterable[str]) -> set[str]:
-    """Return the identities of names.  Raises InputError unless all are names of reference items."""
+def check_names(now: State, names: str | Iterable[str], others: Collection[str] = ()) -> set[str]:
+    """Return the identities of names.
+
+    others : identities that the names may have, too.  Raises InputError unless all others are of reference items."""
     identities = set(map(identity, [names] if isinstance(names, str) else names))
-    if unknown := identities.difference(identity(item.name) for item in now.items):
+    if unknown := identities.difference(others, (identity(item.name) for item in now.items)):
         listed = command("dn2 inspect MODEL --items", "Model.items")
         raise InputError(f"the model has no item {min(unknown)!r}; {listed} lists its items")
     return identities

@@ -15,6 +15,7 @@ from dn2.inputs.part_names import orders_of
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
 from dn2.model.belonging import Rules
+from dn2.model.told import NOTHING_TOLD, Told
 from dn2.model.words import suspicion_in_words
 from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.detector import Detector
@@ -45,7 +46,10 @@ _as_saved: WeakKeyDictionary[Detector, Origin] = WeakKeyDictionary()
 class State:
     """The parts of a model: see `dn2.model.model.Model`.  Neither the state nor its parts are ever changed.
 
-    known : what breaks exchangeability, where the reference set was looked at already."""
+    known : what breaks exchangeability, where the reference set was looked at already.
+    told : what people said of scored items.
+    changes : in words, what was done since the model was loaded or saved.
+    forgets : whether what left it since is to be forgotten."""
 
     kind: Kind[Any]
     detector: Detector
@@ -54,6 +58,9 @@ class State:
     origin: Origin | None = None
     rules: Rules = Rules()  # noqa: RUF009  nothing changes it
     known: Suspicion | None = field(default=None, repr=False)
+    told: Told = NOTHING_TOLD
+    changes: tuple[str, ...] = ()
+    forgets: bool = False
 
     @property
     def is_saved(self) -> bool:
@@ -150,6 +157,7 @@ class State:
             "suspicion": self.suspicion.as_dict(),
             "contamination": None if share is None else asdict(share) | self._count_suspects(),
             "removed_in_files": len(removed),
+            "told": self.told.counts,
         }
 
     def _count_suspects(self) -> dict[str, int]:

@@ -44,6 +44,9 @@ def describe_model(about: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += _belonging(about["membership"], calibration)
     if search.get("learnt_from", n) != n:
         rows.append(("learnt from", f"{search['learnt_from']:,} items, before others came or went; fit anew renews it"))
+    if any((told := about["told"]).values()):
+        words = "{normal:,} normal, {defect:,} defects, {unsure:,} unsure; {audited:,} of them audited"
+        rows.append(("told by people", words.format(**told)))
     if gone := about.get("removed_in_files"):
         rows.append(("removed", f"{gone:,} items, whose rows still lie in the model's files"))
     if share := about["contamination"]:

@@ -16,6 +16,7 @@ from dn2.neighbors.blocks import Block, Codes, first_positions
 from dn2.store import bundle
 from dn2.store.manifest import FORMAT, MANIFEST
 from dn2.store.shards import Shard, removed_rows, shards_of
+from dn2.store.versions import Replaced
 from dn2.system.naming import path_to_text
 
 READABLE_FROM = "0.1.0"
@@ -27,10 +28,16 @@ def write(model: State, folder: Path, overwrite: bool) -> Origin:
     origin = model.origin if model.origin is not None and model.origin.folder == folder.resolve() else None
     known_shards = origin.shards if origin is not None and (folder / MANIFEST).exists() else ()
     shards = shards_of(blocks, known_shards)
+    if model.forgets:  # files with rows that were removed are written anew
+        shards = [
+            None if shard is None or len(shard) > len(block) else shard
+            for block, shard in zip(blocks, shards, strict=True)
+        ]
     removed = removed_rows(blocks, shards)
     codes = _codes_in_files(blocks, shards)
     block_contents = _parts_of_blocks(model, shards, codes)
     contents = {**block_contents, "reference-scores": [asdict(model.detector.leave_one_out)], **model.kind.contents()}
+    contents |= model.told.as_contents()
     if (windows := model.detector.reference.windows) is not None:
         contents["places"] = [windows.as_arrays()]
     if (learnt := model.detector.learnt) is not None:
@@ -45,7 +52,7 @@ def write(model: State, folder: Path, overwrite: bool) -> Origin:
         "removed_in_files": len(removed),
         "mapped": [kind for kind in block_contents if kind != "items"],
     }
-    replaces = None if origin is None else origin.digest
+    replaces = None if origin is None else Replaced(origin.digest, "; ".join(model.changes), model.forgets)
     digest, files = bundle.save(folder, manifest, contents, replaces, overwrite)
     rows = [block.kept if shard is None else shard.rows for block, shard in zip(blocks, shards, strict=True)]
     saved = shards_in_files(blocks, rows, {kind: files[kind] for kind in block_contents}, codes or [None] * len(blocks))
@@ -68,7 +75,7 @@ def _parts_of_blocks(
     def items(positions: slice) -> bundle.Content:
         return [
             {"item": item.name, "path": path_to_text(item.path), "sha256": item.sha256}
-            | {name: label for name, label in (("part", item.part), ("per", item.per)) if label}
+            | {name: label for name in ("part", "per", "role") if (label := getattr(item, name))}
             for item in model.items[positions]
         ]
 

@@ -42,8 +42,7 @@ class Calibration:
 
     With s the score of a query against the whole reference set, p = (1 + #{i : s_i >= s}) / (m + 1), where s_i is the
     score of calibrating item i against all other items.  P(p <= rate) <= rate for items that are exchangeable with the
-    reference items: adding the query to the set could only bring the neighbours of item i closer, so the full
-    conformal score of i is at most s_i, and p never smaller than the full conformal p-value.
+    reference items: adding the query to the set could only bring the neighbours of item i closer.
 
     Of items that belong to parts, s_i leaves the whole part of i out, and what is counted is the share of each part:
     p = (1 + sum over parts of mean{s_i >= s, i in part}) / (parts + 1), for an item of a part that is new.
@@ -78,6 +77,10 @@ class Calibration:
         How a whole part is decided: by its largest score among the parts' largest.
     strata : mapping of int to Calibration, or None, default=None
         By key, what calibrates the items of each stratum, where each has a rate of its own.
+    holds_out : bool, default=False
+        Whether the calibrating items are no neighbours.
+    n_told : int, default=0
+        How many items are neighbours because of their score, by what people said: rates are measured then.
 
     References
     ----------
@@ -95,9 +98,6 @@ class Calibration:
     [1.0, 0.8, 0.2]
     >>> calibration.smallest_rate, calibration.threshold(0.2)
     (0.2, 5.0)
-    >>> by_part = Calibration(np.array([1.0, 2.0, 2.0, 5.0]), 4, parts=np.array([0, 0, 1, 1]), n_parts=2)
-    >>> by_part.p_value(np.array([3.0])).tolist()
-    [0.5]
     """
 
     scores: Scores
@@ -113,6 +113,8 @@ class Calibration:
     is_smoothed: bool = False
     of_parts: Calibration | None = None
     strata: Mapping[int, Calibration] | None = None
+    holds_out: bool = False
+    n_told: int = 0
 
     @property
     def method(self) -> str:
@@ -122,7 +124,7 @@ class Calibration:
         other items were learnt from; `held-out` where they alone are neighbours; `blocks` of series."""
         if self.window:
             return "blocks"
-        if self.confidence is not None:
+        if self.holds_out or self.confidence is not None:
             return "held-out"
         if self.is_split:
             return "split"
@@ -305,6 +307,7 @@ class Calibration:
             "smoothed": self.is_smoothed,
             "threshold": self.threshold(rate),
             "trimmed": self.n_trimmed,
+            "told": self.n_told,
         }
 
 

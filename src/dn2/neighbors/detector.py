@@ -21,6 +21,7 @@ from dn2.neighbors.leave_one_out import LeaveOneOut
 from dn2.neighbors.membership import NO_MEMBERSHIP, Keys, Membership
 from dn2.neighbors.plan import Plan
 from dn2.neighbors.prepare.normalize import normalize
+from dn2.neighbors.prepare.scaling import by_column
 from dn2.neighbors.reference import ReferenceSet
 from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
@@ -125,6 +126,13 @@ class Detector:
         _check_size(self.steps, len(self.reference) - len(removed))
         return self._of(self.reference.without(removed))
 
+    def holding_out(self) -> Self:
+        """Return the detector whose calibrating items are no neighbours, of the same reference set; itself if they are
+        none already.
+
+        Raises ReferenceTooSmall where too few would calibrate, InputError where an index or windows do not allow it."""
+        return self if self.steps.holds_out else self._of(self.reference.holding_out())
+
     def readmit(self, positions: Any) -> Self:
         """Return the detector with items that were set aside back in the reference set, by position, whatever the
         cleaning says.
@@ -208,7 +216,7 @@ class Detector:
             parts.append(np.square(rows[part, None] - near.astype(np.float64)).mean(axis=1))
         scaling = None if learnt is None else learnt.scaling
         owners = np.arange(self.dimension) if scaling is None else scaling.owners
-        return _by_column(np.concatenate(parts), owners, self.dimension, mean_squared_distance(distances))
+        return by_column(np.concatenate(parts), owners, self.dimension, mean_squared_distance(distances))
 
     def judge_suspects(self) -> tuple[Positions, Distances, Positions]:
         """Compare each suspect with the nearest of the items that are none.
@@ -295,7 +303,7 @@ def _check_places(steps: Steps, places: Any, n: int) -> Positions | None:
 
 
 def _check_membership(steps: Steps, membership: Membership, n: int) -> None:
-    for name, keys in zip(("parts", "strata"), membership, strict=True):
+    for name, keys in (("parts", membership.parts), ("strata", membership.strata)):
         if keys is not None and steps.windows is not None:
             raise InputError(f"windows of series have no {name}: each series is compared as a whole")
         if keys is not None and (keys.dtype != np.uint64 or keys.shape != (n,)):
@@ -308,13 +316,3 @@ def _check_size(steps: Steps, n: int) -> None:
             f"{steps.n_neighbors} neighbours need at least {steps.n_neighbors + 1} reference items, "
             f"got n_samples={n}; add {steps.n_neighbors + 1 - n} more or ask for fewer neighbours"
         )
-
-
-def _by_column(parts: Scores, owners: Positions, n_columns: int, scores: Scores) -> Scores:
-    """Add up the parts of scores by coordinate, (n, v), over the columns that own these, (v,).
-
-    scores : (n,) what the parts of each row add up to but for rounding.  Returns (n, n_columns), which add up to it."""
-    by_column = np.zeros((len(parts), n_columns))
-    np.add.at(by_column.T, owners, parts.T)
-    totals = by_column.sum(axis=1)  # along memory: in an order that does not depend on the number of rows
-    return by_column * (scores / np.where(totals > 0, totals, 1))[:, None]

@@ -1,4 +1,5 @@
-"""What items belong to: the part that several of them show, and the stratum that has a false-alarm rate of its own."""
+"""What items belong to: the part that several of them show, the stratum that has a false-alarm rate of its own, and how
+they joined."""
 
 from __future__ import annotations
 
@@ -8,40 +9,67 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from dn2.arrays import Positions
+from dn2.arrays import Flags, Positions
 from dn2.errors import InputError
 
 Keys = np.ndarray[Any, np.dtype[np.uint64]]  # (n,) of equal labels equal
+Roles = np.ndarray[Any, np.dtype[np.uint8]]  # (n,) of `ROLES`
+
+ROLES = ("", "neighbor", "audited")  # by number: as the others, a neighbour that never calibrates, one that always does
+NEIGHBOR, AUDITED = 1, 2
 
 
 class Membership(NamedTuple):
-    """The part and the stratum of each item, by key.
+    """The part and the stratum of each item, by key, and its role.
 
-    parts, strata : (n,) uint64; None where each item stands for itself, or all have one rate."""
+    parts, strata : (n,) uint64; None where each item stands for itself, or all have one rate.
+    roles : (n,) uint8, see `ROLES`: of items that joined because of what a person said; None where none did."""
 
     parts: Keys | None = None
     strata: Keys | None = None
+    roles: Roles | None = None
 
     def at(self, positions: Positions) -> Self:
         """Return what the items at some positions belong to."""
-        return type(self)(*(None if keys is None else keys[positions] for keys in self))
+        known: list[Any] = [None if one is None else one[positions] for one in self]
+        return type(self)(*known)
 
     def without(self, positions: Positions) -> Self:
         """Leave out the items at some positions."""
-        return type(self)(*(None if keys is None else np.delete(keys, positions) for keys in self))
+        known: list[Any] = [None if one is None else np.delete(one, positions) for one in self]
+        return type(self)(*known)
 
-    def joined(self, other: Membership) -> Self:
-        """Append other items.  Raises InputError unless both know the same of their items."""
-        for name, own, theirs in zip(self._fields, self, other, strict=True):
+    def joined(self, other: Membership, n: int, m: int) -> Self:
+        """Append m other items to these n.  Raises InputError unless both know the parts and the strata of theirs."""
+        for name, own, theirs in (("parts", self.parts, other.parts), ("strata", self.strata, other.strata)):
             if (own is None) != (theirs is None):
                 there, needed = ("have no", "must say theirs") if own is None else ("have", "must say theirs")
                 raise InputError(f"the reference items {there} {name}: items that join them {needed}")
-        return type(self)(
-            *(
-                None if own is None or theirs is None else np.concatenate([own, theirs])
-                for own, theirs in zip(self, other, strict=True)
-            )
+        parts, strata = (
+            None if own is None or theirs is None else np.concatenate([own, theirs])
+            for own, theirs in ((self.parts, other.parts), (self.strata, other.strata))
         )
+        if self.roles is None and other.roles is None:
+            return type(self)(parts, strata)
+        sizes = ((self.roles, n), (other.roles, m))
+        roles = [np.zeros(size, np.uint8) if known is None else known for known, size in sizes]
+        return type(self)(parts, strata, np.concatenate(roles))
+
+    @property
+    def told(self) -> Flags | None:
+        """Which items are neighbours because of their score, so that nothing of their parts calibrates: (n,)."""
+        if self.roles is None:
+            return None
+        own: Flags = self.roles == NEIGHBOR
+        return own if self.parts is None else np.isin(self.parts, self.parts[own])
+
+    @property
+    def audited(self) -> Flags | None:
+        """Which items calibrate in any case, with all of their parts: (n,)."""
+        if self.roles is None or self.told is None:
+            return None
+        own: Flags = self.roles == AUDITED
+        return (own if self.parts is None else np.isin(self.parts, self.parts[own])) & ~self.told
 
     @property
     def n_parts(self) -> int:

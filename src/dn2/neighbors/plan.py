@@ -23,7 +23,7 @@ from dn2.neighbors.membership import Keys, Membership
 from dn2.neighbors.parts import excluded_among
 from dn2.neighbors.prepare.scaling import Scaling
 from dn2.neighbors.prepare.whitening import MOST_ROWS, find_whitening
-from dn2.neighbors.rates import required_sample, sample_needed
+from dn2.neighbors.rates import DEFAULT_RATE, required_sample, sample_needed
 from dn2.neighbors.sampling import Sampler, Split
 from dn2.neighbors.search.cells import CellSearch
 from dn2.neighbors.search.centroids import Centroids, find_centroids
@@ -38,6 +38,9 @@ MOST_FILTERING = 10_000
 # Rows that tell how columns are distributed, and values in them: more would cost and not tell it better.
 MOST_SCALED = 100_000
 MOST_SCALED_VALUES = 1 << 25
+
+# Of a set that holds items out, at least one in so many stays a neighbour, whatever the rate takes.
+LEFT_AS_NEIGHBORS = 4
 
 # Rows that teach centroids.
 MOST_CLUSTERED = 100_000
@@ -84,11 +87,13 @@ class Plan:
 
     def split(self, blocks: Sequence[Block], membership: Membership) -> Split:
         """Split a set into the items to learn from and those that calibrate."""
-        confidence, rate, needed = self.steps.calibrate.confidence, self.steps.false_alarm_rate, 0
-        if confidence is not None and rate is not None:
-            needed = sample_needed(rate, confidence)
-        kept = int(self.steps.n_neighbors) + 1 if needed else 0
-        return self.sampler(blocks, membership).split(needed, kept)
+        step, rate, kept = self.steps.calibrate, self.steps.false_alarm_rate, int(self.steps.n_neighbors) + 1
+        if step.hold_out and step.confidence is None:
+            rate, kept = rate or DEFAULT_RATE, max(kept, size_of(blocks) // LEFT_AS_NEIGHBORS)
+        if not self.steps.holds_out or rate is None:
+            return self.sampler(blocks, membership).split()
+        needed = sample_needed(rate, step.confidence)
+        return self.sampler(blocks, membership).split(needed, kept, needed + 1 if step.confidence is None else 1)
 
     def check_learnt(self, learnt: Learnt | None) -> None:
         """Raise InputError unless this is what the plan learns; a part that was not found may be absent."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from dn2.errors import InputError, ReferenceTooSmall
 from dn2.neighbors.blocks import Block, appended, as_stored, renumbered, rows_at, size_of, to_blocks, without
 from dn2.neighbors.calibrating import calibrate
 from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.indexing import exact_index, index_of
 from dn2.neighbors.learnt import NO_POSITIONS, Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut, excluded_of
 from dn2.neighbors.membership import NO_MEMBERSHIP, Membership
@@ -20,12 +21,9 @@ from dn2.neighbors.parts import check_parts_left
 from dn2.neighbors.plan import Plan
 from dn2.neighbors.sampling import SAMPLE_SIZE, Sampler
 from dn2.neighbors.search.centroids import Centroids
-from dn2.neighbors.search.exact import ExactIndex
 from dn2.neighbors.search.excluded import Excluded
 from dn2.neighbors.search.finding_cells import find_cells
 from dn2.neighbors.search.index import Index
-from dn2.neighbors.search.kdtree import KDTreeIndex
-from dn2.neighbors.search.kmeans_tree import KMeansTree
 from dn2.neighbors.steps import Steps, Windows
 from dn2.neighbors.windows import WindowPlaces, check_apart
 
@@ -87,7 +85,7 @@ class ReferenceSet:
         if plan.learns:
             learning = Sampler(blocks, NO_MEMBERSHIP, plan.steps.calibrate.seed).split().learning
             learnt = Learnt(search=find_cells(blocks, learning, k, plan.steps.search.recall, excluded))
-        index = _index(plan, blocks, learnt)
+        index = index_of(plan, blocks, learnt)
         loo = LeaveOneOut.of(blocks, index, np.arange(len(index)), k, excluded, progress)
         windows = windows.with_measured(blocks, k, plan.steps.false_alarm_rate) if measure else windows
         return cls(plan, blocks, index, loo, learnt, windows)
@@ -110,7 +108,8 @@ class ReferenceSet:
         stored = str(blocks[0].stored.dtype)
         plan = Plan.of(steps, size_of(blocks), blocks[0].dimension, stored=stored)
         plan.check_learnt(learnt)
-        return cls(plan, blocks, _index(plan, blocks, learnt, loo.members), loo, learnt, windows, membership)
+        index = index_of(plan, blocks, learnt, loo.members, membership)
+        return cls(plan, blocks, index, loo, learnt, windows, membership)
 
     @classmethod
     def _learning(
@@ -126,7 +125,7 @@ class ReferenceSet:
         split = plan.split(blocks, membership)
         _check_rate(plan, len(split.learning) + len(split.members), membership, split.members)
         learnt = plan.learn(blocks, split, readmitted)
-        index = _index(plan, blocks, learnt, split.members)
+        index = index_of(plan, blocks, learnt, split.members, membership)
         n = len(split.learning) + len(split.members)
         if len(index) < k + (not steps.holds_out) and not learnt.has_centroids:
             raise ReferenceTooSmall(
@@ -197,7 +196,7 @@ class ReferenceSet:
             after = self.windows.places[-1] + self.windows.window
             joined = np.concatenate([self.windows.places, places + after])
             return self.of_windows(plan, blocks, WindowPlaces(self.windows.window, joined))
-        membership = self.membership.joined(membership)
+        membership = self.membership.joined(membership, len(self), len(rows))
         if self.learnt is not None or plan.learns:
             return self._changed(plan, blocks, membership, NO_POSITIONS)
         index, members = exact_index(plan, blocks), _members(plan, blocks, membership)
@@ -219,6 +218,15 @@ class ReferenceSet:
         loo = self.loo.after_removing(blocks, index, removed, members, membership.parts)
         return type(self)(plan, blocks, index, loo, membership=membership)
 
+    def holding_out(self) -> Self:
+        """Let the items that calibrate be no neighbours, and learn anew."""
+        steps = self.plan.steps
+        steps = replace(steps, calibrate=replace(steps.calibrate, hold_out=True))
+        steps.check()
+        blocks = [block.without_codes() for block in self.blocks]
+        plan = Plan.of(steps, len(self), blocks[0].dimension, stored=self.plan.storage)
+        return self.of(plan, blocks, self.membership)
+
     def readmitting(self, positions: Positions) -> Self:
         """Take items that were set aside back."""
         readmitted = positions if self.learnt is None else np.union1d(self.learnt.readmitted, positions)
@@ -236,7 +244,7 @@ class ReferenceSet:
             return self._learning(plan, blocks, membership, readmitted)
         learnt, k = self.learnt.after_removing(removed, blocks), _k(plan)
         _check_rate(plan, size_of(blocks), membership, members)
-        index = _index(plan, blocks, learnt, members)
+        index = index_of(plan, blocks, learnt, members, membership)
         exclude = _excluded(plan, membership, members)
         loo = learnt.leave_one_out(blocks, index, members, k, exclude)
         return type(self)(plan, blocks, index, loo, learnt, membership=membership)
@@ -262,21 +270,6 @@ class ReferenceSet:
             lost = f"no approximate search of them finds {self.plan.steps.search.recall:g} of the neighbours"
             about |= {"method": "exact", "why": f"{method.why}, but {lost}"}
         return about if self.learnt.limits is None else about | {"learnt_from": int(self.learnt.limits.size[0])}
-
-
-def exact_index(plan: Plan, blocks: Sequence[Block]) -> Index:
-    """Return the index of a set that nothing was learnt from."""
-    if plan.method.name not in ("kdtree", "kmeans-tree"):
-        return ExactIndex(blocks)
-    rows = rows_at(blocks, np.arange(size_of(blocks)))
-    return KDTreeIndex(rows) if plan.method.name == "kdtree" else KMeansTree.of(rows)
-
-
-def _index(plan: Plan, blocks: Sequence[Block], learnt: Learnt | None, members: Positions = NO_POSITIONS) -> Index:
-    """Return the index of a set; members : the items that calibrate, which may not be neighbours."""
-    if learnt is None:
-        return exact_index(plan, blocks)
-    return learnt.index(blocks, members if plan.steps.holds_out else NO_POSITIONS)
 
 
 def _excluded(plan: Plan, membership: Membership, members: Positions) -> Excluded | None:

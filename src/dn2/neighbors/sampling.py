@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from dn2.arrays import Array, Positions
+from dn2.arrays import Array, Flags, Positions
 from dn2.neighbors.blocks import Block, Draws, size_of
 from dn2.neighbors.membership import Keys, Membership
 
@@ -100,25 +100,27 @@ class Sampler:
         Returns (m,) positions, ascending."""
         n = size_of(self.blocks)
         if n <= max(ALL_UP_TO, self.at_least):
-            return np.arange(n, dtype=np.int64)
+            return np.flatnonzero(self._may_calibrate())
         strata = self._strata(self.draw())
         chosen = [order[: ends[self._enough(ends, count) - 1]] for _, order, ends, count in strata]
-        return np.sort(np.concatenate(chosen))
+        return self._with_audited(np.concatenate(chosen))
 
-    def split(self, needed: int = 0, kept: int = 0) -> Split:
+    def split(self, needed: int = 0, kept: int = 0, step: int = 1) -> Split:
         """Split the set into the items to learn from and those that calibrate, of each stratum.
 
         These are half of the items, or parts; fewer where that is enough; but `needed`, or more, so long as `kept`
-        items are left to learn from."""
+        items are left to learn from; and one less than a multiple of `step`, where that many calibrate, so that a rate
+        of 1 / step is reached."""
         draws, members, limits, strata = self.draw(), [], [], []
         for stratum, order, ends, n_strata in self._strata(draws):
             units = np.searchsorted(ends, len(order) - -(-kept // n_strata), side="right")
             count = min(len(ends) // 2, self._enough(ends, n_strata))
             count = max(1, min(max(count, needed), int(units)))
+            count -= (count + 1) % step if count + 1 >= step else 0
             members.append(order[: ends[count - 1]])
             limits.append(draws[members[-1][-1]])
             strata.append(stratum)
-        chosen = np.sort(np.concatenate(members))
+        chosen = self._with_audited(np.concatenate(members))
         learning = np.argsort(draws, kind="stable").astype(np.int64)
         learning = learning[~np.isin(learning, chosen)]
         size = np.array([len(draws)], np.int64)
@@ -132,7 +134,17 @@ class Sampler:
         places = np.searchsorted(limits.strata, strata).clip(max=len(limits.strata) - 1)
         if (limits.strata[places] != strata).any():
             return None
-        return np.flatnonzero(self.draw() <= limits.limit[places])
+        return self._with_audited(np.flatnonzero((self.draw() <= limits.limit[places]) & self._may_calibrate()))
+
+    def _may_calibrate(self) -> Flags:
+        """Tell which items may calibrate, (n,): all but those that are neighbours because of their score."""
+        told = self.membership.told
+        return np.ones(size_of(self.blocks), bool) if told is None else ~told
+
+    def _with_audited(self, members: Positions) -> Positions:
+        """Return the positions of items that calibrate, ascending, with those that do in any case."""
+        audited = self.membership.audited
+        return np.sort(members) if audited is None else np.union1d(members, np.flatnonzero(audited))
 
     def _enough(self, ends: Positions, n_strata: int) -> int:
         """Return how many units, items or parts, are a large enough sample; ends : (u,) the items up to each."""
@@ -152,12 +164,12 @@ class Sampler:
         return of_parts
 
     def _strata(self, draws: Draws) -> Iterator[tuple[int, Positions, Positions, int]]:
-        """Iterate over strata: the key, the items' positions in the order of their draws, for each unit, an item or a
-        part, the number of items up to its end, and how many strata there are."""
-        strata = self._by_stratum()
-        keys = np.unique(strata)
+        """Iterate over strata: the key, the positions of the items that may calibrate in the order of their draws, for
+        each unit, an item or a part, the number of items up to its end, and how many strata there are."""
+        strata, may = self._by_stratum(), self._may_calibrate()
+        keys = np.unique(strata[may])
         for key in keys.tolist():
-            positions = np.flatnonzero(strata == np.uint64(key))
+            positions = np.flatnonzero((strata == np.uint64(key)) & may)
             order = positions[np.argsort(draws[positions], kind="stable")]
             ends = np.arange(1, len(order) + 1, dtype=np.int64)
             if self.membership.parts is not None:

@@ -114,13 +114,15 @@ class Calibrate:
     """How scores become p-values.
 
     confidence : with which this model's own rate is at most the one asked for, in (0, 1): a random half of the items
-        calibrates then and is no neighbour.  None: rates hold on average over reference sets, and all are neighbours.
+        calibrates then and is no neighbour.  None: rates hold on average over reference sets.
     smooth : whether ties between scores are broken by chance.
-    seed : of what is drawn by chance, such as the items that calibrate; at least 0."""
+    seed : of what is drawn by chance, such as the items that calibrate; at least 0.
+    hold_out : whether the items that calibrate are no neighbours without a confidence, too: else all are."""
 
     confidence: float | None = None
     smooth: bool = False
     seed: int = 0
+    hold_out: bool = False
 
     def check(self) -> None:
         """Raise InputError for values out of range, and for two that do not go together."""
@@ -131,8 +133,9 @@ class Calibrate:
                     f"{option('confidence')} bounds a rate, which {option('smooth')} would reach only on average: "
                     "leave one of them out"
                 )
-        if not isinstance(self.smooth, bool):
-            raise InputError(f"{option('smooth')} must be true or false, got {self.smooth!r}")
+        for name, value in (("smooth", self.smooth), ("hold_out", self.hold_out)):
+            if not isinstance(value, bool):
+                raise InputError(f"{option(name)} must be true or false, got {value!r}")
         if not is_whole(self.seed) or not 0 <= self.seed < MOST_SEEDS:
             raise InputError(f"{option('seed')} must be a whole number from 0 to 2^63 - 1, got {self.seed!r}")
 
@@ -200,7 +203,7 @@ class Steps:
     @property
     def holds_out(self) -> bool:
         """Whether the items that calibrate are no neighbours."""
-        return self.calibrate.confidence is not None
+        return self.calibrate.confidence is not None or self.calibrate.hold_out
 
     def check(self) -> None:
         """Raise InputError for a step that is out of range, and for steps that do not go together."""
@@ -218,7 +221,7 @@ class Steps:
         if self.makes_copies and method in ("kdtree", "kmeans-tree"):
             raise InputError(
                 f"the index {method} takes rows as they are: not with scaled columns, whitening, contaminated items or "
-                f"a confidence; ask for {option('index', 'exact')}"
+                f"items held out, by a confidence or feedback; ask for {option('index', 'exact')}"
             )
         if method == "kmeans" and self.n_neighbors != 1:
             raise InputError(
@@ -243,6 +246,7 @@ class Steps:
             "whiten": self.whiten,
             "contaminated": self.clean,
             "confidence": self.calibrate.confidence,
+            "hold_out": self.calibrate.hold_out or None,
         }
         if excess := [name for name, step in steps.items() if step is not None]:
             raise InputError(f"windows of series are compared as they are: leave out {excess[0]}")

@@ -26,6 +26,7 @@ from safetensors.numpy import save as save_tensors
 from dn2.errors import InputError, ModelError
 from dn2.store.manifest import FILE_NAME, MANIFEST, read_manifest, seal
 from dn2.store.mapped import has_all_data, map_array, require_regular
+from dn2.store.versions import NOTHING_NOTED, Replaced, named_by, noted
 from dn2.store.writing import lock_folder, write_whole
 from dn2.system.interface import command
 from dn2.system.naming import is_possible
@@ -64,14 +65,14 @@ class Saved(NamedTuple):
 
 
 def save(
-    folder: Path, manifest: Mapping[str, Any], contents: Contents, replaces: str | None, overwrite: bool = False
+    folder: Path, manifest: Mapping[str, Any], contents: Contents, replaces: Replaced | None, overwrite: bool = False
 ) -> Saved:
-    """Write a model: new files, then `model.json`, then remove the files that it does not name.
+    """Write a model: new files, then `model.json`, then remove the files that neither it nor a listed version names.
 
     manifest : what `model.json` says beside the files; its `mapped` lists the kinds of files, one file a shard, whose
         arrays are mapped into memory at load and not read.
     contents : by kind of file, the arrays or rows of each file, or the stored file that stays as it is, unread.
-    replaces : digest of the model that this one came from and replaces, None for a new one.
+    replaces : the model that this one came from and replaces, None for a new one.
     overwrite : whether any other model in the folder is replaced, too.
     Raises InputError for a folder that is another model or something else, or cannot be written, ModelError if the
     model on disk is no longer the one that this came from; that model stays as it is, and the new files are removed."""
@@ -116,12 +117,15 @@ def _in_short(folder: Path) -> str:
 
 
 def _save(
-    folder: Path, manifest: Mapping[str, Any], contents: Contents, replaces: str | None, overwrite: bool
+    folder: Path, manifest: Mapping[str, Any], contents: Contents, replaces: Replaced | None, overwrite: bool
 ) -> Saved:
     folder.mkdir(parents=True, exist_ok=True)
     with lock_folder(folder):
         check_target(folder, overwrite or replaces is not None)  # another process may have been faster
-        if not overwrite and (folder / MANIFEST).exists() and read_manifest(folder)["digest"] != replaces:
+        is_there = (folder / MANIFEST).exists()
+        if replaces is not None and not (is_there and _has_digest(folder, replaces.digest)):
+            replaces = None
+        if is_there and not overwrite and replaces is None:
             raise ModelError(f"the model {folder} was changed by someone else meanwhile; load it again and repeat")
         try:
             files = {
@@ -133,20 +137,27 @@ def _save(
             }
             names = {kind: [file.name for file in kind_files] for kind, kind_files in files.items()}
             digests = {file.name: file.digest for kind_files in files.values() for file in kind_files}
-            text, digest = seal({**manifest, "contents": names, "files": digests})
+            history = NOTHING_NOTED if replaces is None else noted(folder, replaces)
+            text, digest = seal({**manifest, **history, "contents": names, "files": digests})
             write_whole(folder / MANIFEST, text)
         except Exception:
             _undo(folder)
             raise
-        _remove_unnamed(folder, set(digests) | {MANIFEST})
+        _remove_unnamed(folder, named_by(folder, read_manifest(folder)))
     return Saved(digest, files)
+
+
+def _has_digest(folder: Path, digest: str) -> bool:
+    try:
+        return read_manifest(folder)["digest"] == digest  # type: ignore[no-any-return]
+    except ModelError:
+        return False
 
 
 def _undo(folder: Path) -> None:
     """Remove the files of a failed save, which on a full disk would leave the next save no space."""
     with contextlib.suppress(OSError, ModelError):
-        named = set(read_manifest(folder)["files"]) if (folder / MANIFEST).exists() else set()
-        _remove_unnamed(folder, named | {MANIFEST})
+        _remove_unnamed(folder, named_by(folder, read_manifest(folder)) if (folder / MANIFEST).exists() else set())
 
 
 def _write_content(folder: Path, kind: str, content: Content, *, mapped: bool) -> StoredFile:
@@ -202,11 +213,12 @@ def _is_empty(folder: Path) -> bool:
 class Bundle:
     """The files of one saved model, read as its `model.json` says.
 
-    folder : the model.  Raises ModelError for anything missing or damaged."""
+    folder : the model; name : of its `model.json`, or of a version's.
+    Raises ModelError for anything missing or damaged."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = MANIFEST) -> None:
         self.folder = folder
-        self.manifest = read_manifest(folder)
+        self.manifest = read_manifest(folder, name)
 
     def check(self) -> None:
         """Compare every file with its digest; where mapped files exceed 1 GiB, they are left to `problems`."""

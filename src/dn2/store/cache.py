@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sqlite3
 import threading
 import time
 import weakref
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +16,14 @@ from typing import Any, TypeVar
 import platformdirs
 
 from dn2.errors import InputError
+from dn2.store.partitions import FOLDER, drop
+from dn2.store.sealed import key_range, seal, unseal
+from dn2.store.sqlite import SECONDS_TO_WAIT, close, transaction, use_write_ahead_log
 from dn2.system.processes import PerProcess
 
 logger = logging.getLogger("dn2")
 
 DEFAULT_BYTES = 4 << 30
-SECONDS_TO_WAIT = 60.0  # for another process that writes
 
 T = TypeVar("T")
 
@@ -124,6 +124,23 @@ class Cache:
         """
         self._file.get().put(entries, self.max_bytes)
 
+    def forget(self, contents: Iterable[str]) -> None:
+        """Let nothing remain of what is kept of some contents, in the file, its log or the partitions beside it.
+
+        Parameters
+        ----------
+        contents : iterable of str
+            What keys were made of, see `key_of`: the SHA-256 of files, or texts.
+
+        Raises
+        ------
+        InputError
+            Where the file cannot be written, as when another process uses it all the time.
+        """
+        ranges = [key_range(content) for content in contents]
+        self._file.get().forget(ranges)
+        drop(self.path.parent / FOLDER, ranges)
+
     def close(self) -> None:
         """Write what is pending and close the file."""
         self._file.get().close(self.max_bytes)
@@ -168,8 +185,8 @@ class _File:
             self.connection = sqlite3.connect(
                 self.path, timeout=SECONDS_TO_WAIT, check_same_thread=False, isolation_level=None
             )
-            self._end = weakref.finalize(self, _close, self.connection, self.process)
-            _use_write_ahead_log(self.connection)
+            self._end = weakref.finalize(self, close, self.connection, self.process)
+            use_write_ahead_log(self.connection)
             self.connection.execute("PRAGMA synchronous = NORMAL")
             self.connection.executescript(SCHEMA)
         return self.connection
@@ -225,7 +242,7 @@ class _File:
         if connection is None:
             return
         now = time.time()
-        with _transaction(connection):
+        with transaction(connection):
             connection.executemany("UPDATE entries SET used = ? WHERE key = ?", [(now, key) for key in self._touched])
             connection.executemany(
                 "INSERT OR REPLACE INTO entries VALUES (?, ?, ?)",
@@ -234,11 +251,25 @@ class _File:
         self._touched.clear()
         evicted = 1
         while evicted and self._bytes_used(connection) > max_bytes:
-            with _transaction(connection):
+            with transaction(connection):
                 evicted = connection.execute(
                     "DELETE FROM entries WHERE key IN (SELECT key FROM entries ORDER BY used"
                     " LIMIT (SELECT count(*) / 10 + 1 FROM entries))"
                 ).rowcount
+
+    def forget(self, ranges: Sequence[tuple[bytes, bytes]]) -> None:
+        """Remove the entries whose keys lie in ranges, and write the file anew without a trace of them."""
+        with self._lock:
+            try:
+                connection = self._connected()
+                if connection is None:
+                    return
+                with transaction(connection):
+                    connection.executemany("DELETE FROM entries WHERE key BETWEEN ? AND ?", ranges)
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except (sqlite3.Error, OSError) as error:
+                raise InputError(f"the cache {self.path} could not forget: {error}; repeat it") from error
 
     @staticmethod
     def _bytes_used(connection: sqlite3.Connection) -> int:
@@ -270,49 +301,3 @@ def _release_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_release_all)
-
-
-def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging, and wait for who writes the file without one: SQLite here fails at once."""
-    end = time.monotonic() + SECONDS_TO_WAIT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-
-
-def _close(connection: sqlite3.Connection, process: int) -> None:
-    if process == os.getpid():
-        with contextlib.suppress(sqlite3.Error):  # such as a full disk: values that were put stay in the file
-            connection.close()
-
-
-def seal(key: bytes, value: bytes) -> bytes:
-    """Append a checksum, which SQLite lacks: a flipped bit must not become an embedding."""
-    return value + zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
-
-
-def unseal(key: bytes, sealed_value: bytes) -> bytes | None:
-    """Return a value without its checksum; None where it does not fit."""
-    value = sealed_value[:-4]
-    return value if seal(key, value) == sealed_value else None
-
-
-class _transaction:
-    """BEGIN IMMEDIATE ... COMMIT: two processes wait for one another instead of failing."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-
-    def __enter__(self) -> None:
-        self.connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.connection.execute("COMMIT")
-        elif self.connection.in_transaction:  # SQLite ends it itself on some errors, such as a full disk
-            self.connection.execute("ROLLBACK")

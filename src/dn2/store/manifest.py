@@ -19,7 +19,8 @@ FORMAT, LATEST_FORMAT = 2, 1_000_000
 MANIFEST = "model.json"
 MANIFEST_LIMIT = 16 << 20  # bytes
 LONGEST_VERSION = 20
-FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)")
+VERSION = "version"  # how the names begin of manifests that were replaced
+FILE_NAME = re.compile(r"[a-z]+(-[a-z]+)*-[0-9a-f]{16}\.(jsonl|safetensors)|version-[0-9a-f]{16}\.json")
 
 
 def seal(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
@@ -37,16 +38,17 @@ def seal(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
     return body + f'"digest": "{digest}"\n}}\n'.encode(), digest
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read and check `model.json`.  Raises ModelError if it is missing, damaged or of a later format."""
-    path = folder / MANIFEST
+def read_manifest(folder: Path, name: str = MANIFEST) -> dict[str, Any]:
+    """Read and check `model.json`, or that of a version.  Raises ModelError if it is missing, damaged or of a later
+    format."""
+    path = folder / name
     try:
         with open(require_regular(path), "rb") as file:
             data = file.read(MANIFEST_LIMIT + 1)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise ModelError(f"{folder}: {MANIFEST} cannot be read: {error.strerror}") from error
-        why = f"{folder} is no dn2 model: its {MANIFEST} cannot be read ({error.strerror})"
+            raise ModelError(f"{folder}: {name} cannot be read: {error.strerror}") from error
+        why = f"{folder} is no dn2 model: its {name} cannot be read ({error.strerror})"
         if not os.path.lexists(folder):
             why = f"there is no model {folder}: the folder does not exist"
         made = command("dn2 fit INPUT -o MODEL", "dn2.fit(inputs).save(path)")

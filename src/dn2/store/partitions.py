@@ -12,12 +12,12 @@ import os
 import tempfile
 import threading
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from dn2.extras import import_pyarrow
-from dn2.store.cache import seal, unseal
+from dn2.store.sealed import seal, unseal
 
 logger = logging.getLogger("dn2")
 
@@ -99,6 +99,18 @@ class Partition:
 def name_of(part: Iterable[str]) -> str:
     """Name a partition by what its values are made of."""
     return hashlib.sha256("\n".join(part).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def drop(folder: Path, ranges: Sequence[tuple[bytes, bytes]]) -> None:
+    """Remove the partitions in which a key lies in one of some ranges; what else they hold is made anew."""
+    for path in folder.glob(f"*{ENDING}") if folder.is_dir() else ():
+        pyarrow = import_pyarrow()
+        try:
+            keys = pyarrow.parquet.read_table(path, columns=["key"])["key"].to_pylist()
+        except (pyarrow.ArrowException, OSError, KeyError):
+            keys = [low for low, _ in ranges]  # a damaged one is made anew as well
+        if any(low <= key <= high for low, high in ranges for key in keys):
+            path.unlink(missing_ok=True)
 
 
 def prune(folder: Path, max_bytes: int) -> None:

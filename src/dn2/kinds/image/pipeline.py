@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections import deque
@@ -35,6 +34,7 @@ from dn2.networks.sources import (
     open_picture,
 )
 from dn2.store.partitions import Keeper
+from dn2.store.sealed import key_of
 from dn2.system.processes import cpu_count, give_memory_back
 from dn2.system.stores import READ_AT_ONCE, StoredPath
 
@@ -260,20 +260,16 @@ class ImagePipeline:
 
     def _part_key(self, item: EmbeddedPicture, place: int) -> bytes:
         own = None if item.view == PLAIN_VIEW else self._recipe(self._networks[place], item.view)
-        return self._vector_key(item.digest, own or self._recipes[place])
-
-    @staticmethod
-    def _vector_key(digest: str, recipe: str) -> bytes:
-        return hashlib.sha256(f"{digest} {recipe}".encode()).digest()
+        return key_of(item.digest, own or self._recipes[place])
 
     def _thumbnail_key(self, digest: str) -> bytes:
-        return self._vector_key(digest, " ".join(["thumbnail", str(THUMBNAIL_SIZE), str(READING_VERSION), *self._said]))
+        return key_of(digest, " ".join(["thumbnail", str(THUMBNAIL_SIZE), str(READING_VERSION), *self._said]))
 
     def _size_key(self, digest: str) -> bytes:
-        return self._vector_key(digest, " ".join([UPRIGHT_SIZE, str(READING_VERSION)]))
+        return key_of(digest, " ".join([UPRIGHT_SIZE, str(READING_VERSION)]))
 
     def _seen_key(self, digest: str) -> bytes:
-        return self._vector_key(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
+        return key_of(digest, " ".join([SEEN, str(READING_VERSION), *self._said]))
 
 
 def _plain(source: Source) -> Any:

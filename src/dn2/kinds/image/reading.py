@@ -42,6 +42,10 @@ class FoundImages:
         """What the pictures are read from, those of groups one by one."""
         return [picture.source for item in self.items for picture in ([item] if item.members is None else item.members)]
 
+    def at(self, places: Sequence[int]) -> FoundImages:
+        """Return the pictures at some places."""
+        return FoundImages([self.items[place] for place in places])
+
     def named(self, names: Sequence[str]) -> FoundImages:
         """Return the same pictures with other names."""
         return FoundImages([replace(item, name=name) for item, name in zip(self.items, names, strict=True)])

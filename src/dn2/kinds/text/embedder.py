@@ -18,6 +18,7 @@ from dn2.kinds.text.characters import FORM, RECIPE, WORDING, embed_characters
 from dn2.networks.language import LanguageModel, Share, scale_to_unit_length
 from dn2.networks.sentences import MINILM, NEEDED, FoundModel, find_model, is_installed, open_model
 from dn2.store.cache import Cache
+from dn2.store.sealed import key_of
 from dn2.system.processes import cached_property
 
 CHARACTERS = "characters"
@@ -153,7 +154,7 @@ class PlainTextEmbedder(Embedder):
         self, model: LanguageModel[Any], texts: Sequence[str], cache: Cache | None, progress: Share | None
     ) -> tuple[Vectors, np.ndarray[Any, Any]]:
         """Take vectors, and their numbers of windows, from the cache or from the language model."""
-        keys = [hashlib.sha256(f"{model.recipe} {text}".encode()).digest() for text in texts]
+        keys = [key_of(text, model.recipe) for text in texts]
         kept = [None if cache is None else cache.get(key) for key in keys]
         rows = np.empty((len(texts), 1 + model.dimension), np.float32)
         for row, stored in zip(rows, kept, strict=True):

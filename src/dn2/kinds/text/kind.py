@@ -140,8 +140,9 @@ class TextKind(Kind[TextRows]):
 
     def parts(self, found_items: TextRows) -> Iterator[tuple[TextRows, int]]:
         """See `Kind`."""
-        starts = range(0, len(found_items.names), TEXTS_AT_ONCE)
-        runs = (found_items.run(start, start + TEXTS_AT_ONCE) for start in starts)
+        n = len(found_items.names)
+        starts = range(0, n, TEXTS_AT_ONCE)
+        runs = (found_items.at(range(start, min(start + TEXTS_AT_ONCE, n))) for start in starts)
         return ((run, len(run.names)) for run in runs)
 
     def embed_part(self, part: TextRows) -> Iterator[Batch]:
@@ -217,6 +218,10 @@ class TextKind(Kind[TextRows]):
     def say(cls, about: Mapping[str, Any]) -> list[tuple[str, str]]:
         """See `Kind`."""
         return words.say(about)
+
+    def cached_texts(self, places: Positions) -> list[str]:
+        """See `Kind`.  A text of which only a part is shown is not known."""
+        return [bytes(self.texts[place]).decode(errors="replace") for place in places.tolist()]
 
     def only(self, places: Positions) -> Self:
         """Keep only the texts at some places."""

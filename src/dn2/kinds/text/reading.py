@@ -23,6 +23,7 @@ from dn2.inputs.label_columns import Labels, wanted
 from dn2.inputs.memory import are_messages, are_missing, are_paths, label_items, number_items, texts_of
 from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import list_few, name_rows
+from dn2.inputs.picking import errors_at, labels_at, picked
 from dn2.inputs.tables import TABLE_SUFFIXES, read_table
 from dn2.kinds.text.embedder import LONGEST_TEXT, TOO_LONG
 from dn2.system.bounds import read_lines
@@ -64,17 +65,11 @@ class TextRows:
         """Return the same rows under other names."""
         return replace(self, names=names)
 
-    def run(self, start: int, stop: int) -> Self:
-        """Return the messages from one position to before another, without what they belong to."""
-        run, errors = slice(start, stop), range(start, stop)
-        return type(self)(
-            self.names[run],
-            self.texts[run],
-            {place - start: self.errors[place] for place in errors if place in self.errors},
-            self.paths[run],
-            self.digests[run],
-            self.column,
-        )
+    def at(self, places: Sequence[int]) -> Self:
+        """Return the messages at some places."""
+        names, texts, paths, digests = picked(places, self.names, self.texts, self.paths, self.digests)
+        errors, labels = errors_at(self.errors, places), labels_at(self.labels, places)
+        return replace(self, names=names, texts=texts, errors=errors, paths=paths, digests=digests, labels=labels)
 
 
 def is_column_of_texts(value: object) -> bool:

@@ -25,6 +25,7 @@ from dn2.inputs.named_files import Inputs
 from dn2.inputs.names import name_rows
 from dn2.inputs.npz_files import NpzFile, read_header
 from dn2.inputs.parquet_files import BYTES_A_ROW, from_arrow, open_parquet_table
+from dn2.inputs.picking import errors_at, picked
 from dn2.system.bounds import check_fits, parsing
 from dn2.system.stores import LocalPath, here
 
@@ -53,6 +54,12 @@ class VectorRows:
     errors: dict[int, str]
     paths: list[str]
     digests: list[str]
+
+    def at(self, places: Sequence[int]) -> Self:
+        """Return the rows at some places."""
+        named = picked(places, self.names, self.paths, self.digests)
+        vectors, errors = self.vectors[np.array(places, np.int64)], errors_at(self.errors, places)
+        return replace(self, names=named[0], vectors=vectors, errors=errors, paths=named[1], digests=named[2])
 
     def named(self, names: list[str]) -> Self:
         """Return the same rows under other names."""

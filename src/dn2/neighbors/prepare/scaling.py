@@ -207,3 +207,13 @@ def _normal_scores(rows: Array, quantiles: Array) -> Scores:
     edges = 0.5 / np.maximum(counts, 1)
     scores: Scores = scipy.special.ndtri(np.clip(shares, edges, 1 - edges))
     return scores
+
+
+def by_column(parts: Scores, owners: Positions, n_columns: int, scores: Scores) -> Scores:
+    """Add up the parts of scores by coordinate, (n, v), over the columns that own these, (v,).
+
+    scores : (n,) what the parts of each row add up to but for rounding.  Returns (n, n_columns), which add up to it."""
+    by_column = np.zeros((len(parts), n_columns))
+    np.add.at(by_column.T, owners, parts.T)
+    totals = by_column.sum(axis=1)  # along memory: in an order that does not depend on the number of rows
+    return by_column * (scores / np.where(totals > 0, totals, 1))[:, None]

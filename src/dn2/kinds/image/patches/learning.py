@@ -103,6 +103,8 @@ class Learnt:
         A new picture joins those that calibrate, or the banks, as it draws.  Where patches have left a bank, the
         pictures that calibrate are compared anew; those that cannot be had any more calibrate no longer.  Where patches
         have joined, their scores may only have become too high, and rates too low."""
+        if detector.steps.holds_out and self.given:
+            return self._holding_out().after_change(pictures, detector, progress)
         reference, n = detector.reference, len(detector.reference)
         drawn = reference.plan.sampler(detector.blocks, reference.membership).drawn_again(self.limits)
         fresh = np.arange(n - len(pictures.fresh), n)
@@ -124,6 +126,11 @@ class Learnt:
         members, scores, peaks = joined
         changed = replace(self, detector=grown, members=members, scores=scores, peaks=peaks, is_stale=False)
         return replace(changed, joined=self.joined + len(joining)).calibrated(detector)
+
+    def _holding_out(self) -> Self:
+        """Return it without the patches of pictures that calibrate; these are to be compared anew."""
+        banks = tuple(bank.at(~np.isin(bank.owners, self.members)) for bank in self.detector.banks)
+        return replace(self, detector=replace(self.detector, banks=banks), given=0, is_stale=True)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `model.json` has."""
