@@ -66,7 +66,8 @@ class AnyMapNetwork(ABC):
 
     @abstractmethod
     def _start_tile(self, pixels: Pixels, receive: Callable[[Sequence[Array]], None]) -> None:
-        """Embed the patches of a part of a picture; `receive` gets its maps, (height, width, d) float16 each."""
+        """Embed the patches of a part of a picture; `receive` gets its maps, (height, width, d) float16 each, which are
+        there only until it returns."""
 
     @abstractmethod
     def wait(self) -> None:
@@ -88,7 +89,7 @@ class AnyMapNetwork(ABC):
         perhaps from another thread."""
         preprocessing, (height, width) = self.backbone.preprocessing, pixels.shape[:2]
         if largest_uncut(preprocessing) is None:
-            self._start_tile(pixels, lambda maps: receive(tuple(maps)))
+            self._start_tile(pixels, lambda maps: receive(tuple(level.copy() for level in maps)))
             return
         side, margin = _sides(preprocessing.multiple)
         tiles = [(rows, columns) for rows in _cut(height, side, margin) for columns in _cut(width, side, margin)]
@@ -99,8 +100,7 @@ class AnyMapNetwork(ABC):
                 slice(max(0, top - margin), min(bottom + margin, height)),
                 slice(max(0, left - margin), min(right + margin, width)),
             )
-            cut = np.ascontiguousarray(pixels[around])
-            self._start_tile(cut, partial(joined.take, (height, width), tile, around))
+            self._start_tile(pixels[around], partial(joined.take, (height, width), tile, around))
 
     def embed(self, pixels: Sequence[Pixels]) -> list[Maps]:
         """Embed the patches of pictures, one after the other."""
