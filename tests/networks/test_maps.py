@@ -118,8 +118,13 @@ def test_a_large_picture_passes_in_tiles_of_whole_patches(bring: Bring, monkeypa
     monkeypatch.setattr(maps_module, "TILE", 70)
     monkeypatch.setattr(maps_module, "MARGIN", 20)
     (tiled,) = network.embed([pixels])
+    received: list[Maps] = []
+    network.start(pixels.copy(), received.append)
+    network.wait()
     assert maps_module.largest_uncut(network.backbone.preprocessing) == 64 + 2 * 32
-    assert all(np.array_equal(one, other) for one, other in zip(whole, tiled, strict=True))
+    for maps in (tiled, *received):
+        assert all(np.array_equal(one, other) for one, other in zip(whole, maps, strict=True))
+    assert np.array_equal(pixels, picture(304, 208))
 
 
 def test_maps_that_were_received_are_not_overwritten_by_the_next(bring: Bring) -> None:
