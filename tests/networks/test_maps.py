@@ -17,7 +17,7 @@ import dn2
 from dn2.arrays import Pixels
 from dn2.errors import BackboneError
 from dn2.networks import maps as maps_module
-from dn2.networks.maps import MapNetwork
+from dn2.networks.maps import MapNetwork, Maps
 from dn2.networks.pixels import Preprocessing
 from dn2.networks.registry import get_map_backbone
 from small_models import networks_once, own_cache, places_of, write_digits
@@ -118,8 +118,25 @@ def test_a_large_picture_passes_in_tiles_of_whole_patches(bring: Bring, monkeypa
     monkeypatch.setattr(maps_module, "TILE", 70)
     monkeypatch.setattr(maps_module, "MARGIN", 20)
     (tiled,) = network.embed([pixels])
+    received: list[Maps] = []
+    network.start(pixels.copy(), received.append)
+    network.wait()
     assert maps_module.largest_uncut(network.backbone.preprocessing) == 64 + 2 * 32
-    assert all(np.array_equal(one, other) for one, other in zip(whole, tiled, strict=True))
+    for maps in (tiled, *received):
+        assert all(np.array_equal(one, other) for one, other in zip(whole, maps, strict=True))
+    assert np.array_equal(pixels, picture(304, 208))
+
+
+def test_maps_that_were_received_are_not_overwritten_by_the_next(bring: Bring) -> None:
+    pixels = picture(*SIZE)
+    for sides in (("h", "w"), SIZE):
+        network = MapNetwork(get_map_backbone(bring(network=make(sides)), 64), "f32")
+        received: list[Maps] = []
+        for one in (pixels, *[255 - pixels] * 20):
+            network.start(one, received.append)
+            network.wait()
+        (expected,) = network.embed([pixels])
+        assert all(map(np.array_equal, received[0], expected))
 
 
 def test_tiles_of_lite0_do_not_show_in_its_maps(monkeypatch: pytest.MonkeyPatch) -> None:

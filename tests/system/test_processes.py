@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import mmap
 import multiprocessing
 import os
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -22,7 +24,7 @@ import dn2
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.steps import Clean, Scale, Search, Steps, Whiten, Windows
 from dn2.networks import decoding, registry
-from dn2.system.processes import PerProcess
+from dn2.system.processes import PerProcess, give_pages_back
 from forked import LONGEST, in_child
 from small_models import start_python, write_digits
 from used_models import KINDS, ROWS, fit_some
@@ -355,3 +357,18 @@ def test_what_fails_to_be_made_is_made_at_the_next_use() -> None:
     with pytest.raises(OSError, match="not yet"):
         own.get()
     assert own.get() == own.get() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system may take the memory later")
+def test_rows_whose_memory_is_given_back_take_none_and_leave_those_around_them() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    rows = np.ones((50, 1_000_003), np.uint8)
+    before = resident()
+    give_pages_back(rows[7:43])
+    assert before - resident() > 0.9 * rows[7:43].nbytes
+    assert rows[:7].all()
+    assert rows[43:].all()
+    give_pages_back(rows[:0])
+    assert rows[:7].all()

@@ -16,6 +16,7 @@ from dn2.extras import import_openvino
 from dn2.networks.backbone import Backbone
 from dn2.networks.openvino import Requests, choose_precision
 from dn2.networks.pixels import Preprocessing
+from dn2.system.processes import give_pages_back
 
 Level = np.ndarray[Any, np.dtype[np.float16]]  # (height, width, d)
 Maps = tuple[Level, ...]  # of one network, the finest first
@@ -66,7 +67,8 @@ class AnyMapNetwork(ABC):
 
     @abstractmethod
     def _start_tile(self, pixels: Pixels, receive: Callable[[Sequence[Array]], None]) -> None:
-        """Embed the patches of a part of a picture; `receive` gets its maps, (height, width, d) float16 each."""
+        """Embed the patches of a part of a picture; `receive` gets its maps, (height, width, d) float16 each, which are
+        there only until it returns."""
 
     @abstractmethod
     def wait(self) -> None:
@@ -83,30 +85,38 @@ class AnyMapNetwork(ABC):
         self.dimensions = [level.shape[2] for level in maps]
         self.strides = [height // level.shape[0] for level in maps]
 
-    def start(self, pixels: Pixels, receive: Callable[[Maps], None]) -> None:
+    def start(
+        self,
+        pixels: Pixels,
+        receive: Callable[[Maps], None],
+        passed: Callable[[Pixels], object] = give_pages_back,
+    ) -> None:
         """Embed the patches of one picture, (height, width, 3) uint8; `receive` gets its maps, by `wait` at the latest,
-        perhaps from another thread."""
+        perhaps from another thread.
+
+        passed : gets rows that are not needed any more; by default a large picture is used up as it passes."""
         preprocessing, (height, width) = self.backbone.preprocessing, pixels.shape[:2]
         if largest_uncut(preprocessing) is None:
-            self._start_tile(pixels, lambda maps: receive(tuple(maps)))
+            self._start_tile(pixels, lambda maps: receive(tuple(level.copy() for level in maps)))
             return
         side, margin = _sides(preprocessing.multiple)
-        tiles = [(rows, columns) for rows in _cut(height, side, margin) for columns in _cut(width, side, margin)]
-        joined = _Joined(len(tiles), receive)
-        for tile in tiles:
-            (top, bottom), (left, right) = tile
-            around = (
-                slice(max(0, top - margin), min(bottom + margin, height)),
-                slice(max(0, left - margin), min(right + margin, width)),
-            )
-            cut = np.ascontiguousarray(pixels[around])
-            self._start_tile(cut, partial(joined.take, (height, width), tile, around))
+        down, across = _cut(height, side, margin), _cut(width, side, margin)
+        joined = _Joined(len(down) * len(across), receive)
+        for top, bottom in down:
+            for left, right in across:
+                tile = (top, bottom), (left, right)
+                around = (
+                    slice(max(0, top - margin), min(bottom + margin, height)),
+                    slice(max(0, left - margin), min(right + margin, width)),
+                )
+                self._start_tile(pixels[around], partial(joined.take, (height, width), tile, around))
+            passed(pixels[: max(0, bottom - margin)])
 
     def embed(self, pixels: Sequence[Pixels]) -> list[Maps]:
         """Embed the patches of pictures, one after the other."""
         received: list[Maps] = []
         for picture in pixels:
-            self.start(picture, received.append)
+            self.start(picture, received.append, lambda rows: None)
             self.wait()
         return received
 

@@ -38,7 +38,7 @@ class Requests:
     def start(self, value: Array, receive: Callable[[Sequence[Array]], None]) -> None:
         """Start on one input; `receive` gets each output, without its first dimension, from another thread.
 
-        Returns at once unless all requests are busy."""
+        The outputs are there only until it returns.  Returns at once unless all requests are busy."""
         compiled = self._compiled.get()
         with compiled.starting:
             compiled.queue.start_async({0: value}, [receive])
@@ -60,7 +60,7 @@ class Network(AnyNetwork):
 
     def start(self, pixels: Pixels, receive: Callable[[Vector], None]) -> None:
         """See `AnyNetwork`.  Returns at once unless all requests are busy; `receive` is called from another thread."""
-        self._requests.start(pixels[None], lambda outputs: receive(outputs[0]))
+        self._requests.start(pixels[None], lambda outputs: receive(outputs[0].copy()))
 
     def wait(self) -> None:
         """See `AnyNetwork`."""
@@ -140,4 +140,4 @@ def _with_core(work: Callable[[Any], Any]) -> Any:
 
 def _deliver(request: Any, receivers: list[Callable[[Sequence[Array]], None]]) -> None:
     receive = receivers.pop()  # the request keeps the list until its next picture
-    receive([tensor.data[0].copy() for tensor in request.output_tensors])
+    receive([tensor.data[0] for tensor in request.output_tensors])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import threading
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Generic, TypeVar
+
+from dn2.arrays import Array
 
 T = TypeVar("T")
 
@@ -86,6 +89,18 @@ def give_memory_back() -> None:
     """Give memory that is free to the system: the allocator keeps what each thread has freed, for the same thread."""
     if (trim := _trim()) is not None:
         trim(0)
+
+
+def give_pages_back(used: Array) -> None:
+    """Give the memory of an array, or of some rows, to the system before the whole is freed: its numbers may be lost.
+
+    used : contiguous, in memory that this process alone has."""
+    assert used.flags.c_contiguous
+    if os.name == "posix" and hasattr(mmap, "MADV_DONTNEED"):
+        first = -(-used.ctypes.data // mmap.PAGESIZE) * mmap.PAGESIZE
+        last = (used.ctypes.data + used.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        if last > first:
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED)
 
 
 _most_cpus: list[int] = []

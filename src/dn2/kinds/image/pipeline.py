@@ -45,7 +45,7 @@ WINDOW_BYTES = 1 << 26
 LEAST_AHEAD = 2  # pictures that are decoded while others are embedded, at least
 # What a picture became in a network is kept in the cache if it has no more bytes.
 LARGEST_KEPT = 1 << 22
-LARGE_BYTES = 1 << 22  # of inputs: beyond that memory counts for more than the millisecond that it takes to free it
+LARGE_BYTES = 1 << 22  # of inputs or maps: beyond that memory counts for more than the millisecond to free it
 SIZE = struct.Struct("<II")
 
 
@@ -126,6 +126,8 @@ class ImagePipeline:
                 while window := self._start_some(loaded):
                     self._wait()
                     self._remember(window)
+                    if max(item.nbytes for item in window) > LARGE_BYTES:
+                        give_memory_back()  # of what networks and their inputs left free
                     while window:  # which holds nothing that was given
                         yield self._join_parts(window.popleft())
             finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import tracemalloc
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,7 +16,8 @@ from PIL import Image
 
 import dn2
 from dn2.errors import InputError
-from dn2.kinds.image.patches.drawing import at_pixels
+from dn2.kinds.image.patches import drawing
+from dn2.kinds.image.patches.drawing import at_pixels, overlaid, to_grey
 from dn2.kinds.image.patches.writing import place_names
 from dn2.model.model import Model
 from dn2.neighbors.patches.joining import resize
@@ -67,6 +69,36 @@ def test_one_picture_alone_has_the_verdict_and_the_regions_of_a_batch(plate_mode
 def test_a_map_at_pixels_is_interpolated_between_the_middles_of_cells() -> None:
     cells = np.random.default_rng(0).gamma(1.0, size=(9, 13)).astype(np.float32)
     assert at_pixels(cells, 100, 71) == pytest.approx(resize(cells, 71, 100), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "shape"), [(71, 100, (9, 13)), (5, 90, (40, 12)), (90, 5, (12, 40)), (9, 13, (9, 13))]
+)
+def test_a_large_map_has_the_bits_at_pixels_that_it_has_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch, height: int, width: int, shape: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(0)
+    cells = rng.gamma(1.0, size=shape).astype(np.float32)
+    pixels = rng.integers(0, 256, (height, width), np.uint8)
+    drawn = []
+    for at_once in (1 << 20, 200, 1):
+        monkeypatch.setattr(drawing, "PIXELS_AT_ONCE", at_once)
+        over = [overlaid(Image.fromarray(one), cells, 0.5, ()) for one in (pixels, np.stack([pixels] * 3, axis=2))]
+        drawn.append([at_pixels(cells, width, height), to_grey(cells, width, height, 0.5), *map(np.asarray, over)])
+    whole = Image.fromarray(cells).resize((width, height), Image.Resampling.BILINEAR)
+    assert np.array_equal(drawn[0][0], np.asarray(whole))
+    for cut in drawn[1:]:
+        assert all(np.array_equal(one, other) for one, other in zip(drawn[0], cut, strict=True))
+
+
+def test_grey_values_of_a_large_picture_take_hardly_more_than_themselves() -> None:
+    cells = np.ones((250, 250), np.float32)
+    tracemalloc.start()
+    try:
+        grey = to_grey(cells, 4000, 4000, 1.0)
+        assert tracemalloc.get_traced_memory()[1] < 1.6 * grey.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_model_without_patches_has_no_maps(tmp_path: Path) -> None:

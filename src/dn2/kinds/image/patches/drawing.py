@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -15,6 +15,7 @@ from dn2.neighbors.patches.joining import Map
 
 ENDS_AT = 4.0  # times the threshold of regions: where grey values and colours end
 LARGEST_GREY = (1 << 16) - 1
+PIXELS_AT_ONCE = 1 << 20  # of a large picture, whose values are held together
 
 # Colours by the value as a share of the threshold: clear at first, then ever darker and less clear.
 SHARES = (0.0, 0.7, 1.0, 2.0, ENDS_AT)
@@ -24,12 +25,33 @@ LINES_A_SIDE = 300  # an outline is a line as wide as the shorter side of a pict
 
 def at_pixels(anomaly_map: Map, width: int, height: int) -> Map:
     """Interpolate a map bilinearly at the pixels of its picture: (height, width)."""
-    return np.array(Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR))
+    values = np.empty((height, width), np.float32)
+    for columns, part in _parts_at_pixels(anomaly_map, width, height):
+        values[:, columns] = part
+    return values
 
 
-def to_grey(values: Map, threshold: float) -> Array:
-    """Return a map in uint16: the largest grey value stands for `ENDS_AT` times the threshold of regions and more."""
-    return _graded(values, threshold, LARGEST_GREY).astype(np.uint16)
+def to_grey(anomaly_map: Map, width: int, height: int, threshold: float) -> Array:
+    """Return a map at the pixels of its picture, (height, width) uint16: the largest grey value stands for `ENDS_AT`
+    times the threshold of regions and more."""
+    grey = np.empty((height, width), np.uint16)
+    for columns, part in _parts_at_pixels(anomaly_map, width, height):
+        grey[:, columns] = _graded(part, threshold, LARGEST_GREY)
+    return grey
+
+
+def _parts_at_pixels(anomaly_map: Map, width: int, height: int) -> Iterator[tuple[slice, Map]]:
+    """Interpolate a map at the pixels of its picture, some columns after the other, so that of a large one few are
+    held; each has the bits that it has in one piece, of which Pillow stretches the rows first, too."""
+    cells, method = Image.fromarray(anomaly_map), Image.Resampling.BILINEAR
+    if height < cells.height:  # then Pillow may shrink the columns first; such a picture is not large
+        yield slice(0, width), np.asarray(cells.resize((width, height), method))
+        return
+    wide, step = cells.resize((width, cells.height), method), max(1, PIXELS_AT_ONCE // height)
+    for left in range(0, width, step):
+        right = min(left + step, width)
+        part = wide.crop((left, 0, right, wide.height)).resize((right - left, height), method)
+        yield slice(left, right), np.asarray(part)
 
 
 def to_png(anomaly_map: Map, threshold: float) -> bytes:
@@ -42,10 +64,12 @@ def to_png(anomaly_map: Map, threshold: float) -> bytes:
 
 
 def overlaid(picture: Image.Image, anomaly_map: Map, threshold: float, regions: Sequence[Region]) -> Image.Image:
-    """Lay a map over its picture, and outline its regions."""
-    shades, over = Image.fromarray(_shades(at_pixels(anomaly_map, *picture.size), threshold)), picture.convert("RGB")
-    *channels, opaque = (shades.point(channel.tolist()) for channel in color_table().T)
-    over.paste(Image.merge("RGB", channels), mask=opaque)
+    """Lay a map over its picture, and outline its regions; a picture in colour is itself drawn over."""
+    over = picture if picture.mode == "RGB" else picture.convert("RGB")
+    for columns, part in _parts_at_pixels(anomaly_map, *picture.size):
+        shades = Image.fromarray(_shades(part, threshold))
+        *channels, opaque = (shades.point(channel.tolist()) for channel in color_table().T)
+        over.paste(Image.merge("RGB", channels), (columns.start, 0), opaque)
     pen = ImageDraw.Draw(over)
     wide = max(1, round(min(over.size) / LINES_A_SIDE))
     for region in regions:

@@ -20,7 +20,7 @@ from PIL import Image
 from dn2.errors import InputError, UnreadableItem
 from dn2.inputs.items import Item
 from dn2.kinds.image.evidence import RegionEvidence
-from dn2.kinds.image.patches.drawing import ENDS_AT, LARGEST_GREY, at_pixels, overlaid, to_grey
+from dn2.kinds.image.patches.drawing import ENDS_AT, LARGEST_GREY, overlaid, to_grey
 from dn2.networks.sources import open_picture
 from dn2.results.writing import choose_writer, write_file, write_text
 from dn2.system.interface import option
@@ -94,8 +94,9 @@ class MapFolder:
         assert found.anomaly_map is not None
         assert found.size is not None
         target = self.folder / self.names[item.name]
-        grey = Image.fromarray(to_grey(at_pixels(found.anomaly_map, *found.size), self.threshold))
+        grey = Image.fromarray(to_grey(found.anomaly_map, *found.size, self.threshold))
         write_file(f"{target}.png", partial(grey.save, format="PNG", compress_level=3))
+        del grey  # before the picture is decoded
         try:
             with open_picture(item.source, self.white) as source, source.decoded(None) as picture:
                 drawn = overlaid(picture, found.anomaly_map, self.threshold, found.regions)
