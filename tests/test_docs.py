@@ -107,6 +107,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, made_plates: Path) -> Path:
     np.save(made / "embeddings.npy", vectors[:400])
     np.save(made / "new_embeddings.npy", vectors[400:])
     (made / "list.txt").write_text("incoming/part_01.png\nincoming/part_02.png\n")
+    said = "incoming/part_05.png,normal,incoming/part_05.png\nincoming/part_02.png,defect,incoming/part_02.png\n"
+    (made / "verdicts.csv").write_text(f"item,verdict,path\n{said}")
     tensor = onnx.helper.make_tensor_value_info
     picture = tensor("picture", onnx.TensorProto.FLOAT, [1, 3, 224, 224])
     vector = tensor("vector", onnx.TensorProto.FLOAT, [1, 3])

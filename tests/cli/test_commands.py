@@ -41,8 +41,11 @@ OPTIONS = {
     "evaluate": "--normal --anomalous --masks --mask --category --images --warn-rate --exclude --plot --json "
     "--backbone --on --cache --no-cache",
     "add": "--part --per --mask --exclude --backbone --cache --no-cache",
-    "remove": "--part --backbone",
+    "remove": "--part --forget --backbone",
     "readmit": "--backbone",
+    "feedback": "--json --backbone --cache --no-cache",
+    "history": "--json",
+    "undo": "",
     "inspect": "--items --aside --report --parts --plot --json --backbone",
     "verify": "--backbone",
     "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --on --cache --no-cache",
@@ -170,7 +173,7 @@ def test_fit_passes_every_option_on(dn2_command, world: Path, tiny: str, tmp_pat
         "clean": None,
         "windows": None,
         "search": {"index": "auto", "recall": 0.99, "storage": "float16", "memory": "4GB"},
-        "calibrate": {"confidence": None, "smooth": False, "seed": 0},
+        "calibrate": {"confidence": None, "smooth": False, "seed": 0, "hold_out": False},
     }
     assert about["embedder"]["precision"] == "f32"
     assert about["embedder"]["backbone"] == "tiny.onnx"

@@ -107,7 +107,7 @@ def test_fit_passes_every_option_of_tables_on(dn2_command, tables: Path, tmp_pat
         "clean": {"drop": 0.05, "first_neighbors": None},
         "windows": None,
         "search": {"index": "auto", "recall": 0.999, "storage": "auto", "memory": None},
-        "calibrate": {"confidence": None, "smooth": False, "seed": 0},
+        "calibrate": {"confidence": None, "smooth": False, "seed": 0, "hold_out": False},
     }
 
 

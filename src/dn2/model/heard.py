@@ -112,8 +112,10 @@ class Feedback:
         """Say what came of it, in sentences."""
         rate, words = rate_in_words(self.false_alarm_rate), []
         if self.neighbors:
-            few = count_in_words(len(self.neighbors), "item is a neighbour", "items are neighbours")
-            words.append(f"{few} now and never calibrate: what looks like them is no alarm any more")
+            one, many = "item is a neighbour now and never calibrates", "items are neighbours now and never calibrate"
+            alike = "it" if len(self.neighbors) == 1 else "them"
+            few = count_in_words(len(self.neighbors), one, many)
+            words.append(f"{few}: what looks like {alike} is no alarm any more")
         if self.audited:
             words.append(
                 f"{count_in_words(len(self.audited), 'audited item calibrates', 'audited items calibrate')} now"

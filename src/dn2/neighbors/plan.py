@@ -87,13 +87,15 @@ class Plan:
 
     def split(self, blocks: Sequence[Block], membership: Membership) -> Split:
         """Split a set into the items to learn from and those that calibrate."""
-        step, rate, kept = self.steps.calibrate, self.steps.false_alarm_rate, int(self.steps.n_neighbors) + 1
-        if step.hold_out and step.confidence is None:
-            rate, kept = rate or DEFAULT_RATE, max(kept, size_of(blocks) // LEFT_AS_NEIGHBORS)
-        if not self.steps.holds_out or rate is None:
-            return self.sampler(blocks, membership).split()
-        needed = sample_needed(rate, step.confidence)
-        return self.sampler(blocks, membership).split(needed, kept, needed + 1 if step.confidence is None else 1)
+        confidence, rate = self.steps.calibrate.confidence, self.steps.false_alarm_rate
+        sampler, kept = self.sampler(blocks, membership), int(self.steps.n_neighbors) + 1
+        if confidence is not None:
+            return sampler.split() if rate is None else sampler.split(sample_needed(rate, confidence), kept)
+        if not self.steps.calibrate.hold_out:
+            return sampler.split()
+        needed = sample_needed(rate or DEFAULT_RATE)
+        kept = max(kept, size_of(blocks) // LEFT_AS_NEIGHBORS)
+        return sampler.split(0 if rate is None else needed, kept, needed + 1)
 
     def check_learnt(self, learnt: Learnt | None) -> None:
         """Raise InputError unless this is what the plan learns; a part that was not found may be absent."""

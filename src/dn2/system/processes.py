@@ -8,9 +8,10 @@ import os
 import threading
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from dn2.arrays import Array
+if TYPE_CHECKING:
+    from dn2.arrays import Array  # with numpy, which commands do without until they run
 
 T = TypeVar("T")
 

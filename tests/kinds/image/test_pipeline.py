@@ -200,7 +200,7 @@ def test_memory_that_ends_beside_a_picture_is_that_pictures_error(colors, monkey
             raise MemoryError
         return plain(data)
 
-    monkeypatch.setattr(pipeline.hashlib, "sha256", sha256)
+    monkeypatch.setattr(hashlib, "sha256", sha256)
     items = run(colors)
     assert [place for place, item in enumerate(items) if item.vector is None] == [5]
     assert items[5].error == "cannot be read: not enough memory"
