@@ -1,4 +1,4 @@
-"""The figure of `feedback.py`: the share of fresh normal items that is flagged, by what was done with what people said."""
+"""The figure of `feedback.py`: the share of fresh normal items that is flagged, by what was done with verdicts."""
 
 from __future__ import annotations
 
