@@ -35,7 +35,11 @@ def test_what_became_of_verdicts_is_said_and_saved_and_taken_back(parts, dn2_com
     assert "not found, and left out: 1 item, such as gone.png" in said
     assert said[-1] == "next: dn2 score parts.dn2 INPUT; dn2 undo parts.dn2 takes this back"
     assert len(dn2.load("parts.dn2").items) == 121
-    assert "told by people" in dn2_command("inspect", "parts.dn2").out
+    inspected = dn2_command("inspect", "parts.dn2")
+    assert "1 normal, 1 defects, 0 unsure; 1 of them audited" in inspected.out
+    assert "1 defects are flagged at 1 in 20" in inspected.err
+    about = json.loads(dn2_command("inspect", "parts.dn2", "--json").out)
+    assert about["defects"]["n"] == 1
     listed = dn2_command("history", "parts.dn2")
     assert "feedback: 1 told to be normal, 1 told to be defects" in listed.out
     assert "fitted" in listed.out

@@ -135,6 +135,14 @@ def test_what_was_said_before_is_known_and_its_opposite_refused():
     assert model.items[-1].name == "broken"
 
 
+@pytest.mark.parametrize("drop", [None, 0.1])
+def test_what_is_told_to_be_normal_is_never_set_aside(drop):
+    model = dn2.fit(ROWS, contaminated=True, drop=drop)
+    model.feedback({"usual here": "normal"}, ODD, names=NAMES)
+    assert "usual here" not in model.set_aside
+    assert [row.is_anomaly for row in model.score(ODD)] == [False, False, True, True]
+
+
 def test_a_set_too_small_to_hold_items_out_is_left_as_it_is():
     model = dn2.fit(ROWS[:110], false_alarm_rate=0.01)
     state = model.state

@@ -92,6 +92,7 @@ def inspect(
 ) -> None:
     """Say what a model is made of and what its decisions are worth."""
     from dn2.cli.show import description
+    from dn2.model.heard import caught_in_words, caught_of
     from dn2.model.parts import check_parts_file, propose, write_parts
     from dn2.system.printing import printable
 
@@ -125,9 +126,12 @@ def inspect(
         for line in [json.dumps(names)] if as_json else map(printable, names):
             print(line)
     elif as_json:
-        print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates()}))
+        caught = {"defects": caught_of(loaded.state)._asdict()} if loaded.state.told.defects else {}
+        print(json.dumps({**loaded.describe(), "near_duplicates": loaded.near_duplicates(), **caught}))
     else:
         description(loaded.describe(), loaded.near_duplicates(), console())
+        if loaded.state.told.defects:
+            note(caught_in_words(caught_of(loaded.state), loaded.false_alarm_rate))
 
 
 def show_aside(loaded: Model, model: Path, report: Path | None, as_json: bool) -> None:

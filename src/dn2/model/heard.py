@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from dn2.inputs.verdicts import DEFECT, NORMAL
@@ -126,25 +126,13 @@ class Feedback:
                 f"is {rate} from now on, measured and not proven (docs/feedback.md)"
             )
         if self.tests:
-            words.append(self._tested(rate))
+            found = Caught(self.caught, self.tests, self.by_kind, list(self.missed))
+            words.append(caught_in_words(found, self.false_alarm_rate, self.caught_before))
         if self.alarms:
             words.append(f"of {self.alarms:,} judged items that were flagged, {self.right:,} were defects")
         if self.false_alarms.of or self.detections.of:
             words.append(f"audits: {self._audited()}")
         return words
-
-    def _tested(self, rate: str) -> str:
-        before = "" if self.caught_before == self.caught else f", {self.caught_before:,} before"
-        words = f"{self.caught:,} of {self.tests:,} defects are flagged at {rate}{before}"
-        if len(self.by_kind) > 1:
-            kinds = (f"{kind or 'no kind'} {caught:,} of {n:,}" for kind, (caught, n) in self.by_kind.items())
-            words += f" ({', '.join(kinds)})"
-        rates = [
-            f"{one.item} at {rate_in_words(one.p_value)}"
-            for one in self.missed[:MOST_LISTED]
-            if one.p_value is not None
-        ]
-        return words + (f"; missed are {join_words(rates)}, the least rates that would flag them" if rates else "")
 
     def _audited(self) -> str:
         words = []
@@ -158,34 +146,58 @@ class Feedback:
         return ", and ".join(words)
 
 
+class Caught(NamedTuple):
+    """What a model says of the defects that it was told of.
+
+    caught, n : how many are flagged, and how many there are; by_kind : the same by kind; missed : the others, the
+    nearest to being flagged first."""
+
+    caught: int
+    n: int
+    by_kind: dict[str, tuple[int, int]]
+    missed: list[Missed]
+
+
+def caught_of(now: State) -> Caught:
+    """Score the defects that a model was told of."""
+    rate, defects = now.false_alarm_rate, now.told.defects
+    by_kind: dict[str, tuple[int, int]] = {}
+    missed = []
+    for one, p_value in zip(defects, p_values_of_defects(now), strict=True):
+        flag = p_value is not None and p_value <= rate
+        caught, n = by_kind.get(one.kind, (0, 0))
+        by_kind[one.kind] = (caught + flag, n + 1)
+        missed += [] if flag else [Missed(one.item, one.kind, p_value)]
+    missed.sort(key=lambda one: 2.0 if one.p_value is None else one.p_value)
+    return Caught(len(defects) - len(missed), len(defects), dict(sorted(by_kind.items())), missed)
+
+
+def caught_in_words(found: Caught, rate: float, before: int | None = None) -> str:
+    """Say how many defects are flagged, and what would flag the others; before : how many were, where that changed."""
+    than = "" if before is None or before == found.caught else f", {before:,} before"
+    words = f"{found.caught:,} of {found.n:,} defects are flagged at {rate_in_words(rate)}{than}"
+    if len(found.by_kind) > 1:
+        kinds = (f"{kind or 'no kind'} {caught:,} of {n:,}" for kind, (caught, n) in found.by_kind.items())
+        words += f" ({', '.join(kinds)})"
+    known = [one for one in found.missed if one.p_value is not None][:MOST_LISTED]
+    rates = [f"{one.item} at {rate_in_words(one.p_value)}" for one in known if one.p_value is not None]
+    return words + (f"; missed are {join_words(rates)}, the least rates that would flag them" if rates else "")
+
+
 def feedback_of(before: State, heard: Heard) -> Feedback:
     """Measure what came of verdicts; before : the model without them."""
     now = heard.state
-    rate, told = now.false_alarm_rate, now.told
-    defects, p_values = told.defects, p_values_of_defects(now)
-    flags = [p_value is not None and p_value <= rate for p_value in p_values]
-    p_values_before = p_values_of_defects(
-        State(before.kind, before.detector, before.items, rules=before.rules, told=told)
-    )
-    by_kind: dict[str, tuple[int, int]] = {}
-    for one, flag in zip(defects, flags, strict=True):
-        caught, n = by_kind.get(one.kind, (0, 0))
-        by_kind[one.kind] = (caught + flag, n + 1)
-    missed = [
-        Missed(one.item, one.kind, p_value)
-        for one, p_value, flag in zip(defects, p_values, flags, strict=True)
-        if not flag
-    ]
+    told, found = now.told, caught_of(now)
     flagged = [one for one in told.judged if one.is_anomaly and one.verdict in (NORMAL, DEFECT)]
     return Feedback(
         *heard[1:],
-        false_alarm_rate=rate,
+        false_alarm_rate=now.false_alarm_rate,
         has_turned=now.detector.steps.holds_out and not before.detector.steps.holds_out,
-        caught_before=sum(p_value is not None and p_value <= before.false_alarm_rate for p_value in p_values_before),
-        caught=sum(flags),
-        tests=len(defects),
-        by_kind=dict(sorted(by_kind.items())),
-        missed=sorted(missed, key=lambda one: 2.0 if one.p_value is None else one.p_value),
+        caught_before=caught_of(replace(before, told=told)).caught,
+        caught=found.caught,
+        tests=found.n,
+        by_kind=found.by_kind,
+        missed=found.missed,
         alarms=len(flagged),
         right=sum(one.verdict == DEFECT for one in flagged),
         false_alarms=told.audited(NORMAL),

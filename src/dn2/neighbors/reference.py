@@ -122,6 +122,8 @@ class ReferenceSet:
     ) -> Self:
         """Learn from a random part of the set and calibrate with the rest of it."""
         blocks, steps, k = [block.without_codes() for block in blocks], plan.steps, _k(plan)
+        if membership.roles is not None:  # a person said that they are normal
+            readmitted = np.union1d(readmitted, np.flatnonzero(membership.roles))
         split = plan.split(blocks, membership)
         _check_rate(plan, len(split.learning) + len(split.members), membership, split.members)
         learnt = plan.learn(blocks, split, readmitted)
