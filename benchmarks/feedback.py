@@ -43,7 +43,7 @@ class Sizes:
     reference: int = 1_000
     batch: int = 60
     odd: int = 6
-    rates: tuple[float, ...] = (0.01, 0.05)
+    rates: tuple[float, ...] = (0.01,)
     months: int = 200
     month: int = 1_500
     odd_in_month: int = 300

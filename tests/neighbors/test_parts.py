@@ -245,7 +245,7 @@ def test_a_smoothed_p_value_of_an_item_is_never_below_that_among_all_items_of_al
         (lambda rows: KNNDetector().fit(rows).add(rows, parts=range(20)), "have no parts"),
         (lambda rows: KNNDetector(confidence=1).fit(rows), "between 0 and 1, such as 0.95, got 1"),
         (lambda rows: KNNDetector(confidence=0.9, smooth=True).fit(rows), "leave one of them out"),
-        (lambda rows: KNNDetector(confidence=0.9, index="kdtree").fit(rows), "a confidence; ask for"),
+        (lambda rows: KNNDetector(confidence=0.9, index="kdtree").fit(rows), "by a confidence or feedback; ask for"),
         (lambda rows: KNNDetector(seed=-1).fit(rows), "whole number from 0"),
         (
             lambda rows: Detector.fit(Steps(windows=Windows(2)), rows, membership=Membership(keys_of(range(20), 20))),

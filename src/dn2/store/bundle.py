@@ -187,7 +187,7 @@ def _limit(kind: str, count: int) -> int:
     """Return how many bytes a file of a kind, with `count` rows or arrays, may have to be read whole."""
     if kind == "items":
         return min(ROWS_LIMIT, ITEM_LIMIT * count)
-    return ROWS_LIMIT if kind == "columns" else ARRAYS_LIMIT
+    return ROWS_LIMIT if kind in ("columns", "verdicts") else ARRAYS_LIMIT
 
 
 def _remove_unnamed(folder: Path, named: set[str]) -> None:

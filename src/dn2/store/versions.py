@@ -14,6 +14,7 @@ from dn2.store.mapped import require_regular
 from dn2.store.writing import lock_folder, write_whole
 
 MOST_VERSIONS = 20  # that are listed beside the model as it is
+MOST_READ = 1_000  # of a model that another release may have written
 NOTHING_NOTED: Mapping[str, Any] = {"change": None, "versions": []}  # of a model that is new where it is saved
 
 
@@ -97,6 +98,8 @@ def _listed(folder: Path, manifest: Mapping[str, Any]) -> list[Version]:
     """Return the versions before the present one that are still kept.  Raises ModelError for another list."""
     try:
         versions = [Version(str(what), str(at), int(n), *kept) for what, at, n, *kept in manifest["versions"]]
+        if len(versions) > MOST_READ:
+            raise ValueError(f"{len(versions):,} versions")
         if not all(FILE_NAME.fullmatch(version.file) and version.file.startswith(VERSION) for version in versions):
             raise ValueError("a file that is no version's")
     except (LookupError, TypeError, ValueError) as error:
