@@ -20,6 +20,7 @@ Levels = Sequence[Sequence[Level]]  # the maps of each network, the finest first
 T = TypeVar("T")
 
 MOST_JOINING = 16  # patches of a picture to learn from that is added later
+MOST_TOLD = 512  # of one that a person told to be normal
 LOOKED_AT = 0.4999  # of a place, at least: a half, however it is rounded
 SEEN = 3  # patches a side that the embedding of one is an average of
 
@@ -118,10 +119,14 @@ class PatchDetector:
         learnt = [bank.at(~np.isin(bank.owners, calibrating)) for bank in self.banks]
         return self._with(learnt, source.each(positions), count, [0.0] * len(learnt))
 
-    def with_unknown(self, source: Source, positions: Positions) -> Self:
-        """Return it with patches of further pictures to learn from, that are far from all in the banks."""
-        beyond = [float(bank.errors[ERROR_AT.index(99)]) for bank in self.banks]
-        return self._with(self.banks, source.each(positions, source.rotations), MOST_JOINING, beyond)
+    def with_unknown(self, source: Source, positions: Positions, told: bool = False) -> Self:
+        """Return it with patches of further pictures to learn from, that are far from all in the banks.
+
+        told : whether a person said that the pictures are normal: then as many join as it takes, so that nothing in
+        them, or in what is like them, is farther than usual."""
+        beyond = [float(bank.errors[ERROR_AT.index(50 if told else 99)]) for bank in self.banks]
+        most = MOST_TOLD if told else MOST_JOINING
+        return self._with(self.banks, source.each(positions, source.rotations), most, beyond)
 
     def _with(self, told_by: Sequence[Bank], pictures: Iterable[Picture], count: int, beyond: Sequence[float]) -> Self:
         """Add up to `count` patches of each picture to each bank: those farthest from another one, and beyond a

@@ -17,6 +17,7 @@ from dn2.neighbors.calibration import Calibration, LearntStep
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.learnt import Learnt as LearntSteps
 from dn2.neighbors.leave_one_out import LeaveOneOut
+from dn2.neighbors.membership import NEIGHBOR
 from dn2.neighbors.patches.detector import PatchDetector, PictureMaps, Source, grouped
 from dn2.neighbors.sampling import Limits
 from dn2.neighbors.threads import each_on_one
@@ -100,9 +101,10 @@ class Learnt:
     def after_change(self, pictures: Pictures, detector: Detector, progress: Progress | None) -> Self:
         """Return it for a reference set that has changed: by new pictures, or without some.
 
-        A new picture joins those that calibrate, or the banks, as it draws.  Where patches have left a bank, the
-        pictures that calibrate are compared anew; those that cannot be had any more calibrate no longer.  Where patches
-        have joined, their scores may only have become too high, and rates too low."""
+        A new picture joins those that calibrate, or the banks, as it draws.  Where patches have left a bank, or those
+        of a picture join that a person told to be normal, the pictures that calibrate are compared anew; those that
+        cannot be had any more calibrate no longer.  Where others have joined, their scores may only have become too
+        high, and rates too low."""
         if detector.steps.holds_out and self.given:
             return self._holding_out().after_change(pictures, detector, progress)
         reference, n = detector.reference, len(detector.reference)
@@ -111,13 +113,18 @@ class Learnt:
         if drawn is None:
             raise ReferenceTooSmall("items of a group that is new cannot calibrate: fit a new model, with these items")
         joining, members = np.setdiff1d(fresh, drawn), np.intersect1d(fresh, drawn)
+        roles = reference.membership.roles
+        told = joining[:0] if roles is None else joining[roles[joining] == NEIGHBOR]
+        is_stale = self.is_stale or len(told) > 0
         with cached(pictures.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
             source, calibrating = _source(pictures, detector, self.rotations), np.union1d(self.members, members)
-            grown = self.detector.with_unknown(source, joining)
+            grown = self.detector.with_unknown(source, np.setdiff1d(joining, told)).with_unknown(
+                source, told, told=True
+            )
             grown = grown.with_strangest(source, members, self.given, calibrating)
-            found = _measure(grown, pictures, source, calibrating if self.is_stale else members, progress)
-        kept = self.members[:0] if self.is_stale else self.members
+            found = _measure(grown, pictures, source, calibrating if is_stale else members, progress)
+        kept = self.members[:0] if is_stale else self.members
         order = np.argsort(np.concatenate([kept, found.positions]))
         joined = (
             np.concatenate([old[: len(kept)], new])[order]
