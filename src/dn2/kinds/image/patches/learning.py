@@ -119,9 +119,8 @@ class Learnt:
         with cached(pictures.embedder) as embedder:
             pictures = replace(pictures, embedder=embedder)
             source, calibrating = _source(pictures, detector, self.rotations), np.union1d(self.members, members)
-            grown = self.detector.with_unknown(source, np.setdiff1d(joining, told)).with_unknown(
-                source, told, told=True
-            )
+            grown = self.detector.with_unknown(source, np.setdiff1d(joining, told))
+            grown = grown.with_unknown(source, told, told=True)
             grown = grown.with_strangest(source, members, self.given, calibrating)
             found = _measure(grown, pictures, source, calibrating if is_stale else members, progress)
         kept = self.members[:0] if is_stale else self.members
