@@ -31,7 +31,7 @@ test-torch: .venv/dev
 # Tests of the pages in a browser, Debian's Chromium, which is installed if there is none; `make test` runs them, too.
 test-browser: .venv/dev
 	command -v chromium || { $(AS_ROOT) apt-get update && $(AS_ROOT) apt-get install --yes chromium; }
-	$(BIN)/pytest tests/report/test_browser.py
+	$(BIN)/pytest tests/report/test_browser.py tests/report/test_browser_marks.py
 
 # The pictures of the pages in README and docs, from a real run.
 screenshots: .venv/dev

@@ -50,7 +50,6 @@ def take_table_report(browser: Browser) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_table_report(Path(folder, "report.html"))
         page = opened(browser, Path(folder, "report.html"), 1280, 900)
-        page.locator("#items-title").evaluate("title => title.scrollIntoView()")
         take(page, IMAGES / "table_report.png")
         page.locator(".card", has_text="inv-2018").click()
         take(page, IMAGES / "table_report-large.png")
@@ -62,18 +61,17 @@ def take_text_report(browser: Browser) -> None:
         model = dn2.fit(messages(600, seed=0, first=1), column="body", id_column="ticket")
         model.score(with_strangers(messages(200, seed=1, first=2_001))).to_html(Path(folder, "report.html"))
         page = opened(browser, Path(folder, "report.html"), 1280, 900)
-        page.locator("#items-title").evaluate("title => title.scrollIntoView()")
         take(page, IMAGES / "text_report.png")
 
 
 def take_series_report(browser: Browser) -> None:
-    """Take a picture of the report of a pump."""
+    """Take a picture of the most anomalous interval in the report of a pump."""
     with tempfile.TemporaryDirectory() as folder:
         model = dn2.fit(pump(4_000, seed=0), time="time", window=60)
         new = with_anomalies(pump(1_600, seed=1, start="2024-04-01"))
         model.score(new).to_html(Path(folder, "report.html"))
         page = opened(browser, Path(folder, "report.html"), 1280, 900)
-        page.locator("#times-title").evaluate("title => title.scrollIntoView()")
+        page.locator(".card").first.click()
         take(page, IMAGES / "series_report.png")
 
 
@@ -84,7 +82,6 @@ def take_patches_report(browser: Browser) -> None:
         model = dn2.fit(str(Path(folder, "plates")), patches=True)
         model.score(str(Path(folder, "new_plates"))).to_html(Path(folder, "report.html"))
         page = opened(browser, Path(folder, "report.html"), 1280, 900)
-        page.locator("#layers-title").evaluate("title => title.scrollIntoView()")
         take(page, IMAGES / "patches_report.png", FINE_COLORS)
         page.locator(".card", has_text="hole/02").click()
         take(page, IMAGES / "patches_report-large.png", FINE_COLORS)

@@ -37,11 +37,13 @@ def small_jpeg(shade: int = 128) -> bytes:
 
 
 class SmallPictures:
-    """Pictures of one shade of all items, of another of all reference items; or what two functions give instead."""
+    """Pictures of one shade of all items, of another of all reference items; or what functions give instead."""
 
-    def __init__(self, items: Some | None = None, reference: Some | None = None) -> None:
+    def __init__(self, items: Some | None = None, reference: Some | None = None, large: Some | None = None) -> None:
         self.of_items = items or (lambda names: dict.fromkeys(names, small_jpeg()))
         self.of_reference = reference or (lambda names: dict.fromkeys(names, small_jpeg(40)))
+        self.large_of_items = large or (lambda names: dict.fromkeys(names, b""))
+        self.large_of_reference = self.of_reference
 
 
 class LocatedSmallPictures(SmallPictures):
@@ -96,10 +98,12 @@ def written(
     return data_in(path)
 
 
-def written_images(path: Path, rows: Sequence[Row], pictures: SmallPictures | None = None) -> dict[str, Any]:
+def written_images(
+    path: Path, rows: Sequence[Row], pictures: SmallPictures | None = None, **changes: Any
+) -> dict[str, Any]:
     """Write a page of pictures and return the data in it."""
     section = partial(ImageSection, pictures=pictures or SmallPictures())
-    return written(path, rows, nouns=IMAGES, section=section)
+    return written(path, rows, nouns=IMAGES, section=section, **changes)
 
 
 def written_table(path: Path, rows: Sequence[Row]) -> dict[str, Any]:
@@ -107,9 +111,11 @@ def written_table(path: Path, rows: Sequence[Row]) -> dict[str, Any]:
     return written(path, rows, nouns=ROWS, section=TableSection, neighbors="Nearest normal rows (distance)")
 
 
-def data_in(path: Path) -> dict[str, Any]:
-    """Return the data in a page."""
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text("utf-8"), re.DOTALL)
+def data_in(path: Path, element: str = "data") -> dict[str, Any]:
+    """Return the data in an element of a page, or what is there for `later`."""
+    found = re.search(
+        rf'<script type="application/json" id="{element}">(.*?)</script>', path.read_text("utf-8"), re.DOTALL
+    )
     assert found
     data: dict[str, Any] = json.loads(found[1])
     return data

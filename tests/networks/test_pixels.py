@@ -821,6 +821,14 @@ def test_a_thumbnail_shows_the_picture(photos):
     assert np.abs(small - expected).mean() < 8
 
 
+@pytest.mark.parametrize(("shade", "between"), [(200, 255), (20, 0)])
+def test_a_contact_sheet_of_dark_pictures_is_black_between_them(shade: int, between: int) -> None:
+    flat = to_thumbnail(Image.new("L", (192, 40), shade))
+    sheet = np.asarray(Image.open(io.BytesIO(images.to_contact_sheet([flat] * 4))), int)
+    assert abs(sheet[48, 48] - shade).max() <= 3
+    assert abs(sheet[5, 48] - between).max() <= 3
+
+
 def test_a_thumbnail_from_elsewhere_is_told_from_what_is_none():
     thumbnail = to_thumbnail(Image.new("RGB", (640, 427)))
     assert is_thumbnail(thumbnail)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shutil
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +20,27 @@ from dn2.report.results_page import Map
 from dn2.report.section import Section
 from dn2.results.results import Results
 from dn2.results.rows import Row
+from in_browser import (
+    IN_BROWSER,
+    Open,
+    browser,
+    choose,
+    move_slider,
+    names_shown,
+    open_page,
+    settle,
+    violations,
+    wait_until,
+)
 from made_messages import STRANGE, messages, with_strangers
 from made_series import SHIFT, pump, with_anomalies
 from small_report import LocatedSmallPictures, M, explained, many_rows, row, written, written_images, written_table
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: `make test-browser`")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: `make test-browser`")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's Chromium: `make test-browser`"),
-    pytest.mark.xdist_group("browser"),  # all in one process, which runs the demo once
-]
+__all__ = ["browser", "open_page"]
+
+pytestmark = IN_BROWSER
 
 HOSTILE = "<b>bold</b>\"'&amp;\u202eright to left\u202c" + "x" * 260
-
-Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +52,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     results = model.score(pandas.concat(new))
     results.to_html(path)
     return path, results
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -95,66 +91,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
     return path, results
 
 
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Open]:
-    """Open a file; at the end no request may have left, and the page may have complained of nothing."""
-    contexts: list[Any] = []
-    requests: list[str] = []
-    complaints: list[str] = []
-
-    def opened(path: Path, width: int = 1440, height: int = 900, scheme: str = "light") -> Any:
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.goto(path.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    assert complaints == []
-
-
 def results_of(demo: Path) -> list[dict[str, str]]:
     with open(demo / "results.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def names_shown(page: Any) -> list[str]:
-    shown: list[str] = page.locator(".card .name").all_text_contents()
-    return shown
-
-
-def move_slider(page: Any, to: int) -> None:
-    page.locator("#rate").evaluate(
-        "(slider, to) => { slider.value = to; slider.dispatchEvent(new Event('input')); }", to
-    )
-    wait_until(page, f"state.stop === {to}")
-    settle(page)
-
-
-def choose(page: Any, control: str, option: str) -> None:
-    page.locator(control).select_option(option)
-    settle(page)
-
-
-def wait_until(page: Any, expression: str) -> None:
-    """Ask again and again until it is so; Playwright's own way evaluates texts in the page, which forbids that."""
-    for _ in range(200):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never: {expression}")
-
-
-def settle(page: Any) -> None:
-    """Wait until what was asked for is drawn."""
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def test_the_sentence_of_the_demo_agrees_with_its_results(demo: Path, open_page: Open) -> None:
@@ -217,13 +156,13 @@ def test_an_item_is_found_opened_and_left_by_keyboard(demo: Path, open_page: Ope
     evidence = next(one for one in results_of(demo) if one["item"] == second)["neighbors"]
     for near in json.loads(evidence):
         assert f"{near['item']} ({near['distance']:.3g})" in page.locator("#large-body").text_content()
-    assert page.locator("#large-body img").count() == 3
+    assert page.locator("#large-body .side img").count() == 2
     assert page.locator("#large-body img").first.evaluate("image => image.naturalWidth") > 0
     page.keyboard.press("ArrowRight")
     assert page.locator("#large-name").text_content() == names_shown(page)[2]
     page.keyboard.press("Escape")
     assert not page.locator("#large").is_visible()
-    assert page.evaluate("document.activeElement.dataset.place") == "2"
+    wait_until(page, "document.activeElement.dataset.place === '2'")
 
 
 def test_a_point_of_the_map_opens_its_item(demo: Path, open_page: Open) -> None:
@@ -265,11 +204,6 @@ def test_the_demo_is_accessible_and_fits_the_screen(
     assert violations(page) == []
 
 
-def violations(page: Any) -> list[tuple[str, Any]]:
-    found = axe.Axe().run(page).response["violations"]
-    return [(one["id"], one["nodes"]) for one in found if one["impact"] in ("serious", "critical")]
-
-
 @pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
 def test_maps_and_outlines_lie_over_pictures_and_buttons_take_them_away(
     tmp_path: Path, open_page: Open, width: int, height: int, scheme: str
@@ -289,10 +223,16 @@ def test_maps_and_outlines_lie_over_pictures_and_buttons_take_them_away(
     assert [cell.strip() for cell in page.locator("dialog td").all_text_contents()][1:6] == [
         "16 x 16 px at 8, 4", "128 px", "4 %", "2.5", "0.01"
     ]  # fmt: skip
-    own = page.locator("dialog .beside .layers")
+    own = page.locator("dialog .over")
+    wait_until(page, "document.querySelector('dialog .whole').style.getPropertyValue('--ratio') !== ''")
     boxes = [own.locator(layer).bounding_box() for layer in ("img >> nth=0", "img.map", "svg")]
     assert boxes[0] == boxes[1] == boxes[2]
-    assert boxes[0]["width"] == pytest.approx(2 * boxes[0]["height"], rel=0.02)
+    assert boxes[0]["width"] == pytest.approx(boxes[0]["height"], rel=0.02)  # as the picture has it
+    page.get_by_label("Map", exact=True).and_(page.locator("input")).fill("40")
+    assert own.locator("img.map").evaluate("map => map.style.opacity") == "0.4"
+    on_top = "([x, y]) => document.elementFromPoint(x, y).getAttribute('class')"
+    middle = [boxes[0]["x"] + boxes[0]["width"] * 0.9, boxes[0]["y"] + boxes[0]["height"] * 0.9]
+    assert page.evaluate(on_top, middle) in ("map", "outlines")  # not below the picture
     for button, is_map, is_outlined in (("Regions", False, True), ("Picture alone", False, False), ("Map", True, True)):
         page.locator("dialog").get_by_role("button", name=button).click()
         assert own.locator("img.map").is_visible() == is_map
@@ -440,12 +380,12 @@ def test_intervals_stand_in_their_time_and_windows_lie_over_their_nearest(
     assert page.locator("#large-name").text_content() == top.item
     assert f"From {top.start} to {top.end}, highest at {top.peak}." in page.locator("#large-body").inner_text()
     assert top.curves is not None
-    assert page.locator("#large-body svg.overlay").count() == len(top.curves) == 2
+    assert page.locator("#large-body svg.chart").count() == 1 + len(top.curves) == 3
     assert (
-        page.locator("#large-body figcaption").first.text_content()
+        page.locator("#large-body figcaption").nth(1).text_content()
         == f"flow ({round(100 * top.curves[0].share)} % of the distance)"
     )
-    drawn = page.locator("#large-body svg.overlay").first.locator("polyline")
+    drawn = page.locator("#large-body svg.chart").nth(1).locator("polyline")
     assert [len((one.get_attribute("points") or "").split()) for one in drawn.all()] == [60, 60]
 
 
@@ -587,10 +527,10 @@ def test_a_kind_shows_what_it_alone_has_through_its_script(tmp_path: Path, open_
         page.locator(".card").last.locator(".near").text_content().strip() == "far (1)"
     )  # by name where it shows none
     assert page.locator("main > section, #panels > section").locator("h2").all_text_contents()[:4] == [
-        "How strict",
-        "Toys",
-        "Parts",
         "Items",
+        "Toys",
+        "Scores",
+        "Parts",
     ]
     assert page.locator("#toys-section button").get_attribute("title") == "alarm-mark,query-mark"
     move_slider(page, page.evaluate("ranks.length - 1"))

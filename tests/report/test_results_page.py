@@ -64,7 +64,7 @@ def test_parts_are_listed_and_what_has_no_p_value_is_not_decided(tmp_path: Path)
     data = written(tmp_path / "page.html", rows, parts=parts)
     values = data["calibration"]["values"]
     assert data["items"]["rank"] == [values.index(0.01) + 1, None]
-    assert data["parts"] == [["a", 1, 3.0, values.index(0.013) + 1], ["b", 2, 1.0, values.index(0.5) + 1]]
+    assert data["parts"] == [["a", 1, 3.0, values.index(0.013) + 1, []], ["b", 2, 1.0, values.index(0.5) + 1, []]]
 
 
 def test_the_rate_to_warn_at_stands_beside_the_slider(tmp_path: Path) -> None:

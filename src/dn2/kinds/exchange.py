@@ -230,3 +230,9 @@ class Pictures(Protocol):
 
     def of_reference(self, names: Sequence[str]) -> Mapping[str, bytes]:
         """Return the pictures of reference items."""
+
+    def large_of_items(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Return large pictures of scored items; empty bytes for one that the small picture shows whole."""
+
+    def large_of_reference(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """Return large pictures of the reference items whose files are as they were."""

@@ -212,7 +212,9 @@ def read_scored(
     if parts:
         _check_rows(path, parts, p_values_of(now, of_parts(now.calibration), parts))
     files, vectors = now.kind.found_again(root, rows, now, progress, mask)
-    results = to_results(model, now, ScoredItems(rows, vectors, files=None if files is None else list(files)), root)
+    found = None if files is None else list(files)
+    paths = None if found is None else ["" if file is None else file.origin for file in found]
+    results = to_results(model, now, ScoredItems(rows, vectors, files=found), root, paths)
     results = replace(results, parts=parts)
     decided = results.at(rate, warn_rate=warn_rate)
     if false_alarm_rate is not None or warn_rate is not None:

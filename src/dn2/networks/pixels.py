@@ -36,6 +36,7 @@ SUFFIXES = frozenset(
 THUMBNAIL_SIZE = 192  # pixels a side: what a page shows
 LARGEST_THUMBNAIL = 1 << 16  # bytes; `to_thumbnail` makes some thousand
 SHEET_CELLS = 9  # pictures on a contact sheet at most
+DARK = 64  # of 255, the mean of dark pictures
 
 INTERPOLATIONS = {
     name: Image.Resampling[name.upper()] for name in ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
@@ -239,12 +240,15 @@ def is_thumbnail(data: bytes | memoryview) -> bool:
 
 
 def to_contact_sheet(thumbnails: Sequence[bytes | memoryview], size: int = THUMBNAIL_SIZE) -> bytes:
-    """Lay up to nine thumbnails of a group side by side in rows, on a JPEG of `size` pixels a side."""
+    """Lay up to nine thumbnails of a group side by side in rows, on a JPEG of `size` pixels a side, which is white
+    between them, or black where they are dark."""
     side = 1 if len(thumbnails) == 1 else 2 if len(thumbnails) <= 4 else 3
     cell = size // side
-    sheet = Image.new("RGB", (size, size), "white")
-    for place, encoded in enumerate(thumbnails[:SHEET_CELLS]):
-        picture = _fit(Image.open(io.BytesIO(encoded), formats=["JPEG"]), (cell, cell))
+    opened = [Image.open(io.BytesIO(encoded), formats=["JPEG"]) for encoded in thumbnails[:SHEET_CELLS]]
+    light = np.mean([np.asarray(picture.convert("L")).mean() for picture in opened])
+    sheet = Image.new("RGB", (size, size), "white" if light > DARK else "black")
+    for place, thumbnail in enumerate(opened):
+        picture = _fit(thumbnail, (cell, cell))
         row, column = divmod(place, side)
         sheet.paste(picture, (column * cell + (cell - picture.width) // 2, row * cell + (cell - picture.height) // 2))
     return to_thumbnail(sheet, size)

@@ -47,22 +47,30 @@ function tableOf(label, head, rows) {
     make("table", {}, make("thead", {}, ...head), make("tbody", {}, ...rows)));
 }
 
-function axis(low, high) {
-  if (low > 0 && high > 30 * low) {
-    const first = Math.log10(low), span = Math.log10(high) - first;
-    const ticks = [];
-    for (let power = Math.ceil(first); power <= Math.log10(high); power++) ticks.push(10 ** power);
-    return { to: (value) => (Math.log10(Math.max(value, low)) - first) / span, ticks };
-  }
-  const span = high - low || 1, rough = span / 5, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((times) => times * power).find((one) => one >= rough);
-  const ticks = [];
-  for (let value = Math.ceil(low / step); value * step <= high; value++) ticks.push(value * step);
-  return { to: (value) => (value - low) / span, ticks };
+// A file of rows as RFC 4180 has it.
+function toCsv(rows) {
+  const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  return rows.map((row) => `${row.map((value) => cell(String(value))).join(",")}\r\n`).join("");
 }
 
-function histogram(scores, scale, bins) {
-  const counts = new Array(bins).fill(0);
-  for (const score of scores) counts[Math.max(0, Math.min(bins - 1, Math.floor(bins * scale.to(score))))]++;
-  return counts.map((count) => count / Math.max(1, scores.length));
+function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+  make("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+// A text to copy, with the button that does it; where a browser forbids that, the text is selected.
+function copyable(text, label) {
+  const code = make("code", { class: "text" }, text);
+  const button = make("button", { type: "button", class: "small", "aria-label": label, onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(code);
+      button.textContent = "Selected";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  } }, "Copy");
+  return make("span", { class: "copyable" }, code, button);
 }

@@ -13,7 +13,7 @@ from dn2.kinds.exchange import Pictures
 from dn2.kinds.guarantee import worth_of
 from dn2.model.state import State
 from dn2.model.words import brief_of, describe_with_columns
-from dn2.report.shortening import Shortener, find_strangest
+from dn2.report.shortening import Shortener
 from dn2.results.results import Results
 from dn2.results.rows import Evidence, Row
 from dn2.results.words import number_in_words, rate_in_words
@@ -40,8 +40,7 @@ PICTURE = "border:1px solid #8884;border-radius:3px;max-width:none;margin:0;disp
 def results_html(results: Results) -> str:
     """Show results in a sentence, and the most anomalous items beside their nearest normal items."""
     readable = [row for row in results if row.error is None]
-    places, _ = find_strangest(readable, lambda row: True)
-    shown = [readable[place] for place in places[:MOST_ROWS]]
+    shown = sorted(readable, key=lambda row: -(row.anomaly_score or 0))[:MOST_ROWS]
     pictures = _Thumbnails(_pictures_of(results), shown)
     parts = [f"<p><b>{_text(results.summary())}</b></p>"]
     if worth := worth_of(results):

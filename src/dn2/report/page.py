@@ -26,11 +26,13 @@ def write_page(
     scripts: Sequence[str] = (),
     style: str = "",
     data: Mapping[str, Any] | None = None,
+    later: Mapping[str, Any] | None = None,
     about: str = "",
 ) -> None:
     """Write a page, whole or not at all.
 
-    body : HTML; scripts : the texts of its scripts, in order; data : the data that they read.
+    body : HTML; scripts : the texts of its scripts, in order; data : the data that they read; later : large data that
+    they read once it is asked for.
     style : rules beside those of all pages; about : HTML for the end of the page.
     Raises InputError if the file cannot be written."""
     code = "\n".join(["", *scripts, ""])
@@ -41,6 +43,7 @@ def write_page(
         "body": body,
         "about": about,
         "data": _json(data or {}),
+        "later": _json(later or {}),
         "script": code,
     }
     write_file(path, partial(_write, fill(read_part("page.html"), parts)))

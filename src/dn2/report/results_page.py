@@ -14,6 +14,7 @@ import numpy as np
 
 from dn2.arrays import Scores
 from dn2.neighbors.calibration import Calibration
+from dn2.report.marking import marking_data
 from dn2.report.page import definitions, fill, read_part, sentences, write_page
 from dn2.report.section import Section
 from dn2.report.shortening import Shortener, round_shown
@@ -22,10 +23,12 @@ from dn2.results.rows import Row
 from dn2.results.words import count_in_words, decided_in_words, lost_in_words, rate_in_words
 
 # Limits that keep the file small.
+MOST_ROWS = 200_000  # the most anomalous ones, and those of audits
 MOST_REFERENCE_SCORES = 20_000
 MOST_ERRORS = MOST_PARTS = 1_000
 LONGEST_NAME = 160
 STOPS = 120  # of the slider, at most
+SCRIPTS = ("elements.js", "results.js", "plots.js", "marks.js", "gallery.js", "zoom.js", "large.js")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,9 @@ class PageContext:
     worth : what the number of items that would be flagged means, in words.
     columns : how each column of a table was read, as names and words.
     section : makes the section of the kind of data, given the rows that could be read.
-    neighbors : the heading of the neighbours.  notes : further sentences."""
+    neighbors : the heading of the neighbours.  notes : further sentences.
+    paths : the file of each row, absolute, empty for one without a file; None where that is unknown.
+    command : what takes the file of verdicts."""
 
     reference_scores: Scores
     calibration: Calibration
@@ -62,6 +67,8 @@ class PageContext:
     neighbors: str = "Nearest normal items (distance)"
     notes: Sequence[str] = ()
     columns: Sequence[tuple[str, str]] = ()
+    paths: Sequence[str] | None = None
+    command: str = "dn2 feedback MODEL verdicts.csv"
 
 
 def write_results_page(path: Path, results: Results, around: PageContext) -> None:
@@ -69,12 +76,14 @@ def write_results_page(path: Path, results: Results, around: PageContext) -> Non
     columns = _Columns(results, around)
     data = columns.data()
     title = results.summary()
+    left_out = columns.left_out()
     about = (
+        f"{f'<h2>What the page leaves out</h2>{sentences(left_out)}' if left_out else ''}"
         f"<h2>The model</h2>{definitions(around.model)}"
         f"{f'<h2>How its columns were read</h2>{definitions(around.columns)}' if around.columns else ''}"
         f"<h2>What the false-alarm rate means</h2>{sentences(around.guarantee)}"
     )
-    notes = " ".join([*around.notes, *columns.left_out()])
+    notes = " ".join([*around.notes, *columns.unlisted()])
     among = results.among_themselves
     parts = {
         "sentence": title,
@@ -83,8 +92,9 @@ def write_results_page(path: Path, results: Results, around: PageContext) -> Non
         "worth": around.worth,
     }
     body = fill(read_part("results.html"), {name: html.escape(words) for name, words in parts.items()})
-    scripts = [read_part("elements.js"), read_part("results.js"), columns.section.script()]
-    write_page(path, title, body, scripts=scripts, style=columns.section.style(), data=data, about=about)
+    scripts = [*map(read_part, SCRIPTS), columns.section.script()]
+    style = read_part("results.css") + columns.section.style()
+    write_page(path, title, body, scripts=scripts, style=style, data=data, later=columns.section.later(), about=about)
 
 
 class _Columns:
@@ -92,7 +102,11 @@ class _Columns:
 
     def __init__(self, results: Results, around: PageContext) -> None:
         self._results, self._around = results, around
-        self._rows = [row for row in results if row.error is None]
+        readable = [place for place, row in enumerate(results) if row.error is None]
+        self._all = [results.rows[place] for place in readable]
+        self._chosen = choose_rows(self._all)
+        self._rows = [self._all[place] for place in self._chosen]
+        self._paths = None if around.paths is None else [around.paths[readable[place]] for place in self._chosen]
         self.section = around.section(self._rows)
         self._reference: dict[str, int] = {}
         self._short = Shortener(LONGEST_NAME)
@@ -103,6 +117,7 @@ class _Columns:
             [(self._reference.setdefault(near.item, len(self._reference)), near.distance) for near in row.neighbors]
             for row in self._rows
         ]
+        names = [self._short(row.item) for row in self._rows]
         noun, plural = self._results.nouns
         return {
             "calibration": self._calibration(),
@@ -111,13 +126,15 @@ class _Columns:
                 "scores": [round_shown(score) for score in thin_scores(self._around.reference_scores)],
             },
             "items": {
-                "name": [self._short(row.item) for row in self._rows],
+                "name": names,
                 "score": [round_shown(row.anomaly_score or 0) for row in self._rows],
                 "rank": [None if row.p_value is None else self._rank(row.p_value) for row in self._rows],
                 "starts": np.cumsum([0, *map(len, neighbors)]).tolist(),
                 "near": [place for item_neighbors in neighbors for place, _ in item_neighbors],
                 "distance": [round_shown(distance) for item_neighbors in neighbors for _, distance in item_neighbors],
             },
+            "marking": marking_data(self._rows, names, self._paths, self._around.command),
+            "drawn": self._drawn(),
             "parts": self._parts(),
             "kind": self.section.data(self._reference),
             "errors": [[self._short(row.item), row.error] for row in self._results.unreadable[:MOST_ERRORS]],
@@ -126,7 +143,7 @@ class _Columns:
                 "one": noun,
                 "many": plural,
                 "neighbors": self._around.neighbors,
-                "scored": count_in_words(len(self._rows), noun, plural),
+                "scored": count_in_words(len(self._all), noun, plural),
                 "lost": lost_in_words(len(self._results.unreadable)),
             },
         }
@@ -136,7 +153,7 @@ class _Columns:
         """The largest p-value that may be flagged, as it was asked: 0 where nothing is."""
         if self._results.false_alarm_rate is not None:
             return self._results.false_alarm_rate
-        return max((row.p_value or 0 for row in self._rows if row.is_anomaly), default=0.0)
+        return max((row.p_value or 0 for row in self._all if row.is_anomaly), default=0.0)
 
     @cached_property
     def _stops(self) -> list[float]:
@@ -152,7 +169,7 @@ class _Columns:
     def _values(self) -> list[float]:
         """All p-values and rates on the page, ascending, each once: ranks count them from 1."""
         warned = [] if self._results.warn_rate is None else [self._results.warn_rate]
-        values = {row.p_value for row in (*self._rows, *self._results.parts) if row.p_value is not None}
+        values = {row.p_value for row in (*self._all, *self._results.parts) if row.p_value is not None}
         return sorted({*values, *warned, *self._stops} - {0.0})
 
     def _rank(self, rate: float) -> int:
@@ -173,6 +190,7 @@ class _Columns:
             "expected": [self._expected(stop) for stop in stops],
             "rates": ["as it was decided" if shown_rate is None else rate_in_words(shown_rate) for shown_rate in rates],
             "decided": [decided_in_words(shown_rate, discovery, alone) for shown_rate in rates],
+            "unlisted": self._unlisted(stops),
             "warn": self._warn() if self._results.has_warnings else None,
         }
 
@@ -184,22 +202,43 @@ class _Columns:
         """Return how many of the items would be flagged at a rate, if all were normal."""
         calibration = self._around.calibration
         share = calibration.reachable(rate) if rate >= calibration.smallest_rate else 0.0
-        return share * sum(row.p_value is not None for row in self._rows)
+        return share * sum(row.p_value is not None for row in self._all)
 
     def _warn(self) -> dict[str, Any]:
         """Return the rank to warn at, its threshold, how many are expected up to it, and the words for its rate."""
         rate = self._results.warn_rate
-        marked = max((row.p_value or 0 for row in self._rows if row.decision in ("warn", "reject")), default=0.0)
+        marked = max((row.p_value or 0 for row in self._all if row.decision in ("warn", "reject")), default=0.0)
         up_to = marked if rate is None else rate
         return {
             "rank": self._rank(up_to),
             "threshold": self._threshold(up_to),
             "expected": self._expected(up_to),
+            "unlisted": self._unlisted([up_to])[0],
             "words": "" if rate is None else f" at {rate_in_words(rate)}",
         }
 
+    def _unlisted(self, rates: Sequence[float]) -> list[int]:
+        """Count, for each rate, the items that it flags and that the page leaves out."""
+        if len(self._rows) == len(self._all):
+            return [0] * len(rates)
+        listed = set(self._chosen)
+        left = sorted(row.p_value for place, row in enumerate(self._all) if place not in listed and row.p_value)
+        return [bisect_right(left, rate) for rate in rates]
+
+    def _drawn(self) -> list[float] | None:
+        """Return the scores that the histogram is of, where the page leaves items out."""
+        if len(self._rows) == len(self._all):
+            return None
+        scores = np.sort(np.array([row.anomaly_score or 0 for row in self._all]))
+        return [round_shown(score) for score in thin_scores(scores)]
+
     def _parts(self) -> list[list[Any]]:
-        """Return of each part its name, the number of its items, its score and the rank of its p-value."""
+        """Return of each part its name, the number of its items, its score, the rank of its p-value, and the places of
+        its items that were drawn for an audit."""
+        audits: dict[str | None, list[int]] = {}
+        for place, row in enumerate(self._rows):
+            if row.audit:
+                audits.setdefault(row.part, []).append(place)
         parts = sorted(self._results.parts, key=lambda row: -(row.anomaly_score or 0))
         return [
             [
@@ -207,8 +246,18 @@ class _Columns:
                 row.items,
                 round_shown(row.anomaly_score or 0),
                 None if row.p_value is None else self._rank(row.p_value),
+                audits.get(row.item, []),
             ]
             for row in parts[:MOST_PARTS]
+        ]
+
+    def unlisted(self) -> list[str]:
+        """Say how many items the page does not list."""
+        if len(self._rows) == len(self._all):
+            return []
+        audits = " and those to audit" if any(row.audit for row in self._rows) else ""
+        return [
+            f"The {len(self._rows):,} most anomalous of {len(self._all):,} items{audits} are listed; counts are of all."
         ]
 
     def left_out(self) -> list[str]:
@@ -228,16 +277,27 @@ class _Columns:
         drawing = self._around.map
         if drawing is None:
             return None
-        readable = {id(row): number for number, row in enumerate(self._rows)}
+        listed = {id(row): number for number, row in enumerate(self._rows)}
+        items = [listed.get(id(self._results.rows[place])) for place in drawing.places]
         points = np.concatenate([drawing.reference, drawing.queries])
         low, high = points.min(axis=0), points.max(axis=0)
         scaled = np.rint(1000 * (points - low) / np.maximum(high - low, np.finfo(float).tiny)).astype(int).tolist()
         return {
             "reference": scaled[: len(drawing.reference)],
-            "queries": scaled[len(drawing.reference) :],
-            "items": [readable[id(self._results.rows[place])] for place in drawing.places],
+            "queries": [
+                point for point, item in zip(scaled[len(drawing.reference) :], items, strict=True) if item is not None
+            ],
+            "items": [item for item in items if item is not None],
             "note": drawing.note,
         }
+
+
+def choose_rows(rows: Sequence[Row]) -> list[int]:
+    """Choose the places of the rows that a page lists: those of audits and the most anomalous, as they came."""
+    if len(rows) <= MOST_ROWS:
+        return list(range(len(rows)))
+    order = sorted(range(len(rows)), key=lambda place: (not rows[place].audit, -(rows[place].anomaly_score or 0)))
+    return sorted(order[:MOST_ROWS])
 
 
 def thin_scores(scores: Scores) -> Scores:

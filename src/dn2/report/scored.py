@@ -17,6 +17,7 @@ from dn2.model.scoring import shift_of
 from dn2.model.state import State
 from dn2.model.words import describe_with_columns, shift_in_words
 from dn2.neighbors.calibration import Calibration
+from dn2.report.marking import command_of, paths_of
 from dn2.report.results_page import Map, PageContext, write_results_page
 from dn2.report.section import Section
 from dn2.results.context import MOST_ON_MAP, Context, places_on_map
@@ -48,6 +49,8 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         neighbors=_neighbors(state, context),
         notes=[*_gone(context, results), *_far_out(state, results)],
         columns=columns,
+        paths=paths_of(context),
+        command=command_of(state),
     )
     write_results_page(path, results, page)
 

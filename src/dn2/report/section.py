@@ -31,6 +31,10 @@ class Section:
         reference : the place of each neighbour among the names on the page, by name."""
         return None
 
+    def later(self) -> dict[str, Any] | None:
+        """Return what is large and rarely looked at, once `data` is made; `page.js` reads it as `page.later()`."""
+        return None
+
     def left_out(self) -> list[str]:
         """Say what the page leaves out, once `data` is made."""
         return []

@@ -10,9 +10,10 @@ MOST_EXPLAINED = 2_000  # rows, the most anomalous ones
 
 
 def find_strangest(rows: Sequence[Row], has: Callable[[Row], bool]) -> tuple[list[int], int]:
-    """List the places of the most anomalous rows for which `has` is true, and count the further such rows."""
+    """List the places of the rows for which `has` is true, those of audits and then the most anomalous, and count the
+    further such rows."""
     places = [place for place, row in enumerate(rows) if has(row)]
-    places.sort(key=lambda place: -(rows[place].anomaly_score or 0))
+    places.sort(key=lambda place: (not rows[place].audit, -(rows[place].anomaly_score or 0)))
     return places[:MOST_EXPLAINED], max(0, len(places) - MOST_EXPLAINED)
 
 

@@ -153,6 +153,18 @@ def test_the_evidence_is_the_strangest_window_over_its_nearest(
         assert any(np.allclose(curve.value, values[start : start + WINDOW], atol=1e-3) for start in starts)
 
 
+def test_the_series_around_an_interval_is_kept_with_its_stamps(model: Model, new: pd.DataFrame) -> None:
+    times = new["time"].dt.strftime("%Y-%m-%dT%H:%M:%S").tolist()
+    for row in model.score(new):
+        first, last = times.index(row.start), times.index(row.end)
+        start, end, values = row.evidence.around
+        low, high = max(0, first - 2 * WINDOW), min(len(new) - 1, last + 2 * WINDOW)
+        assert (start, end) == (times[low], times[high])
+        assert len(values) == min(240, high - low + 1)
+        around = new[row.curves[0].column].to_numpy()[low : high + 1]
+        np.testing.assert_allclose(values, around[np.rint(np.linspace(0, high - low, len(values))).astype(int)], 1e-6)
+
+
 def test_a_long_window_is_drawn_by_two_hundred_values_at_most() -> None:
     results = dn2.score_self(beat(2_000), window=450)
     assert all(len(curve.value) == 150 for row in results for curve in row.curves or ())

@@ -31,6 +31,7 @@ def test_curves_of_the_most_anomalous_intervals_and_the_place_of_all(
     assert data["kind"] == {
         "items": [1],
         "curves": [[["flow", 0.75, [7.0, 8.0], [[1.0, 2.0], [3.0, 4.0]]], ["heat", 0.25, [7.0, 8.0], []]]],
+        "around": [None],
         "series": ["one", "two"],
         "owner": [0, 1, 0],
         "start": ["10", "20", "30"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,10 @@ def test_the_most_anomalous_rows_are_explained_and_the_page_says_so(
     data = written_table(path, [explained(str(n), n, Contribution("x", 1.0, n, (0, 0))) for n in range(5)])
     assert (data["kind"]["items"], data["kind"]["value"]) == ([4, 3, 2], [4, 3, 2])
     assert "shown for the 3 most anomalous rows; a results file has them for all." in path.read_text("utf-8")
+
+
+def test_rows_to_audit_are_explained_whatever_they_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortening, "MOST_EXPLAINED", 2)
+    rows = [explained(str(n), n, Contribution("x", 1.0, n, (0, 0))) for n in range(5)]
+    rows[1] = replace(rows[1], audit=True)
+    assert written_table(tmp_path / "page.html", rows)["kind"]["items"] == [1, 4]

@@ -1,14 +1,15 @@
 // Shows pictures beside those of their nearest, where they are strange, and the members that pull a group away.
-mount(({ data, items, reference, words, neighbors }) => {
+mount(({ data, later, items, reference, words, neighbors, isHidden }) => {
   const { located } = data;
   const LAYERS = { map: "Map", regions: "Regions", picture: "Picture alone" };
+  let opacity = 100;  // of maps in the large view, in percent
 
   function source(picture) {
     return `data:image/${picture.startsWith("iVBOR") ? "png" : "jpeg"};base64,${picture}`;
   }
 
   function framed(content, caption) {
-    return make("span", { class: "picture" }, content, make("span", { class: "text" }, caption));
+    return make("span", { class: "picture" }, content, ...(caption ? [make("span", { class: "text" }, caption)] : []));
   }
 
   function picture(encoded, caption, alternative) {
@@ -128,27 +129,85 @@ mount(({ data, items, reference, words, neighbors }) => {
 
   if (located) document.documentElement.dataset.layer = "map";
 
+  function image(encoded, attributes) {
+    return make("img", { src: source(encoded), draggable: "false", ...attributes });
+  }
+
+  function slider(label, value, onmoved, most = 100) {
+    const input = make("input", { type: "range", min: 0, max: most, value, oninput: () => onmoved(Number(input.value)) });
+    return make("label", {}, label, input);
+  }
+
+  // Dark pictures of all items, up to eight times as bright.
+  function lighten(tenths) {
+    document.documentElement.style.setProperty("--light", 2 ** (tenths / 10));
+  }
+
+  // The picture of an item as large as the page has it, under its map, with its nearest normal one to wipe over it.
+  function viewed(item) {
+    const hidden = isHidden(item), { items: large, reference: largeNormal } = later();
+    const one = located?.items[item], small = one?.picture ?? data.pictures[item];
+    if (!small) return null;
+    const own = image(large[item] || small, { alt: `picture of ${items.name[item]}` });
+    const box = make("div", { class: "whole" }), over = make("div", { class: "over" }, own);
+    own.addEventListener("load", () => box.style.setProperty("--ratio", own.naturalWidth / own.naturalHeight));
+    const controls = [];
+    if (one && !hidden) {
+      const parts = [];
+      if (one.map) {
+        const map = image(one.map, { class: "map", alt: "" });
+        const fade = (percent) => {
+          opacity = percent;
+          map.style.opacity = percent / 100;
+        };
+        fade(opacity);
+        parts.push(map);
+        controls.push(slider("Map", opacity, fade));
+      }
+      over.append(...parts, outlines([0, 0, ...one.size], located.regions[item].map(([outline]) => outline)));
+    }
+    const near = neighbors(item)[0]?.[0], normal = hidden ? null : largeNormal[near] ?? data.reference[near];
+    if (normal) {
+      const edge = make("div", { class: "edge", hidden: "" });
+      box.append(image(normal, { class: "normal", alt: `nearest normal item ${reference.name[near]}` }));
+      controls.push(slider("Nearest normal", 0, (percent) => {
+        over.style.clipPath = `inset(0 0 0 ${percent}%)`;
+        edge.style.left = `${percent}%`;
+        edge.hidden = !percent;
+      }));
+      box.append(over, edge);
+    } else {
+      box.append(over);
+    }
+    const { frame, buttons } = zoomable(box, `Picture of ${items.name[item]}: + and - zoom, arrows move, 0 fits`);
+    const note = large[item] === undefined ? [make("p", { class: "quiet" }, "This is a small picture, enlarged: the page holds large ones of "
+      + `${whole(Object.keys(large).length)} ${words.many}.`)] : [];
+    return make("div", { class: "viewer" }, frame, make("div", { class: "viewer-controls" }, buttons, ...controls, ...note));
+  }
+
   return {
     card(item) {
       const one = located?.items[item];
       if (one?.crops.length) {
-        return make("span", { class: "strip located" }, ofItem(item, "scored"),
-          make("span", { class: "pair" }, ...pair(item, 0, ["strangest region", "nearest normal"])));
+        return make("span", { class: "strip located" }, ofItem(item, null),
+          make("span", { class: "pair" }, ...pair(item, 0, ["region", "normal"])));
       }
-      const near = neighbors(item).slice(0, one ? 2 : 3).map((place) => ofNeighbor(place, number(place[1])));
-      return make("span", { class: one ? "strip located" : "strip" }, ofItem(item, "scored"), ...near);
+      const near = neighbors(item).slice(0, 2).map((place) => ofNeighbor(place, number(place[1])));
+      return make("span", { class: "strip" }, ofItem(item, null), make("span", { class: "pair" }, ...near));
     },
+    plain(item) {
+      return make("span", { class: "strip" }, picture(located?.items[item]?.picture ?? data.pictures[item], null, `picture of ${items.name[item]}`));
+    },
+    stage: viewed,
     detail(item) {
       const near = neighbors(item).map((one) => ofNeighbor(one, `${reference.name[one[0]]} (${number(one[1])})`));
       const members = data.members?.[item] ?? [];
-      const own = located?.items[item] ? [markLayer(layersBar())] : [];
-      return [make("div", { class: located?.items[item] ? "beside located" : "beside" },
-        make("div", {}, make("h3", {}, "scored"), ...own, strip(ofItem(item, items.name[item]))),
-        make("div", {}, make("h3", {}, words.neighbors), strip(...near))), ...regionsOf(item),
-      ...members.length ? pulling(members) : []];
+      return [...(located?.items[item] ? [markLayer(layersBar())] : []), make("h3", {}, words.neighbors), strip(...near),
+        ...regionsOf(item), ...members.length ? pulling(members) : []];
     },
+    controls: () => [slider("Brightness", 0, lighten, 30), ...(located ? [markLayer(layersBar())] : [])],
     panels() {
-      return located ? [{ id: "layers", title: "Where they are strange", content: [...legend(), markLayer(layersBar())] }] : [];
+      return located ? [{ id: "layers", title: "Where they are strange", content: legend() }] : [];
     },
   };
 });

@@ -16,6 +16,11 @@ from dn2.results.rows import Row
 from dn2.results.words import rate_in_words
 
 MEMBERS_SHOWN = 5
+MOST_AUDITED = 300  # pictures of items that are to be judged unseen by score
+MOST_LARGE = 100  # large pictures of items, each beside its nearest normal one
+READ_AT_ONCE = 8
+# What large pictures may take of the file, in characters; of a page with many rows less.
+LARGE_CHARACTERS, LEAST_CHARACTERS, CHARACTERS_A_ROW = 15_000_000, 4_000_000, 80
 LONGEST_NAME = 160
 
 
@@ -26,12 +31,15 @@ class Section(Base):
         super().__init__(rows, pictures)
         self._short = Shortener(LONGEST_NAME)
         self._without_picture = 0
+        self._chosen: list[int] = []
+        self._places: Mapping[str, int] = {}
 
     def data(self, reference: Mapping[str, int]) -> dict[str, Any] | None:
         """See `dn2.report.section.Section`.  Pictures are JPEGs in base64, by place."""
         if self.pictures is None:
             return None
         chosen, neighbors = self._choose()
+        self._chosen, self._places = chosen, reference
         located = self._located(chosen)
         self._without_picture = len(self.rows) - len(chosen)
         shown = {} if located is None else located["items"]
@@ -55,6 +63,29 @@ class Section(Base):
             "members": members if any(members) else None,
             "located": located,
         }
+
+    def later(self) -> dict[str, Any] | None:
+        """Return large pictures by place, of the first that were chosen and of the nearest normal item of each."""
+        if self.pictures is None:
+            return None
+        items: dict[int, str] = {}
+        reference: dict[int, str] = {}
+        left = max(LEAST_CHARACTERS, LARGE_CHARACTERS - CHARACTERS_A_ROW * len(self.rows))
+        audits = [place for place in self._chosen if self.rows[place].audit]
+        others = [place for place in self._chosen if not self.rows[place].audit]
+        wanted = [*audits[: MOST_LARGE // 2], *others][:MOST_LARGE]
+        for first in range(0, len(wanted), READ_AT_ONCE):
+            rows = {self.rows[place].item: place for place in wanted[first : first + READ_AT_ONCE]}
+            near = {row.neighbors[0].item for place in rows.values() if (row := self.rows[place]).neighbors}
+            near = {name for name in near if self._places[name] not in reference}
+            own = _encode_pictures(self.pictures.large_of_items(list(rows)))
+            normal = _encode_pictures(self.pictures.large_of_reference(sorted(near)))
+            left -= sum(map(len, (*own.values(), *normal.values())))
+            if left < 0:
+                break
+            items |= {rows[name]: picture for name, picture in own.items()}
+            reference |= {self._places[name]: picture for name, picture in normal.items() if picture}
+        return {"items": items, "reference": reference}
 
     def _located(self, chosen: Sequence[int]) -> dict[str, Any] | None:
         """Return where items are strange, by place; None where nothing tells."""
@@ -100,11 +131,15 @@ class Section(Base):
         return words
 
     def _choose(self) -> tuple[list[int], list[str]]:
-        """Choose the pictures of the page, the most anomalous first: places of items, and names of reference items."""
+        """Choose the pictures of the page, of audits and then the most anomalous first: places of items, and names of
+        reference items."""
         chosen: list[int] = []
         reference: dict[str, None] = {}
         left = MOST_PICTURES
-        for place in sorted(range(len(self.rows)), key=lambda place: -(self.rows[place].anomaly_score or 0)):
+        audits = [place for place, row in enumerate(self.rows) if row.audit]
+        others = [place for place, row in enumerate(self.rows) if not row.audit]
+        others.sort(key=lambda place: -(self.rows[place].anomaly_score or 0))
+        for place in (*audits[:MOST_AUDITED], *others):
             row = self.rows[place]
             missing = [neighbor.item for neighbor in row.neighbors if neighbor.item not in reference]
             left -= 1 + len(missing) + len(_pulling_members(row))

@@ -9,13 +9,24 @@ from functools import partial
 from itertools import islice
 
 from dn2.arrays import Progress
+from dn2.errors import UnreadableItem
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import ReferenceItem
-from dn2.networks.pixels import SHEET_CELLS, is_thumbnail, read_small, to_contact_sheet
+from dn2.networks.decoding import UPRIGHT_SIZE
+from dn2.networks.pixels import (
+    SHEET_CELLS,
+    THUMBNAIL_SIZE,
+    is_thumbnail,
+    read_small,
+    to_contact_sheet,
+    to_thumbnail,
+)
+from dn2.networks.sources import open_picture
 from dn2.store.packed import PackedBytes
 from dn2.system.processes import cpu_count
 
 MOST_PICTURES = 2_000  # on a page, of the most anomalous items and their neighbours, so that the file stays small
+LARGE_SIZE = 1_200  # pixels a side, at most, of what a large view shows
 
 
 class ItemPictures:
@@ -58,6 +69,23 @@ class ItemPictures:
         kept = {name: bytes(self._thumbnails[places[name]]) for name in names if name in places}
         return {name: thumbnail for name, thumbnail in kept.items() if is_thumbnail(thumbnail)}
 
+    def large_of_items(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """See `dn2.kinds.exchange.Pictures`."""
+        items = [self._files[name] for name in names if name in self._files]
+        return self._read_large({item.name: (item.origin, "") for item in items if item.members is None})
+
+    def large_of_reference(self, names: Sequence[str]) -> Mapping[str, bytes]:
+        """See `dn2.kinds.exchange.Pictures`."""
+        wanted = set(names)
+        items = [item for item in self._reference if item.name in wanted]
+        return self._read_large({item.name: (item.path, item.sha256) for item in items if item.sha256})
+
+    def _read_large(self, files: Mapping[str, tuple[str, str]]) -> dict[str, bytes]:
+        """Read files as large pictures; files : by name, the path and, if it is to be the same, the digest."""
+        with ThreadPoolExecutor(cpu_count()) as pool:
+            read = pool.map(partial(_large, white=self._white), *zip(*files.values(), strict=True)) if files else ()
+            return {name: picture for name, picture in zip(files, read, strict=True) if picture is not None}
+
     def _read(self, items: Mapping[str, Item]) -> dict[str, bytes]:
         pictures_read: dict[str, bytes] = {}
         with ThreadPoolExecutor(cpu_count()) as pool:
@@ -80,3 +108,18 @@ def _picture(item: Item, white: int | None) -> bytes | None:
     read = (_picture(member, white) for member in item.members)
     sheet = list(islice((picture for picture in read if picture is not None), SHEET_CELLS))
     return to_contact_sheet(sheet) if sheet else None
+
+
+def _large(path: str, digest: str, *, white: int | None) -> bytes | None:
+    """Read a file as a JPEG: empty bytes where the small one shows all of it, None where it cannot be read."""
+    if not path:
+        return None
+    try:
+        with open_picture(path, white) as source:
+            if digest and source.digest != digest:
+                return None
+            with source.decoded((LARGE_SIZE, LARGE_SIZE)) as picture:
+                is_small = max(picture.info[UPRIGHT_SIZE]) <= THUMBNAIL_SIZE
+                return b"" if is_small else to_thumbnail(picture, LARGE_SIZE)
+    except UnreadableItem:
+        return None

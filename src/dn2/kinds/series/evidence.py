@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Self
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, NamedTuple, Self
 
+from dn2.arrays import Numbers
 from dn2.results.checked import as_list, as_number, as_numbers, as_text
 from dn2.results.rows import Evidence, Neighbor, from_json, in_line
 
@@ -34,6 +35,16 @@ class Curve:
     neighbors: tuple[tuple[float, ...], ...]
 
 
+class Surroundings(NamedTuple):
+    """The series around an interval, in the column that makes it most anomalous.
+
+    start, end : the stamps of the first and last of its values, which lie evenly."""
+
+    start: str
+    end: str
+    values: Numbers
+
+
 @dataclass(frozen=True)
 class IntervalEvidence(Evidence):
     """Where an interval of a series lies, and what its strangest window looks like.
@@ -41,7 +52,8 @@ class IntervalEvidence(Evidence):
     start, end : the stamps of its first and last point; None where the series could not be read.
     curves : the values of its strangest window and of the neighbors, first in the columns that make it most anomalous;
         None for an interval without a window.
-    peak : the stamp of its highest point."""
+    peak : the stamp of its highest point.
+    around : the series around it; None in evidence that was read from a file."""
 
     file_columns: ClassVar[tuple[str, ...]] = ("start", "end", "curves", "peak")
     heading: ClassVar[str] = "where it is strangest; nearest windows (distance)"
@@ -49,6 +61,7 @@ class IntervalEvidence(Evidence):
     end: str | None = None
     curves: tuple[Curve, ...] | None = None
     peak: str | None = None
+    around: Surroundings | None = field(default=None, compare=False, repr=False)
 
     def as_record(self) -> dict[str, Any]:
         """See `Evidence`."""

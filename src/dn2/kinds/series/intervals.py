@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from dn2.arrays import Distances, Positions, Scores, Vector, Vectors
+from dn2.arrays import Distances, Numbers, Positions, Scores, Vector, Vectors
 from dn2.kinds.exchange import Batch, Judge, ScoredItems
 from dn2.kinds.scoring import OpenedApart
 from dn2.kinds.series.embedder import SeriesEmbedder
-from dn2.kinds.series.evidence import Curve, IntervalEvidence
+from dn2.kinds.series.evidence import Curve, IntervalEvidence, Surroundings
 from dn2.kinds.series.points import Points
 from dn2.kinds.series.stamps import stamp_texts
-from dn2.kinds.series.windows import Windows
+from dn2.kinds.series.windows import PlacedStretch, Windows
 from dn2.neighbors.blocks import rows_at
 from dn2.neighbors.calibration import mean_squared_distance
 from dn2.neighbors.detector import Detector
@@ -24,6 +24,7 @@ from dn2.results.rows import Neighbor, Row
 CURVES_NAMED = 3  # columns whose values are shown
 LONGEST_CURVE = 200  # values; longer windows are thinned out evenly
 DIGITS = 6
+LENGTHS_AROUND, LONGEST_AROUND = 2, 240  # windows on either side of an interval that are drawn; values of them at most
 
 
 def search_windows(detector: Detector, batches: Iterable[Batch]) -> tuple[Distances, Positions]:
@@ -54,6 +55,8 @@ def to_intervals(
     scores = points[intervals.peaks]
     first, last = windows.stamps_at(intervals.starts), windows.stamps_at(intervals.stops - 1)
     highest = windows.stamps_at(intervals.peaks)
+    lows, highs = _around(windows, intervals.starts, intervals.stops, owners)
+    before, behind = windows.stamps_at(lows), windows.stamps_at(highs - 1)
     on_map = set(places_on_map(len(strangest)).tolist())
     vectors: dict[int, Vector] = {}
     rows: list[Row] = []
@@ -66,15 +69,33 @@ def to_intervals(
         lengths = np.sqrt(distances[window].astype(np.float64)).tolist()
         near_by = zip(positions[window], lengths, strict=True)
         neighbors = tuple(Neighbor(judge.items[position].name, far) for position, far in near_by)
-        curves = _curves(embedder, vector, rows_at(judge.detector.blocks, positions[window]))
+        curves = tuple(_curves(embedder, vector, rows_at(judge.detector.blocks, positions[window])))
         start, end = first[number], last[number]
-        evidence = IntervalEvidence(start, end, tuple(curves), highest[number])
+        values = _thinned(placed, lows[number], highs[number], embedder.columns.index(curves[0].column))
+        around = Surroundings(before[number], behind[number], values)
+        evidence = IntervalEvidence(start, end, curves, highest[number], around)
         name = f"{windows.read.series[placed.owner].name}:{start}"
         rows.append(Row(name, float(scores[number]), p, None, neighbors, evidence=evidence))
     rows += windows.unscored()
     return ScoredItems(
         rows, vectors, points=_points_of_windows(windows, points, p_value), counted="intervals to compare with"
     )
+
+
+def _around(windows: Windows, starts: Positions, stops: Positions, owners: Positions) -> tuple[Positions, Positions]:
+    """Return where the surroundings of intervals begin and end on the line, within their stretches: (n,) each."""
+    firsts = np.array([placed.first for placed in windows.placed])[owners]
+    ends = firsts + np.array([len(placed.stretch.values) for placed in windows.placed])[owners]
+    beside = LENGTHS_AROUND * windows.window
+    return np.maximum(firsts, starts - beside), np.minimum(ends, stops + beside)
+
+
+def _thinned(placed: PlacedStretch, low: int, high: int, column: int) -> Numbers:
+    """Return the values of a column of a stretch between two points on the line, evenly thinned out: (p,)."""
+    values = placed.stretch.values[low - placed.first : high - placed.first, column]
+    chosen = np.linspace(0, len(values) - 1, min(LONGEST_AROUND, len(values)))
+    thinned: Numbers = values[np.rint(chosen).astype(int)]
+    return thinned
 
 
 def _strangest_windows(scores: Scores, places: Positions, peaks: Positions, window: int) -> Positions:

@@ -43,12 +43,17 @@ class Section(Base):
                 ]
                 for place in self._places
             ],
+            "around": [self._around(place) for place in self._places],
             "series": [self._short(name) for name in series],
             "owner": owners,
             "start": [row.start or "" for row in self.rows],
             "end": [row.end or "" for row in self.rows],
             "peak": [row.peak or row.start or "" for row in self.rows],
         }
+
+    def _around(self, place: int) -> list[Any] | None:
+        around = self.rows[place].evidence.around
+        return None if around is None else [around.start, around.end, [float(f"{one:.4g}") for one in around.values]]
 
     def left_out(self) -> list[str]:
         """Say what the page leaves out; valid once `data` was called."""

@@ -28,27 +28,40 @@ mount(({ data, items, words, neighbors, nearest, listOfNearest }) => {
       make("span", { class: "values" }, make("b", {}, cell(value)), " beside ", ...shown, different.length > 3 ? ", …" : ""));
   }
 
+  // Coloured by how much of the score its column makes.
+  function differing(element, share) {
+    element.classList.add("differing");
+    element.style.setProperty("--share", `${Math.round(60 * share)}%`);
+    return element;
+  }
+
   function beside(item, listed) {
     const near = neighbors(item), heading = (text, more) => make("th", { scope: "col", ...more }, text);
     const head = [make("tr", {}, heading("column", { rowspan: 2 }), heading("share", { rowspan: 2 }),
       heading(`this ${words.one}`, { rowspan: 2 }), heading(words.neighbors, { scope: "colgroup", colspan: near.length || 1 })),
     make("tr", {}, ...near.map((one) => heading(nearest(one), {})))];
     const rows = listed.map(({ column, share, value, near: values }) => make("tr", {},
-      make("th", { scope: "row", class: "text" }, column), make("td", {}, shareBar(share)), make("td", { class: "own" }, cell(value)),
-      ...near.map((_, i) => cell(values[i], "td"))));
+      make("th", { scope: "row", class: "text" }, column), make("td", {}, shareBar(share)), differing(make("td", { class: "own" }, cell(value)), share),
+      ...near.map((_, i) => (values[i] === value ? cell(values[i], "td") : differing(cell(values[i], "td"), share / 2)))));
     const others = 1 - listed.reduce((sum, { share }) => sum + share, 0);
     if (others >= 0.01) {
       rows.push(make("tr", {}, make("th", { scope: "row" }, "others"), make("td", {}, shareBar(others)),
         make("td", { colspan: near.length + 1 })));
     }
     return [tableOf("Columns", head, rows), make("p", { class: "quiet" }, `Shares are of the squared distance to the nearest ${words.many}, `
-      + "which is the anomaly score. Those of all columns add up to 100 %; up to five are listed.")];
+      + "which is the anomaly score. Those of all columns add up to 100 %; up to five are listed. Values that differ are coloured, the more of the score the stronger.")];
   }
 
   return {
     card(item) {
       const strange = contributions(item).slice(0, 3).filter(({ share }, i) => !i || share >= 0.05);
       return strange.length ? make("span", { class: "reasons" }, ...strange.map(reason)) : null;
+    },
+    // The columns in the order of their names: that of their shares would tell which are strange.
+    plain(item) {
+      const listed = contributions(item).sort((one, other) => (one.column < other.column ? -1 : 1));
+      return make("span", { class: "reasons" }, ...listed.map(({ column, value }) => make("span", { class: "reason" },
+        make("span", { class: "column text" }, column), make("span", { class: "values" }, make("b", {}, cell(value))))));
     },
     detail(item) {
       const listed = contributions(item);

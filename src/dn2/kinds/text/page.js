@@ -19,6 +19,9 @@ mount(({ data, reference, words, neighbors }) => {
       const near = neighbors(item).slice(0, 1).flatMap((one) => [make("span", { class: "column" }, "nearest"), quote(one)]);
       return make("span", { class: "reasons" }, message(item), ...near);
     },
+    plain(item) {
+      return said.has(item) ? make("span", { class: "message text" }, data.value[said.get(item)].join("")) : "";
+    },
     detail(item) {
       if (!said.has(item)) return null;
       const rows = neighbors(item).map((one) => make("tr", {}, make("th", { scope: "row", class: "text" }, reference.name[one[0]]),
