@@ -110,6 +110,28 @@ def test_items_added_and_removed_again_change_no_bit(
     assert bits(changed.score(sample.queries)) == bits(results)
 
 
+def test_what_is_told_to_be_normal_is_an_alarm_no_more_and_undone_to_the_bit(
+    kind: str, results: dn2.Results, sample: Sample, tmp_path: Path
+) -> None:
+    changed = dn2.fit(sample.normal, kind=kind, **sample.options)
+    changed.save(tmp_path / "m.dn2")
+    scored = [row for row in results if row.error is None]
+    strange = next(row for row in scored if row.item.rpartition("/")[2].startswith(sample.strange))
+    if not changed.kind.takes_verdicts:
+        with pytest.raises(InputError, match="verdicts are of single items"):
+            changed.feedback({strange.item: "normal"}, sample.queries)
+        return
+    others = {row.item: "defect" for row in scored if row.is_anomaly and row is not strange}
+    heard = changed.feedback({strange.item: "normal", **others}, sample.queries)
+    assert (heard.neighbors, heard.tests) == ([strange.item], len(others))
+    changed.save(tmp_path / "m.dn2")
+    again = dn2.load(tmp_path / "m.dn2").score(sample.queries)
+    assert bits(again) == bits(changed.score(sample.queries))
+    assert not next(row for row in again if row.item == strange.item).is_anomaly
+    changed.undo()
+    assert bits(changed.score(sample.queries)) == bits(results)
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_results_come_back_from_their_file(model: dn2.Model, results: dn2.Results, ending: str, tmp_path: Path) -> None:
     results.save(tmp_path / f"r.{ending}")
