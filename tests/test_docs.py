@@ -63,6 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, made_plates: Path) -> Path:
         "good_parts": [(f"part_{n:02d}", zeros[n]) for n in range(1, 41)],
         "more_good_parts": [(f"extra_{n:02d}", zeros[n]) for n in range(41, 46)],
         "incoming": [(f"part_{n:02d}", digits.images[n]) for n in range(1, 6)],
+        "new_light": [(f"light_{n:02d}", 0.85 * zeros[n]) for n in range(50, 90)],
         "defects": [(f"defect_{n:02d}", digits.images[digits.target == 4][n]) for n in range(3)],
     }
     ones = digits.images[digits.target == 1]

@@ -41,6 +41,7 @@ OPTIONS = {
     "evaluate": "--normal --anomalous --masks --mask --category --images --warn-rate --exclude --plot --json "
     "--backbone --on --cache --no-cache",
     "add": "--part --per --mask --exclude --backbone --cache --no-cache",
+    "recalibrate": "--part --per --mask --exclude --backbone --cache --no-cache",
     "remove": "--part --forget --backbone",
     "readmit": "--backbone",
     "feedback": "--json --backbone --cache --no-cache",

@@ -28,7 +28,7 @@ from dn2.cli.evaluate import evaluate
 from dn2.cli.feedback import feedback, history, undo
 from dn2.cli.help import Command, Group
 from dn2.cli.options import flags_of, with_options
-from dn2.cli.reference import add, fit, readmit, remove
+from dn2.cli.reference import add, fit, readmit, recalibrate, remove
 from dn2.cli.report import report
 from dn2.cli.score import score, self_flags
 from dn2.errors import InputError
@@ -184,7 +184,7 @@ def _add_kind_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 COMMANDS = (
-    *(fit, score, evaluate, feedback, add, remove, readmit, history, undo),
+    *(fit, score, evaluate, feedback, add, remove, readmit, recalibrate, history, undo),
     *(inspect, verify, report, embed, export, bench, demo),
 )
 for _command in COMMANDS:

@@ -47,6 +47,11 @@ EXAMPLES = {
         "dn2 feedback parts.dn2 verdicts.csv incoming/",
         "dn2 feedback parts.dn2 verdicts.csv --json",
     ),
+    "recalibrate": (
+        "dn2 recalibrate parts.dn2 new_light/",
+        "dn2 recalibrate parts.dn2 monday/ tuesday/",
+        "dn2 recalibrate parts.dn2 new_light/ && dn2 score parts.dn2 incoming/",
+    ),
     "history": (
         "dn2 history parts.dn2",
         "dn2 history parts.dn2 --json",
@@ -103,7 +108,7 @@ START = (
 PURPOSES = {
     "Make a model": ("fit",),
     "Use it": ("score", "evaluate"),
-    "Change it": ("feedback", "add", "remove", "readmit", "history", "undo"),
+    "Change it": ("feedback", "add", "remove", "readmit", "recalibrate", "history", "undo"),
     "Look at it": ("inspect", "verify", "report"),
     "Take it elsewhere": ("export",),
     "Research": ("embed", "bench"),

@@ -94,6 +94,35 @@ def add(
     finish(loaded.unreadable)
 
 
+def recalibrate(
+    model: ModelArgument,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NORMALS",
+            help="Normal items of now, drawn as new ones come, not by their scores.",
+            show_default=False,
+        ),
+    ],
+    part: JoiningOption = None,
+    per: PerOption = None,
+    mask: MaskOption = None,
+    exclude: ExcludeOption = None,
+    backbone: NamedBackboneOption = None,
+    cache: CacheOption = True,
+) -> None:
+    """Let fresh normal items calibrate a model, once the camera, the light or the supplier is another."""
+    from dn2.cli.progress import progress
+
+    check_model_first("recalibrate", model, inputs)
+    loaded = load(model, cache=cache, backbone=backbone)
+    before = len(loaded.items)
+    with with_stdin(inputs, loaded.kind.name) as sources, progress("calibrating") as show:
+        loaded.recalibrate(sources, part=part, per=per, mask=mask, exclude=exclude or (), progress=show)
+    _save(loaded, model, _items(len(loaded.items) - before) + " joined, and only they calibrate")
+    finish(loaded.unreadable)
+
+
 def remove(
     model: ModelArgument,
     items: Annotated[

@@ -74,9 +74,10 @@ def _guarantee(calibration: Calibration) -> str:
             f" independently. {calibration.sample_size:,} {'parts' if calibration.n_parts else 'items'} calibrate and"
             " are no neighbours, which costs detections: see docs/decisions.md."
         )
+    like = "that calibrate and are no neighbours" if calibration.holds_out else "of the reference set"
     return (
-        f"{one} is flagged with a probability of at most the rate: this is proven for {drawn} of the reference set"
-        " (exchangeable with them). Both are searched for neighbours alike."
+        f"{one} is flagged with a probability of at most the rate: this is proven for {drawn} {like} (exchangeable with"
+        " them). Both are searched for neighbours alike."
     )
 
 
@@ -89,6 +90,8 @@ def _sizes(calibration: Calibration) -> list[str]:
             f"Items of one part are no neighbours of each other, and each of the {calibration.sample_size:,} parts that"
             " calibrate counts once, however many items it has."
         )
+    if calibration.method == "held-out" and calibration.confidence is None:
+        words.append(f"{m:,} of the {n:,} items calibrate.")
     if calibration.method == "split":
         words.append(
             f"A random {m + trimmed:,} of the {n:,} items calibrate; {learnt_in_words(calibration.learnt)} learnt from"

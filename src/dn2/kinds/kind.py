@@ -165,6 +165,12 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
         new : the last of them, if they have just joined; options : those of the fit, while it lasts."""
         return self
 
+    def recalibrated(
+        self, detector: Detector, items: Sequence[ReferenceItem], new: Reference, progress: Progress | None
+    ) -> Self:
+        """Do what `completed` does where only the new items may calibrate."""
+        return self.completed(detector, items, new, None, progress)
+
     def score_one(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Row:
         """Score one item from memory, which belongs to something; raises as `embed_one` does."""
         batch = self.embed_one(item)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 from dn2.errors import InputError
 from dn2.extras import import_above
+from dn2.inputs.label_columns import labelling
+from dn2.inputs.leaving_out import leaving_out
+from dn2.inputs.memory import rename
 from dn2.inputs.verdicts import verdicts_of
 from dn2.model.feedback import hear
 from dn2.model.heard import Feedback, feedback_of
+from dn2.model.recalibrating import recalibrated
 from dn2.model.scorer import Scorer
+from dn2.model.scoring import find_items
 from dn2.store.versions import Version, undo, versions_of
 from dn2.system.processes import PerProcess
 from dn2.system.progress import Shown, shown
@@ -70,6 +75,62 @@ class Listener(Scorer):
             feedback = feedback_of(before, heard)
             self.state = heard.state
         return feedback
+
+    def recalibrate(
+        self,
+        inputs: Any,
+        *,
+        names: Iterable[str] | None = None,
+        part: str | Sequence[Any] | None = None,
+        per: str | Sequence[Any] | None = None,
+        exclude: str | Sequence[str] = (),
+        mask: Any = None,
+        progress: Shown = None,
+    ) -> Self:
+        """Let fresh normal items calibrate, once the camera, the light or the supplier is another.
+
+        Half of them, or as many as reach the rate best, calibrate and are no neighbours; the others are neighbours, as
+        all earlier items still are, none of which calibrates any more.
+
+        Parameters
+        ----------
+        inputs : path, iterable of paths, or items from memory
+            Normal items of now, drawn as new ones come and not by their scores.
+        names, part, per, exclude, mask
+            As in `add`.
+        progress : callable or False, default=None
+            Called with (done, total); None shows a bar in a notebook and nothing in a script, False nothing.
+
+        Returns
+        -------
+        self : Model
+
+        Raises
+        ------
+        InputError
+            For a name that the model has already, if nothing is readable, and for series; nothing is changed then.
+        ReferenceTooSmall
+            Where the false-alarm rate takes more new items; nothing is changed then.
+
+        Examples
+        --------
+        >>> import dn2, numpy
+        >>> rng = numpy.random.default_rng(0)
+        >>> model = dn2.fit(rng.normal(size=(800, 4)), false_alarm_rate=0.05)
+        >>> darker = rng.normal(size=(1800, 4)) - 2
+        >>> len(model.score(darker[800:]).anomalies)
+        865
+        >>> len(model.recalibrate(darker[:800], names=map(str, range(800))).score(darker[800:]).anomalies)
+        65
+        """
+        with self._changing.get(), shown(progress, "calibrating") as tell:
+            now = self.state
+            rules = now.rules.resolve(part, per)
+            with leaving_out(exclude), labelling(*rules):
+                found_items = find_items(now.kind, inputs, tell)
+            found_items = found_items if names is None else rename(found_items, names)
+            self.state = recalibrated(now, now.kind.masked(found_items, mask), rules, tell)
+        return self
 
     def history(self) -> list[Version]:
         """List the versions of the saved model, the oldest first; the last is the model as it is saved.

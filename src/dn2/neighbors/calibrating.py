@@ -35,7 +35,7 @@ def calibrate(n: int, loo: LeaveOneOut, membership: Membership, steps: Steps, le
         n_parts=membership.n_parts,
         confidence=step.confidence,
         holds_out=steps.holds_out,
-        n_told=0 if membership.told is None else int(membership.told.sum()),
+        n_told=membership.n_told,
         is_smoothed=step.smooth,
     )
     whole = _calibrated(known, scores[kept], own.parts, step.seed)

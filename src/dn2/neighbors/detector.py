@@ -127,11 +127,12 @@ class Detector:
         return self._of(self.reference.without(removed))
 
     def holding_out(self) -> Self:
-        """Return the detector whose calibrating items are no neighbours, of the same reference set; itself if they are
-        none already.
-
-        Raises ReferenceTooSmall where too few would calibrate, InputError where an index or windows do not allow it."""
+        """Return the detector whose calibrating items are no neighbours.  Raises ReferenceTooSmall, InputError."""
         return self if self.steps.holds_out else self._of(self.reference.holding_out())
+
+    def recalibrated(self, X: Any, membership: Membership) -> Self:
+        """Do so with X, of shape (m, d), appended; membership : of all items, which says what may calibrate."""
+        return self._of(self.reference.recalibrated(self._rows(X), membership))
 
     def readmit(self, positions: Any) -> Self:
         """Return the detector with items that were set aside back in the reference set, by position, whatever the

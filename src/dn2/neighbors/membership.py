@@ -15,8 +15,10 @@ from dn2.errors import InputError
 Keys = np.ndarray[Any, np.dtype[np.uint64]]  # (n,) of equal labels equal
 Roles = np.ndarray[Any, np.dtype[np.uint8]]  # (n,) of `ROLES`
 
-ROLES = ("", "neighbor", "audited")  # by number: as the others, a neighbour that never calibrates, one that always does
-NEIGHBOR, AUDITED = 1, 2
+# By number: as the others; a neighbour because of its score, that never calibrates; one that always does; a neighbour
+# that calibrates no longer, since others tell better what is normal now.
+ROLES = ("", "neighbor", "audited", "retired")
+NEIGHBOR, AUDITED, RETIRED = 1, 2, 3
 
 
 class Membership(NamedTuple):
@@ -56,20 +58,25 @@ class Membership(NamedTuple):
         return type(self)(parts, strata, np.concatenate(roles))
 
     @property
-    def told(self) -> Flags | None:
-        """Which items are neighbours because of their score, so that nothing of their parts calibrates: (n,)."""
+    def barred(self) -> Flags | None:
+        """Which items never calibrate, with all of their parts: (n,)."""
         if self.roles is None:
             return None
-        own: Flags = self.roles == NEIGHBOR
+        own: Flags = (self.roles == NEIGHBOR) | (self.roles == RETIRED)
         return own if self.parts is None else np.isin(self.parts, self.parts[own])
+
+    @property
+    def n_told(self) -> int:
+        """How many items are neighbours because of their score."""
+        return 0 if self.roles is None else int((self.roles == NEIGHBOR).sum())
 
     @property
     def audited(self) -> Flags | None:
         """Which items calibrate in any case, with all of their parts: (n,)."""
-        if self.roles is None or self.told is None:
+        if self.roles is None or self.barred is None:
             return None
         own: Flags = self.roles == AUDITED
-        return (own if self.parts is None else np.isin(self.parts, self.parts[own])) & ~self.told
+        return (own if self.parts is None else np.isin(self.parts, self.parts[own])) & ~self.barred
 
     @property
     def n_parts(self) -> int:

@@ -16,7 +16,7 @@ from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.indexing import exact_index, index_of
 from dn2.neighbors.learnt import NO_POSITIONS, Learnt
 from dn2.neighbors.leave_one_out import LeaveOneOut, excluded_of
-from dn2.neighbors.membership import NO_MEMBERSHIP, Membership
+from dn2.neighbors.membership import AUDITED, NEIGHBOR, NO_MEMBERSHIP, Membership
 from dn2.neighbors.parts import check_parts_left
 from dn2.neighbors.plan import Plan
 from dn2.neighbors.sampling import SAMPLE_SIZE, Sampler
@@ -123,7 +123,7 @@ class ReferenceSet:
         """Learn from a random part of the set and calibrate with the rest of it."""
         blocks, steps, k = [block.without_codes() for block in blocks], plan.steps, _k(plan)
         if membership.roles is not None:  # a person said that they are normal
-            readmitted = np.union1d(readmitted, np.flatnonzero(membership.roles))
+            readmitted = np.union1d(readmitted, np.flatnonzero(np.isin(membership.roles, (NEIGHBOR, AUDITED))))
         split = plan.split(blocks, membership)
         _check_rate(plan, len(split.learning) + len(split.members), membership, split.members)
         learnt = plan.learn(blocks, split, readmitted)
@@ -222,12 +222,19 @@ class ReferenceSet:
 
     def holding_out(self) -> Self:
         """Let the items that calibrate be no neighbours, and learn anew."""
+        blocks = [block.without_codes() for block in self.blocks]
+        return self.of(self._plan_holding_out(blocks), blocks, self.membership)
+
+    def recalibrated(self, rows: Vectors, membership: Membership) -> Self:
+        """Append rows, (m, d), and learn anew, with calibrating items that are no neighbours; membership : of all."""
+        blocks = [block.without_codes() for block in appended(self.blocks, to_blocks(rows, self.plan.storage))]
+        return self.of(self._plan_holding_out(blocks), blocks, membership)
+
+    def _plan_holding_out(self, blocks: Sequence[Block]) -> Plan:
         steps = self.plan.steps
         steps = replace(steps, calibrate=replace(steps.calibrate, hold_out=True))
         steps.check()
-        blocks = [block.without_codes() for block in self.blocks]
-        plan = Plan.of(steps, len(self), blocks[0].dimension, stored=self.plan.storage)
-        return self.of(plan, blocks, self.membership)
+        return Plan.of(steps, size_of(blocks), blocks[0].dimension, stored=self.plan.storage)
 
     def readmitting(self, positions: Positions) -> Self:
         """Take items that were set aside back."""

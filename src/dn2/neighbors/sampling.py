@@ -112,6 +112,7 @@ class Sampler:
         items are left to learn from; and one less than a multiple of `step`, where that many calibrate, so that a rate
         of 1 / step is reached."""
         draws, members, limits, strata = self.draw(), [], [], []
+        kept = max(0, kept - int((~self._may_calibrate()).sum()))  # what may not calibrate is left in any case
         for stratum, order, ends, n_strata in self._strata(draws):
             units = np.searchsorted(ends, len(order) - -(-kept // n_strata), side="right")
             count = min(len(ends) // 2, self._enough(ends, n_strata))
@@ -137,9 +138,9 @@ class Sampler:
         return self._with_audited(np.flatnonzero((self.draw() <= limits.limit[places]) & self._may_calibrate()))
 
     def _may_calibrate(self) -> Flags:
-        """Tell which items may calibrate, (n,): all but those that are neighbours because of their score."""
-        told = self.membership.told
-        return np.ones(size_of(self.blocks), bool) if told is None else ~told
+        """Tell which items may calibrate, (n,)."""
+        barred = self.membership.barred
+        return np.ones(size_of(self.blocks), bool) if barred is None else ~barred
 
     def _with_audited(self, members: Positions) -> Positions:
         """Return the positions of items that calibrate, ascending, with those that do in any case."""

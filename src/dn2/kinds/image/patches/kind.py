@@ -172,6 +172,14 @@ class PatchKind(ImageKind):
             )
             return replace(self, learnt=learnt, side=pictures.typical_side())
 
+    def recalibrated(
+        self, detector: Detector, items: Sequence[ReferenceItem], new: Reference, progress: Progress | None
+    ) -> Self:
+        """See `Kind`."""
+        pictures = Pictures(self.embedder, items, new.source, self.masks)
+        assert self.learnt is not None
+        return replace(self, learnt=self.learnt.recalibrated(pictures, detector, progress))
+
     def anomaly_map(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Array:
         """See `Kind`."""
         batch = self.embed_one(item)

@@ -133,6 +133,22 @@ class Learnt:
         changed = replace(self, detector=grown, members=members, scores=scores, peaks=peaks, is_stale=False)
         return replace(changed, joined=self.joined + len(joining)).calibrated(detector)
 
+    def recalibrated(self, pictures: Pictures, detector: Detector, progress: Progress | None) -> Self:
+        """Return it calibrated by new pictures alone, half of which, or so, join the banks.
+
+        Of these as many patches join as it takes, and those that calibrate give none."""
+        reference = detector.reference
+        split = reference.plan.split(detector.blocks, reference.membership)
+        fresh = np.arange(len(reference) - len(pictures.fresh), len(reference))
+        with cached(pictures.embedder) as embedder:
+            pictures = replace(pictures, embedder=embedder)
+            source = _source(pictures, detector, self.rotations)
+            grown = self.detector.with_unknown(source, np.setdiff1d(fresh, split.members), told=True)
+            measured = _measure(grown, pictures, source, split.members, progress)._asdict()
+        measured["members"] = measured.pop("positions")
+        changed = replace(self, detector=grown, limits=split.limits, given=0, is_stale=False, **measured)
+        return replace(changed, joined=self.joined + len(fresh) - len(split.members)).calibrated(detector)
+
     def _holding_out(self) -> Self:
         """Return it without the patches of pictures that calibrate; these are to be compared anew."""
         banks = tuple(bank.at(~np.isin(bank.owners, self.members)) for bank in self.detector.banks)
