@@ -29,7 +29,7 @@ from dn2.neighbors.membership import AUDITED, NEIGHBOR, ROLES
 from dn2.results.decisions import decide
 from dn2.results.rows import Row
 from dn2.system.interface import command
-from dn2.system.naming import identity, path_to_text, real_path
+from dn2.system.naming import identity, is_url, path_to_text, real_path
 
 
 class Heard(NamedTuple):
@@ -120,7 +120,7 @@ def p_values_of_defects(now: State, progress: Progress | None = None) -> list[fl
 
 def _scored_again(now: State, defects: Sequence[Judged], progress: Progress | None) -> list[float | None]:
     """Score defects from their files, where a vector does not tell; what was said at first of one that is gone."""
-    there = [one for one in defects if one.path and os.path.exists(one.path)]
+    there = [one for one in defects if _is_there(one.path)]
     if not there:
         return [one.p_value for one in defects]
     found_items, said, _ = _find(now, [Verdict(one.item, one.verdict, one.path) for one in there], None, None, progress)
@@ -164,7 +164,7 @@ def _find(
 
     Raises InputError where none is found."""
     by_path = inputs is None
-    paths = {verdict.path: None for verdict in verdicts if verdict.path and os.path.exists(verdict.path)}
+    paths = {verdict.path: None for verdict in verdicts if _is_there(verdict.path)}
     found: Any = None
     if not by_path or paths:
         found = find_items(now.kind, list(paths) if by_path else inputs, progress)
@@ -186,6 +186,11 @@ def _find(
         )
     said = [chosen[place] for place in sorted(chosen)]
     return found.at(sorted(chosen)).named([verdict.item for verdict in said]), said, lost
+
+
+def _is_there(path: str) -> bool:
+    """Tell whether a path leads to a file, or may be one in a store; of a folder it is not said what in it is meant."""
+    return is_url(path) or os.path.isfile(path)
 
 
 def _places(found: Any, by_path: bool) -> tuple[dict[tuple[str, str], int], dict[str, int | None]]:
