@@ -245,7 +245,7 @@ def test_pictures_compared_patch_by_patch_learn_from_false_alarms(tmp_path):
 
 def test_series_take_no_verdicts():
     model = dn2.fit(pump(900, seed=0), kind="series")
-    with pytest.raises(InputError, match=r"compared window by window: give a stretch that is normal to Model\.add"):
+    with pytest.raises(InputError, match=r"not compared one by one: give what is normal to Model\.add"):
         model.feedback({"a": "normal"}, pump(700, seed=1))
 
 

@@ -52,7 +52,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     is_often_a_note : whether its files are often mere notes beside the files of another kind.
     learns_beside : whether half of the items are learnt from beside the detector, and the other half calibrates.
     takes_texts : whether the texts of a list are items themselves, and not paths.
-    takes_verdicts : whether single items of it can be told to be normal or defects, and picked from what was found.
+    takes_verdicts : whether single items of it can be told to be normal or defects; what is found has `at` and `named`.
     piped : the file ending as which a stream of its items is read; None where a stream is a list of paths."""
 
     name: ClassVar[str]
@@ -65,7 +65,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     is_often_a_note: ClassVar[bool] = False
     learns_beside: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
-    takes_verdicts: ClassVar[bool] = True
+    takes_verdicts: ClassVar[bool] = False
     piped: ClassVar[str | None] = None
     if TYPE_CHECKING:  # class variables of some kinds, fields or properties of others
 

@@ -132,8 +132,8 @@ def _scored_again(now: State, defects: Sequence[Judged], progress: Progress | No
 def _check_takes(now: State) -> None:
     if not now.kind.takes_verdicts:
         raise InputError(
-            f"verdicts are of single items, and {now.kind.many} are compared window by window: give a stretch that is "
-            f"normal to {command('dn2 add', 'Model.add')}, as a file of its own"
+            f"verdicts are of single items, and {now.kind.many} are not compared one by one: give what is normal to "
+            f"{command('dn2 add', 'Model.add')}, as a file of its own"
         )
 
 

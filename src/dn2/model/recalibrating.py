@@ -19,8 +19,8 @@ from dn2.system.naming import identity
 def recalibrated(now: State, found_items: FoundItems, rules: tuple[Any, Any], progress: Progress | None) -> State:
     """Return a model that fresh normal items calibrate: see `Model.recalibrate`.
 
-    Raises InputError for a kind without single items, and a name that the model has already; ReferenceTooSmall."""
-    if not now.kind.takes_verdicts:
+    Raises InputError for series, and a name that the model has already; ReferenceTooSmall."""
+    if now.detector.steps.windows is not None:
         raise InputError(
             f"{now.kind.many} are calibrated by what comes before: fit them anew, "
             f"{command('dn2 fit INPUT -o MODEL', 'dn2.fit')}"

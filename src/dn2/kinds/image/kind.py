@@ -69,6 +69,7 @@ class ImageKind(Kind[FoundImages]):
     suffixes: ClassVar[frozenset[str]] = SUFFIXES
     evidence: ClassVar[type[Evidence] | None] = GroupEvidence
     has_companions: ClassVar[bool] = True
+    takes_verdicts: ClassVar[bool] = True
     queries_at_once: ClassVar[int] = 1024
     embedder: PlainImageEmbedder
     pooling: Pooling | None = None

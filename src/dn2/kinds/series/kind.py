@@ -56,7 +56,6 @@ class SeriesKind(Kind[Windows]):
     nearest: ClassVar[str] = "windows"
     piped: ClassVar[str] = ".csv"
     has_false_discoveries: ClassVar[bool] = False
-    takes_verdicts: ClassVar[bool] = False
     embedder: SeriesEmbedder
     time: str | None = None
     id_column: str | None = None

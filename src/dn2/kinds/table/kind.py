@@ -51,6 +51,7 @@ class TableKind(Kind[Table]):
     suffixes: ClassVar[frozenset[str]] = TABLE_SUFFIXES
     evidence: ClassVar[type[RowEvidence]] = RowEvidence
     piped: ClassVar[str] = ".csv"
+    takes_verdicts: ClassVar[bool] = True
     embedder: TableEmbedder
     id_column: str | None
     values: Numbers

@@ -62,6 +62,7 @@ class TextKind(Kind[TextRows]):
     evidence: ClassVar[type[MessageEvidence]] = MessageEvidence
     is_often_a_note: ClassVar[bool] = True
     takes_texts: ClassVar[bool] = True
+    takes_verdicts: ClassVar[bool] = True
     piped: ClassVar[str] = ".txt"
     embedder: PlainTextEmbedder
     column: str | None = None

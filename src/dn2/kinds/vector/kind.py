@@ -33,6 +33,7 @@ class VectorKind(Kind[VectorRows]):
     options: ClassVar[type[VectorOptions]] = VectorOptions
     suffixes: ClassVar[frozenset[str]] = VECTOR_SUFFIXES | {".parquet"}
     embedder: ClassVar[None] = None
+    takes_verdicts: ClassVar[bool] = True
     dimension: int
 
     @classmethod
