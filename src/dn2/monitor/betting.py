@@ -1,6 +1,6 @@
 """Bets against ranks being even: what they win is evidence that a stream has changed.
 
-Ten densities, each bet on from each item on: a mixture over both.  Where ranks are even and independent, what the
+Twelve densities, each bet on from each item on: a mixture over both.  Where ranks are even and independent, what the
 mixture has won is a martingale that starts at 1, so that it ever reaches 1 / delta with probability delta at most.
 Sources: Ville, 1939; Vovk, Nouretdinov, Gammerman, "Testing exchangeability on-line", 2003.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from dn2.arrays import Array
 
 CELLS = 64
-SLOPES = (1.5, 4.0, 10.0)  # of ranks that have become small, or large; none wins more than tenfold by one item
+SLOPES = (0.6, 1.5, 4.0, 10.0)  # of ranks that have become small, or large; none wins more than tenfold by one item
 SPREADS = (4.0, 12.0)  # of ranks that have become both
 BULGES = (2, 5)  # of ranks that have become neither
 USUAL_START = 100  # items; what is bet on later starts is less and less
