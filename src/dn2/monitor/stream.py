@@ -47,8 +47,7 @@ class Stream:
         self.n_seen, self.n_ranked = n_seen, 0
         self.bets = Wealth()
         self.alarm: Change | None = None
-        self._pools = {name: Pool(heights) for name, heights in frozen.heights.items()}
-        self._parts: dict[str, None] = {}
+        self._forget()
 
     def see(self, batch: Batch, judgement: Judgement, belonging: Belonging) -> None:
         """Take the next items, as a kind of data judged them."""
@@ -71,12 +70,18 @@ class Stream:
         for stratum in dict.fromkeys(strata):
             own = np.flatnonzero(known == stratum)
             ranks[own] = self._pools[stratum].ranks(heights[own], chances[own])
-        self.n_ranked += len(chosen)
         for rank, place in zip(ranks.tolist(), batch.places[chosen].tolist(), strict=True):
             at = Place(self.n_seen + place + 1, batch.names[place])
+            self.n_ranked += 1
             if self.bets.bet(rank, at) >= 1 / self.delta:
                 self.alarm = Change(at, self.bets.since, self.bets.total)
+                self._forget()
                 return
+
+    def _forget(self) -> None:
+        """Forget the scores and parts of the stream."""
+        self._pools = {name: Pool(heights) for name, heights in self.frozen.heights.items()}
+        self._parts: dict[str, None] = {}
 
     def _is_new(self, part: str) -> bool:
         """Tell whether no item of a part has come yet, and remember that one has; '' is no part."""
