@@ -50,7 +50,7 @@ def test_few_items_and_large_sets_cost_nothing(vectors, dn2_command, monkeypatch
 
     monkeypatch.setattr(batch.Frozen, "of", fail)
     assert dn2_command("score", "m.dn2", "few.npy").status == 0
-    monkeypatch.setattr(batch, "MOST_HELD_OUT", 299)
+    monkeypatch.setattr(batch, "MOST_COMPARED", 150 * 150 * 4 - 1)
     assert dn2_command("score", "m.dn2", "changed.npy").status == 0
 
 

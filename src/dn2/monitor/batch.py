@@ -14,7 +14,9 @@ from dn2.monitor.frozen import Frozen, is_held_out
 from dn2.monitor.stream import DELTA, Change, Stream
 
 FEWEST = 200  # items
-MOST_HELD_OUT = 20_000  # reference items of which half are held out; more would take longer than many scores
+MOST_COMPARED = (
+    1 << 33
+)  # numbers: of the half of the reference items that is held out with the other, in a second or two
 
 
 class BatchWatch:
@@ -58,4 +60,5 @@ def _costs_little(now: State) -> bool:
     """Tell whether the items of a model can be watched, and are held out already, or soon."""
     if now.detector.steps.windows is not None:
         return False
-    return is_held_out(now) or (not now.kind.learns_beside and len(now.items) <= MOST_HELD_OUT)
+    compared = (len(now.items) // 2) ** 2 * now.kind.dimension
+    return is_held_out(now) or (not now.kind.learns_beside and compared <= MOST_COMPARED)
