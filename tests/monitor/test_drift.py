@@ -113,6 +113,29 @@ def test_any_model_of_items_can_be_watched(options: dict[str, Any]):
     assert monitor.alarm is not None
 
 
+def test_rows_of_tables_and_messages_are_watched():
+    rng = np.random.default_rng(0)
+
+    def table(n: int, amount: float) -> list[dict[str, Any]]:
+        return [{"amount": float(rng.normal(amount)), "color": str(rng.choice(["red", "blue"]))} for _ in range(n)]
+
+    def texts(n: int, nouns: list[str]) -> list[str]:
+        days = ["monday", "friday"]
+        return [f"please send {rng.integers(90)} {rng.choice(nouns)} on {rng.choice(days)}" for _ in range(n)]
+
+    usual, new = ["pumps", "valves", "hoses"], ["invitations", "questionnaires"]
+    for model, before, after in (
+        (dn2.fit(table(200, 5)), table(200, 5), table(100, 9)),
+        (dn2.fit(texts(200, usual), kind="text", backbone="characters"), texts(200, usual), texts(100, new)),
+    ):
+        monitor = dn2.DriftMonitor(model)
+        monitor.score(before)
+        assert monitor.alarm is None
+        monitor.score(after)
+        assert monitor.alarm is not None
+        assert abs(monitor.alarm.since.number - 201) <= 3
+
+
 def test_alarms_are_false_as_rarely_as_is_asked():
     alarms = 0
     for seed in range(60):

@@ -14,9 +14,7 @@ from dn2.monitor.frozen import Frozen, is_held_out
 from dn2.monitor.stream import DELTA, Change, Stream
 
 FEWEST = 200  # items
-MOST_COMPARED = (
-    1 << 33
-)  # numbers: of the half of the reference items that is held out with the other, in a second or two
+MOST_COMPARED = 1 << 33  # numbers, where half of the reference items is compared with the other: a second or two
 
 
 class BatchWatch:
