@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import pickle
 from typing import Any
 
 import numpy as np
@@ -195,6 +196,14 @@ def test_a_saved_model_goes_on_where_it_was_left(tmp_path):
     model.save(tmp_path / "m.dn2")
     again = dn2.DriftMonitor.from_dict(dn2.load(tmp_path / "m.dn2"), monitor.as_dict())
     assert again.as_dict() == monitor.as_dict()
+
+
+def test_copies_and_pickles_go_on_by_themselves():
+    monitor = dn2.DriftMonitor(MODEL)
+    monitor.score(rows(16, 20))
+    for copied in (copy.deepcopy(monitor), pickle.loads(pickle.dumps(monitor))):
+        copied.score(rows(17, 20))
+        assert (copied.n_ranked, monitor.n_ranked) == (40, 20)
 
 
 def test_another_model_that_scores_meanwhile_is_not_watched():

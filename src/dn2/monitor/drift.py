@@ -18,6 +18,7 @@ from dn2.monitor.stream import DELTA, Change, Stream
 from dn2.neighbors.steps import Calibrate
 from dn2.results.results import Results
 from dn2.results.rows import Row
+from dn2.system.processes import PerProcess
 from dn2.system.progress import Shown
 
 logger = logging.getLogger("dn2")
@@ -77,7 +78,7 @@ class DriftMonitor:
             raise InputError(f"delta is the probability of a false alarm, between 0 and 1, such as 0.01, got {delta!r}")
         Calibrate(seed=seed).check()
         self.model, self.delta, self.seed = model, float(delta), int(seed)
-        self._lock = threading.Lock()
+        self._lock = PerProcess(threading.Lock)
         self._stream = Stream(Frozen.of(model.state), self.delta, self.seed)
 
     def __repr__(self) -> str:
@@ -201,7 +202,7 @@ class DriftMonitor:
 
     def _see(self, judge: Judge, batch: Batch, judgement: Judgement, belonging: Belonging) -> None:
         """Take the next items of the stream: see `dn2.kinds.scoring.seeing`."""
-        with self._lock:
+        with self._lock.get():
             now = self.model.state
             if judge.detector is not self._stream.frozen.detector:
                 if judge.detector is not now.detector:
@@ -216,7 +217,7 @@ class DriftMonitor:
         -------
         dict
         """
-        with self._lock:
+        with self._lock.get():
             return self._stream.as_dict()
 
     @classmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from dn2.model.state import State
 from dn2.monitor.pool import heights_of
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.steps import Search, Steps
+from dn2.system.processes import cached_property
 
 EVERYTHING = ""  # the stratum of items that have none
 
