@@ -248,7 +248,7 @@ class DriftMonitor:
         >>> row = monitor.score_one([0, 0, 0, 0])
         >>> kept = json.dumps(monitor.as_dict())
         >>> dn2.DriftMonitor.from_dict(model, json.loads(kept))
-        <DriftMonitor: 1 items, no change, wealth 0.997 of 20>
+        <DriftMonitor: 1 items, no change, wealth 0.998 of 20>
         """
         try:
             monitor = cls(model, delta=about["delta"], seed=about["seed"])
