@@ -5,9 +5,9 @@ Run: python benchmarks/drift.py [--only false through anomalies noticed]
 False alarms: streams drawn from the scores of real pictures, CIFAR-10 embedded by lite0 and compared with frozen
 neighbours; each with reference scores of its own.  By parts, of three pictures that score alike, as photos of one part
 do; by item, the same streams show what parts do where nobody says which they are.  Other streams go through models from
-end to end.  Changes: pictures in less light, as JPEGs of quality 40, a column of a table moved by one and two of its
-standard deviations, and messages some of which ask for what nobody asked for before.  Beside each stands the ROC AUC of
-the scores after it and before it: a change is noticed as far as scores change.
+end to end.  Changes: less light, in photographs of any scene and in digits on black; JPEGs of quality 40; a column of a
+table moved by one and two of its standard deviations; messages some of which ask for what nobody asked for before.
+Beside each stands the ROC AUC of the scores after it and before it: a change is noticed as far as scores change.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ SMALLEST = Sizes(
     through_reference=20,
     shares=(0.1,),
     changes=2,
-    reference=12,
-    before=6,
-    after=10,
+    reference=5,
+    before=2,
+    after=9,
 )
 
 
@@ -232,14 +232,19 @@ def changes_of(run: Run[Sizes], folder: Path) -> Iterator[Change]:
     lights = [(f"light x {light:g}", partial(darkened, light)) for light in LIGHTS]
     for name, change in (*lights, (f"JPEG quality {QUALITY}", compressed)):
         yield Change(f"{CLASSES[0]}s, {name}", usual, embedder.transform([*map(change, pictures)]), fit_vectors)
+    with np.load(run.need("mnist/mnist.npz")) as held:
+        digits = held["x_train"][held["y_train"] == 0][: sizes.reference + sizes.before + sizes.after]
+    in_light = [*map(partial(darkened, LIGHTS[0]), digits)]
+    both = embedder.transform([*digits]), embedder.transform(in_light)
+    yield Change(f"zeros of MNIST, light x {LIGHTS[0]:g}", *both, fit_vectors)
     with np.load(run.need(f"tabular_adbench/{sizes.table}.npz")) as held:
         rows = held["X"][held["y"] == 0].astype(np.float64)
     column = min(MOVED, rows.shape[1] - 1)
     for deviations in DEVIATIONS:
         moved = rows.copy()
         moved[:, column] += deviations * rows[:, column].std()
-        both = rows.tolist(), moved.tolist()
-        tables = [[{f"c{place}": value for place, value in enumerate(row)} for row in some] for some in both]
+        as_lists = rows.tolist(), moved.tolist()
+        tables = [[{f"c{place}": value for place, value in enumerate(row)} for row in some] for some in as_lists]
         yield Change(f"{sizes.table}, a column moved by {deviations} s.d.", *tables, fit_table)
     records = [json.loads(line) for line in run.need("text/clinc150_full.jsonl").read_text("utf-8").splitlines()]
     texts = [[record["text"] for record in records if (record["intent"] == "oos") == new] for new in (False, True)]
