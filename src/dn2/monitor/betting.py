@@ -71,7 +71,7 @@ class Wealth:
     @property
     def total(self) -> float:
         """What all bets have won, and what is not yet bet."""
-        return left_to_bet(self.n) + math.fsum(self.won)
+        return left_to_bet(self.n) + sum(self.won)
 
     @property
     def since(self) -> Place:
@@ -81,15 +81,14 @@ class Wealth:
     def bet(self, rank: float, place: Place) -> float:
         """Bet on the rank of an item, and return the total."""
         cell = min(int(rank * CELLS), CELLS - 1)
-        wins, logs = WINS[cell], LOG_WINS[cell]
-        stake = (left_to_bet(self.n) - left_to_bet(self.n + 1)) / BETS
-        self.n += 1
-        for bet in range(BETS):
-            self.won[bet] = (self.won[bet] + stake) * wins[bet]
-            if self.gains[bet] <= 0:
-                self.gains[bet], self.starts[bet] = 0.0, place
-            self.gains[bet] += logs[bet]
-        return self.total
+        left = left_to_bet(self.n + 1)
+        stake, self.n = (left_to_bet(self.n) - left) / BETS, self.n + 1
+        self.won = [(won + stake) * win for won, win in zip(self.won, WINS[cell], strict=True)]
+        for bet, gain in enumerate(self.gains):
+            if gain <= 0:
+                self.starts[bet] = place
+        self.gains = [max(gain, 0.0) + log for gain, log in zip(self.gains, LOG_WINS[cell], strict=True)]
+        return left + sum(self.won)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `restored` takes."""
