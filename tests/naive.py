@@ -656,3 +656,64 @@ def top_mean(values: Any, share: float) -> float:
     count = max(1.0, share * len(descending))
     weights = [min(1.0, max(0.0, count - place)) for place in range(len(descending))]
     return sum(weight * value for weight, value in zip(weights, descending, strict=True)) / count
+
+
+def truncated(score: float) -> float:
+    """Keep ten binary digits of a number, as far as they are told apart where a stream is watched."""
+    mantissa, exponent = math.frexp(float(np.float32(score)))
+    return math.ldexp(math.trunc(mantissa * 2**10) / 2**10, exponent)
+
+
+def sequential_ranks(calibrating: Sequence[float], scores: Sequence[float], chances: Sequence[float]) -> list[float]:
+    """Rank each score among those that calibrate and all before it: the share that is higher, ties by chance."""
+    known = [truncated(score) for score in calibrating]
+    ranks = []
+    for score, chance in zip(map(truncated, scores), chances, strict=True):
+        higher = sum(1 for other in known if other > score)
+        equal = sum(1 for other in known if other == score)
+        ranks.append((higher + chance * (equal + 1)) / (len(known) + 1))
+        known.append(score)
+    return ranks
+
+
+def bets_on(rank: float) -> list[float]:
+    """Return what each bet wins by a rank: the mean of its density over the 64th part of [0, 1) in which it lies."""
+    low = math.floor(rank * 64) / 64
+    inside = [low + (place + 0.5) / 64 / 1_000 for place in range(1_000)]
+
+    def sloped(slope: float, u: float) -> float:
+        return slope * math.exp(-slope * u) / (1 - math.exp(-slope))
+
+    def bulging(a: int, u: float) -> float:
+        return math.gamma(2 * a) / math.gamma(a) ** 2 * (u * (1 - u)) ** (a - 1)
+
+    densities = [
+        *([sloped(sign * slope, u) for u in inside] for slope in (0.6, 1.5, 4, 10) for sign in (1, -1)),
+        *([(sloped(slope, u) + sloped(-slope, u)) / 2 for u in inside] for slope in (4, 12)),
+        *([bulging(a, u) for u in inside] for a in (2, 5)),
+    ]
+    return [sum(density) / len(density) for density in densities]
+
+
+def wealth(ranks: Sequence[float]) -> float:
+    """Return what bets have won that are placed from each item on, on each density, and what is not yet bet."""
+
+    def left(n: int) -> float:
+        return 1 / (1 + math.log2(1 + n / 100))
+
+    wins = [bets_on(rank) for rank in ranks]
+    total = left(len(ranks))
+    for start in range(len(ranks)):
+        for bet in range(12):
+            stake = (left(start) - left(start + 1)) / 12
+            total += stake * math.prod(won[bet] for won in wins[start:])
+    return total
+
+
+def likeliest_start(ranks: Sequence[float]) -> int:
+    """Return the place from which one bet has won most."""
+    wins = [bets_on(rank) for rank in ranks]
+    won = {
+        (start, bet): math.prod(one[bet] for one in wins[start:]) for start in range(len(ranks)) for bet in range(12)
+    }
+    return max(won, key=won.__getitem__)[0]

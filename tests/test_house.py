@@ -28,7 +28,7 @@ FLOORS = (
     {"bench"},
     {"kinds"},
     {"model"},
-    {"report", "scale"},
+    {"report", "scale", "monitor"},
     {"kinds/*/page", "kinds/*/bench"},
     {"cli"},
     {"__main__"},

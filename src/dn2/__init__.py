@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dn2.model.heard import Feedback
     from dn2.model.loading import load
     from dn2.model.model import Model
+    from dn2.monitor.drift import DriftMonitor
     from dn2.neighbors.calibration import Calibration
     from dn2.neighbors.estimator import KNNDetector
     from dn2.networks.export import export_onnx
@@ -45,6 +46,7 @@ _HOMES = {
     "Contribution": "dn2.kinds.table.evidence",
     "Curve": "dn2.kinds.series.evidence",
     "Dn2Error": "dn2.errors",
+    "DriftMonitor": "dn2.monitor.drift",
     "Feedback": "dn2.model.heard",
     "ImageEmbedder": "dn2.kinds.image.transformer",
     "InputError": "dn2.errors",
@@ -77,6 +79,7 @@ __all__ = [
     "Contribution",
     "Curve",
     "Dn2Error",
+    "DriftMonitor",
     "Feedback",
     "ImageEmbedder",
     "InputError",

@@ -42,6 +42,7 @@ from dn2.system.interface import option
 from dn2.system.printing import printable_json
 
 if TYPE_CHECKING:
+    from dn2.monitor.stream import Change
     from dn2.results.results import Results
 
 logger = logging.getLogger("dn2")
@@ -135,6 +136,7 @@ def score(
     **options: Any,
 ) -> None:
     """Score items: how anomalous each is, its p-value, and the normal items that are nearest to it."""
+    from dn2.monitor.batch import BatchWatch
     from dn2.report.page import check_page
     from dn2.results.written import writer_for
 
@@ -152,6 +154,7 @@ def score(
         if path is not None:
             check(path)
     outputs = (output, page, points)
+    watch: BatchWatch | None = None
     if itself:
         _check_self(scored, backbone, {"fdr": fdr, "warn_rate": warn_rate})
         for name, value, why in (
@@ -177,7 +180,7 @@ def score(
         _check_points(loaded.kind, points)
         with with_stdin(scored, loaded.kind.name) as sources:
             check_outputs(outputs, sources, loaded.kind.name, exclude)
-            with progress("scoring") as show:
+            with progress("scoring") as show, BatchWatch(loaded).watching() as watch:
                 results = loaded.score(
                     sources,
                     part=True if part == "" else part,
@@ -195,7 +198,7 @@ def score(
                 )
             _write(results, output, page, points)
     _print(results, as_json, output)
-    _say(results, None if itself else place, (*outputs, maps))
+    _say(results, None if itself else place, (*outputs, maps), None if watch is None else watch.alarm)
     anomaly_found = bool(results.anomalies) or any(row.is_anomaly for row in results.parts)
     warned = not anomaly_found and any(row.decision == "warn" for row in (*results, *results.parts))
     finish([*results.unreadable, *results.undecided], anomaly_found=fail_on_anomaly and anomaly_found, warned=warned)
@@ -264,7 +267,7 @@ def _print(results: Results, as_json: bool, output: Path | None) -> None:
         results_table(results, console())
 
 
-def _say(results: Results, model: Path | None, outputs: Sequence[Path | None]) -> None:
+def _say(results: Results, model: Path | None, outputs: Sequence[Path | None], alarm: Change | None) -> None:
     from dn2.kinds.guarantee import worth_of
 
     if results.reference_items:
@@ -278,6 +281,9 @@ def _say(results: Results, model: Path | None, outputs: Sequence[Path | None]) -
     note(results.summary() + (f"; written to {written}" if written else ""))
     if words := worth_of(results):
         note(words)
+    if alarm is not None and not results.reference_items:
+        fit = "or dn2 fit again where all is new"
+        note(f"drift: {alarm}; look at these: if they are normal, dn2 add {quote_words(str(model))} INPUT, {fit}")
     say_next(_next_step(model, outputs[1]))
 
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from dn2.arrays import Positions, Progress, Vector, Vectors
+from dn2.arrays import Positions, Progress, Scores, Vector, Vectors
 from dn2.kinds.exchange import (
     NOTHING,
     Belonging,
@@ -22,7 +22,7 @@ from dn2.kinds.options import Options
 from dn2.kinds.refusals import Refusals
 from dn2.kinds.scoring import ScoredInBatches, rows_of
 from dn2.kinds.usual_steps import asked_neighbors, usual_steps
-from dn2.neighbors.calibration import Calibration
+from dn2.neighbors.calibration import Calibration, mean_squared_distance
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.threads import one_thread
@@ -151,6 +151,11 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     def calibration(self, detector: Detector) -> Calibration:
         """Return what turns the scores of `judge` into p-values."""
         return detector.calibration
+
+    def calibrating(self, detector: Detector) -> tuple[Positions, Scores]:
+        """Return the positions of the reference items that calibrate, ascending, and their scores by `judge`."""
+        loo = detector.leave_one_out
+        return loo.members, mean_squared_distance(loo.distances)
 
     def completed(
         self,

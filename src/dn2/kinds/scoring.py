@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Generic, Protocol
 
 import numpy as np
@@ -17,6 +19,22 @@ from dn2.neighbors.membership import Keys
 from dn2.results.context import places_on_map
 from dn2.results.rows import Evidence, Neighbor, Row
 from dn2.system.workers import each
+
+See = Callable[[Judge, Batch, Judgement, Belonging], None]
+
+_seeing: ContextVar[See | None] = ContextVar("seeing", default=None)
+
+
+@contextmanager
+def seeing(see: See) -> Iterator[None]:
+    """Let a function see each batch that this thread judges inside, in the order of the items; series have none.
+
+    see : called with what judged them, the items, what was found, and what they belong to."""
+    token = _seeing.set(see)
+    try:
+        yield
+    finally:
+        _seeing.reset(token)
 
 
 class Explainer(Protocol):
@@ -155,6 +173,8 @@ def rows_of(kind: Explainer, judge: Judge, batch: Batch, belonging: Belonging = 
     detector = judge.detector
     membership = belonging.at(batch.places).membership
     judgement = kind.judge(judge, batch, membership.parts)
+    if (see := _seeing.get()) is not None:
+        see(judge, batch, judgement, belonging)
     scores, positions = judgement.scores, judgement.positions
     lengths = np.sqrt(judgement.distances.astype(np.float64))
     chances = chances_of(detector, [batch.names[place] for place in batch.places.tolist()])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from dn2.arrays import Array, Positions, Progress
+from dn2.arrays import Array, Positions, Progress, Scores
 from dn2.errors import InputError
 from dn2.inputs.items import Item
 from dn2.kinds.exchange import NOTHING, Batch, Belonging, Judge, Judgement, Reference, ReferenceItem, ScoredItems
@@ -191,6 +191,11 @@ class PatchKind(ImageKind):
     def calibration(self, detector: Detector) -> Calibration:
         """See `Kind`."""
         return detector.calibration if self.learnt is None else self.learnt.calibration
+
+    def calibrating(self, detector: Detector) -> tuple[Positions, Scores]:
+        """See `Kind`."""
+        assert self.learnt is not None
+        return self.learnt.members, self.learnt.scores
 
     def judge(self, judge: Judge, batch: Batch, parts: Keys | None) -> Judgement:
         """See `Kind`.  The neighbours of a picture are the owners of the patches that its strangest place is like."""

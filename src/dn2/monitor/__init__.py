@@ -1,0 +1,1 @@
+"""Watching over time: a stream of items, whether it has changed."""
