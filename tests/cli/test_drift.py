@@ -33,7 +33,7 @@ def test_a_change_is_said_once_with_its_start_and_what_to_do(vectors, dn2_comman
     assert abs(since - 201) <= 3
     assert f"since about item {since} (changed.npy:{since})" in line
     assert "noticed at item 2" in line
-    assert line.endswith("if they are normal, dn2 add m.dn2 INPUT, or dn2 fit again where all is new")
+    assert line.endswith("if they are normal, dn2 recalibrate m.dn2 NORMALS, with normal items of now")
     assert len(Path("results.csv").read_text().splitlines()) == 501
 
 

@@ -282,8 +282,8 @@ def _say(results: Results, model: Path | None, outputs: Sequence[Path | None], a
     if words := worth_of(results):
         note(words)
     if alarm is not None and not results.reference_items:
-        fit = "or dn2 fit again where all is new"
-        note(f"drift: {alarm}; look at these: if they are normal, dn2 add {quote_words(str(model))} INPUT, {fit}")
+        way = f"dn2 recalibrate {quote_words(str(model))} NORMALS, with normal items of now"
+        note(f"drift: {alarm}; look at these: if they are normal, {way}")
     say_next(_next_step(model, outputs[1]))
 
 

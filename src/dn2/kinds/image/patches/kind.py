@@ -24,7 +24,7 @@ from dn2.kinds.image.patches.embedder import PatchEmbedder
 from dn2.kinds.image.patches.learning import Learnt
 from dn2.kinds.image.patches.located import LocatedPictures
 from dn2.kinds.image.patches.masks import read_mask, region_of, with_masks
-from dn2.kinds.image.patches.regions import Found, find_regions
+from dn2.kinds.image.patches.regions import Found, Judged, find_regions
 from dn2.kinds.image.patches.sources import Pictures, cached
 from dn2.kinds.image.patches.writing import MapFolder
 from dn2.kinds.image.pipeline import EmbeddedPicture
@@ -47,16 +47,6 @@ from dn2.store.kept import KeptArrays
 from dn2.store.packed import PackedBytes
 from dn2.store.shards import StoredRows
 from dn2.system.interface import option
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A picture compared with the banks.
-
-    anomaly_map : its map; near : what each bank has nearest; nearest : the bank that tells the items it is like."""
-
-    anomaly_map: Map
-    near: Sequence[Nearest]
 
 
 class _One(NamedTuple):

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from dn2.arrays import Numbers
+from dn2.neighbors.patches.bank import Nearest
 from dn2.neighbors.patches.joining import Map, resize
 
-FINEST = (
-    3  # a map is interpolated to this many times its sides before it is cut; odd, so that the middles of cells stay
-)
+FINEST = 3  # times its sides, to which a map is interpolated before it is cut; odd, so that the middles of cells stay
 MOST_REGIONS = 20  # of a picture: the strangest
 MOST_POINTS = 64  # of an outline
 EIGHT_NEIGHBORS = np.ones((3, 3), np.int64)
+
+
+class Judged(NamedTuple):
+    """A picture compared with the banks.
+
+    anomaly_map : its map; near : what each bank has nearest; nearest : the bank that tells the items it is like."""
+
+    anomaly_map: Map
+    near: Sequence[Nearest]
 
 
 class Found(NamedTuple):
