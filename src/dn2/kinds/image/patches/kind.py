@@ -33,9 +33,7 @@ from dn2.kinds.image.reading import FoundImages
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.detector import Detector
 from dn2.neighbors.membership import Keys
-from dn2.neighbors.patches.bank import Nearest
 from dn2.neighbors.patches.detector import PatchDetector
-from dn2.neighbors.patches.joining import Map
 from dn2.neighbors.steps import Steps
 from dn2.neighbors.threads import each_on_one
 from dn2.networks.looking import read_region
