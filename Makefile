@@ -17,9 +17,10 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Tests of work on a cluster of two nodes; `make test` runs one of this machine alone, in the documents and a benchmark.
+# Tests of work on a cluster of two nodes, and its benchmark's smallest run; `make test` runs one of this machine alone, in
+# the documents.
 test-cluster: .venv/dev
-	$(BIN)/pytest -m cluster tests/scale
+	$(BIN)/pytest -m cluster tests/scale tests/benchmarks
 
 # Tests on PyTorch: the networks against efficientnet_lite_pytorch, and timm's; and those of the rivals on series.  Give
 # PyTorch's CPU build to pip first where the package index would send gigabytes of CUDA.

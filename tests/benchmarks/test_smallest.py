@@ -47,6 +47,7 @@ def imported(path: Path) -> set[str]:
 
 
 BENCHMARKS = [path for path in SCRIPTS if "main" in functions(path)]
+MARKS = {"cluster": pytest.mark.cluster}  # which starts a cluster of Ray
 
 
 @contextlib.contextmanager
@@ -92,7 +93,10 @@ def kept() -> dict[Path, tuple[int, int]]:
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in found.items()}
 
 
-@pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
+RUNS = [pytest.param(path, marks=MARKS.get(path.stem, ()), id=path.stem) for path in BENCHMARKS]
+
+
+@pytest.mark.parametrize("path", RUNS)
 def test_the_smallest_run_prints_figures_and_keeps_nothing(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = kept()
     with skipping_what_is_missing():

@@ -30,7 +30,7 @@ def plot_model(calibration: Calibration, rate: float, path: Path) -> None:
     limit = calibration.threshold(rate)
     left.hist(calibration.scores, BINS, color=NORMAL, edgecolor="white", linewidth=0.5)
     left.axvline(limit, color=ANOMALOUS, linestyle="--", label=f"flagged above, at {rate_in_words(rate)}")
-    left.legend(frameon=False, fontsize="small")
+    left.legend(frameon=False, fontsize="small", loc="upper right")
     _name(left, "Reference items, each against the others", "anomaly score", "items")
     rates = np.unique(np.geomspace(calibration.smallest_rate, 0.5, 200))
     right.step(rates, [calibration.threshold(rate_drawn) for rate_drawn in rates], color=NORMAL, where="post")
@@ -86,7 +86,7 @@ def plot_evaluation(
             label="anomalous" if kind is truth else "normal",
         )
     histogram.axvline(threshold, color="#000000", linestyle="--", linewidth=1, label="threshold")
-    histogram.legend(frameon=False, fontsize="small")
+    histogram.legend(frameon=False, fontsize="small", loc="upper right")
     _name(histogram, "Scores", "anomaly score", "share of each kind")
     _save(figure, path)
 
