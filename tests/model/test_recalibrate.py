@@ -54,7 +54,7 @@ def test_too_few_or_old_items_are_refused_and_change_nothing():
     state = model.state
     with pytest.raises(ReferenceTooSmall, match="needs at least 19"):
         model.recalibrate(rows(1, 12), names=fresh(12))
-    with pytest.raises(InputError, match="fresh normal items are others than those of the model"):
+    with pytest.raises(InputError, match=r"the model has an item .row 1. already"):
         model.recalibrate(rows(1, 100))
     assert model.state is state
     with pytest.raises(InputError, match="are calibrated by what comes before: fit them anew"):

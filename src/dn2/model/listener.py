@@ -8,15 +8,12 @@ from typing import Any, Self
 
 from dn2.errors import InputError
 from dn2.extras import import_above
-from dn2.inputs.label_columns import labelling
-from dn2.inputs.leaving_out import leaving_out
-from dn2.inputs.memory import rename
 from dn2.inputs.verdicts import verdicts_of
 from dn2.model.feedback import hear
 from dn2.model.heard import Feedback, feedback_of
+from dn2.model.joining import Joining
 from dn2.model.recalibrating import recalibrated
 from dn2.model.scorer import Scorer
-from dn2.model.scoring import find_items
 from dn2.store.versions import Version, undo, versions_of
 from dn2.system.processes import PerProcess
 from dn2.system.progress import Shown, shown
@@ -124,12 +121,7 @@ class Listener(Scorer):
         65
         """
         with self._changing.get(), shown(progress, "calibrating") as tell:
-            now = self.state
-            rules = now.rules.resolve(part, per)
-            with leaving_out(exclude), labelling(*rules):
-                found_items = find_items(now.kind, inputs, tell)
-            found_items = found_items if names is None else rename(found_items, names)
-            self.state = recalibrated(now, now.kind.masked(found_items, mask), rules, tell)
+            self.state = recalibrated(self.state, Joining(inputs, names, part, per, exclude, mask), tell)
         return self
 
     def history(self) -> list[Version]:

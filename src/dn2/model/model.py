@@ -11,17 +11,14 @@ from typing import Any, Self
 
 from dn2.errors import InputError
 from dn2.extras import import_above
-from dn2.inputs.label_columns import labelling
-from dn2.inputs.leaving_out import leaving_out
-from dn2.inputs.memory import rename
 from dn2.kinds.exchange import ReferenceItem
 from dn2.kinds.kind import Kind
-from dn2.model.belonging import Rules, belonging_of_reference, label, membership_of
+from dn2.model.belonging import Rules, label, membership_of
+from dn2.model.joining import Joining
 from dn2.model.listener import Listener
 from dn2.model.named import check_names
 from dn2.model.parts import propose
 from dn2.model.removing import without
-from dn2.model.scoring import find_items
 from dn2.model.state import Origin, State
 from dn2.model.told import NOTHING_TOLD, Told
 from dn2.model.words import brief_of
@@ -138,18 +135,7 @@ class Model(Listener):
         """
         with self._changing.get(), shown(progress, "adding") as tell:
             now = self.state
-            rules = now.rules.resolve(part, per)
-            with leaving_out(exclude), labelling(*rules):
-                found_items = find_items(now.kind, inputs, tell)
-            found_items = found_items if names is None else rename(found_items, names)
-            found_items = now.kind.masked(found_items, mask)
-            belonging = belonging_of_reference(*now.rules.required(rules), found_items)
-            identities = {identity(item.name) for item in now.items}
-            if taken := [name for name in found_items.names if identity(name) in identities]:
-                raise InputError(
-                    f"the model has an item {taken[0]!r} already ({len(taken)} such names in all); "
-                    "remove it first or give the new one another name"
-                )
+            found_items, belonging = Joining(inputs, names, part, per, exclude, mask).find(now, tell)
             new = now.kind.reference(found_items, tell)
             new_items = label(new.items, belonging, found_items)
             vectors, membership = now.kind.recalled(now.detector, new), membership_of(new_items, now.rules)

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from dn2.arrays import Progress
 from dn2.errors import InputError
-from dn2.kinds.exchange import FoundItems
-from dn2.model.belonging import belonging_of_reference, label, membership_of
+from dn2.model.belonging import label, membership_of
+from dn2.model.joining import Joining
 from dn2.model.state import State
 from dn2.neighbors.membership import NEIGHBOR, RETIRED, ROLES
 from dn2.results.words import count_in_words
 from dn2.system.interface import command
-from dn2.system.naming import identity
 
 
-def recalibrated(now: State, found_items: FoundItems, rules: tuple[Any, Any], progress: Progress | None) -> State:
+def recalibrated(now: State, joining: Joining, progress: Progress | None) -> State:
     """Return a model that fresh normal items calibrate: see `Model.recalibrate`.
 
-    Raises InputError for series, and a name that the model has already; ReferenceTooSmall."""
+    Raises InputError for series, and as `Joining.find` does; ReferenceTooSmall."""
     if now.detector.steps.windows is not None:
         raise InputError(
             f"{now.kind.many} are calibrated by what comes before: fit them anew, "
             f"{command('dn2 fit INPUT -o MODEL', 'dn2.fit')}"
         )
-    identities = {identity(item.name) for item in now.items}
-    if taken := [name for name in found_items.names if identity(name) in identities]:
-        raise InputError(
-            f"fresh normal items are others than those of the model, which has an item {taken[0]!r} already; give them "
-            "other names"
-        )
-    belonging = belonging_of_reference(*now.rules.required(rules), found_items)
+    found_items, belonging = joining.find(now, progress)
     new = now.kind.reference(found_items, progress)
     retired, told = ROLES[RETIRED], ROLES[NEIGHBOR]
     items = [item if item.role == told else item._replace(role=retired) for item in now.items]
