@@ -253,7 +253,7 @@ def report_reference(model: Model, path: Path) -> None:
     calibration = model.calibration
     smallest = ""
     if model.false_alarm_rate == calibration.smallest_rate:
-        calibrating = "they" if calibration.confidence is None else f"{calibration.sample_size:,} of them"
+        calibrating = "they" if not calibration.holds_out else f"{calibration.sample_size:,} of them"
         smallest = f", the smallest that {calibrating} support"
     kept = len(model.items) - len(model.set_aside)
     parts = f" of {calibration.n_parts:,} parts" if calibration.n_parts else ""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dn2.neighbors.calibration import Calibration, LearntStep
 from dn2.neighbors.rates import reached_rate
 from dn2.results.results import Results
-from dn2.results.words import about_in_words
+from dn2.results.words import about_in_words, count_in_words
 from dn2.system.interface import option
 
 SEVERAL = "Several items of one thing (photos of a part, frames of a scene, rows of a customer)"
@@ -61,11 +61,12 @@ def _guarantee(calibration: Calibration) -> str:
             " was measured, see docs/contaminated.md."
         )
     if calibration.n_told:
+        told = count_in_words(calibration.n_told, "item is a neighbour", "items are neighbours")
+        calibrating = f"{calibration.sample_size:,} {'parts' if calibration.n_parts else 'items'} calibrate"
         return (
             f"{one} is meant to be flagged at the rate: that is measured (benchmarks/results/feedback.txt) and not"
-            f" proven, since {calibration.n_told:,} items are neighbours because of their scores, by what people said"
-            f" of them. {calibration.sample_size:,} {'parts' if calibration.n_parts else 'items'} calibrate and are no"
-            " neighbours: see docs/feedback.md."
+            f" proven, since {told} because of scores, by what people said. {calibrating} and are no neighbours: see"
+            " docs/feedback.md."
         )
     if calibration.confidence is not None:
         return (
@@ -90,7 +91,7 @@ def _sizes(calibration: Calibration) -> list[str]:
             f"Items of one part are no neighbours of each other, and each of the {calibration.sample_size:,} parts that"
             " calibrate counts once, however many items it has."
         )
-    if calibration.method == "held-out" and calibration.confidence is None:
+    if calibration.method == "held-out" and calibration.confidence is None and not calibration.n_told:
         words.append(f"{m:,} of the {n:,} items calibrate.")
     if calibration.method == "split":
         words.append(
