@@ -51,8 +51,8 @@ from dn2.networks.sources import JPEG, Viewed
 from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
-from dn2.store.packed import Chunk, PackedBytes
-from dn2.store.shards import StoredRows
+from dn2.store.packed import PackedBytes
+from dn2.store.shards import StoredRows, map_strings
 from dn2.system.interface import option
 from dn2.system.naming import absolute, path_to_text
 from dn2.system.stores import AnyPath
@@ -107,6 +107,11 @@ class ImageKind(Kind[FoundImages]):
     def many(self) -> str:
         """What items are called."""
         return f"{self.one}s"
+
+    @property
+    def sent_as(self) -> str:
+        """See `Kind`."""
+        return "file" if self.pooling is None else "files"
 
     @property
     def brief(self) -> str:
@@ -231,8 +236,10 @@ class ImageKind(Kind[FoundImages]):
 
     def find_files(self, root: AnyPath, rows: Sequence[Row], mask: Any) -> list[Item | None]:
         """Find the files of scored items below a folder, and their masks."""
-        group = self.pooling is not None
-        found = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
+        found = [
+            find_again(root, row.item, SUFFIXES, group=self.pooling is not None) if row.error is None else None
+            for row in rows
+        ]
         masked = iter(self.masked(FoundImages([item for item in found if item is not None]), mask).items)
         return [None if item is None else next(masked) for item in found]
 
@@ -299,20 +306,11 @@ class ImageKind(Kind[FoundImages]):
             "pictures",
             f"fit again here, or fit so that the model moves, with {option('precision', 'f32')}",
         )
-        thumbnails = cls.packed(files, kept, "thumbnails")
+        thumbnails = map_strings(files, kept, "thumbnails")
         if not files.is_large:
             thumbnails.check_each(LARGEST_THUMBNAIL, JPEG)
         groups = files.manifest.get("groups")
         return cls(embedder, None if groups is None else Pooling(**groups), thumbnails.only(kept.places))
-
-    @staticmethod
-    def packed(files: Bundle, kept: StoredRows, name: str) -> PackedBytes:
-        """Map what is kept of each item, also of those that were removed.  Raises ValueError unless it is of each."""
-        shards = zip(files.mapped(name, "data"), files.mapped(name, "ends"), strict=True)
-        strings = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in shards))
-        if len(strings) != kept.stored:
-            raise ValueError(f"{len(strings)} {name} for {kept.stored} items")
-        return strings
 
 
 def _patch_kind() -> Any:
