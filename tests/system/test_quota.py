@@ -129,8 +129,8 @@ def test_the_count_of_processors_follows_the_quota(monkeypatch: pytest.MonkeyPat
     assert processes.cpu_count() == 64
 
 
-# Scores, if asked to, in a container of one processor, and prints what works in how many threads.  The kernel's files are read from
-# a folder where that has them.
+# Scores, if asked to, in a container of one processor, and prints what works in how many threads.  The kernel's files
+# are read from a folder where that has them.
 IN_A_CONTAINER = """
 import builtins, json, os, sys
 root, real = sys.argv[1], builtins.open
