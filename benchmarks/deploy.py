@@ -98,32 +98,34 @@ def group_of(processors: int) -> Iterator[str]:
         group.rmdir()
 
 
-def measure(report: Report, what: str, model: Path, pictures: Path, rounds: int, group: str) -> None:
-    """Load a model and decide pictures in some processes, in a control group if one is given, and say the medians."""
-    command = [sys.executable, "-c", DECIDE, str(model), str(pictures), group]
-    runs = [json.loads(subprocess.check_output(command)) for _ in range(rounds)]
-    loaded, first, memory, threads = (float(np.median([run[place] for run in runs])) for place in (0, 1, 3, 4))
-    low, middle, high = np.percentile(np.concatenate([run[2] for run in runs]), [5, 50, 95])
-    report.say(
-        f"  {what:34} start to loaded {loaded:.2f} s, first decision {1e3 * first:.0f} ms, then "
-        f"{1e3 * middle:.1f} ms ({1e3 * low:.1f} to {1e3 * high:.1f}), {memory:.0f} MiB, {threads:.0f} threads"
-    )
+def measure(report: Report, model: Path, pictures: Path, rounds: int, groups: dict[str, str]) -> None:
+    """Load a model and decide pictures, in some processes for each control group in turn, and say the medians."""
+    runs: dict[str, list[tuple[float, float, list[float], float, int]]] = {name: [] for name in groups}
+    for _ in range(rounds):
+        for name, group in groups.items():
+            command = [sys.executable, "-c", DECIDE, str(model), str(pictures), group]
+            runs[name].append(json.loads(subprocess.check_output(command)))
+    for name, of_group in runs.items():
+        loaded, first, _, memory, threads = (np.median(np.hstack(figures)) for figures in zip(*of_group, strict=True))
+        low, middle, high = 1e3 * np.percentile(np.hstack([run[2] for run in of_group]), [5, 50, 95])
+        report.say(
+            f"  {name:25} start to loaded {loaded:.2f} s, first decision {1e3 * first:.0f} ms, then {middle:.1f} ms "
+            f"({low:.1f} to {high:.1f}), {memory:.0f} MiB, {threads:.0f} threads"
+        )
 
 
 def measure_model(report: Report, name: str, reference: Path, pictures: Path, sizes: Sizes, patches: bool) -> None:
     """Fit and save a model, and measure it with and without a quota."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "parts.dn2")
-        fitted = seconds(lambda: dn2.fit(reference, backbone=sizes.backbone, patches=patches, cache=False).save(model))
-        count, size = len(list(reference.iterdir())), size_of(model)
-        report.say(
-            f"{name}, {count:,} reference pictures: fit and save {fitted:.0f} s, the folder {size / 1e6:.1f} MB, "
-            f"{1e3 * size / count / 1e6:.1f} MB for 1,000"
-        )
-        measure(report, "all processors", model, pictures, sizes.rounds, "")
+        taken = seconds(lambda: dn2.fit(reference, backbone=sizes.backbone, patches=patches, cache=False).save(model))
+        count, size = len(list(reference.iterdir())), size_of(model) / 1e6
+        report.say(f"{name}, {count:,} reference pictures: fit and save {taken:.0f} s, the folder {size:.1f} MB")
         with group_of(1) as group:
-            if group and not report.smallest:
-                measure(report, "a quota of one processor", model, pictures, sizes.rounds, group)
+            groups = {"all processors": "", "a quota of one processor": group}
+            if report.smallest or not group:
+                del groups["a quota of one processor"]
+            measure(report, model, pictures, sizes.rounds, groups)
 
 
 def measure_images(report: Report, names: Sequence[str]) -> None:
