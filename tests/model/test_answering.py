@@ -104,7 +104,7 @@ def test_labels_are_those_that_are_sent_or_else_by_the_models_rule() -> None:
     assert by_name.part == sent.part == "tile0"
     assert by_name.anomaly_score == sent.anomaly_score == strange[1].anomaly_score
     assert strange[0].neighbors[0].distance == 0 < sent.neighbors[0].distance
-    with pytest.raises(InputError, match="fitted without per="):
+    with pytest.raises(InputError, match="fitted without"):
         answer(model.state, Asked([item], ["n"], per=["line 1"]), NOTHING)
 
 
