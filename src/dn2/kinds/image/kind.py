@@ -51,7 +51,7 @@ from dn2.networks.sources import JPEG, Viewed
 from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
-from dn2.store.packed import Chunk, PackedBytes
+from dn2.store.packed import PackedBytes, stored_strings
 from dn2.store.shards import StoredRows
 from dn2.system.interface import option
 from dn2.system.naming import absolute, path_to_text
@@ -70,6 +70,7 @@ class ImageKind(Kind[FoundImages]):
     evidence: ClassVar[type[Evidence] | None] = GroupEvidence
     has_companions: ClassVar[bool] = True
     takes_verdicts: ClassVar[bool] = True
+    reads_apart: ClassVar[bool] = True
     queries_at_once: ClassVar[int] = 1024
     embedder: PlainImageEmbedder
     pooling: Pooling | None = None
@@ -151,6 +152,14 @@ class ImageKind(Kind[FoundImages]):
     def tell(self, noticed: Sequence[Any]) -> None:
         """See `Kind`."""
         tell(noticed)
+
+    def check_watched(self) -> None:
+        """See `Kind`."""
+        if self.pooling is not None:
+            raise InputError(
+                "single files are watched for, and this model compares groups of them: no file says when a group is "
+                "whole; score the folder of the groups instead"
+            )
 
     def embed_one(self, item: Any) -> Batch:
         """See `Kind`."""
@@ -299,20 +308,11 @@ class ImageKind(Kind[FoundImages]):
             "pictures",
             f"fit again here, or fit so that the model moves, with {option('precision', 'f32')}",
         )
-        thumbnails = cls.packed(files, kept, "thumbnails")
+        thumbnails = stored_strings(files, kept, "thumbnails")
         if not files.is_large:
             thumbnails.check_each(LARGEST_THUMBNAIL, JPEG)
         groups = files.manifest.get("groups")
         return cls(embedder, None if groups is None else Pooling(**groups), thumbnails.only(kept.places))
-
-    @staticmethod
-    def packed(files: Bundle, kept: StoredRows, name: str) -> PackedBytes:
-        """Map what is kept of each item, also of those that were removed.  Raises ValueError unless it is of each."""
-        shards = zip(files.mapped(name, "data"), files.mapped(name, "ends"), strict=True)
-        strings = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in shards))
-        if len(strings) != kept.stored:
-            raise ValueError(f"{len(strings)} {name} for {kept.stored} items")
-        return strings
 
 
 def _patch_kind() -> Any:

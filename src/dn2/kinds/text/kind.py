@@ -63,6 +63,7 @@ class TextKind(Kind[TextRows]):
     is_often_a_note: ClassVar[bool] = True
     takes_texts: ClassVar[bool] = True
     takes_verdicts: ClassVar[bool] = True
+    reads_apart: ClassVar[bool] = True
     piped: ClassVar[str] = ".txt"
     embedder: PlainTextEmbedder
     column: str | None = None
