@@ -171,7 +171,7 @@ def _check_folders(folder: Path, move_anomalies: Path | None) -> None:
         return
     if os.path.exists(move_anomalies) and not os.path.isdir(move_anomalies):
         raise InputError(f"{move_anomalies} is no folder; give one with {option('move_anomalies')}")
-    if os.path.realpath(folder).startswith(os.path.realpath(move_anomalies)):
+    if os.path.join(os.path.realpath(folder), "").startswith(os.path.join(os.path.realpath(move_anomalies), "")):
         raise InputError(f"anomalies are moved out of {folder}: give another folder with {option('move_anomalies')}")
 
 

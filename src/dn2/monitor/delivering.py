@@ -65,7 +65,8 @@ class Delivery:
         """End before the next result, whatever is left; wait as long as a sink takes to give up."""
         self._stopped.set()
         self.end()
-        self._thread.join(LONGEST_STEP)
+        if self._thread.ident is not None:
+            self._thread.join(LONGEST_STEP)
 
     def _run(self) -> None:
         try:

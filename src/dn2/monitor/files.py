@@ -20,10 +20,11 @@ from dn2.monitor.messages import Judge
 from dn2.results.rows import Row
 from dn2.store.manifest import MANIFEST
 from dn2.system.interface import option
+from dn2.system.naming import encodable, path_to_text
 
 logger = logging.getLogger("dn2")
 
-AT_ONCE = 64  # files
+AT_ONCE = 256  # files
 VERSION_LENGTH = 16  # of the digest of a model
 
 
@@ -136,15 +137,15 @@ class FileScorer:
                 return [one for file in files for one in self.score(arrivals, [file])]
             if not isinstance(error, (Dn2Error, OSError, MemoryError)):
                 logger.exception("a fault of dn2's at %s; please report it", files[0].name)
-            return [ScoredFile(files[0], [Row(files[0].name, error=str(error) or type(error).__name__)])]
+            return [ScoredFile(files[0], [Row(files[0].name, error=encodable(str(error)) or type(error).__name__)])]
 
     def _scored(self, arrivals: Arrivals, files: Sequence[Arrived]) -> list[ScoredFile]:
-        paths = {str(arrivals.path(file)): file for file in files}
+        paths = {path_to_text(arrivals.path(file)): file for file in files}
         watching = nullcontext() if self.monitor is None else self.monitor.watching()
         how = self.deciding
         with watching:
             results = self.model.score(
-                [FilesIn(arrivals.folder, tuple(map(Path, paths)))],
+                [FilesIn(arrivals.folder, tuple(map(arrivals.path, files)))],
                 false_alarm_rate=how.false_alarm_rate,
                 warn_rate=how.warn_rate,
                 audit=how.audit,

@@ -14,7 +14,7 @@ from dn2.errors import InputError
 from dn2.extras import import_paho
 from dn2.monitor.journal import Entry, Journal
 from dn2.monitor.sinks import NotTaken
-from dn2.monitor.webhook import read_secret, split_url
+from dn2.monitor.webhook import read_secret, split_url, warn_of_plain_text
 from dn2.system.interface import option
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -67,7 +67,8 @@ class Mqtt:
         self._password_file = password_file
         if password_file is not None and self._user is None:
             raise InputError(f"{option('mqtt_password_file')} goes with a user: {flag} mqtt://USER@HOST/TOPIC")
-        self._read_password()
+        if self._read_password() is not None:
+            warn_of_plain_text(parts, "mqtts", "password")
         self.words = f"broker {parts.scheme}://{self._host}:{self._port}/{topic}"
         self.name = self.words
         self._drift = drift
@@ -112,6 +113,10 @@ class Mqtt:
         paho, answered = import_paho(), threading.Event()
         refused: list[str] = []
         lost = threading.Event()
+        try:
+            password = self._read_password()
+        except InputError as error:
+            raise NotTaken(str(error)) from error
         client = paho.Client(
             paho.CallbackAPIVersion.VERSION2, client_id=self._id, clean_session=True, reconnect_on_failure=False
         )
@@ -128,7 +133,7 @@ class Mqtt:
         client.on_connect, client.on_disconnect = connected, disconnected
         client.will_set(f"{self._topic}/{STATUS}", "offline", qos=1, retain=True)
         if self._user is not None:
-            client.username_pw_set(self._user, self._read_password())
+            client.username_pw_set(self._user, password)
         if self._tls:
             client.tls_set()
         client.connect_timeout = SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import logging
 import ssl
 from collections.abc import Sequence
 from hashlib import sha256
@@ -16,6 +17,9 @@ from dn2.monitor.journal import Entry
 from dn2.monitor.sinks import Local, NotTaken
 from dn2.system.interface import option
 
+logger = logging.getLogger("dn2")
+
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})  # this machine
 SECONDS = 10.0  # for a connection, and for an answer
 LONGEST_ANSWER = 1 << 20  # bytes that are read of it, so that the connection stays usable
 LONGEST_SECRET = 8_192  # bytes
@@ -49,7 +53,8 @@ class Webhook(Local):
                 f"{option('webhook_token_file')}"
             )
         self._token_file = token_file
-        self._read_token()
+        if self._read_token():
+            warn_of_plain_text(self._url, "https", "token")
         self.words = f"webhook {self._url.scheme}://{self._url.netloc}{self._url.path}"  # a query may hold a key
         self.name = f"{self.words} {sha256(url.encode()).hexdigest()[:16]}"
         self._connection: http.client.HTTPConnection | None = None
@@ -62,7 +67,10 @@ class Webhook(Local):
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is None:
-            token = self._read_token()
+            try:
+                token = self._read_token()
+            except InputError as error:
+                raise NotTaken(str(error)) from error
             host, port = self._url.hostname or "", self._url.port
             if self._url.scheme == "https":
                 context = ssl.create_default_context()
@@ -74,7 +82,15 @@ class Webhook(Local):
 
     def send(self, entries: Sequence[Entry]) -> int:
         """See `Sink`."""
-        entry = entries[0]
+        is_used = self._connection is not None
+        try:
+            return self._post(entries[0])
+        except (NotTaken, ConnectionError):
+            if not is_used or self._connection is not None:
+                raise
+        return self._post(entries[0])  # the server had ended a connection that was idle
+
+    def _post(self, entry: Entry) -> int:
         path = (self._url.path or "/") + (f"?{self._url.query}" if self._url.query else "")
         try:
             connection = self._connected()
@@ -85,7 +101,7 @@ class Webhook(Local):
         except http.client.HTTPException as error:
             self.close()
             raise NotTaken(f"no answer in HTTP ({type(error).__name__})") from error
-        except (OSError, InputError):
+        except OSError:
             self.close()
             raise
         if not whole:
@@ -114,6 +130,12 @@ def split_url(url: str, schemes: Sequence[str], flag: str, example: str) -> Spli
         ways = " or ".join(f"{scheme}://" for scheme in schemes)
         raise InputError(f"{flag} must be a URL of {ways} with a host, such as {example}, got one of {scheme:.20}")
     return parts
+
+
+def warn_of_plain_text(parts: SplitResult, secure: str, what: str) -> None:
+    """Warn of a secret that anyone on the way can read; secure : the scheme that hides it."""
+    if parts.scheme != secure and parts.hostname not in HERE:
+        logger.warning("the %s goes to %s as plain text: use %s://", what, parts.hostname, secure)
 
 
 def read_secret(path: Path, flag: str) -> str:
