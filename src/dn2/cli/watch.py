@@ -126,7 +126,7 @@ def watch(
     cache: CacheOption = True,
 ) -> None:
     """Score each file that arrives in a folder, once, and pass on what is found."""
-    from dn2.monitor.arriving import Arrivals
+    from dn2.monitor.arriving import PATIENCE, Arrivals
     from dn2.monitor.files import Deciding, FileScorer
     from dn2.monitor.journal import Journal
     from dn2.monitor.watch import DRIFT, Watch
@@ -151,7 +151,7 @@ def watch(
             scorer, folder, output, move_anomalies, (webhook, webhook_token_file), (mqtt, mqtt_password_file)
         )
         beside = [path for path in (move_anomalies, model) if path is not None]
-        arrivals = Arrivals(folder, suffixes, exclude or (), beside, settle)
+        arrivals = Arrivals(folder, suffixes, exclude or (), beside, settle, PATIENCE)
         _say_start(scorer, model, folder, journal.n_done, once)
         watching = Watch(arrivals, scorer, journal, sinks, _say)
         stopping.keeps(True)  # whatever is done, the same command goes on
