@@ -121,11 +121,10 @@ def measure_kills(run: Run[Sizes], report: Report, model: Path, pictures: Sequen
         camera.start()
         for _ in range(sizes.kills):
             with watching(words, lines) as process:
-                time.sleep(rng.uniform(1.5, 4.0) if not run.smallest else 1.5)
+                time.sleep(rng.uniform(1.5, 4.0) if not run.smallest else 0.8)
                 os.kill(process.pid, signal.SIGKILL)
         camera.end()
-        with watching([*words, "--once"], lines) as process:
-            process.wait()
+        run_dn2(["watch", *map(str, words), "--once"], here=run.smallest)
     messages = read_log(log)
     items = [message["item"] for message in messages]
     sequences = [message["sequence"] for message in messages]
