@@ -252,8 +252,16 @@ def _status(watching: Watch) -> Iterator[None]:
     def line() -> Text:
         return Text(f"{_done(watching.tally)}; {len(watching.arrivals.waiting):,} waiting")
 
+    handlers = [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)]
+    streams = [handler.stream for handler in handlers]
     with Live(get_renderable=line, console=Console(stderr=True), transient=True, redirect_stdout=False):
-        yield
+        for handler in handlers:
+            handler.setStream(sys.stderr)  # which writes above the line now
+        try:
+            yield
+        finally:
+            for handler, stream in zip(handlers, streams, strict=True):
+                handler.setStream(stream)
 
 
 def _say_start(scorer: FileScorer, model: Path, folder: Path, n_done: int, once: bool) -> None:

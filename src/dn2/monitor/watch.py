@@ -137,6 +137,7 @@ class Watch:
             for row in one.rows
         ]
         self.journal.record([one.file for one in scored], results, about)
+        self.arrivals.waiting.difference_update([one.file for one in scored])
         for delivery in self._deliveries:
             delivery.tell()
         for one in scored:
