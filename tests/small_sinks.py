@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -114,6 +115,62 @@ class Broker:
             self._process.terminate()
             self._process.wait()
             self._process = None
+
+
+class SmallBroker:
+    """As much of MQTT 3.1.1 as a publisher needs: what it was sent, and how many it acknowledges before it hangs up.
+
+    refuses : the reason with which it refuses a connection, 0 for none; left : acknowledgements, None without end."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str, bool]] = []  # topic, payload, whether it is retained
+        self.wills: list[str] = []
+        self.refuses = 0
+        self.left: int | None = None
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                connection, _ = self._server.accept()
+                with connection, contextlib.suppress(ConnectionError):
+                    self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        while head := stream.read(1):
+            length = shift = 0
+            while True:
+                (byte,) = stream.read(1)
+                length |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    break
+            kind, body = head[0] >> 4, stream.read(length)
+            if kind == 1:  # CONNECT
+                self.wills.append(body.decode("latin-1"))
+                connection.sendall(bytes([0x20, 2, 0, self.refuses]))
+            elif kind == 3:  # PUBLISH
+                end = 2 + int.from_bytes(body[:2], "big")
+                if self.left == 0:
+                    return
+                self.messages.append((body[2:end].decode(), body[end + 2 :].decode(), bool(head[0] & 1)))
+                connection.sendall(b"\x40\x02" + body[end : end + 2])
+                self.left = None if self.left is None else self.left - 1
+            elif kind == 14:  # DISCONNECT
+                return
+
+    def of(self, topic: str) -> list[Any]:
+        """Return the messages of a topic: JSON parsed, other texts as they are."""
+        found = [payload for of, payload, _ in self.messages if of == topic]
+        return [json.loads(one) if one.startswith("{") else one for one in found]
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._server.close()
 
 
 class Listener:

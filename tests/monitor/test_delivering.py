@@ -17,7 +17,7 @@ from dn2.monitor.journal import Journal, Result
 from dn2.monitor.mqtt import Mqtt
 from dn2.monitor.sinks import NotTaken
 from dn2.monitor.webhook import Webhook, read_secret
-from small_sinks import MOSQUITTO, Broker, Hook, Listener, free_port, needs_mosquitto, wait_for
+from small_sinks import MOSQUITTO, Broker, Hook, Listener, SmallBroker, free_port, needs_mosquitto, wait_for
 
 UNCHANGED = '{"state": "unchanged"}'
 
@@ -218,6 +218,56 @@ def test_a_broker_is_given_all_in_order_also_after_it_was_away(journal, tmp_path
         listener.close()
         delivery.stop()
         broker.stop()
+
+
+@pytest.fixture
+def small_broker():
+    broker = SmallBroker()
+    yield broker
+    broker.close()
+
+
+def test_what_a_broker_has_not_acknowledged_is_sent_again_in_order(journal, small_broker):
+    small_broker.left = 5  # the state of the watch, that of drift, and three results
+    state = [UNCHANGED]
+    delivery = delivery_to(Mqtt(f"mqtt://127.0.0.1:{small_broker.port}/line1", None, lambda: state[0]), journal)
+    fill(journal, 30)
+    delivery.start()
+    wait_for(lambda: delivery._said is not None)
+    assert journal.position(delivery.sink.name) == 3
+    small_broker.left = None
+    wait_for(lambda: len(small_broker.of("line1/items")) >= 30)
+    state[0] = '{"state": "changed"}'
+    wait_for(lambda: small_broker.of("line1/drift")[-1:] == [{"state": "changed"}])
+    finish(delivery)
+    assert [message["sequence"] for message in small_broker.of("line1/items")] == list(range(1, 31))
+    assert small_broker.of("line1/status") == ["online", "online", "offline"]
+    assert {topic: retained for topic, _, retained in small_broker.messages} == {
+        "line1/items": False,
+        "line1/drift": True,
+        "line1/status": True,
+    }
+    assert all("line1/status" in will and "offline" in will for will in small_broker.wills)
+    assert f"dn2-{journal.name}" in small_broker.wills[0]
+
+
+def test_the_password_of_a_broker_is_read_for_each_connection(journal, small_broker, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("first")
+    sink = Mqtt(f"mqtt://dn2@127.0.0.1:{small_broker.port}/line1", password, lambda: UNCHANGED)
+    sink.start(journal)
+    small_broker.refuses = 5
+    with pytest.raises(NotTaken, match="the broker refused: Not authorized"):
+        sink.rest()
+    small_broker.refuses = 0
+    password.write_text("second")
+    sink.rest()
+    sink.close()
+    assert "first" in small_broker.wills[0]
+    assert "second" in small_broker.wills[1]
+    password.unlink()
+    with pytest.raises(NotTaken, match="cannot be read"):
+        sink.rest()
 
 
 @needs_mosquitto

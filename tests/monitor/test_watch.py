@@ -237,24 +237,36 @@ def test_series_give_intervals_and_are_not_watched_for_drift(tmp_path):
     assert json.loads(drift_of(watch.scorer))["state"] == "unwatched"
 
 
-def test_a_file_that_brings_a_reader_down_is_its_own_error(place, monkeypatch, caplog):
-    for name in "abc":
-        np.save(place.folder / f"{name}.npy", rows(1, 1))
+def test_a_file_that_brings_a_reader_down_is_its_own_error(pictures, world, monkeypatch, caplog):
+    for name, path in zip("abc", sorted((world / "more").iterdir()), strict=False):
+        shutil.copy(path, pictures.folder / f"{name}.png")
+    calls = []
 
     def meddle(watch: Watch) -> None:
         score = watch.scorer.model.score
 
         def scored(inputs, **how):
-            if any(path.name == "b.npy" for path in inputs[0].files):
+            calls.append([path.name for path in inputs[0].files])
+            if "b.png" in calls[-1]:
                 raise ZeroDivisionError("odd")
             return score(inputs, **how)
 
         monkeypatch.setattr(watch.scorer.model, "score", scored)
 
-    place.run(meddle=meddle)
-    assert place.items() == ["a.npy:1", "c.npy:1", "b.npy"]
-    assert place.messages()[2]["error"] == "odd"
-    assert "a fault of dn2's at b.npy" in caplog.text
+    pictures.run(meddle=meddle)
+    assert calls == [["a.png", "b.png", "c.png"], ["a.png"], ["b.png"], ["c.png"], ["b.png"]]
+    assert pictures.items() == ["a.png", "c.png", "b.png"]
+    assert pictures.messages()[2]["error"] == "odd"
+    assert "a fault of dn2's at b.png" in caplog.text
+
+
+def test_names_in_files_may_come_again_in_others(place):
+    for name in "ab":
+        np.savez(place.folder / f"{name}.npz", embeddings=rows(1, 2), items=["one", "two"])
+    place.run()
+    assert place.items() == ["one", "two"] * 2
+    assert [message["file"] for message in place.messages()] == ["a.npz", "a.npz", "b.npz", "b.npz"]
+    assert {message["error"] for message in place.messages()} == {None}
 
 
 def test_a_model_that_fails_ends_the_watch_and_no_file_is_blamed(place, monkeypatch):

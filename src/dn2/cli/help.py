@@ -24,7 +24,7 @@ EXAMPLES = {
     ),
     "watch": (
         "dn2 watch parts.dn2 incoming/ -o results.jsonl",
-        "dn2 watch parts.dn2 incoming/ --move-anomalies anomalies/ --webhook https://plant.example/anomalies",
+        "dn2 watch parts.dn2 incoming/ --webhook https://plant.example/anomalies",
         "dn2 watch parts.dn2 incoming/ --mqtt mqtt://broker.example/line1",
     ),
     "evaluate": (

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,15 +102,14 @@ class Arrivals:
     def _scan(self) -> set[Arrived]:
         with leaving_out(self._exclude, is_told=False):
             paths = [path for path in walk_files(self.folder, lost=self._lost) if ending_of(path) in self._suffixes]
-        outside = [path for path in paths if not self._is_beside(path)]
+        is_beside = cache(self._is_beside)  # few folders hold many files
+        outside = [path for path in paths if not is_beside(path.parent)]
         named = ((path, path_to_text(path.relative_to(self.folder).as_posix())) for path in outside)
         return {file for path, name in named if (file := arrived(path, name)) is not None}
 
-    def _is_beside(self, path: Path) -> bool:
-        if not self._beside:
-            return False
-        real = os.path.join(os.path.realpath(path.parent), path.name)
-        return any(real.startswith(folder + os.sep) for folder in self._beside)
+    def _is_beside(self, parent: Path) -> bool:
+        real = os.path.join(os.path.realpath(parent), "")
+        return any(real.startswith(os.path.join(folder, "")) for folder in self._beside)
 
 
 def arrived(path: Path, name: str) -> Arrived | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from dn2.monitor.messages import Judge
 from dn2.results.rows import Row
 from dn2.store.manifest import MANIFEST
 from dn2.system.interface import option
-from dn2.system.naming import encodable, path_to_text
+from dn2.system.naming import encodable, ending_of, path_to_text
 
 logger = logging.getLogger("dn2")
 
@@ -105,10 +106,12 @@ class FileScorer:
         origin = self.model.state.origin
         return Judge(self.path.resolve().name, "" if origin is None else origin.digest[:VERSION_LENGTH])
 
-    @property
-    def at_once(self) -> int:
-        """How many files are scored together."""
-        return AT_ONCE if self.model.kind.reads_apart else 1
+    def batches(self, files: Iterable[Arrived]) -> Iterator[list[Arrived]]:
+        """Cut files, in their order, into those that are scored together: of tables and the like, each alone."""
+        single = self.model.kind.single_files
+        for is_single, some in groupby(files, lambda file: ending_of(file.name) in single):
+            while batch := list(islice(some, AT_ONCE if is_single else 1)):
+                yield batch
 
     def refresh(self) -> bool:
         """Take over the model where it was replaced, and tell whether it was; one that cannot decide is warned of."""

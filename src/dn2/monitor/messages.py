@@ -27,14 +27,15 @@ def decision_of(row: Row) -> str | None:
     return row.decision or {True: REJECT, False: ACCEPT, None: None}[row.is_anomaly]
 
 
-def message_of(row: Row, judge: Judge, has_changed: bool | None, at: str) -> str:
+def message_of(row: Row, file: str, judge: Judge, has_changed: bool | None, at: str) -> str:
     """Write the message of a row, without the id and the number that its delivery gives it.
 
+    file : the path of its file in the folder.
     has_changed : whether items are no longer what they were, see `DriftMonitor`; None where that is not watched.
     at : when it was scored, see `now`."""
     record = row.as_dict()
     record.pop("decision", None)
-    about = {"time": at, "decision": decision_of(row), **record, "drift": has_changed}
+    about = {"time": at, "decision": decision_of(row), "file": file, **record, "drift": has_changed}
     return json.dumps({**about, "model": judge.model, "model_version": judge.version}, ensure_ascii=False)
 
 

@@ -7,7 +7,7 @@ import logging
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from dn2.monitor.arriving import Arrivals, Arrived
@@ -110,7 +110,7 @@ class Watch:
             finished = self.arrivals.look(self.journal.is_done)
             first = self.arrivals.waiting if first is None else first & self.arrivals.waiting
             self._forget_gone()
-            for files in _batches(finished, self.scorer.at_once):
+            for files in self.scorer.batches(finished):
                 if stopped.is_set():
                     return
                 self._refresh()
@@ -132,7 +132,7 @@ class Watch:
         judge, at = self.scorer.judge, now()
         changed = None if self.scorer.monitor is None else self._has_changed
         results = [
-            Result(one.file, decision_of(row), message_of(row, judge, changed, at))
+            Result(one.file, decision_of(row), message_of(row, one.file.name, judge, changed, at))
             for one in scored
             for row in one.rows
         ]
@@ -193,7 +193,3 @@ def drift_of(scorer: FileScorer) -> str:
     monitor = scorer.monitor
     alarm = None if monitor is None else monitor.alarm
     return drift_message(scorer.judge, alarm, is_watched=monitor is not None)
-
-
-def _batches(files: Sequence[Arrived], at_once: int) -> Iterator[Sequence[Arrived]]:
-    return (files[start : start + at_once] for start in range(0, len(files), at_once))

@@ -34,7 +34,6 @@ class VectorKind(Kind[VectorRows]):
     suffixes: ClassVar[frozenset[str]] = VECTOR_SUFFIXES | {".parquet"}
     embedder: ClassVar[None] = None
     takes_verdicts: ClassVar[bool] = True
-    reads_apart: ClassVar[bool] = True
     dimension: int
 
     @classmethod
