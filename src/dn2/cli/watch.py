@@ -38,6 +38,7 @@ from dn2.system.interface import option
 from dn2.system.naming import ending_of
 
 if TYPE_CHECKING:
+    from dn2.model.model import Model
     from dn2.monitor.files import FileScorer, ScoredFile
     from dn2.monitor.sinks import Sink
     from dn2.monitor.watch import Tally, Watch
@@ -136,12 +137,18 @@ def watch(
     for name, seconds in (("every", every), ("settle", settle)):
         if not 0 < seconds <= LONGEST_WAIT:
             raise InputError(f"{option(name)} must be seconds, more than 0, got {seconds:g}")
+
+    def open_model() -> Model:
+        opened = load(model, cache=cache, backbone=backbone)
+        stopping.keeps(True)  # whatever is done, the same command goes on
+        return opened
+
     journal = Journal(folder / JOURNAL if state is None else state)
     try:
         kept = journal.about(DRIFT)
         scorer = FileScorer(
             model,
-            lambda: load(model, cache=cache, backbone=backbone),
+            open_model,
             Deciding(false_alarm_rate, warn_rate, audit, mask),
             None if kept is None else json.loads(kept),
         )
@@ -154,7 +161,6 @@ def watch(
         arrivals = Arrivals(folder, suffixes, exclude or (), beside, settle, PATIENCE)
         _say_start(scorer, model, folder, journal.n_done, once)
         watching = Watch(arrivals, scorer, journal, sinks, _say)
-        stopping.keeps(True)  # whatever is done, the same command goes on
         with _stopping() as (stopped, by), _status(watching):
             watching.run(stopped, every=every, once=once)
     finally:
