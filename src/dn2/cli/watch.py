@@ -6,12 +6,9 @@ import json
 import logging
 import os
 import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,6 +29,7 @@ from dn2.cli.common import (
     report_reference,
     say_next,
 )
+from dn2.cli.lasting import ending_in_order, status_line
 from dn2.errors import InputError
 from dn2.results.words import count_in_words
 from dn2.system.interface import option
@@ -161,7 +159,7 @@ def watch(
         arrivals = Arrivals(folder, suffixes, exclude or (), beside, settle, PATIENCE)
         _say_start(scorer, model, folder, journal.n_done, once)
         watching = Watch(arrivals, scorer, journal, sinks, _say)
-        with _stopping() as (stopped, by), _status(watching):
+        with ending_in_order() as (stopped, by), status_line(partial(_status, watching)):
             watching.run(stopped, every=every, once=once)
     finally:
         journal.close()
@@ -220,56 +218,6 @@ def _sinks(
     return sinks
 
 
-@contextmanager
-def _stopping() -> Iterator[tuple[threading.Event, list[int]]]:
-    """Let the first interrupt, or SIGTERM, end the watch in good order; a second one leaves as usual.
-
-    Gives what is set then, and the signals that came."""
-    stopped, by = threading.Event(), list[int]()
-    before: dict[int, Any] = {}
-
-    def stop(number: int, _frame: object) -> None:
-        by.append(number)
-        stopped.set()
-        signal.signal(number, before[number])
-
-    numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    for number in numbers if in_main_thread else ():
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, stop)
-    try:
-        yield stopped, by
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _status(watching: Watch) -> Iterator[None]:
-    """Show at a terminal what is done."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    def line() -> Text:
-        return Text(f"{_done(watching.tally)}; {len(watching.arrivals.waiting):,} waiting")
-
-    handlers = [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)]
-    streams = [handler.stream for handler in handlers]
-    with Live(get_renderable=line, console=Console(stderr=True), transient=True, redirect_stdout=False):
-        for handler in handlers:
-            handler.setStream(sys.stderr)  # which writes above the line now
-        try:
-            yield
-        finally:
-            for handler, stream in zip(handlers, streams, strict=True):
-                handler.setStream(stream)
-
-
 def _say_start(scorer: FileScorer, model: Path, folder: Path, n_done: int, once: bool) -> None:
     report_reference(scorer.model, model)
     before = f"; {count_in_words(n_done, 'file', 'files')} done before" if n_done else ""
@@ -302,6 +250,10 @@ def _done(tally: Tally) -> str:
     warned = f", {tally.of(WARN):,} to warn of" if tally.of(WARN) else ""
     lost = f", {tally.of(ERROR):,} not read" if tally.of(ERROR) else ""
     return words + warned + lost
+
+
+def _status(watching: Watch) -> str:
+    return f"{_done(watching.tally)}; {len(watching.arrivals.waiting):,} waiting"
 
 
 def _say_end(tally: Tally) -> None:
