@@ -224,6 +224,20 @@ def test_a_table_with_other_columns_is_an_error_of_its_own(tmp_path):
     assert [message["decision"] == "error" for message in place.messages()] == [False, False, False, True]
 
 
+def test_pictures_compared_patch_by_patch_have_regions(tmp_path, saved_plates, plates):
+    place = Place(tmp_path, saved_plates)
+    shutil.copytree(plates / "new", place.folder, dirs_exist_ok=True)
+    watch = place.run()
+    scored = watch.scorer.model.score(plates / "new")
+    expected = {row.item: json.loads(json.dumps(row.as_dict())) for row in scored}
+    found = {
+        message["item"]: {name: message[name] for name in expected[message["item"]]} for message in place.messages()
+    }
+    assert found == expected
+    assert found["bad/200.png"]["regions"]
+    assert "it would take too long" in str(watch.scorer.unwatched)
+
+
 def test_series_give_intervals_and_are_not_watched_for_drift(tmp_path):
     pump(400, seed=0).to_csv(tmp_path / "good.csv", index=False)
     dn2.fit(tmp_path / "good.csv", kind="series").save(tmp_path / "s.dn2")
