@@ -27,7 +27,8 @@ from dn2 import Neighbor, Results, Row
 from dn2.kinds.image.page import Section
 from dn2.neighbors.calibration import Calibration
 from dn2.networks.pixels import THUMBNAIL_SIZE, read_small
-from dn2.report.results_page import Map, PageContext, write_results_page
+from dn2.report.around import Map, PageContext
+from dn2.report.results_page import write_results_page
 from dn2.system.processes import cpu_count
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from dn2.kinds.image.patches.located import Crop, Located, Scale
 from dn2.kinds.table.evidence import Contribution, RowEvidence
 from dn2.kinds.table.page import Section as TableSection
 from dn2.neighbors.calibration import Calibration
-from dn2.report.results_page import PageContext, write_results_page
+from dn2.report.around import PageContext
+from dn2.report.results_page import write_results_page
 from dn2.results.results import Results
 from dn2.results.rows import Neighbor, Row
 

@@ -29,6 +29,7 @@ FLOORS = (
     {"kinds"},
     {"model"},
     {"report", "scale", "monitor"},
+    {"serve"},
     {"kinds/*/page", "kinds/*/bench"},
     {"cli"},
     {"__main__"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dn2.system import quota as _quota
+
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # typing's own takes as long to import as all the rest
@@ -103,6 +105,8 @@ __all__ = [
     "load",
     "score_self",
 ]
+
+_quota.limit_libraries(_quota.QUOTA)  # before any of them loads
 
 
 def __getattr__(name: str) -> object:

@@ -73,6 +73,16 @@ def import_paho() -> Any:
     return paho.mqtt.client
 
 
+def import_server() -> Any:
+    """Import the service.  Raises MissingExtra."""
+    try:
+        return import_above("dn2.serve.running")
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("dn2"):
+            raise
+        raise MissingExtra("dn2 serve needs FastAPI and uvicorn; run: pip install 'dn2[server]'") from error
+
+
 @contextmanager
 def open_parquet(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open a file as a pyarrow.parquet.ParquetFile that reads texts as dictionaries, each distinct text once.

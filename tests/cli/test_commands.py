@@ -50,6 +50,7 @@ OPTIONS = {
     "feedback": "--json --backbone --cache --no-cache",
     "history": "--json",
     "undo": "",
+    "serve": "--host --port --token-file --data --keep --false-alarm-rate --warn-rate --audit --max-body --queue",
     "inspect": "--items --aside --report --parts --plot --json --backbone",
     "verify": "--backbone",
     "embed": "--output -o --kind --backbone --precision --white --column --id-column --exclude --on --cache --no-cache",

@@ -16,7 +16,7 @@ import pytest
 import dn2
 from dn2.kinds.image.evidence import Region, RegionEvidence
 from dn2.kinds.table.evidence import Contribution
-from dn2.report.results_page import Map
+from dn2.report.around import Map
 from dn2.report.section import Section
 from dn2.results.results import Results
 from dn2.results.rows import Row

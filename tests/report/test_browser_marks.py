@@ -14,7 +14,7 @@ from PIL import Image
 
 from dn2.kinds.image.evidence import Region, RegionEvidence
 from dn2.kinds.table.evidence import Contribution
-from dn2.report.results_page import Map
+from dn2.report.around import Map
 from dn2.results.rows import Row
 from in_browser import IN_BROWSER, Open, browser, choose, names_shown, open_page, settle, violations, wait_until
 from small_report import (

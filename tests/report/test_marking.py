@@ -13,8 +13,9 @@ from PIL import Image
 import dn2
 from dn2.model.scoring import read_scored
 from dn2.report import results_page
+from dn2.report.around import Map
 from dn2.report.marking import marking_data
-from dn2.report.results_page import Map, choose_rows
+from dn2.report.results_page import choose_rows
 from dn2.results.rows import Row
 from small_report import data_in, many_rows, row, written
 

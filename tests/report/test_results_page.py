@@ -22,7 +22,8 @@ from dn2.kinds.registry import KINDS, room_of
 from dn2.neighbors.calibration import Calibration
 from dn2.neighbors.rates import last_rank
 from dn2.report import results_page
-from dn2.report.results_page import LONGEST_NAME, MOST_REFERENCE_SCORES, Map, thin_scores
+from dn2.report.around import Map
+from dn2.report.results_page import LONGEST_NAME, MOST_REFERENCE_SCORES, thin_scores
 from dn2.report.section import Section
 from dn2.results.rows import Row
 from small_report import M, data_in, many_rows, row, written

@@ -31,6 +31,7 @@ from dn2.cli.options import flags_of, with_options
 from dn2.cli.reference import add, fit, readmit, recalibrate, remove
 from dn2.cli.report import report
 from dn2.cli.score import score, self_flags
+from dn2.cli.serve import serve
 from dn2.cli.watch import watch
 from dn2.errors import InputError
 from dn2.kinds import registry
@@ -186,7 +187,7 @@ def _add_kind_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 
 COMMANDS = (
     *(fit, score, watch, evaluate, feedback, add, remove, readmit, recalibrate, history, undo),
-    *(inspect, verify, report, embed, export, bench, demo),
+    *(inspect, verify, report, serve, embed, export, bench, demo),
 )
 for _command in COMMANDS:
     app.command(cls=Command)(_add_kind_flags(_command))

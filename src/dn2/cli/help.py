@@ -97,6 +97,11 @@ EXAMPLES = {
         "dn2 report results.csv --model parts.dn2 --false-alarm-rate 0.05 -o page.html",
         "dn2 report results.parquet --model invoices.dn2 -o report.html",
     ),
+    "serve": (
+        "dn2 serve parts.dn2",
+        "dn2 serve parts.dn2 invoices.dn2 --warn-rate 0.05 --audit 100",
+        "dn2 serve parts.dn2 --host 0.0.0.0 --token-file tokens.txt",
+    ),
     "demo": (
         "dn2 demo",
         "dn2 demo -o try/",
@@ -115,6 +120,7 @@ PURPOSES = {
     "Use it": ("score", "watch", "evaluate"),
     "Change it": ("feedback", "add", "remove", "readmit", "recalibrate", "history", "undo"),
     "Look at it": ("inspect", "verify", "report"),
+    "Put it to work": ("serve",),
     "Take it elsewhere": ("export",),
     "Research": ("embed", "bench"),
     "Try it": ("demo",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dn2.arrays import Positions, Progress, Scores, Vector, Vectors
@@ -54,7 +55,8 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     takes_texts : whether the texts of a list are items themselves, and not paths.
     takes_verdicts : whether single items of it can be told to be normal or defects; what is found has `at` and `named`.
     single_files : the endings of files of which each is an item, so that many can be scored at once.
-    piped : the file ending as which a stream of its items is read; None where a stream is a list of paths."""
+    piped : the file ending as which a stream of its items is read; None where a stream is a list of paths.
+    sent_as : how an item is sent to a service: as a `file`, as the `files` of a group, or as `json`."""
 
     name: ClassVar[str]
     options: ClassVar[type[Options]]
@@ -82,6 +84,12 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
 
         @property
         def dimension(self) -> int: ...
+
+        @property
+        def sent_as(self) -> str: ...
+
+    else:
+        sent_as: ClassVar[str] = "json"
 
     def __init_subclass__(cls) -> None:
         """Raise TypeError for a kind without something that every kind has."""
@@ -178,9 +186,12 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
         """Do what `completed` does where only the new items may calibrate."""
         return self.completed(detector, items, new, None, progress)
 
-    def score_one(self, judge: Judge, item: Any, belonging: Belonging = NOTHING) -> Row:
-        """Score one item from memory, which belongs to something; raises as `embed_one` does."""
+    def score_one(self, judge: Judge, item: Any, belonging: Belonging = NOTHING, name: str | None = None) -> Row:
+        """Score one item from memory, which belongs to something; name : what it is called.
+
+        Raises as `embed_one` does."""
         batch = self.embed_one(item)
+        batch = batch if name is None else replace(batch, names=[name])
         with one_thread(len(judge.items) * self.dimension <= COMPARED_BY_ONE):
             (row,) = rows_of(self, judge, batch, belonging)
         return row

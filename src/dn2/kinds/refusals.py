@@ -50,9 +50,6 @@ class Refusals(Generic[FoundT]):
         Raises InputError for items without anomaly maps, and for a folder that cannot be written."""
         raise InputError(self._without_maps())
 
-    def check_watched(self) -> None:
-        """Raise InputError unless a file that arrives in a folder is, or holds, items by itself."""
-
     def masked(self, found_items: FoundT, mask: Any) -> FoundT:
         """Return found items with the masks that say where they are looked at.
 

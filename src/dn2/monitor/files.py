@@ -40,7 +40,11 @@ class Deciding:
 
     def check(self, model: Model) -> None:
         """Raise InputError, ReferenceTooSmall unless a model can decide so on files that arrive."""
-        model.kind.check_watched()
+        if model.kind.sent_as == "files":
+            raise InputError(
+                "single files are watched for, and this model compares groups of them: no file says when a group is "
+                "whole; score the folder of the groups instead"
+            )
         model.kind.masked_one(None, self.mask)
         model.state.rate(self.false_alarm_rate, self.warn_rate)
         check_audit(model.state, self.audit)

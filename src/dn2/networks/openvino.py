@@ -109,7 +109,8 @@ def open_file(path: str | os.PathLike[str]) -> Callable[[Mapping[str, Array]], d
     """Open a network that was exported, in f32: inputs by name, to outputs by name.  Raises BackboneError."""
 
     def compiled(core: Any) -> Any:
-        return core.compile_model(core.read_model(os.fspath(path)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cpu_count()}
+        return core.compile_model(core.read_model(os.fspath(path)), "CPU", options)
 
     try:
         network = _with_core(compiled)

@@ -10,7 +10,7 @@ from pathlib import Path
 from dn2.bench.figure import draw
 from dn2.bench.result import Result
 from dn2.bench.table import grid, notes
-from dn2.report.page import fill, read_part, sentences, write_page
+from dn2.report.page import fill, page_text, read_part, sentences, write_page
 
 
 def write_bench_page(result: Result, path: Path) -> None:
@@ -21,7 +21,7 @@ def write_bench_page(result: Result, path: Path) -> None:
         "notes": sentences(notes(result)),
         "figure": _figure(result),
     }
-    write_page(path, result.title, fill(read_part("bench.html"), parts))
+    write_page(path, page_text(result.title, fill(read_part("bench.html"), parts)))
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -3,9 +3,16 @@
 const { marking } = data;
 const audits = new Set(marking.audits);
 const marks = new Map();  // { verdict, kind } by item
-const KEYS = { n: "normal", d: "defect", u: "unsure", x: null, Backspace: null };
+const KEYS = { n: "normal", d: "defect", u: "unsure", a: "defect", x: null, Backspace: null };
 const STORE = `dn2 marks ${marking.digest}`;
+const made = [];  // [item, its mark before], to undo
 let isKept = true;
+
+// Where marks are kept: in this browser, unless a later script keeps them elsewhere.
+let keeper = {
+  load: () => JSON.parse(localStorage.getItem(STORE) ?? "[]"),
+  keep: () => localStorage.setItem(STORE, JSON.stringify([...marks].map(([item, one]) => [item, one.verdict, one.kind]))),
+};
 
 // An item of an audit is judged before anything tells how it was scored.
 const isHidden = (item) => audits.has(item) && !marks.has(item);
@@ -20,15 +27,15 @@ function fileOf(item) {
 
 function loadMarks() {
   try {
-    for (const [item, verdict, kind] of JSON.parse(localStorage.getItem(STORE) ?? "[]")) marks.set(item, { verdict, kind });
+    for (const [item, verdict, kind] of keeper.load()) marks.set(item, { verdict, kind });
   } catch {
     isKept = false;
   }
 }
 
-function keepMarks() {
+function keepMarks(item) {
   try {
-    localStorage.setItem(STORE, JSON.stringify([...marks].map(([item, one]) => [item, one.verdict, one.kind])));
+    keeper.keep(item);
     isKept = true;
   } catch {
     isKept = false;
@@ -38,10 +45,20 @@ function keepMarks() {
 
 // Marks an item, or takes its mark away where the verdict is null.
 function markItem(item, verdict) {
+  made.push([item, marks.get(item)]);
+  setMark(item, verdict && { verdict, kind: verdict === "defect" ? marks.get(item)?.kind ?? "" : "" });
+}
+
+function undoMark() {
+  const last = made.pop();
+  if (last) setMark(...last);
+}
+
+function setMark(item, mark) {
   const wasHidden = isHidden(item);
-  if (verdict === null) marks.delete(item);
-  else marks.set(item, { verdict, kind: verdict === "defect" ? marks.get(item)?.kind ?? "" : "" });
-  keepMarks();
+  if (mark) marks.set(item, mark);
+  else marks.delete(item);
+  keepMarks(item);
   if (wasHidden !== isHidden(item)) redraw(item);
   else for (const group of document.querySelectorAll(`.marks[data-item="${item}"]`)) fillMarks(group, item);
 }
@@ -68,7 +85,7 @@ function marksOf(item) {
   const kind = make("input", { class: "kind", maxlength: 80, placeholder: "kind of defect", "aria-label": "Kind of defect",
     list: "kinds", autocomplete: "off", oninput: () => {
       marks.get(item).kind = kind.value;
-      keepMarks();
+      keepMarks(item);
     }, onchange: listKinds });
   group.append(kind);
   return fillMarks(group, item);
@@ -90,7 +107,9 @@ function fillMarks(group, item) {
 
 // Tells whether a key was one that marks.
 function markByKey(event, item) {
-  if (item === undefined || !(event.key in KEYS) || event.ctrlKey || event.metaKey || event.altKey) return false;
+  if (item === undefined || event.ctrlKey || event.metaKey || event.altKey) return false;
+  if (event.key === "z") undoMark();
+  if (event.key === "z" || !(event.key in KEYS)) return event.key === "z";
   event.preventDefault();
   markItem(item, KEYS[event.key]);
   return true;

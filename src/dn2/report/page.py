@@ -18,8 +18,10 @@ from dn2.results.writing import choose_writer, write_file
 MARK = re.compile(r"\{\{(\w+)\}\}")
 
 
-def write_page(
-    path: Path,
+ALONE, SERVED = "form-action 'none'", "connect-src 'self'; form-action 'self'"  # whom a page may call
+
+
+def page_text(
     title: str,
     body: str,
     *,
@@ -28,13 +30,13 @@ def write_page(
     data: Mapping[str, Any] | None = None,
     later: Mapping[str, Any] | None = None,
     about: str = "",
-) -> None:
-    """Write a page, whole or not at all.
+    calls: str = ALONE,
+) -> str:
+    """Return a page as HTML.
 
     body : HTML; scripts : the texts of its scripts, in order; data : the data that they read; later : large data that
     they read once it is asked for.
-    style : rules beside those of all pages; about : HTML for the end of the page.
-    Raises InputError if the file cannot be written."""
+    style : rules beside those of all pages; about : HTML for the end of the page; calls : `ALONE` or `SERVED`."""
     code = "\n".join(["", *scripts, ""])
     parts = {
         "title": html.escape(title),
@@ -45,8 +47,14 @@ def write_page(
         "data": _json(data or {}),
         "later": _json(later or {}),
         "script": code,
+        "calls": calls,
     }
-    write_file(path, partial(_write, fill(read_part("page.html"), parts)))
+    return fill(read_part("page.html"), parts)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page, whole or not at all.  Raises InputError if the file cannot be written."""
+    write_file(path, partial(_write, text))
 
 
 def check_page(path: Path) -> None:

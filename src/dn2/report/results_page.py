@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import html
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from dn2.arrays import Scores
-from dn2.neighbors.calibration import Calibration
+from dn2.report.around import PageContext, Shown
 from dn2.report.marking import marking_data
-from dn2.report.page import definitions, fill, read_part, sentences, write_page
-from dn2.report.section import Section
+from dn2.report.page import SERVED, definitions, fill, page_text, read_part, sentences, write_page
 from dn2.report.shortening import Shortener, round_shown
 from dn2.results.results import Results
 from dn2.results.rows import Row
@@ -31,48 +29,13 @@ STOPS = 120  # of the slider, at most
 SCRIPTS = ("elements.js", "results.js", "plots.js", "marks.js", "gallery.js", "zoom.js", "large.js")
 
 
-@dataclass(frozen=True)
-class Map:
-    """Items in two dimensions.
-
-    reference : (r, 2); queries : (q, 2); places : of the queries in the results.
-    note : the items left out, in words."""
-
-    reference: Scores
-    queries: Scores
-    places: Sequence[int]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class PageContext:
-    """The data of a page beside the rows.
-
-    reference_scores : (m,) the calibrating scores, ascending; calibration : what they make of rates.
-    model : the model's description, as names and values; guarantee : the meaning of its rate, in words.
-    worth : what the number of items that would be flagged means, in words.
-    columns : how each column of a table was read, as names and words.
-    section : makes the section of the kind of data, given the rows that could be read.
-    neighbors : the heading of the neighbours.  notes : further sentences.
-    paths : the file of each row, absolute, empty for one without a file; None where that is unknown.
-    command : what takes the file of verdicts."""
-
-    reference_scores: Scores
-    calibration: Calibration
-    model: Sequence[tuple[str, str]]
-    guarantee: Sequence[str]
-    worth: str = ""
-    section: Callable[[Sequence[Row]], Section] = Section
-    map: Map | None = None
-    neighbors: str = "Nearest normal items (distance)"
-    notes: Sequence[str] = ()
-    columns: Sequence[tuple[str, str]] = ()
-    paths: Sequence[str] | None = None
-    command: str = "dn2 feedback MODEL verdicts.csv"
-
-
 def write_results_page(path: Path, results: Results, around: PageContext) -> None:
     """Write the page of some results.  Raises InputError if the file cannot be written."""
+    write_page(path, results_page(results, around))
+
+
+def results_page(results: Results, around: PageContext, shown: Shown | None = None) -> str:
+    """Return the page of some results as HTML; shown : what a service adds."""
     columns = _Columns(results, around)
     data = columns.data()
     title = results.summary()
@@ -93,8 +56,13 @@ def write_results_page(path: Path, results: Results, around: PageContext) -> Non
     }
     body = fill(read_part("results.html"), {name: html.escape(words) for name, words in parts.items()})
     scripts = [*map(read_part, SCRIPTS), columns.section.script()]
-    style = read_part("results.css") + columns.section.style()
-    write_page(path, title, body, scripts=scripts, style=style, data=data, later=columns.section.later(), about=about)
+    style, later = read_part("results.css") + columns.section.style(), columns.section.later()
+    if shown is None:
+        return page_text(title, body, scripts=scripts, style=style, data=data, later=later, about=about)
+    data |= {"served": shown.data}
+    scripts, style = [*scripts, shown.script], style + shown.style
+    body = shown.header + body
+    return page_text(title, body, scripts=scripts, style=style, data=data, later=later, about=about, calls=SERVED)
 
 
 class _Columns:

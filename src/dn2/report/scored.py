@@ -17,8 +17,9 @@ from dn2.model.scoring import shift_of
 from dn2.model.state import State
 from dn2.model.words import describe_with_columns, shift_in_words
 from dn2.neighbors.calibration import Calibration
+from dn2.report.around import Map, PageContext
 from dn2.report.marking import command_of, paths_of
-from dn2.report.results_page import Map, PageContext, write_results_page
+from dn2.report.results_page import write_results_page
 from dn2.report.section import Section
 from dn2.results.context import MOST_ON_MAP, Context, places_on_map
 from dn2.results.results import Results
@@ -28,6 +29,11 @@ ABOUT_ITS_RATE = ("calibration", "false-alarm rate", "flagged above")
 
 def write_page_of(results: Results, path: Path, progress: Progress | None = None) -> None:
     """Write the page of results: see `Results.to_html`."""
+    write_results_page(path, results, context_of(results, progress))
+
+
+def context_of(results: Results, progress: Progress | None = None) -> PageContext:
+    """Return what a page shows beside the rows of results."""
     context = results.context
     assert context is not None
     state: State = context.model.state
@@ -38,7 +44,7 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         described = [pair for pair in described if pair[0] not in ABOUT_ITS_RATE]
     room = room_of(state.kind.name, "page")
     section = Section if room is None else room.Section
-    page = PageContext(
+    return PageContext(
         reference_scores=state.calibration.scores,
         calibration=_calibration(state, results),
         model=[("dn2", __version__), *described],
@@ -52,7 +58,6 @@ def write_page_of(results: Results, path: Path, progress: Progress | None = None
         paths=paths_of(context),
         command=command_of(state),
     )
-    write_results_page(path, results, page)
 
 
 def _calibration(state: State, results: Results) -> Calibration:

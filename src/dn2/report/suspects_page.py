@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dn2.model.state import State
 from dn2.model.words import advice_on_suspects, describe_model
-from dn2.report.page import definitions, fill, read_part, sentences, write_page
+from dn2.report.page import definitions, fill, page_text, read_part, sentences, write_page
 from dn2.report.shortening import Shortener
 from dn2.results.suspects import Suspect
 from dn2.results.words import count_in_words, number_in_words
@@ -38,7 +38,7 @@ def write_suspects_page(path: Path, state: State, model: str) -> None:
         "left": html.escape(f"And {left:,} less anomalous; dn2 inspect --aside --json lists all." if left > 0 else ""),
     }
     about = f"<h2>The model</h2>{definitions(describe_model(state.describe()))}"
-    write_page(path, title, fill(read_part("suspects.html"), parts), about=about)
+    write_page(path, page_text(title, fill(read_part("suspects.html"), parts), about=about))
 
 
 def _cards(state: State, suspects: Sequence[Suspect]) -> str:

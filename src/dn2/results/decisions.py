@@ -55,6 +55,15 @@ def check_fixed(rate: float, fixed: float | None, confidence: float | None) -> N
         )
 
 
+def decision_of(row: Row) -> str:
+    """Return `accept`, `warn` or `reject`; `error` of an item that cannot be read, `undecided` without a p-value."""
+    if row.error is not None:
+        return "error"
+    if row.is_anomaly is None:
+        return "undecided"
+    return row.decision or ("reject" if row.is_anomaly else "accept")
+
+
 def decide(row: Row, rate: float, warn_rate: float | None = None) -> Row:
     """Decide on a row by its p-value, if it has one; without a rate to warn at there is no `decision`."""
     if row.p_value is None:

@@ -43,7 +43,7 @@ def read_rows(path: Path, evidence: type[Evidence] | None = None) -> list[Row]:
     characters = 0
     with parsing(path, "is no results file of dn2's"):
         for number, record in enumerate(_number_records(path, read), 1):
-            rows.append(_row(record, f"{path}, row {number:,}", evidence))
+            rows.append(row_of(record, f"{path}, row {number:,}", evidence))
             characters += sum(len(value) for value in record.values() if isinstance(value, str))
             if not number % CHECKED_EVERY:
                 check_fits(characters, f"{path}, from row {number:,} on,")
@@ -108,8 +108,10 @@ def _read_parquet(path: Path) -> Iterator[Record]:
         raise InputError(f"{path} is no Parquet file: {error}") from error
 
 
-def _row(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
-    """Make a row from a record of a file: of texts in CSV, of values elsewhere."""
+def row_of(record: Any, where: str, evidence: type[Evidence] | None) -> Row:
+    """Make a row from a record as `Row.as_dict` gives it, or of texts as in CSV.
+
+    where : it comes from, in words.  Raises InputError for any other record."""
     missing = [name for name in COLUMNS if not isinstance(record, Mapping) or name not in record]
     if missing:
         raise InputError(

@@ -9,8 +9,6 @@ from typing import Any, Self
 import numpy as np
 
 from dn2.arrays import Positions
-from dn2.store.bundle import Bundle
-from dn2.store.shards import StoredRows
 from dn2.system.processes import cached_property
 
 LOST_AT_MOST = 0.25  # of the strings of a chunk, before the others are copied out of it
@@ -149,13 +147,3 @@ class PackedBytes:
 
     def __iter__(self) -> Iterator[memoryview]:
         return (self[place] for place in range(len(self)))
-
-
-def stored_strings(files: Bundle, kept: StoredRows, name: str) -> PackedBytes:
-    """Map what a saved model keeps of each item, also of those that were removed.  Raises ValueError unless it is of
-    each."""
-    shards = zip(files.mapped(name, "data"), files.mapped(name, "ends"), strict=True)
-    strings = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in shards))
-    if len(strings) != kept.stored:
-        raise ValueError(f"{len(strings)} {name} for {kept.stored} items")
-    return strings

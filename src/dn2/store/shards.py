@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from dn2.arrays import Array, Positions
-from dn2.store.bundle import StoredFile
+from dn2.store.bundle import Bundle, StoredFile
+from dn2.store.packed import Chunk, PackedBytes
 
 
 class Block(Protocol):
@@ -120,3 +121,13 @@ class StoredRows:
     def places(self) -> Any:
         """The index that selects the rows in the set from the rows of all files together."""
         return np.flatnonzero(self.flags) if len(self.removed) else slice(None)
+
+
+def map_strings(files: Bundle, kept: StoredRows, name: str) -> PackedBytes:
+    """Map the strings that are kept of all items, also of those that were removed.  Raises ValueError unless it is one
+    of each."""
+    shards = zip(files.mapped(name, "data"), files.mapped(name, "ends"), strict=True)
+    strings = PackedBytes.of_chunks(*(Chunk(data, ends) for data, ends in shards))
+    if len(strings) != kept.stored:
+        raise ValueError(f"{len(strings)} {name} for {kept.stored} items")
+    return strings

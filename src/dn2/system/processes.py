@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from dn2.system import quota
+
 if TYPE_CHECKING:
     from dn2.arrays import Array  # with numpy, which commands do without until they run
 
@@ -113,6 +115,5 @@ def limit_cpus(most: int) -> None:
 
 
 def cpu_count() -> int:
-    """Count the processors that this process may use."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min([there, *_most_cpus])
+    """Count the processors that this process may use: what it may run on, and what its container's quota comes to."""
+    return min([quota.visible_cpus(), *([quota.QUOTA] if quota.QUOTA else []), *_most_cpus])

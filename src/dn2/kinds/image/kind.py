@@ -51,8 +51,8 @@ from dn2.networks.sources import JPEG, Viewed
 from dn2.results.rows import Evidence, Row
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
-from dn2.store.packed import PackedBytes, stored_strings
-from dn2.store.shards import StoredRows
+from dn2.store.packed import PackedBytes
+from dn2.store.shards import StoredRows, map_strings
 from dn2.system.interface import option
 from dn2.system.naming import absolute, path_to_text
 from dn2.system.stores import AnyPath
@@ -110,6 +110,11 @@ class ImageKind(Kind[FoundImages]):
         return f"{self.one}s"
 
     @property
+    def sent_as(self) -> str:
+        """See `Kind`."""
+        return "file" if self.pooling is None else "files"
+
+    @property
     def brief(self) -> str:
         """See `Kind`."""
         return strip_folders(self.embedder.backbone)
@@ -152,14 +157,6 @@ class ImageKind(Kind[FoundImages]):
     def tell(self, noticed: Sequence[Any]) -> None:
         """See `Kind`."""
         tell(noticed)
-
-    def check_watched(self) -> None:
-        """See `Kind`."""
-        if self.pooling is not None:
-            raise InputError(
-                "single files are watched for, and this model compares groups of them: no file says when a group is "
-                "whole; score the folder of the groups instead"
-            )
 
     def embed_one(self, item: Any) -> Batch:
         """See `Kind`."""
@@ -240,8 +237,10 @@ class ImageKind(Kind[FoundImages]):
 
     def find_files(self, root: AnyPath, rows: Sequence[Row], mask: Any) -> list[Item | None]:
         """Find the files of scored items below a folder, and their masks."""
-        group = self.pooling is not None
-        found = [find_again(root, row.item, SUFFIXES, group=group) if row.error is None else None for row in rows]
+        found = [
+            find_again(root, row.item, SUFFIXES, group=self.pooling is not None) if row.error is None else None
+            for row in rows
+        ]
         masked = iter(self.masked(FoundImages([item for item in found if item is not None]), mask).items)
         return [None if item is None else next(masked) for item in found]
 
@@ -308,7 +307,7 @@ class ImageKind(Kind[FoundImages]):
             "pictures",
             f"fit again here, or fit so that the model moves, with {option('precision', 'f32')}",
         )
-        thumbnails = stored_strings(files, kept, "thumbnails")
+        thumbnails = map_strings(files, kept, "thumbnails")
         if not files.is_large:
             thumbnails.check_each(LARGEST_THUMBNAIL, JPEG)
         groups = files.manifest.get("groups")

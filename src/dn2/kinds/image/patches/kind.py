@@ -42,8 +42,8 @@ from dn2.results.rows import Evidence
 from dn2.store.bundle import Bundle, Content
 from dn2.store.cache import Cache
 from dn2.store.kept import KeptArrays
-from dn2.store.packed import PackedBytes, stored_strings
-from dn2.store.shards import StoredRows
+from dn2.store.packed import PackedBytes
+from dn2.store.shards import StoredRows, map_strings
 from dn2.system.interface import option
 
 
@@ -305,7 +305,7 @@ class PatchKind(ImageKind):
         restored = replace(restored, learnt=learnt, side=int(about["side"]), has_masks=bool(about["has_masks"]))
         if not restored.has_masks:
             return restored
-        masks = stored_strings(files, kept, "masks")
+        masks = map_strings(files, kept, "masks")
         for region in masks if not files.is_large else ():
             read_region(bytes(region))
         return replace(restored, masks=masks.only(kept.places))

@@ -112,7 +112,7 @@ class LocatedPictures(ItemPictures):
     def _maps(self, rows: Sequence[Row]) -> dict[str, Map]:
         """Return the maps of rows, those that are not kept computed again."""
         kept = {row.item: row.evidence.anomaly_map for row in rows if row.evidence.anomaly_map is not None}
-        gone = [row for row in rows if row.item not in kept and not self._files[row.item].in_memory]
+        gone = [row for row in rows if row.item not in kept and _is_there(self._files[row.item])]
         again = judged_again(
             self._kind, self._judge, [self._files[row.item] for row in gone], [row.part for row in gone]
         )
@@ -158,6 +158,10 @@ class LocatedPictures(ItemPictures):
                 return [(None, (1, 1)) for _ in wanted]
             thumbnail = decode(small)
             return [_cut(thumbnail, box) for _, _, box in wanted]
+
+
+def _is_there(item: Item) -> bool:
+    return not item.in_memory or item.content is not None
 
 
 def _crop(picture: Image.Image, size: tuple[int, int], region: Region) -> Crop:

@@ -1,0 +1,1 @@
+"""A service: scoring by HTTP, and pages on which people judge what it flags."""
