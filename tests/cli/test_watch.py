@@ -142,7 +142,7 @@ def test_what_is_excluded_and_another_journal_are_asked_for(here, dn2_command):
         (["in", "--settle", "-1"], "--settle must be seconds, more than 0, got -1"),
         (["in", "--settle", "nan"], "--settle must be seconds, more than 0, got nan"),
         (["in", "--state", "v.dn2/model.json"], "is no journal of dn2's"),
-        (["in", "--state", "no/where.sqlite"], "unable to open database file; name another with --state"),
+        (["in", "--state", "v.dn2"], "unable to open database file; name another with --state"),
         (["in", "--false-alarm-rate", "1e-9"], "needs at least"),
         (["in", "--audit", "1"], "--audit must be a whole number of at least 2"),
     ],

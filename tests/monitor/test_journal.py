@@ -123,8 +123,16 @@ def test_a_journal_of_a_later_release_is_refused(path):
 
 
 def test_a_journal_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written: Not a directory; name another with state"):
+        Journal(tmp_path / "file" / "below" / "journal.sqlite")
     with pytest.raises(InputError, match="cannot be written: unable to open database file; name another with state"):
-        Journal(tmp_path / "nowhere" / "journal.sqlite")
+        Journal(tmp_path)
+
+
+def test_the_folder_of_a_journal_is_made(tmp_path):
+    Journal(tmp_path / "a" / "b" / "journal.sqlite").close()
+    assert (tmp_path / "a" / "b" / "journal.sqlite").exists()
 
 
 def test_a_disk_that_is_full_is_said_and_leaves_the_journal_whole(path):

@@ -63,7 +63,7 @@ class Journal:
     Parameters
     ----------
     path : Path
-        The file, which is made.
+        The file, which is made, as its folder is.
 
     Attributes
     ----------
@@ -80,9 +80,12 @@ class Journal:
         self._lock = threading.RLock()
         self._process = os.getpid()
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(path, timeout=0, check_same_thread=False, isolation_level=None)
         except sqlite3.Error as error:
             raise self._refusal(error) from error
+        except OSError as error:
+            raise self._cannot_be_written(error.strerror) from error
         try:
             with self._in_words():
                 self._open()
@@ -115,10 +118,11 @@ class Journal:
                 f"{option('state')}"
             )
         if isinstance(error, sqlite3.OperationalError):
-            return InputError(
-                f"the journal {self.path} cannot be written: {error}; name another with {option('state')}"
-            )
+            return self._cannot_be_written(error)
         return InputError(f"{self.path} is no journal of dn2's: {error}; name another with {option('state')}")
+
+    def _cannot_be_written(self, why: object) -> InputError:
+        return InputError(f"the journal {self.path} cannot be written: {why}; name another with {option('state')}")
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:
