@@ -6,7 +6,11 @@ Run: make screenshots
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 from PIL import Image
@@ -20,12 +24,15 @@ from made_series import pump, with_anomalies
 
 DEMO = Path("dn2-demo")
 IMAGES = Path(__file__).parent / "images"
+PORT = "8765"
+SERVICE = f"http://127.0.0.1:{PORT}"
 COLORS = 128
 FINE_COLORS = 256  # where colours say how much
 
 
 def main() -> None:
-    """Open the demo's report, those of invoices, messages, a series and plates, and take pictures of them."""
+    """Open the demo's report, those of invoices, messages, a series and plates, and a service's queue, and take
+    pictures of them."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, width, height, scheme in (
@@ -42,6 +49,7 @@ def main() -> None:
         take_text_report(browser)
         take_series_report(browser)
         take_patches_report(browser)
+        take_queue(browser)
         browser.close()
 
 
@@ -85,6 +93,26 @@ def take_patches_report(browser: Browser) -> None:
         take(page, IMAGES / "patches_report.png", FINE_COLORS)
         page.locator(".card", has_text="hole/02").click()
         take(page, IMAGES / "patches_report-large.png", FINE_COLORS)
+
+
+def take_queue(browser: Browser) -> None:
+    """Take a picture of the page on which what a service flags is judged."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_plates(Path(folder))
+        dn2.fit(str(Path(folder, "plates")), patches=True).save(Path(folder, "plates.dn2"))
+        command = [sys.executable, "-m", "dn2", "serve", "plates.dn2", "--port", PORT]
+        service = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+        assert service.stderr is not None
+        assert "served at" in service.stderr.readline()
+        for path in sorted(Path(folder, "new_plates").rglob("*.png")):
+            named = urllib.parse.urlencode({"name": path.relative_to(folder).as_posix()})
+            urllib.request.urlopen(f"{SERVICE}/v1/score?{named}", path.read_bytes()).close()
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{SERVICE}/review/plates")
+        page.wait_for_selector("html[data-ready]")
+        take(page, IMAGES / "queue.png", FINE_COLORS)
+        service.terminate()
+        service.communicate()
 
 
 def opened(browser: Browser, path: Path, width: int, height: int, scheme: str = "light") -> Page:

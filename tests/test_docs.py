@@ -31,8 +31,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Run by continuous integration itself, by the test of the demo, with PyTorch by tests/networks/test_timm.py, or with a
 # store by tests/model/test_object_stores.py; or for a machine with root, containers and systemd: tests/test_deploy.py
-# looks at what these start.
-ELSEWHERE = re.compile(r"(git clone|cd |make |pip install|dn2 demo|dn2 .*timm/|dn2 .*s3://|docker |sudo |echo |mkdir )")
+# looks at what these start, and tests/serve of a service.
+ELSEWHERE = re.compile(
+    r"(git clone|cd |make |pip install|dn2 demo|dn2 serve|dn2 .*timm/|dn2 .*s3://|curl |docker |sudo |echo |mkdir )"
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -159,7 +161,9 @@ def test_every_command_of_a_page_runs(
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # which works here, whatever Python 3.12 says
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python") and page.name != "serve.md"], ids=lambda page: page.name
+)
 def test_the_python_of_a_page_runs(page: Path, parts: None) -> None:
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), {})
