@@ -64,6 +64,15 @@ def import_file_systems() -> Any:
     return pyarrow.fs
 
 
+def import_paho() -> Any:
+    """Import paho's client of MQTT.  Raises MissingExtra."""
+    try:
+        import paho.mqtt.client
+    except ImportError as error:
+        raise MissingExtra("MQTT needs paho-mqtt; run: pip install 'dn2[mqtt]'") from error
+    return paho.mqtt.client
+
+
 def import_server() -> Any:
     """Import the service.  Raises MissingExtra."""
     try:

@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "benchmarks"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 OPTIONAL = {
-    *("cleanlab", "efficientnet_lite_pytorch", "matplotlib", "onnx", "onnxscript", "pandas", "playwright", "pyarrow"),
-    *("pyod", "sentence_transformers", "stumpy", "timm", "torch"),
+    *("cleanlab", "efficientnet_lite_pytorch", "matplotlib", "onnx", "onnxscript", "pandas", "paho", "playwright"),
+    *("pyarrow", "pyod", "sentence_transformers", "stumpy", "timm", "torch"),
 }
 # Where benchmarks keep what is committed.
 KEPT = (FOLDER / "results", ROOT / "docs", ROOT / "tests" / "embed")

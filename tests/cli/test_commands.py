@@ -38,6 +38,9 @@ OPTIONS = {
     "score": "--output -o --report --part --per --false-alarm-rate --warn-rate --fdr --memory --audit --json "
     "--fail-on-anomaly --points --maps --mask --self --neighbors --index --recall --storage --id-column --decimal "
     "--thousands --date-order --time --values --window --exclude --backbone --on --cache --no-cache",
+    "watch": "--output -o --move-anomalies --webhook --webhook-token-file --mqtt --mqtt-password-file "
+    "--false-alarm-rate --warn-rate --audit --mask --exclude --once --every --settle --state --backbone --cache "
+    "--no-cache",
     "evaluate": "--normal --anomalous --masks --mask --category --images --warn-rate --exclude --plot --json "
     "--backbone --on --cache --no-cache",
     "add": "--part --per --mask --exclude --backbone --cache --no-cache",

@@ -66,6 +66,7 @@ EXTRAS = {
     "pyarrow": "from dn2.extras import import_pyarrow; import_pyarrow()",
     "sentence_transformers": f"{OPERATORS}\nimport dn2; dn2.TextEmbedder('minilm').transform(['a message'])",
     "ray": "from dn2.scale.starting import import_ray; import_ray()",
+    "paho": "from dn2.extras import import_paho; import_paho()",
     "timm": f"{OPERATORS}\nfrom dn2.networks.timm import import_timm; import_timm()",
     "pyod": "from dn2.kinds.table.bench.protocol import find_methods; import pyod.models.knn; find_methods(2, True)",
     "stumpy": "import dn2.kinds.series.bench.methods as methods; import stumpy",
@@ -146,6 +147,7 @@ def test_commands_on_pictures_send_and_leave_nothing(folder: Path) -> None:
         folder,
         ["fit", "good", "-o", "m.dn2", "--backbone", "lite0@32"],
         ["score", "m.dn2", "more", "-o", "r.csv", "--report", "r.html"],
+        ["watch", "m.dn2", "more", "--once", "--settle", "0.1", "-o", "log.jsonl", "--state", "journal.sqlite"],
         ["report", "r.csv", "--model", "m.dn2", "--root", "more", "-o", "later.html"],
         ["evaluate", "m.dn2", "--normal", "more", "--anomalous", "classes/bad", *plot],
         ["add", "m.dn2", "more"],
@@ -162,10 +164,11 @@ def test_commands_on_pictures_send_and_leave_nothing(folder: Path) -> None:
         ["--help"],
     )
     outputs = "m.dn2", "r.csv", "r.html", "plot.png", "later.html", "v.npz", "own.dn2", "bench", "decision"
+    watched = "log.jsonl", "journal.sqlite"
     assert audit.connections == []
-    beside = [path for path in strays(audit, folder, *outputs) if f"{folder}/.decision-" not in path]
+    beside = [path for path in strays(audit, folder, *outputs, *watched) if f"{folder}/.decision-" not in path]
     assert (beside, list(folder.glob(".*-*"))) == ([], [])  # an export is made beside its place, and then put there
-    assert audit.statuses == [0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 2, 0, 2, 0, 0]
+    assert audit.statuses == [0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 2, 0, 2, 0, 0]
     assert list((folder / "temporary").iterdir()) == []
 
 

@@ -32,6 +32,7 @@ from dn2.cli.reference import add, fit, readmit, recalibrate, remove
 from dn2.cli.report import report
 from dn2.cli.score import score, self_flags
 from dn2.cli.serve import serve
+from dn2.cli.watch import watch
 from dn2.errors import InputError
 from dn2.kinds import registry
 from dn2.system.printing import line_of
@@ -185,7 +186,7 @@ def _add_kind_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 COMMANDS = (
-    *(fit, score, evaluate, feedback, add, remove, readmit, recalibrate, history, undo),
+    *(fit, score, watch, evaluate, feedback, add, remove, readmit, recalibrate, history, undo),
     *(inspect, verify, report, serve, embed, export, bench, demo),
 )
 for _command in COMMANDS:

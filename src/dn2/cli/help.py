@@ -22,6 +22,11 @@ EXAMPLES = {
         "dn2 score parts.dn2 incoming/ -o results.csv --report report.html",
         "dn2 score --self pump.csv --time time",
     ),
+    "watch": (
+        "dn2 watch parts.dn2 incoming/ -o results.jsonl",
+        "dn2 watch parts.dn2 incoming/ --webhook https://plant.example/anomalies",
+        "dn2 watch parts.dn2 incoming/ --mqtt mqtt://broker.example/line1",
+    ),
     "evaluate": (
         "dn2 evaluate parts.dn2 --normal good/ --anomalous defects/",
         "dn2 evaluate tiles.dn2 tiles/ --masks tiles/masks/",
@@ -112,7 +117,7 @@ START = (
 # Commands by purpose, in the order in which people need them.
 PURPOSES = {
     "Make a model": ("fit",),
-    "Use it": ("score", "evaluate"),
+    "Use it": ("score", "watch", "evaluate"),
     "Change it": ("feedback", "add", "remove", "readmit", "recalibrate", "history", "undo"),
     "Look at it": ("inspect", "verify", "report"),
     "Put it to work": ("serve",),

@@ -27,18 +27,19 @@ def walk(folder: Path | StoredPath, within: tuple[str, ...] = ()) -> Iterator[Pa
     return walk_objects(folder, within) if isinstance(folder, StoredPath) else walk_files(folder, within)
 
 
-def walk_files(folder: Path, within: tuple[str, ...] = ()) -> Iterator[Path]:
+def walk_files(folder: Path, within: tuple[str, ...] = (), lost: set[Path] | None = None) -> Iterator[Path]:
     """Give the files below a folder: each level in the order of names, files before folders.
 
     Hidden files and folders are left out, and what `leaving_out` says; links are followed, and each real folder is
     visited once.  A folder that cannot be read is passed over with a warning.
 
-    within : the path of the folder in the one that the user names."""
+    within : the path of the folder in the one that the user names.
+    lost : the folders that could not be read at an earlier walk, which are not warned of again; changed in place."""
     visited: set[Folder] = set()
     waiting = [(folder, within)]
     while waiting:
         parent, parts = waiting.pop()
-        opened = _open(parent)
+        opened = _open(parent, lost)
         if opened is None or opened[0] in visited:  # a link back up, or a second way to the same folder
             continue
         visited.add(opened[0])
@@ -135,15 +136,22 @@ def _any_depth(pattern: str) -> Iterator[Path]:
                 yield folder / entry.name
 
 
-def _open(folder: Path) -> tuple[Folder, list[os.DirEntry[str]]] | None:
-    """Return the folder's identity, and its entries ordered by name; None, with a warning, if it cannot be read."""
+def _open(folder: Path, lost: set[Path] | None = None) -> tuple[Folder, list[os.DirEntry[str]]] | None:
+    """Return the folder's identity, and its entries ordered by name; None, with a warning, if it cannot be read.
+
+    lost : see `walk_files`."""
+    lost = set() if lost is None else lost
     try:
         status = os.stat(folder)
         with os.scandir(folder) as entries:
             ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))  # alike in every locale
+            lost.discard(folder)
             return (status.st_dev, status.st_ino or os.path.realpath(folder)), ordered
     except OSError as error:
-        logger.warning("the folder %s cannot be read: %s; it is passed over", _shortened(str(folder)), error.strerror)
+        if folder not in lost:
+            shown = _shortened(str(folder))
+            logger.warning("the folder %s cannot be read: %s; it is passed over", shown, error.strerror)
+        lost.add(folder)
         return None
 
 

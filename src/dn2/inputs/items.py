@@ -47,6 +47,17 @@ class Item:
 
 
 @dataclass(frozen=True)
+class FilesIn(os.PathLike[str]):
+    """Some of the files in a folder, with the names that they have as items of the whole folder."""
+
+    folder: Path
+    files: tuple[Path, ...]
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+@dataclass(frozen=True)
 class Piped(os.PathLike[str]):
     """A file with the bytes that came through a pipe.
 

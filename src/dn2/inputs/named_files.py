@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dn2.errors import InputError
 from dn2.inputs.folders import match_glob, walk
-from dn2.inputs.items import Piped
+from dn2.inputs.items import FilesIn, Piped
 from dn2.system.bounds import open_text, read_lines
 from dn2.system.naming import find_spelling, is_possible, is_url, without_options
 from dn2.system.stores import AnyPath, StoredPath
@@ -62,6 +62,8 @@ def expand(inputs: Inputs) -> list[NamedFiles]:
         text, among_others = os.fspath(path), len(paths) > 1
         if isinstance(path, StoredPath):
             named.append(_files_of(path, is_folder=not path.is_file(), among_others=among_others))
+        elif isinstance(path, FilesIn):
+            named.append(NamedFiles(path.folder, path.files, among_others))
         elif isinstance(path, Piped):
             lines = _read_list(text, path.name) if path.is_list else []
             named += [_expand_path(line, among_others=True) for line in lines]

@@ -54,6 +54,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     learns_beside : whether half of the items are learnt from beside the detector, and the other half calibrates.
     takes_texts : whether the texts of a list are items themselves, and not paths.
     takes_verdicts : whether single items of it can be told to be normal or defects; what is found has `at` and `named`.
+    single_files : the endings of files of which each is an item, so that many can be scored at once.
     piped : the file ending as which a stream of its items is read; None where a stream is a list of paths.
     sent_as : how an item is sent to a service: as a `file`, as the `files` of a group, or as `json`."""
 
@@ -68,6 +69,7 @@ class Kind(Refusals[FoundT], ScoredInBatches[FoundT]):
     learns_beside: ClassVar[bool] = False
     takes_texts: ClassVar[bool] = False
     takes_verdicts: ClassVar[bool] = False
+    single_files: ClassVar[frozenset[str]] = frozenset()
     piped: ClassVar[str | None] = None
     if TYPE_CHECKING:  # class variables of some kinds, fields or properties of others
 

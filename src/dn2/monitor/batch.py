@@ -36,7 +36,7 @@ class BatchWatch:
     @contextmanager
     def watching(self) -> Iterator[Self]:
         """Watch what this thread scores inside, if that costs little."""
-        if not _costs_little(self.model.state):
+        if not costs_little(self.model.state):
             yield self
             return
         with seeing(self._see):
@@ -54,7 +54,7 @@ class BatchWatch:
         self._waiting.clear()
 
 
-def _costs_little(now: State) -> bool:
+def costs_little(now: State) -> bool:
     """Tell whether the items of a model can be watched, and are held out already, or soon."""
     if now.detector.steps.windows is not None:
         return False

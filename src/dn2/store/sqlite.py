@@ -11,9 +11,9 @@ from collections.abc import Iterator
 SECONDS_TO_WAIT = 60.0  # for another process that writes
 
 
-def use_write_ahead_log(connection: sqlite3.Connection) -> None:
-    """Switch to write-ahead logging, and wait for who writes the file without one: SQLite here fails at once."""
-    end = time.monotonic() + SECONDS_TO_WAIT
+def use_write_ahead_log(connection: sqlite3.Connection, seconds: float = SECONDS_TO_WAIT) -> None:
+    """Switch to write-ahead logging, and wait so long for who writes the file without one; SQLite fails at once."""
+    end = time.monotonic() + seconds
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")

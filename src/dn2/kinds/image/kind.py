@@ -70,6 +70,7 @@ class ImageKind(Kind[FoundImages]):
     evidence: ClassVar[type[Evidence] | None] = GroupEvidence
     has_companions: ClassVar[bool] = True
     takes_verdicts: ClassVar[bool] = True
+    single_files: ClassVar[frozenset[str]] = SUFFIXES
     queries_at_once: ClassVar[int] = 1024
     embedder: PlainImageEmbedder
     pooling: Pooling | None = None

@@ -28,7 +28,7 @@ from dn2.kinds.text.embedder import (
 )
 from dn2.kinds.text.evidence import MessageEvidence, Wording
 from dn2.kinds.text.options import TextOptions
-from dn2.kinds.text.reading import PLAIN_SUFFIXES, TEXT_SUFFIXES, TextRows, are_clearly_texts, read_texts
+from dn2.kinds.text.reading import PLAIN_SUFFIXES, TEXT_SUFFIXES, TEXTS, TextRows, are_clearly_texts, read_texts
 from dn2.kinds.text.wording import LONGEST_SHOWN, new_words, shown
 from dn2.neighbors.blocks import rows_at
 from dn2.neighbors.detector import Detector
@@ -63,6 +63,7 @@ class TextKind(Kind[TextRows]):
     is_often_a_note: ClassVar[bool] = True
     takes_texts: ClassVar[bool] = True
     takes_verdicts: ClassVar[bool] = True
+    single_files: ClassVar[frozenset[str]] = TEXTS
     piped: ClassVar[str] = ".txt"
     embedder: PlainTextEmbedder
     column: str | None = None
