@@ -39,6 +39,7 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         pages.append((address, page, requests, complaints))
         page.goto(address + path)
+        page.wait_for_selector(".card:focus, #large[open], main:not(:has(#gallery))")
         return page
 
     yield opened

@@ -230,7 +230,7 @@ def _say_start(scorer: FileScorer, model: Path, folder: Path, n_done: int, once:
 
 def _say(scored: ScoredFile) -> None:
     """Print a line for each item that a person may want to look at."""
-    from dn2.monitor.messages import ACCEPT, decision_of
+    from dn2.results.decisions import ACCEPT, decision_of
     from dn2.results.rows import in_line
 
     for row in scored.rows:
@@ -240,11 +240,11 @@ def _say(scored: ScoredFile) -> None:
         elif decision != ACCEPT:
             near = f", nearest {in_line(row.neighbors)}" if row.neighbors else ""
             p_value = "" if row.p_value is None else f", p-value {row.p_value:.3g}"
-            note(f"{decision or 'undecided'}: {row.item}{p_value}{near}")
+            note(f"{decision}: {row.item}{p_value}{near}")
 
 
 def _done(tally: Tally) -> str:
-    from dn2.monitor.messages import ERROR, REJECT, WARN
+    from dn2.results.decisions import ERROR, REJECT, WARN
 
     words = f"{count_in_words(tally.files, 'file', 'files')} scored, {tally.of(REJECT):,} rejected"
     warned = f", {tally.of(WARN):,} to warn of" if tally.of(WARN) else ""
@@ -264,10 +264,10 @@ def _say_end(tally: Tally) -> None:
 
 def _end(tally: Tally, by: list[int], once: bool) -> None:
     """Exit with the status of the contract: 130 if it was interrupted, 0 after SIGTERM."""
-    from dn2.monitor.messages import ERROR, REJECT, WARN
+    from dn2.results.decisions import ERROR, REJECT, UNDECIDED, WARN
 
     if signal.SIGINT in by:
         raise typer.Exit(INTERRUPTED)
     if once and not by:
-        unreadable = [None] * (tally.of(ERROR) + tally.of(None)) + list(tally.undelivered)
+        unreadable = [None] * (tally.of(ERROR) + tally.of(UNDECIDED)) + list(tally.undelivered)
         finish(unreadable, warned=bool(tally.of(WARN)) and not tally.of(REJECT))

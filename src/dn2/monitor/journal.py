@@ -32,11 +32,11 @@ CREATE TABLE sinks (name TEXT PRIMARY KEY, position INTEGER NOT NULL);
 class Result(NamedTuple):
     """A result of a file, before it has a number.
 
-    decision : accept, warn, reject, error, or None where nothing is decided.
+    decision : accept, warn, reject, error or undecided.
     message : the JSON object that is delivered, without its id."""
 
     file: Arrived
-    decision: str | None
+    decision: str
     message: str
 
 
@@ -46,7 +46,7 @@ class Entry(NamedTuple):
     sequence: int
     id: str
     file: Arrived
-    decision: str | None
+    decision: str
     message: str
 
     @property

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from dn2.monitor.stream import Change
+from dn2.results.decisions import decision_of
 from dn2.results.rows import Row
-
-REJECT, WARN, ACCEPT, ERROR = "reject", "warn", "accept", "error"
 
 
 class Judge(NamedTuple):
@@ -18,13 +17,6 @@ class Judge(NamedTuple):
 
     model: str
     version: str
-
-
-def decision_of(row: Row) -> str | None:
-    """Return accept, warn or reject; `error` for what could not be read, None where nothing is decided."""
-    if row.error is not None:
-        return ERROR
-    return row.decision or {True: REJECT, False: ACCEPT, None: None}[row.is_anomaly]
 
 
 def message_of(row: Row, file: str, judge: Judge, has_changed: bool | None, at: str) -> str:

@@ -13,7 +13,8 @@ from typing import ClassVar, Protocol
 
 from dn2.monitor.arriving import arrived
 from dn2.monitor.journal import Entry, Journal
-from dn2.monitor.messages import REJECT, number_of
+from dn2.monitor.messages import number_of
+from dn2.results.decisions import REJECT
 from dn2.system.naming import path_of_text
 
 logger = logging.getLogger("dn2")

@@ -14,8 +14,9 @@ from dn2.monitor.arriving import Arrivals, Arrived
 from dn2.monitor.delivering import Delivery
 from dn2.monitor.files import FileScorer, ScoredFile
 from dn2.monitor.journal import Journal, Result
-from dn2.monitor.messages import decision_of, drift_message, message_of, now
+from dn2.monitor.messages import drift_message, message_of, now
 from dn2.monitor.sinks import Sink
+from dn2.results.decisions import decision_of
 from dn2.results.rows import Row
 
 logger = logging.getLogger("dn2")
@@ -33,7 +34,7 @@ class Tally:
     files : that were scored; decisions : how many rows by decision; undelivered : how many results wait, by sink."""
 
     files: int = 0
-    decisions: dict[str | None, int] = field(default_factory=dict)
+    decisions: dict[str, int] = field(default_factory=dict)
     undelivered: dict[str, int] = field(default_factory=dict)
 
     def count(self, rows: Iterable[Row]) -> None:
@@ -43,7 +44,7 @@ class Tally:
             decision = decision_of(row)
             self.decisions[decision] = self.decisions.get(decision, 0) + 1
 
-    def of(self, decision: str | None) -> int:
+    def of(self, decision: str) -> int:
         """Return how many rows there were with a decision."""
         return self.decisions.get(decision, 0)
 

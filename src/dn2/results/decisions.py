@@ -14,7 +14,9 @@ from dn2.system.interface import option
 if TYPE_CHECKING:
     from dn2.results.rows import Row
 
-DECISIONS = ("accept", "warn", "reject")
+ACCEPT, WARN, REJECT = "accept", "warn", "reject"
+DECISIONS = (ACCEPT, WARN, REJECT)
+ERROR, UNDECIDED = "error", "undecided"  # in place of a decision
 
 
 def check_warn_rate(warn_rate: float | None, rate: float, steps: int | None, confidence: float | None = None) -> None:
@@ -58,10 +60,10 @@ def check_fixed(rate: float, fixed: float | None, confidence: float | None) -> N
 def decision_of(row: Row) -> str:
     """Return `accept`, `warn` or `reject`; `error` of an item that cannot be read, `undecided` without a p-value."""
     if row.error is not None:
-        return "error"
+        return ERROR
     if row.is_anomaly is None:
-        return "undecided"
-    return row.decision or ("reject" if row.is_anomaly else "accept")
+        return UNDECIDED
+    return row.decision or (REJECT if row.is_anomaly else ACCEPT)
 
 
 def decide(row: Row, rate: float, warn_rate: float | None = None) -> Row:
@@ -71,5 +73,5 @@ def decide(row: Row, rate: float, warn_rate: float | None = None) -> Row:
     flagged = row.p_value <= rate
     decision = None
     if warn_rate is not None:
-        decision = "reject" if flagged else "warn" if row.p_value <= warn_rate else "accept"
+        decision = REJECT if flagged else WARN if row.p_value <= warn_rate else ACCEPT
     return replace(row, is_anomaly=flagged, decision=decision)
