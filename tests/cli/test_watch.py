@@ -222,3 +222,12 @@ def test_a_kill_at_any_moment_leaves_no_file_twice_or_never(here, step, dn2_comm
     expected = [f"{number}.npy:{row}" for number in range(6) for row in (1, 2)] + ["good.npy:1", "odd.npy:1"]
     assert sorted(items()) == expected
     assert [message["sequence"] for message in log()] == list(range(1, 15))
+
+
+def test_a_journal_of_another_model_is_refused_for_its_files_would_never_be_scored(here, dn2_command):
+    dn2_command("watch", "v.dn2", "in", "--once", "-o", "log.jsonl", *QUICK)
+    shutil.copytree("v.dn2", "other.dn2")
+    done = dn2_command("watch", "other.dn2", "in", "--once", "-o", "log.jsonl", *QUICK)
+    assert done.status == 2
+    assert "were scored by the model v.dn2, not other.dn2: name a journal of its own with --state" in done.err
+    assert dn2_command("watch", "v.dn2", "in", "--once", "-o", "log.jsonl", *QUICK).status == 0

@@ -150,6 +150,7 @@ def watch(
             Deciding(false_alarm_rate, warn_rate, audit, mask),
             None if kept is None else json.loads(kept),
         )
+        journal.belong_to(model.resolve().name)
         suffixes = scorer.model.kind.suffixes
         _check_log(output, folder, suffixes)
         sinks = _sinks(

@@ -137,6 +137,17 @@ class Journal:
         with self._lock:
             close(self._file, self._process)
 
+    def belong_to(self, model: str) -> None:
+        """Note the name of the model that scores the files.  Raises InputError where another one did."""
+        with self._in_words(), transaction(self._file):
+            self._file.execute("INSERT OR IGNORE INTO about VALUES ('model', ?)", (model,))
+            (known,) = self._file.execute("SELECT value FROM about WHERE name = 'model'").fetchone()
+        if known != model:
+            raise InputError(
+                f"the files that {self.path} knows were scored by the model {known}, not {model}: name a journal of its "
+                f"own with {option('state')}"
+            )
+
     def is_done(self, file: Arrived) -> bool:
         """Tell whether a file was scored as it is."""
         return self._done.get(file.name) == file
