@@ -4,7 +4,7 @@ BIN := .venv/bin
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check test-cluster test-torch test-browser screenshots keywords clean
+.PHONY: demo test check test-benchmarks test-cluster test-torch test-browser screenshots keywords clean
 
 demo: .venv/core
 	$(BIN)/dn2 demo
@@ -16,6 +16,10 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The smallest run of each benchmark, on few and made data, so that none breaks unnoticed.
+test-benchmarks: .venv/dev
+	$(BIN)/pytest -m 'benchmarks and not cluster' --numprocesses auto
 
 # Tests of work on a cluster of two nodes, and its benchmark's smallest run; `make test` runs one of this machine alone, in
 # the documents.

@@ -96,6 +96,7 @@ def kept() -> dict[Path, tuple[int, int]]:
 RUNS = [pytest.param(path, marks=MARKS.get(path.stem, ()), id=path.stem) for path in BENCHMARKS]
 
 
+@pytest.mark.benchmarks
 @pytest.mark.parametrize("path", RUNS)
 def test_the_smallest_run_prints_figures_and_keeps_nothing(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = kept()
