@@ -115,9 +115,10 @@ def test_a_model_of_patches_shows_where(opened: Opening, saved_plates: Path) -> 
         ({"items": [NEAR], "names": [1]}, 422, "names must be a list of 1 texts"),
         ({"items": [NEAR], "part": ["a"]}, 422, "fitted without"),
         ({"items": [[NEAR]]}, 422, "got a list"),
-        ({"items": ["/etc/passwd"]}, 422, "vectors come as"),
-        ({"items": [{"path": "/etc/passwd"}]}, 422, "vectors come as"),
+        ({"items": ["/etc/passwd"]}, 422, "a list of numbers, got a text"),
+        ({"items": [{"path": "/etc/passwd"}]}, 422, "a list of numbers, got an object"),
         ({"items": [["a", "b", "c", "d"]]}, 422, "vectors come as"),
+        ({"items": [NEAR], "per": ["\ud800"]}, 422, "half a character"),
         ({"items": [[1e400, 0, 0, 0]]}, 400, "no number of JSON"),
         ({"items": [[10**30, 0, 0, 0]]}, 422, "too large"),
         ({"columns": {"a": [1], "b": [1, 2]}}, 422, "lists of one length"),
@@ -134,6 +135,24 @@ def test_what_cannot_be_scored_is_refused_with_the_way_out(
     assert why in response.json()["error"]
 
 
+def test_rows_are_objects_as_anything_else_would_be_taken_for_their_columns(opened: Opening, tmp_path: Path) -> None:
+    dn2.fit(pd.DataFrame(vectors(200), columns=list("abcd"))).save(tmp_path / "rows.dn2")
+    client, _ = opened(tmp_path / "rows.dn2")
+    for items in ([0, 0], ["a", "b"], [NEAR, NEAR], [None], [{"a": 1}, 5]):
+        response = client.post("/v1/score", json={"items": items})
+        assert response.status_code == 422
+        assert "an object of its columns" in response.json()["error"]
+
+
+def test_half_a_character_never_stays_in_what_is_kept(opened: Opening, saved_vectors: Path) -> None:
+    client, _ = opened(saved_vectors)
+    form = {"content-type": "application/json"}
+    (row,) = scored(client.post("/v1/score", json={"items": [FAR]}))
+    said = json.dumps({"verdict": "defect", "kind": "\ud800"})
+    assert client.post(f"/v1/items/{row['id']}/verdict", content=said, headers=form).json()["kind"] == r"\ud800"
+    assert client.get("/review/points/model").status_code == 200
+
+
 def test_bodies_that_are_no_json_and_no_form_are_refused(opened: Opening, saved_vectors: Path) -> None:
     client, _ = opened(saved_vectors)
     json_form = {"content-type": "application/json"}
@@ -145,7 +164,7 @@ def test_bodies_that_are_no_json_and_no_form_are_refused(opened: Opening, saved_
     assert client.post("/v1/score", content=png(0)).status_code == 415
     assert client.post("/v1/score?model=other", json={"items": [NEAR]}).status_code == 404
     assert client.post("/v1/score?keep=perhaps", json={"items": [NEAR]}).status_code == 422
-    half = json.dumps({"items": ["\ud800"]}).encode()
+    half = json.dumps({"items": [["\ud800"]]}).encode()
     assert "half a character" in client.post("/v1/score", content=half, headers=json_form).json()["error"]
 
 

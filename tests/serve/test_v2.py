@@ -145,6 +145,12 @@ GOOD = one("vector", "FP32", FAR, [1, 4])
         ({"inputs": [GOOD | {"shape": []}]}, "whole numbers"),
         ({"inputs": [GOOD | {"shape": [1, 1, 1, 1, 4]}]}, "whole numbers"),
         ({"inputs": [GOOD | {"datatype": "BF16"}]}, "the datatype"),
+        ({"inputs": [GOOD | {"datatype": ["FP32"]}]}, "the datatype"),
+        ({"inputs": [GOOD | {"datatype": {}}]}, "the datatype"),
+        ({"inputs": [GOOD | {"datatype": "INT8", "data": [300, 0, 0, 0]}]}, "not all INT8"),
+        ({"inputs": [GOOD | {"datatype": "UINT8", "data": [-1, 0, 0, 0]}]}, "not all UINT8|not UINT8"),
+        ({"inputs": [GOOD | {"datatype": "INT64", "data": [0.5, 0, 0, 0]}]}, "not all INT64"),
+        ({"inputs": [GOOD | {"datatype": "FP16", "data": [1e6, 0, 0, 0]}]}, "too large"),
         ({"inputs": [GOOD | {"datatype": "BYTES"}]}, "must be texts"),
         ({"inputs": [GOOD | {"data": ["a"] * 4}]}, "must be numbers"),
         ({"inputs": [GOOD | {"data": [10**400] * 4}]}, "FP32|vectors"),
@@ -177,7 +183,7 @@ def test_binary_data_that_do_not_fit_are_refused(opened: Opening, saved_parts: P
     ):
         tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": size}}
         head = json.dumps({"inputs": [tensor]}).encode()
-        for length in (str(len(head)), "99999999", "-1", "x", "9" * 5_000):
+        for length in (str(len(head)), "99999999", "-1", "x", "9" * 5_000, b"\xb2"):
             headers = {"inference-header-content-length": length}
             assert client.post("/v2/models/parts/infer", content=head + data, headers=headers).status_code == 400
     squeezed = {"content-encoding": "gzip"}

@@ -136,7 +136,19 @@ def check_item(item: Any, now: State) -> None:
         return
     if isinstance(item, bytes):
         raise Refused(415, f"the model compares {now.kind.many}: send them as {JSON}")
+    forms, words = _form_of(now)
+    if not isinstance(item, forms):
+        raise Refused(422, f"the model compares {now.kind.many}: send each as {words}, got {_named(item)}")
     _check_cells(item.values() if isinstance(item, dict) else item if isinstance(item, list) else [item])
+
+
+def _form_of(now: State) -> tuple[tuple[type, ...], str]:
+    """Return the types that an item has in JSON, and how they are called; any other could be taken for a column."""
+    if now.kind.columns:
+        return (dict,), "an object of its columns"
+    if now.kind.takes_texts:
+        return (str, dict), "a text"
+    return (list,), "a list of numbers"
 
 
 def _check_cells(cells: Any) -> None:
@@ -156,6 +168,8 @@ def _check_texts(name: str, texts: Any, n: int) -> None:
     fits = isinstance(texts, list) and all(isinstance(one, str) and len(one) <= LONGEST_NAME for one in texts)
     if not fits or len(texts) != n:
         raise Refused(422, f"{name} must be a list of {n:,} texts of at most {LONGEST_NAME:,} characters, one an item")
+    if name in LABELS:
+        _check_cells(texts)
 
 
 def _named(value: Any) -> str:

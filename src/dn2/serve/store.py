@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from dn2.errors import InputError
 from dn2.inputs.verdicts import VERDICTS
 from dn2.store.sqlite import transaction, use_write_ahead_log
+from dn2.system.naming import encodable
 
 FILE = "service.sqlite"
 LONGEST_KIND = 200  # characters
@@ -191,7 +192,7 @@ class Store:
         """Record what a person says of an item, None to take it back.  Raises InputError."""
         if verdict is not None and verdict not in VERDICTS:
             raise InputError(f"a verdict is {', '.join(VERDICTS)}, or null to take it back, got {verdict!r:.100}")
-        kind = " ".join(kind.split())[:LONGEST_KIND]
+        kind = encodable(" ".join(kind.split())[:LONGEST_KIND])
         with self._writing() as connection:
             found = connection.execute("SELECT taken_in FROM items WHERE id = ?", (item,)).fetchone()
             if found is None:

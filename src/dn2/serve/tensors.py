@@ -53,7 +53,7 @@ def read_inference(body: bytes, json_length: str | None) -> Inference:
     """Read a request; json_length : of its JSON, before which binary data follow; None for no such data.
 
     Raises Refused."""
-    length = len(body) if json_length is None else int(json_length[:20]) if json_length.isdigit() else -1
+    length = len(body) if json_length is None else _length(json_length)
     if not 0 <= length <= len(body):
         raise Refused(400, "Inference-Header-Content-Length must be the length of the JSON in the body")
     about, binary = parse_json(body[:length]), memoryview(body)[length:]
@@ -76,6 +76,11 @@ def read_inference(body: bytes, json_length: str | None) -> Inference:
         raise Refused(400, "two inputs have one name")
     is_binary = parameters.get("binary_data_output") is True
     return Inference(id, tensors, _read_outputs(about.get("outputs"), is_binary), is_binary)
+
+
+def _length(said: str) -> int:
+    """Return the number that a header says, -1 for none."""
+    return int(said[:20]) if said.isascii() and said.isdigit() else -1
 
 
 def _read_outputs(outputs: Any, is_binary: bool) -> dict[str, bool] | None:
@@ -105,7 +110,7 @@ def _read_tensor(about: Any, binary: memoryview) -> tuple[Tensor, int]:
         or not all(type(side) is int and 0 <= side < 1 << 40 for side in shape)
     ):
         raise Refused(400, f"the shape of {what} must be a list of 1 to {MOST_DIMENSIONS} whole numbers")
-    if datatype != BYTES and datatype not in TYPES:
+    if not isinstance(datatype, str) or datatype not in (BYTES, *TYPES):
         raise Refused(400, f"the datatype of {what} must be {', '.join([BYTES, *TYPES])}, got {datatype!r:.100}")
     parameters = about.get("parameters") or {}
     if not isinstance(parameters, dict):
@@ -162,9 +167,14 @@ def _cast(flat: Sequence[Any], datatype: str, what: str) -> Array:
     if not all(isinstance(one, (int, float)) for one in flat):
         raise Refused(400, f"the data of {what} must be numbers")
     try:
-        return np.array(flat).astype(TYPES[datatype]) if flat else np.empty(0, TYPES[datatype])
+        given = np.array(flat) if flat else np.empty(0)
+        with np.errstate(all="ignore"):  # what overflows is refused, below or as no number that is compared
+            cast = given.astype(TYPES[datatype])
     except (ValueError, OverflowError) as error:
         raise Refused(400, f"the data of {what} are not {datatype}: {error}") from error
+    if cast.dtype.kind != "f" and not np.array_equal(cast, given):
+        raise Refused(400, f"the data of {what} are not all {datatype}")
+    return cast
 
 
 def _to_bytes(element: Any, is_base64: bool, what: str) -> bytes:
