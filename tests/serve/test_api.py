@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import dn2
 from dn2.errors import InputError
 from dn2.model.answering import Policy
+from dn2.serve import received
 from dn2.serve.limits import Limits
 from dn2.serve.running import Settings, is_loopback
 from serve_models import Opening, opened, png, saved_parts, saved_vectors, vectors
@@ -166,6 +167,18 @@ def test_bodies_that_are_no_json_and_no_form_are_refused(opened: Opening, saved_
     assert client.post("/v1/score?keep=perhaps", json={"items": [NEAR]}).status_code == 422
     half = json.dumps({"items": [["\ud800"]]}).encode()
     assert "half a character" in client.post("/v1/score", content=half, headers=json_form).json()["error"]
+
+
+def test_json_of_too_many_values_is_refused_before_they_take_memory(
+    opened: Opening, saved_vectors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = opened(saved_vectors)
+    monkeypatch.setattr(received, "SMALL", 10)  # so that these are read in a thread
+    assert client.post("/v1/score", json={"items": [NEAR]}).status_code == 200
+    monkeypatch.setattr(received, "MOST_VALUES", 5)
+    response = client.post("/v1/score", json={"items": [NEAR] * 2})
+    assert response.status_code == 413
+    assert "at most 5 values" in response.json()["error"]
 
 
 def test_a_model_of_pictures_takes_no_json_and_no_paths(opened: Opening, saved_parts: Path) -> None:

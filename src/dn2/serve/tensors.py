@@ -17,7 +17,7 @@ from dn2.model.answering import Asked
 from dn2.model.state import State
 from dn2.results.decisions import decision_of
 from dn2.results.rows import Row
-from dn2.serve.limits import Refused
+from dn2.serve.limits import Limits, Refused
 from dn2.serve.received import parse_json
 
 TYPES = {
@@ -120,7 +120,7 @@ def _read_tensor(about: Any, binary: memoryview) -> tuple[Tensor, int]:
         if type(size) is not int or not 0 <= size <= len(binary):
             raise Refused(400, f"binary_data_size of {what} must be a number of bytes that follow, got {size!r:.100}")
         data = binary[:size]
-        values = _split_bytes(data, what) if datatype == BYTES else _numbers(data, TYPES[datatype], what)
+        values = _split_bytes(data, count, what) if datatype == BYTES else _numbers(data, TYPES[datatype], what)
     else:
         flat = _flat(about.get("data"))
         is_base64 = parameters.get("content_type") == "base64"
@@ -130,10 +130,13 @@ def _read_tensor(about: Any, binary: memoryview) -> tuple[Tensor, int]:
     return Tensor(name, tuple(shape), datatype, values), size or 0
 
 
-def _split_bytes(data: memoryview, what: str) -> list[bytes]:
+def _split_bytes(data: memoryview, count: int, what: str) -> list[bytes]:
     """Split elements, each after its length in four bytes."""
-    elements, place = [], 0
+    elements: list[bytes] = []
+    place = 0
     while place < len(data):
+        if len(elements) == count:
+            raise Refused(400, f"{what} must have the {count:,} elements of its shape, got more")
         if place + 4 > len(data):
             raise Refused(400, f"{what} ends within an element")
         (length,) = struct.unpack_from("<I", data, place)
@@ -186,7 +189,7 @@ def _to_bytes(element: Any, is_base64: bool, what: str) -> bytes:
         raise Refused(400, f"the data of {what} cannot be read: {error}") from error
 
 
-def items_of(inference: Inference, now: State) -> Asked:
+def items_of(inference: Inference, now: State, limits: Limits) -> Asked:
     """Return what a request asks about, for a model.  Raises Refused."""
     inputs = inference.inputs
     if now.kind.columns:
@@ -197,12 +200,14 @@ def items_of(inference: Inference, now: State) -> Asked:
     if len(inputs) != 1:
         raise Refused(400, f"the model has one input, {_expected(now)[0]['name']}, got {len(inputs)}")
     (tensor,) = inputs
+    if tensor.shape[0] > limits.items and len(tensor.shape) != 3:  # before each becomes an object
+        raise Refused(413, f"a request must have at most {limits.items:,} items, got {tensor.shape[0]:,}")
     if now.kind.sent_as != "json":
         items: list[Any] = _pictures(tensor)
     elif now.kind.takes_texts:
         items = _cells(tensor)
     else:
-        if isinstance(tensor.values, list) or len(tensor.shape) != 2:
+        if isinstance(tensor.values, list) or tensor.shape[1:] != (now.kind.dimension,):
             raise Refused(400, f"vectors come as numbers of the shape [n, {now.kind.dimension}]")
         items = tensor.values.reshape(tensor.shape).tolist()
     return Asked(items, [""] * len(items))
