@@ -20,7 +20,7 @@ from dn2.system.naming import encodable, writable
 
 LONGEST_NAME = 1_000  # characters of a name or a label
 LABELS = ("part", "per")
-MOST_VALUES = 4_000_000  # of JSON: each takes far more memory than its text, and time in which nothing else is done
+MOST_VALUES = 2_000_000  # of JSON: each takes far more memory than its text, and time in which nothing else is done
 FORM, JSON = "multipart/form-data", "application/json"
 
 SMALL = 1 << 16  # bytes of a body that is read at once

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 
 from fastapi import APIRouter, Request
@@ -15,7 +14,7 @@ from dn2.serve import describing
 from dn2.serve.limits import Refused
 from dn2.serve.received import aside, checked
 from dn2.serve.served import ServedModel
-from dn2.serve.service import Service
+from dn2.serve.service import Service, while_there
 from dn2.serve.tensors import Inference, items_of, metadata, read_inference, write_outputs
 
 JSON_LENGTH = "inference-header-content-length"
@@ -77,7 +76,7 @@ def routes(service: Service) -> APIRouter:
 
         inference, asked = await aside(len(body), read)
         try:
-            answer = await asyncio.wrap_future(served.ask(asked))
+            answer = await while_there(request, served.ask(asked))
         except Dn2Error as error:
             raise Refused(400, str(error)) from error
         service.metrics.scored(served.name, answer.rows)
