@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -379,6 +380,33 @@ def test_what_is_kept_is_taken_into_the_model_and_back(opened: Opening, saved_pa
     assert client.post("/v1/models/parts/undo").status_code == 409
 
 
+def test_verdicts_are_taken_in_once_also_where_that_cannot_be_noted(
+    opened: Opening, saved_vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    shutil.copytree(saved_vectors, tmp_path / "points.dn2")
+    client, service = opened(tmp_path / "points.dn2")
+
+    def judge(vector: list[float]) -> None:
+        (row,) = scored(client.post("/v1/score", json={"items": [vector]}))
+        client.post(f"/v1/items/{row['id']}/verdict", json={"verdict": "normal"})
+
+    judge(FAR)
+    with monkeypatch.context() as patch:  # nothing is saved
+        patch.setattr(dn2.Model, "save", lambda *_: (_ for _ in ()).throw(InputError("read-only")))
+        assert client.post("/v1/models/points/feedback").status_code == 409
+    assert client.get("/v1/models/points").json()["judged"] == 1
+    with monkeypatch.context() as patch:  # it is saved, and then the disk is full
+        patch.setattr(service.store, "took_in", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("full")))
+        assert client.post("/v1/models/points/feedback").status_code == 503
+    n_items = len(dn2.load(tmp_path / "points.dn2").items)
+    assert client.post("/v1/models/points/feedback").status_code == 409
+    judge([-9.0, 9.0, -9.0, 9.0])
+    assert client.post("/v1/models/points/feedback").status_code == 200
+    assert len(dn2.load(tmp_path / "points.dn2").items) == n_items + 1
+
+
 def test_a_model_that_changed_is_taken_over_and_one_that_is_damaged_is_not(
     opened: Opening, saved_vectors: Path, tmp_path: Path
 ) -> None:
@@ -442,7 +470,7 @@ def test_a_stream_that_changes_is_told_with_its_items_and_the_watch_goes_on_afte
     page = client.get("/review/points/model").text
     assert "the items are unlike those before" in page
     assert "dn2 recalibrate" in page
-    service.keep_watches()
+    service.close()
     again, second = opened(saved_vectors)
     while second.models.of(None).monitor is None:
         pass

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from dn2.errors import InputError
 from dn2.model.answering import Policy
 from dn2.serve.app import make_app
+from dn2.serve.changing import settle
 from dn2.serve.limits import Limits
 from dn2.serve.metrics import Metrics
 from dn2.serve.people import People
@@ -131,7 +132,10 @@ def open_service(settings: Settings) -> Service:
             one.close()
         store.close()
         raise
-    return Service(Models(served), store, people, settings.limits, Metrics())
+    service = Service(Models(served), store, people, settings.limits, Metrics())
+    for one in served:
+        settle(service, one)
+    return service
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:

@@ -21,9 +21,10 @@ from dn2.results.rows import Row
 from dn2.serve.limits import Limits, Refused
 from dn2.serve.line import Answer
 from dn2.serve.metrics import Metrics
+from dn2.serve.packing import pack
 from dn2.serve.people import People
 from dn2.serve.served import Models, ServedModel
-from dn2.serve.store import Store, pack
+from dn2.serve.store import Store
 
 logger = logging.getLogger("dn2")
 
