@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import dn2
 from dn2.errors import InputError
 from dn2.model.answering import Policy
+from dn2.serve import received
 from dn2.serve.limits import Limits
 from dn2.serve.running import Settings, is_loopback
 from serve_models import Opening, opened, png, saved_parts, saved_vectors, vectors
@@ -115,9 +117,10 @@ def test_a_model_of_patches_shows_where(opened: Opening, saved_plates: Path) -> 
         ({"items": [NEAR], "names": [1]}, 422, "names must be a list of 1 texts"),
         ({"items": [NEAR], "part": ["a"]}, 422, "fitted without"),
         ({"items": [[NEAR]]}, 422, "got a list"),
-        ({"items": ["/etc/passwd"]}, 422, "vectors come as"),
-        ({"items": [{"path": "/etc/passwd"}]}, 422, "vectors come as"),
+        ({"items": ["/etc/passwd"]}, 422, "a list of numbers, got a text"),
+        ({"items": [{"path": "/etc/passwd"}]}, 422, "a list of numbers, got an object"),
         ({"items": [["a", "b", "c", "d"]]}, 422, "vectors come as"),
+        ({"items": [NEAR], "per": ["\ud800"]}, 422, "half a character"),
         ({"items": [[1e400, 0, 0, 0]]}, 400, "no number of JSON"),
         ({"items": [[10**30, 0, 0, 0]]}, 422, "too large"),
         ({"columns": {"a": [1], "b": [1, 2]}}, 422, "lists of one length"),
@@ -134,6 +137,24 @@ def test_what_cannot_be_scored_is_refused_with_the_way_out(
     assert why in response.json()["error"]
 
 
+def test_rows_are_objects_as_anything_else_would_be_taken_for_their_columns(opened: Opening, tmp_path: Path) -> None:
+    dn2.fit(pd.DataFrame(vectors(200), columns=list("abcd"))).save(tmp_path / "rows.dn2")
+    client, _ = opened(tmp_path / "rows.dn2")
+    for items in ([0, 0], ["a", "b"], [NEAR, NEAR], [None], [{"a": 1}, 5]):
+        response = client.post("/v1/score", json={"items": items})
+        assert response.status_code == 422
+        assert "an object of its columns" in response.json()["error"]
+
+
+def test_half_a_character_never_stays_in_what_is_kept(opened: Opening, saved_vectors: Path) -> None:
+    client, _ = opened(saved_vectors)
+    form = {"content-type": "application/json"}
+    (row,) = scored(client.post("/v1/score", json={"items": [FAR]}))
+    said = json.dumps({"verdict": "defect", "kind": "\ud800"})
+    assert client.post(f"/v1/items/{row['id']}/verdict", content=said, headers=form).json()["kind"] == r"\ud800"
+    assert client.get("/review/points/model").status_code == 200
+
+
 def test_bodies_that_are_no_json_and_no_form_are_refused(opened: Opening, saved_vectors: Path) -> None:
     client, _ = opened(saved_vectors)
     json_form = {"content-type": "application/json"}
@@ -145,8 +166,20 @@ def test_bodies_that_are_no_json_and_no_form_are_refused(opened: Opening, saved_
     assert client.post("/v1/score", content=png(0)).status_code == 415
     assert client.post("/v1/score?model=other", json={"items": [NEAR]}).status_code == 404
     assert client.post("/v1/score?keep=perhaps", json={"items": [NEAR]}).status_code == 422
-    half = json.dumps({"items": ["\ud800"]}).encode()
+    half = json.dumps({"items": [["\ud800"]]}).encode()
     assert "half a character" in client.post("/v1/score", content=half, headers=json_form).json()["error"]
+
+
+def test_json_of_too_many_values_is_refused_before_they_take_memory(
+    opened: Opening, saved_vectors: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = opened(saved_vectors)
+    monkeypatch.setattr(received, "SMALL", 10)  # so that these are read in a thread
+    assert client.post("/v1/score", json={"items": [NEAR]}).status_code == 200
+    monkeypatch.setattr(received, "MOST_VALUES", 5)
+    response = client.post("/v1/score", json={"items": [NEAR] * 2})
+    assert response.status_code == 413
+    assert "at most 5 values" in response.json()["error"]
 
 
 def test_a_model_of_pictures_takes_no_json_and_no_paths(opened: Opening, saved_parts: Path) -> None:
@@ -347,6 +380,33 @@ def test_what_is_kept_is_taken_into_the_model_and_back(opened: Opening, saved_pa
     assert client.post("/v1/models/parts/undo").status_code == 409
 
 
+def test_verdicts_are_taken_in_once_also_where_that_cannot_be_noted(
+    opened: Opening, saved_vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    shutil.copytree(saved_vectors, tmp_path / "points.dn2")
+    client, service = opened(tmp_path / "points.dn2")
+
+    def judge(vector: list[float]) -> None:
+        (row,) = scored(client.post("/v1/score", json={"items": [vector]}))
+        client.post(f"/v1/items/{row['id']}/verdict", json={"verdict": "normal"})
+
+    judge(FAR)
+    with monkeypatch.context() as patch:  # nothing is saved
+        patch.setattr(dn2.Model, "save", lambda *_: (_ for _ in ()).throw(InputError("read-only")))
+        assert client.post("/v1/models/points/feedback").status_code == 409
+    assert client.get("/v1/models/points").json()["judged"] == 1
+    with monkeypatch.context() as patch:  # it is saved, and then the disk is full
+        patch.setattr(service.store, "took_in", lambda *_: (_ for _ in ()).throw(sqlite3.OperationalError("full")))
+        assert client.post("/v1/models/points/feedback").status_code == 503
+    n_items = len(dn2.load(tmp_path / "points.dn2").items)
+    assert client.post("/v1/models/points/feedback").status_code == 409
+    judge([-9.0, 9.0, -9.0, 9.0])
+    assert client.post("/v1/models/points/feedback").status_code == 200
+    assert len(dn2.load(tmp_path / "points.dn2").items) == n_items + 1
+
+
 def test_a_model_that_changed_is_taken_over_and_one_that_is_damaged_is_not(
     opened: Opening, saved_vectors: Path, tmp_path: Path
 ) -> None:
@@ -410,7 +470,7 @@ def test_a_stream_that_changes_is_told_with_its_items_and_the_watch_goes_on_afte
     page = client.get("/review/points/model").text
     assert "the items are unlike those before" in page
     assert "dn2 recalibrate" in page
-    service.keep_watches()
+    service.close()
     again, second = opened(saved_vectors)
     while second.models.of(None).monitor is None:
         pass

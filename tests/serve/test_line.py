@@ -56,6 +56,24 @@ def test_requests_that_wait_are_answered_together_each_with_its_own_rows() -> No
     line.close()
 
 
+def test_a_fault_at_one_request_is_none_of_those_beside_it() -> None:
+    def score(asked: Asked) -> Answer:
+        if "first" in (asked.names or ()):
+            assert may.wait(10)
+        if "fault" in (asked.names or ()):
+            raise ZeroDivisionError
+        return Answer([Row(name) for name in asked.names or ()], "v")
+
+    may = threading.Event()
+    line = Line(score, 1, Limits())
+    answers = [ask(line, name) for name in ("first", "a", "fault", "b")]
+    may.set()
+    assert [items(answers[place]) for place in (0, 1, 3)] == [["first"], ["a"], ["b"]]
+    with pytest.raises(ZeroDivisionError):
+        answers[2].result(10)
+    line.close()
+
+
 def test_a_request_that_is_wrong_fails_none_of_those_beside_it() -> None:
     slow = Slow()
     line = Line(slow, 1, Limits())

@@ -10,7 +10,8 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -149,16 +150,16 @@ def test_a_client_that_is_slow_or_endless_is_left(serving: Callable[..., Process
         assert answer.read() == b"ok"
 
 
-def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def answering(size: int) -> Iterator[Any]:
+    """Serve answers of a size by the protocol of the service, in a thread; give the address."""
     import asyncio
 
     import uvicorn
 
-    monkeypatch.setattr(running, "HEADER_SECONDS", 0.3)
-
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+        await send({"type": "http.response.body", "body": b"k" * size})
 
     config = uvicorn.Config(app, http=running._Patient, lifespan="off", log_config=None, ws="none")
     server = uvicorn.Server(config)
@@ -166,20 +167,41 @@ def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatc
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[socket_of_server])))
     thread.start()
     try:
+        yield socket_of_server.getsockname()
+    finally:
+        server.should_exit = True
+        thread.join()
+        socket_of_server.close()
+
+
+def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "HEADER_SECONDS", 0.3)
+    with answering(2) as address:
         for first, sent in ((b"", b""), (b"", b"GET / HT"), (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HT")):
-            with socket.create_connection(socket_of_server.getsockname()) as connection:
+            with socket.create_connection(address) as connection:
                 connection.sendall(first)
-                while first and not connection.recv(1 << 16, socket.MSG_PEEK).endswith(b"ok"):
+                while first and not connection.recv(1 << 16, socket.MSG_PEEK).endswith(b"kk"):
                     pass
                 connection.sendall(sent)
                 started = time.monotonic()
                 answer = read_all(connection)
                 assert 0.2 < time.monotonic() - started < 3
-                assert answer.endswith(b"ok") == bool(first)
-    finally:
-        server.should_exit = True
-        thread.join()
-        socket_of_server.close()
+                assert answer.endswith(b"kk") == bool(first)
+
+
+def test_a_connection_whose_answer_is_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "ANSWER_SECONDS", 0.5)
+    size = 30_000_000  # more than the buffers of a connection hold
+    with answering(size) as address:
+        for waits in (0.0, 1.0):
+            with socket.create_connection(address) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                time.sleep(waits)
+                try:
+                    is_whole = sum(map(len, iter(lambda: connection.recv(1 << 20), b""))) > size
+                except ConnectionError:
+                    is_whole = False
+                assert is_whole == (not waits)
 
 
 @pytest.mark.parametrize(

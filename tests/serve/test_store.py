@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from dn2.errors import InputError
-from dn2.serve.store import FILE, MIGRATIONS, Store, pack, unpack
+from dn2.serve.packing import pack, unpack
+from dn2.serve.store import FILE, MIGRATIONS, Store
 
 
 def store_in(folder: Path, most_bytes: int = 1 << 20) -> Store:
@@ -147,4 +148,32 @@ def test_the_state_of_a_watch_is_kept_by_model(tmp_path: Path) -> None:
     store.keep_watch("parts", {"n_seen": 1})
     store.keep_watch("parts", {"n_seen": 2})
     assert (store.watch("parts"), store.watch("others")) == ({"n_seen": 2}, None)
+    store.close()
+
+
+def test_a_second_service_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    with pytest.raises(InputError, match="another service keeps verdicts"):
+        store_in(tmp_path)
+    store.close()
+    store_in(tmp_path).close()
+
+
+@pytest.mark.parametrize(("version", "waits"), [("v1", ["a"]), ("v2", [])])
+def test_verdicts_that_a_kill_kept_from_being_taken_in_wait_once_more_and_others_do_not(
+    tmp_path: Path, version: str, waits: list[str]
+) -> None:
+    store = store_in(tmp_path, most_bytes=15)
+    keep(store, "a")
+    store.say("a", "ada", "normal")
+    store.taking("parts", "v1", ["a"])
+    assert store.judged("parts") == []
+    with pytest.raises(InputError, match="was taken into the model"):  # it is what the model is being told
+        store.say("a", "ada", "defect")
+    store.close()
+    store = store_in(tmp_path, most_bytes=15)
+    keep(store, "b")
+    assert store.content("a") is not None
+    store.settle("parts", version)
+    assert [one.id for one in store.judged("parts")] == waits
     store.close()

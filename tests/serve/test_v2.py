@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import dn2
+from dn2.serve.limits import Limits
 from serve_models import Opening, Process, opened, png, saved_parts, saved_vectors, vectors
 from small_series import short_pump
 
@@ -145,6 +146,12 @@ GOOD = one("vector", "FP32", FAR, [1, 4])
         ({"inputs": [GOOD | {"shape": []}]}, "whole numbers"),
         ({"inputs": [GOOD | {"shape": [1, 1, 1, 1, 4]}]}, "whole numbers"),
         ({"inputs": [GOOD | {"datatype": "BF16"}]}, "the datatype"),
+        ({"inputs": [GOOD | {"datatype": ["FP32"]}]}, "the datatype"),
+        ({"inputs": [GOOD | {"datatype": {}}]}, "the datatype"),
+        ({"inputs": [GOOD | {"datatype": "INT8", "data": [300, 0, 0, 0]}]}, "not all INT8"),
+        ({"inputs": [GOOD | {"datatype": "UINT8", "data": [-1, 0, 0, 0]}]}, "not all UINT8|not UINT8"),
+        ({"inputs": [GOOD | {"datatype": "INT64", "data": [0.5, 0, 0, 0]}]}, "not all INT64"),
+        ({"inputs": [GOOD | {"datatype": "FP16", "data": [1e6, 0, 0, 0]}]}, "too large"),
         ({"inputs": [GOOD | {"datatype": "BYTES"}]}, "must be texts"),
         ({"inputs": [GOOD | {"data": ["a"] * 4}]}, "must be numbers"),
         ({"inputs": [GOOD | {"data": [10**400] * 4}]}, "FP32|vectors"),
@@ -156,7 +163,7 @@ GOOD = one("vector", "FP32", FAR, [1, 4])
         ({"inputs": [GOOD], "outputs": [{"name": ["p_value"]}]}, "outputs are objects"),
         ({"inputs": [GOOD], "outputs": 5}, "outputs are objects"),
         ({"inputs": [GOOD], "id": 5}, "id must be a text"),
-        ({"inputs": [GOOD | {"data": FAR[:3], "shape": [1, 3]}]}, "4 numbers"),
+        ({"inputs": [GOOD | {"data": FAR[:3], "shape": [1, 3]}]}, "of the shape [n, 4]"),
         ({"inputs": [GOOD | {"data": FAR, "shape": [4]}]}, "of the shape"),
     ],
 )
@@ -177,8 +184,25 @@ def test_binary_data_that_do_not_fit_are_refused(opened: Opening, saved_parts: P
     ):
         tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": size}}
         head = json.dumps({"inputs": [tensor]}).encode()
-        for length in (str(len(head)), "99999999", "-1", "x", "9" * 5_000):
+        for length in (str(len(head)), "99999999", "-1", "x", "9" * 5_000, b"\xb2"):
             headers = {"inference-header-content-length": length}
             assert client.post("/v2/models/parts/infer", content=head + data, headers=headers).status_code == 400
     squeezed = {"content-encoding": "gzip"}
     assert client.post("/v2/models/parts/infer", content=b"x", headers=squeezed).status_code == 415
+
+
+def test_more_items_than_one_request_may_have_are_refused_before_each_takes_memory(
+    opened: Opening, saved_parts: Path, saved_vectors: Path
+) -> None:
+    client, _ = opened(saved_parts, saved_vectors, limits=Limits(items=2))
+    pixels = one("image", "UINT8", [0] * 9, [3, 1, 1, 3])
+    points = one("vector", "FP32", FAR * 3, [3, 4])
+    for model, tensor in (("parts", pixels), ("points", points)):
+        response = client.post(f"/v2/models/{model}/infer", json={"inputs": [tensor]})
+        assert response.status_code == 413
+        assert "at most 2 items, got 3" in response.json()["error"]
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 12}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"inference-header-content-length": str(len(head))}
+    response = client.post("/v2/models/parts/infer", content=head + bytes(12), headers=headers)
+    assert "the 1 elements of its shape, got more" in response.json()["error"]

@@ -31,7 +31,7 @@ def routes(service: Service) -> APIRouter:
         """Score one item or many: a decision, a p-value and evidence for each."""
         served = models.of(model)
         asked = await read_asked(request, served.state, service.limits, secrets.token_hex(6))
-        return JSONResponse(await service.score(served, asked, keep))
+        return JSONResponse(await service.score(request, served, asked, keep))
 
     @router.get("/v1/models", responses=describing.ANSWERS, tags=["models"])
     async def list_models() -> Response:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 import dn2
@@ -59,6 +61,15 @@ def make_app(service: Service, is_local: bool) -> ASGIApp:
     @app.exception_handler(HTTPException)
     async def other(_: Request, error: HTTPException) -> Response:
         return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+    @app.exception_handler(sqlite3.Error)
+    async def unkept(request: Request, error: sqlite3.Error) -> Response:
+        logger.error("what the service keeps cannot be read or written at %s: %s", request.url.path, error)
+        return JSONResponse({"error": f"nothing can be kept now, or read: {error}"}, 503)
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # for the metrics: nobody reads it
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> Response:

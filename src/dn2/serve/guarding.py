@@ -22,7 +22,7 @@ COOKIE = "dn2_session"
 SAFE = ("GET", "HEAD", "OPTIONS")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OPEN = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/login")  # without a token
-UNKNOWN_LENGTH = 1 << 20  # bytes that a request counts for which does not say its length
+LONGEST_OF_STRANGER = 1 << 14  # bytes of a request by somebody without a token, such as to sign in
 HEADERS = {
     "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -42,7 +42,7 @@ class Guard:
     def __init__(self, app: ASGIApp, people: People, limits: Limits, metrics: Metrics, is_local: bool) -> None:
         self._app, self._people, self._limits, self._metrics = app, people, limits, metrics
         self._is_local = is_local
-        self._held = 0  # bytes of all requests that are at work
+        self._held = 0  # bytes that have arrived of all requests that are at work
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -67,19 +67,19 @@ class Guard:
 
     async def _guarded(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        size = 0
         try:
             self._check_place(scope["method"], headers)
-            scope.setdefault("state", {})["person"] = self._person(scope["path"], headers)
-            size = self._admit(scope["method"], headers)
+            scope.setdefault("state", {})["person"] = person = self._person(scope["path"], headers)
+            most = self._limits.body if person is not None else min(LONGEST_OF_STRANGER, self._limits.body)
+            self._admit(headers, most)
         except Refused as refused:
             await refuse(send, refused, wants_page="text/html" in headers.get("accept", ""))
             return
-        self._held += size
+        held = [0]
         try:
-            await self._app(scope, self._limited(receive), send)
+            await self._app(scope, self._limited(receive, most, held), send)
         finally:
-            self._held -= size
+            self._held -= held[0]
 
     def _check_place(self, method: str, headers: Headers) -> None:
         """Refuse what another site's page sends by the browser of somebody who may."""
@@ -106,45 +106,50 @@ class Guard:
             raise Refused(401, "a token is needed: Authorization: Bearer TOKEN, or sign in at /login")
         return person
 
-    def _admit(self, method: str, headers: Headers) -> int:
-        """Return the bytes that a request counts for.  Raises Refused for one that is too large, now or at all."""
-        said = headers.get("content-length")
-        if said is not None and not (said.isascii() and said.isdigit()):
+    def _admit(self, headers: Headers, most: int) -> None:
+        """Refuse a request that says that it is larger than it may be, now or at all."""
+        said = headers.get("content-length", "0")
+        if not (said.isascii() and said.isdigit()):
             raise Refused(400, "Content-Length must be a number")
-        if said is None and method in SAFE:
-            return 0
-        size = UNKNOWN_LENGTH if said is None else int(said[:20])
-        if size > self._limits.body:
-            raise too_large(self._limits)
+        size = int(said[:20])
+        if size > most:
+            raise too_large(most)
         if self._held + size > self._limits.together:
-            raise Refused(429, "requests that are at work hold as many bytes as they may together", 1)
-        return size
+            raise _crowded()
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Receive a body that is neither larger nor slower than it may be."""
+    def _limited(self, receive: Receive, most: int, held: list[int]) -> Receive:
+        """Receive a body that is neither larger nor slower than it may be; held : its bytes so far, in one place."""
         end = time.monotonic() + self._limits.seconds
-        received, is_whole = 0, False
+        is_whole = False
 
         async def receive_more() -> Message:
-            nonlocal received, is_whole
+            nonlocal is_whole
             if is_whole:
                 return await receive()
             try:
                 message = await asyncio.wait_for(receive(), max(0.001, end - time.monotonic()))
             except TimeoutError:
                 raise Refused(408, f"a request must arrive within {self._limits.seconds:g} seconds") from None
-            received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            held[0] += size
+            self._held += size
             is_whole = not message.get("more_body", False)
-            if received > self._limits.body:
-                raise too_large(self._limits)
+            if held[0] > most:
+                raise too_large(most)
+            if self._held > self._limits.together:
+                raise _crowded()
             return message
 
         return receive_more
 
 
-def too_large(limits: Limits) -> Refused:
-    """Return the refusal of a body that is too large."""
-    return Refused(413, f"a request must have at most {limits.body:,} bytes; send fewer items at a time")
+def _crowded() -> Refused:
+    return Refused(429, "requests that are at work hold as many bytes as they may together", 1)
+
+
+def too_large(most: int) -> Refused:
+    """Return the refusal of a body that is larger than it may be."""
+    return Refused(413, f"a request must have at most {most:,} bytes; send fewer items at a time")
 
 
 def session_of(headers: Headers) -> str:

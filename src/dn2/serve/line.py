@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
-from dn2.errors import Dn2Error
 from dn2.model.answering import Asked, together
 from dn2.results.rows import Row
 from dn2.serve.limits import Limits, Refused
@@ -103,16 +102,12 @@ class Line:
             return
         try:
             answer = self._score(together([one.asked for one in taken]))
-        except Dn2Error as error:
+        except BaseException as error:
             if len(taken) == 1:
                 taken[0].answer.set_exception(error)
             else:  # of one of them, which must not fail the others
                 for one in taken:
                     self._answer_alone(one)
-            return
-        except BaseException as error:
-            for one in taken:
-                one.answer.set_exception(error)
             return
         start = 0
         for one in taken:

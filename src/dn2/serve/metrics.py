@@ -33,6 +33,11 @@ class Metrics:
             "dn2_items", "Items scored, by model and decision.", ("model", "decision"), registry=self._registry
         )
 
+        self._lost = Counter(
+            "dn2_items_not_kept", "Items that could not be kept for people, by model.", ("model",),
+            registry=self._registry,
+        )  # fmt: skip
+
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count a request; path : that of its route."""
         self._requests.labels(path, str(status)).inc()
@@ -42,6 +47,10 @@ class Metrics:
         """Count scored items."""
         for row in rows:
             self._items.labels(model, decision_of(row)).inc()
+
+    def lost(self, model: str, n_items: int) -> None:
+        """Count items that could not be kept for people."""
+        self._lost.labels(model).inc(n_items)
 
     def watch(self, served: Callable[[], Iterable[Any]], store: Any) -> None:
         """Collect what models in service and the store are like whenever it is asked for."""

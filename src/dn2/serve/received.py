@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -18,7 +20,13 @@ from dn2.system.naming import encodable, writable
 
 LONGEST_NAME = 1_000  # characters of a name or a label
 LABELS = ("part", "per")
+MOST_VALUES = 2_000_000  # of JSON: each takes far more memory than its text, and time in which nothing else is done
 FORM, JSON = "multipart/form-data", "application/json"
+
+SMALL = 1 << 16  # bytes of a body that is read at once
+
+T = TypeVar("T")
+_reading = threading.Lock()
 
 
 class _InMemory(MultiPartParser):
@@ -33,18 +41,33 @@ async def read_asked(request: Request, now: State, limits: Limits, default_name:
     default_name : of an item that has none.  Raises Refused."""
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     query = request.query_params
+    if form == JSON:
+        body = await request.body()
+        return await aside(len(body), lambda: checked(_of_json(parse_json(body)), now, limits, default_name))
     if form == FORM:
         asked = await _read_form(request, limits)
-    elif form == JSON:
-        asked = _of_json(parse_json(await request.body()))
     else:
         labels = ([query[name]] if name in query else None for name in LABELS)
         asked = Asked([await request.body()], [query.get("name", "")], *labels)
     return checked(asked, now, limits, default_name)
 
 
+async def aside(size: int, read: Callable[[], T]) -> T:
+    """Read a body, a large one in a thread, so that others are answered meanwhile, and one at a time for its memory."""
+    if size <= SMALL:
+        return read()
+
+    def alone() -> T:
+        with _reading:
+            return read()
+
+    return await run_in_threadpool(alone)
+
+
 def parse_json(body: bytes) -> Any:
-    """Parse JSON.  Raises Refused, also for numbers that JSON does not have and for very deep nesting."""
+    """Parse JSON.  Raises Refused, also for numbers that JSON does not have, very many values, and deep nesting."""
+    if body.count(b",") > MOST_VALUES:
+        raise Refused(413, f"JSON must have at most {MOST_VALUES:,} values and commas; send fewer items at once")
     try:
         return json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -136,7 +159,19 @@ def check_item(item: Any, now: State) -> None:
         return
     if isinstance(item, bytes):
         raise Refused(415, f"the model compares {now.kind.many}: send them as {JSON}")
+    forms, words = _form_of(now)
+    if not isinstance(item, forms):
+        raise Refused(422, f"the model compares {now.kind.many}: send each as {words}, got {_named(item)}")
     _check_cells(item.values() if isinstance(item, dict) else item if isinstance(item, list) else [item])
+
+
+def _form_of(now: State) -> tuple[tuple[type, ...], str]:
+    """Return the types that an item has in JSON, and how they are called; any other could be taken for a column."""
+    if now.kind.columns:
+        return (dict,), "an object of its columns"
+    if now.kind.takes_texts:
+        return (str, dict), "a text"
+    return (list,), "a list of numbers"
 
 
 def _check_cells(cells: Any) -> None:
@@ -156,6 +191,8 @@ def _check_texts(name: str, texts: Any, n: int) -> None:
     fits = isinstance(texts, list) and all(isinstance(one, str) and len(one) <= LONGEST_NAME for one in texts)
     if not fits or len(texts) != n:
         raise Refused(422, f"{name} must be a list of {n:,} texts of at most {LONGEST_NAME:,} characters, one an item")
+    if name in LABELS:
+        _check_cells(texts)
 
 
 def _named(value: Any) -> str:

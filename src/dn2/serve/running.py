@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from dn2.errors import InputError
 from dn2.model.answering import Policy
 from dn2.serve.app import make_app
+from dn2.serve.changing import settle
 from dn2.serve.limits import Limits
 from dn2.serve.metrics import Metrics
 from dn2.serve.people import People
@@ -31,6 +32,7 @@ logger = logging.getLogger("dn2")
 KEPT_EVERY = 10.0  # seconds, what the watches have seen
 SECONDS_TO_FINISH = 30
 HEADER_SECONDS = 10.0  # that the headers of a request may take
+ANSWER_SECONDS = 30.0  # that a client may read nothing of an answer that waits for it
 MOST_HEADERS = 1 << 16  # bytes of these
 MOST_CONNECTIONS = 1_000
 
@@ -62,10 +64,13 @@ class Settings:
 
 
 class _Patient(HttpToolsProtocol):
-    """The protocol of a connection, which ends one whose headers are too long or take too long."""
+    """The protocol of a connection, which ends one whose headers are too long or take too long, or that reads nothing.
+
+    What a client does not read is held in memory, and its request with it."""
 
     _head = 0  # bytes since the last request
     _waits: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the headers of a request."""
@@ -85,10 +90,26 @@ class _Patient(HttpToolsProtocol):
         elif self._waits is None:
             self._waits = self.loop.call_later(HEADER_SECONDS, self.transport.close)
 
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, as the client has read."""
+        super().resume_writing()
+        self._read_at_last()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._wait_no_longer()
+        self._read_at_last()
         super().connection_lost(exc)
+
+    def _read_at_last(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _wait_no_longer(self) -> None:
         if self._waits is not None:
@@ -111,7 +132,10 @@ def open_service(settings: Settings) -> Service:
             one.close()
         store.close()
         raise
-    return Service(Models(served), store, people, settings.limits, Metrics())
+    service = Service(Models(served), store, people, settings.limits, Metrics())
+    for one in served:
+        settle(service, one)
+    return service
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:

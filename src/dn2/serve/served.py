@@ -22,6 +22,7 @@ from dn2.results.rows import Row
 from dn2.serve.limits import Limits, Refused
 from dn2.serve.line import Answer, Line
 from dn2.store.manifest import MANIFEST
+from dn2.system.naming import encodable
 from dn2.system.processes import cpu_count
 
 logger = logging.getLogger("dn2")
@@ -33,7 +34,7 @@ REMEMBERED = 2_000  # items, to show those since a change
 
 
 class Recent(NamedTuple):
-    """An item of the stream: its number, name, p-value, and whether it was flagged."""
+    """An item of the stream: its number, name, p-value, and whether it was flagged; neither of one to be audited."""
 
     number: int
     item: str
@@ -67,6 +68,7 @@ class ServedModel:
         self.recent: deque[Recent] = deque(maxlen=REMEMBERED)
         self._earlier_watch = watch
         self._ends = threading.Event()
+        self._taking_over = threading.Lock()
         self._line = Line(self._answer, threads or cpu_count(), limits)
         self._looking = threading.Thread(target=self._look, daemon=True)
         self._looking.start()
@@ -144,23 +146,29 @@ class ServedModel:
         seen = 0 if self.monitor is None else self.monitor.n_seen
         first = seen - len(rows) + 1
         self.recent.extend(
-            Recent(number, row.item, row.p_value, row.is_anomaly) for number, row in enumerate(rows, first)
+            Recent(number, row.item, *((None, None) if row.audit else (row.p_value, row.is_anomaly)))
+            for number, row in enumerate(rows, first)
         )
 
     def _look(self) -> None:
         """Watch the folder, and take its model over once it has changed."""
-        self._watch_anew(self._earlier_watch)
+        with self._taking_over:
+            self._watch_anew(self._earlier_watch)
         while not self._ends.wait(LOOKS_EVERY):
             self.look()
 
     def look(self) -> None:
         """Take over the model that is in the folder now, if it is another."""
+        with self._taking_over:
+            self._take_over()
+
+    def _take_over(self) -> None:
         stamp = _stamp(self.folder)
         if stamp == self._seen or (self.problem and time.monotonic() < self._again_at):
             return
         try:
             loaded = self._load()
-        except (Dn2Error, OSError) as error:
+        except Exception as error:  # whatever is in the folder, it must not end the watch over it
             if self.problem != str(error):  # it may be on its way, file by file
                 logger.warning("%s has changed and cannot be taken over; what it was serves on: %s", self.name, error)
             self.problem, self._again_at = str(error), time.monotonic() + TRIES_EVERY
@@ -212,6 +220,8 @@ def check_names(folders: Sequence[Path]) -> None:
     """Raise InputError for two models of one name."""
     names = [name_of(folder) for folder in folders]
     for number, name in enumerate(names):
+        if name in ("", ".", "..") or not name.isprintable() or name != encodable(name):
+            raise InputError(f"a model is called as its folder is, and {name!r} names none: rename the folder")
         if name in names[:number]:
             raise InputError(
                 f"models are called as their folders are, and two would be called {name!r}: rename one of the folders"

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
+import sqlite3
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
 
 from dn2.errors import Dn2Error
 from dn2.model.answering import Asked
 from dn2.results.decisions import decision_of
 from dn2.results.rows import Row
 from dn2.serve.limits import Limits, Refused
+from dn2.serve.line import Answer
 from dn2.serve.metrics import Metrics
+from dn2.serve.packing import pack
 from dn2.serve.people import People
 from dn2.serve.served import Models, ServedModel
-from dn2.serve.store import Store, pack
+from dn2.serve.store import Store
+
+logger = logging.getLogger("dn2")
 
 ID_BYTES = 8
 AUDIT, ASKED, ALARM, WARNING = "audit", "asked", "alarm", "warning"  # why an item is kept for people
@@ -36,13 +44,15 @@ class Service:
     limits: Limits
     metrics: Metrics
 
-    async def score(self, served: ServedModel, asked: Asked, is_to_keep: bool = False) -> dict[str, Any]:
+    async def score(
+        self, request: Request, served: ServedModel, asked: Asked, is_to_keep: bool = False
+    ) -> dict[str, Any]:
         """Score what is asked about, and keep for people what is flagged, drawn for an audit, or asked to be kept.
 
         Returns the model's name and version, and each row with its decision and, where it is kept, its id and links.
         Raises Refused."""
         try:
-            answer = await asyncio.wrap_future(served.ask(asked))
+            answer = await while_there(request, served.ask(asked))
         except Dn2Error as error:
             raise Refused(422, str(error)) from error
         self.metrics.scored(served.name, answer.rows)
@@ -56,11 +66,22 @@ class Service:
                     (ids[place], why, results[place], pack(item))
                     for (place, why), item in zip(kept, items, strict=True)
                 ]
-                await run_in_threadpool(self.store.keep, served.name, answer.version, packed)
+                if not await run_in_threadpool(self._keep, served.name, answer.version, packed):
+                    ids = {}
                 for place, id in ids.items():
                     links = links_of(id, results[place], served.state.kind.sent_as != "json")
                     results[place] = {**results[place], "id": id, "links": links}
         return {"model": served.name, "version": answer.version, "results": results}
+
+    def _keep(self, model: str, version: str, packed: Sequence[tuple[str, str, dict[str, Any], bytes]]) -> bool:
+        """Keep items, and tell whether that was possible: who scores is answered even where the disk is full."""
+        try:
+            self.store.keep(model, version, packed)
+        except sqlite3.Error as error:
+            self.metrics.lost(model, len(packed))
+            logger.error("%d items of %s cannot be kept for people: %s", len(packed), model, error)
+            return False
+        return True
 
     def close(self) -> None:
         """Answer who waits, keep what the watches have seen, and end."""
@@ -72,8 +93,27 @@ class Service:
     def keep_watches(self) -> None:
         """Keep what the watches for drift have seen, to go on from after a restart."""
         for served in self.models.by_name.values():
-            if served.monitor is not None:
+            if served.monitor is None:
+                continue
+            try:
                 self.store.keep_watch(served.name, served.monitor.as_dict())
+            except sqlite3.Error as error:  # such as a full disk: it is tried again
+                logger.error("what the watch of %s for drift has seen cannot be kept: %s", served.name, error)
+
+
+async def while_there(request: Request, answer: Future[Answer]) -> Answer:
+    """Wait for an answer while who asks is there; one that waits for nobody leaves the line.
+
+    Raises ClientDisconnect, and what the answer does."""
+    waiting, left = asyncio.wrap_future(answer), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((waiting, left), return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done() and left.result()["type"] == "http.disconnect":
+            raise ClientDisconnect
+        return await waiting
+    finally:
+        answer.cancel()
+        left.cancel()
 
 
 def why_kept(row: Row, is_to_keep: bool) -> str:

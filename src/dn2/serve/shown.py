@@ -14,8 +14,9 @@ from dn2.model.state import State
 from dn2.results.files import row_of
 from dn2.results.rows import Row
 from dn2.serve.limits import Refused
+from dn2.serve.packing import unpack
 from dn2.serve.service import AUDIT, Service
-from dn2.serve.store import Kept, unpack
+from dn2.serve.store import Kept
 
 
 def picture_of(service: Service, kept: Kept) -> bytes:

@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import threading
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -16,10 +15,12 @@ from typing import Any, NamedTuple
 from dn2.errors import InputError
 from dn2.inputs.verdicts import VERDICTS
 from dn2.store.sqlite import transaction, use_write_ahead_log
+from dn2.store.writing import hold_folder
+from dn2.system.naming import encodable
 
 FILE = "service.sqlite"
 LONGEST_KIND = 200  # characters
-SECONDS_TO_WAIT = 30.0
+SECONDS_TO_WAIT = 5.0  # for who else has the file open, such as a backup: scores wait for what is kept
 
 # Each brings the file of the release before to that of its own; none is ever changed.
 MIGRATIONS = (
@@ -81,6 +82,7 @@ class Change(NamedTuple):
     words: Sequence[str]
 
 
+TAKING = "taking "  # before the version that verdicts are being taken into
 KEPT = "id, model, version, at, why, record, verdict, kind, taken_in"
 
 
@@ -94,6 +96,7 @@ class Store:
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._held = hold_folder(folder)  # two services would take the same verdicts in
             self._connection = sqlite3.connect(
                 self.path, timeout=SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False
             )
@@ -102,6 +105,8 @@ class Store:
             use_write_ahead_log(self._connection)
             self._connection.execute("PRAGMA synchronous = FULL")  # what was acknowledged outlives a power cut
             self._migrate()
+        except BlockingIOError as error:
+            raise InputError(f"another service keeps verdicts in {folder}: give each --data of its own") from error
         except (OSError, sqlite3.Error) as error:
             raise InputError(f"the service cannot keep verdicts in {self.path}: {error}") from error
         self.let_go = 0
@@ -122,6 +127,9 @@ class Store:
         """Close the file."""
         with self._lock:
             self._connection.close()
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -147,7 +155,7 @@ class Store:
         (held,) = connection.execute("SELECT coalesce(sum(size), 0) FROM items WHERE size > 0").fetchone()
         while held > self._most_bytes:
             oldest = connection.execute(
-                "SELECT id, size FROM items WHERE size > 0 AND (verdict IS NULL OR taken_in IS NOT NULL) "
+                "SELECT id, size FROM items WHERE size > 0 AND (verdict IS NULL OR taken_in NOT LIKE 'taking %') "
                 "ORDER BY taken_in IS NULL, why = 'audit', number LIMIT 1"
             ).fetchone()
             if oldest is None:
@@ -191,7 +199,7 @@ class Store:
         """Record what a person says of an item, None to take it back.  Raises InputError."""
         if verdict is not None and verdict not in VERDICTS:
             raise InputError(f"a verdict is {', '.join(VERDICTS)}, or null to take it back, got {verdict!r:.100}")
-        kind = " ".join(kind.split())[:LONGEST_KIND]
+        kind = encodable(" ".join(kind.split())[:LONGEST_KIND])
         with self._writing() as connection:
             found = connection.execute("SELECT taken_in FROM items WHERE id = ?", (item,)).fetchone()
             if found is None:
@@ -212,11 +220,27 @@ class Store:
         )
         return [Said(*row) for row in self._rows(query, model, most)]
 
+    def taking(self, model: str, version: str, items: Sequence[str]) -> None:
+        """Record that verdicts are about to be taken into a version of a model: nobody changes them meanwhile."""
+        with self._writing() as connection:
+            _mark(connection, TAKING + version, items)
+
+    def settle(self, model: str, version: str) -> None:
+        """End what `taking` began: the verdicts wait once more where the model still is that version, and else no more.
+
+        version : that the model is now."""
+        query = (
+            "UPDATE items SET taken_in = CASE taken_in WHEN ? THEN NULL ELSE ? END "
+            "WHERE model = ? AND taken_in LIKE 'taking %'"
+        )
+        with self._writing() as connection:
+            connection.execute(query, (TAKING + version, version, model))
+
     def took_in(self, model: str, person: str, version: str, words: Sequence[str], items: Sequence[str]) -> None:
         """Record that the verdicts on items were taken into a model, which is a new version now."""
         with self._writing() as connection:
             self._change(connection, model, person, version, words)
-            connection.executemany("UPDATE items SET taken_in = ? WHERE id = ?", [(version, item) for item in items])
+            _mark(connection, version, items)
 
     def took_back(self, model: str, person: str, undone: str, version: str, words: Sequence[str]) -> None:
         """Record that a version of a model was taken back, and with it the verdicts in it: they wait once more."""
@@ -254,21 +278,8 @@ class Store:
         return json.loads(found[0][0]) if found else None
 
 
-def pack(item: Any) -> bytes:
-    """Return an item as it was sent, a picture, a group of them or JSON, as bytes."""
-    if isinstance(item, bytes):
-        return b"P" + item
-    if isinstance(item, tuple):
-        return b"G" + json.dumps([b64encode(picture).decode() for picture in item]).encode()
-    return b"J" + json.dumps(item).encode()
-
-
-def unpack(content: bytes) -> Any:
-    """Return the item that `pack` was given."""
-    form, data = content[:1], content[1:]
-    if form == b"P":
-        return data
-    return tuple(map(b64decode, json.loads(data))) if form == b"G" else json.loads(data)
+def _mark(connection: sqlite3.Connection, taken_in: str, items: Sequence[str]) -> None:
+    connection.executemany("UPDATE items SET taken_in = ? WHERE id = ?", [(taken_in, item) for item in items])
 
 
 def _kept(row: Sequence[Any]) -> Kept:

@@ -17,7 +17,7 @@ from dn2.model.answering import Asked
 from dn2.model.state import State
 from dn2.results.decisions import decision_of
 from dn2.results.rows import Row
-from dn2.serve.limits import Refused
+from dn2.serve.limits import Limits, Refused
 from dn2.serve.received import parse_json
 
 TYPES = {
@@ -53,7 +53,7 @@ def read_inference(body: bytes, json_length: str | None) -> Inference:
     """Read a request; json_length : of its JSON, before which binary data follow; None for no such data.
 
     Raises Refused."""
-    length = len(body) if json_length is None else int(json_length[:20]) if json_length.isdigit() else -1
+    length = len(body) if json_length is None else _length(json_length)
     if not 0 <= length <= len(body):
         raise Refused(400, "Inference-Header-Content-Length must be the length of the JSON in the body")
     about, binary = parse_json(body[:length]), memoryview(body)[length:]
@@ -76,6 +76,11 @@ def read_inference(body: bytes, json_length: str | None) -> Inference:
         raise Refused(400, "two inputs have one name")
     is_binary = parameters.get("binary_data_output") is True
     return Inference(id, tensors, _read_outputs(about.get("outputs"), is_binary), is_binary)
+
+
+def _length(said: str) -> int:
+    """Return the number that a header says, -1 for none."""
+    return int(said[:20]) if said.isascii() and said.isdigit() else -1
 
 
 def _read_outputs(outputs: Any, is_binary: bool) -> dict[str, bool] | None:
@@ -105,7 +110,7 @@ def _read_tensor(about: Any, binary: memoryview) -> tuple[Tensor, int]:
         or not all(type(side) is int and 0 <= side < 1 << 40 for side in shape)
     ):
         raise Refused(400, f"the shape of {what} must be a list of 1 to {MOST_DIMENSIONS} whole numbers")
-    if datatype != BYTES and datatype not in TYPES:
+    if not isinstance(datatype, str) or datatype not in (BYTES, *TYPES):
         raise Refused(400, f"the datatype of {what} must be {', '.join([BYTES, *TYPES])}, got {datatype!r:.100}")
     parameters = about.get("parameters") or {}
     if not isinstance(parameters, dict):
@@ -115,7 +120,7 @@ def _read_tensor(about: Any, binary: memoryview) -> tuple[Tensor, int]:
         if type(size) is not int or not 0 <= size <= len(binary):
             raise Refused(400, f"binary_data_size of {what} must be a number of bytes that follow, got {size!r:.100}")
         data = binary[:size]
-        values = _split_bytes(data, what) if datatype == BYTES else _numbers(data, TYPES[datatype], what)
+        values = _split_bytes(data, count, what) if datatype == BYTES else _numbers(data, TYPES[datatype], what)
     else:
         flat = _flat(about.get("data"))
         is_base64 = parameters.get("content_type") == "base64"
@@ -125,10 +130,13 @@ def _read_tensor(about: Any, binary: memoryview) -> tuple[Tensor, int]:
     return Tensor(name, tuple(shape), datatype, values), size or 0
 
 
-def _split_bytes(data: memoryview, what: str) -> list[bytes]:
+def _split_bytes(data: memoryview, count: int, what: str) -> list[bytes]:
     """Split elements, each after its length in four bytes."""
-    elements, place = [], 0
+    elements: list[bytes] = []
+    place = 0
     while place < len(data):
+        if len(elements) == count:
+            raise Refused(400, f"{what} must have the {count:,} elements of its shape, got more")
         if place + 4 > len(data):
             raise Refused(400, f"{what} ends within an element")
         (length,) = struct.unpack_from("<I", data, place)
@@ -162,9 +170,14 @@ def _cast(flat: Sequence[Any], datatype: str, what: str) -> Array:
     if not all(isinstance(one, (int, float)) for one in flat):
         raise Refused(400, f"the data of {what} must be numbers")
     try:
-        return np.array(flat).astype(TYPES[datatype]) if flat else np.empty(0, TYPES[datatype])
+        given = np.array(flat) if flat else np.empty(0)
+        with np.errstate(all="ignore"):  # what overflows is refused, below or as no number that is compared
+            cast = given.astype(TYPES[datatype])
     except (ValueError, OverflowError) as error:
         raise Refused(400, f"the data of {what} are not {datatype}: {error}") from error
+    if cast.dtype.kind != "f" and not np.array_equal(cast, given):
+        raise Refused(400, f"the data of {what} are not all {datatype}")
+    return cast
 
 
 def _to_bytes(element: Any, is_base64: bool, what: str) -> bytes:
@@ -176,7 +189,7 @@ def _to_bytes(element: Any, is_base64: bool, what: str) -> bytes:
         raise Refused(400, f"the data of {what} cannot be read: {error}") from error
 
 
-def items_of(inference: Inference, now: State) -> Asked:
+def items_of(inference: Inference, now: State, limits: Limits) -> Asked:
     """Return what a request asks about, for a model.  Raises Refused."""
     inputs = inference.inputs
     if now.kind.columns:
@@ -187,12 +200,14 @@ def items_of(inference: Inference, now: State) -> Asked:
     if len(inputs) != 1:
         raise Refused(400, f"the model has one input, {_expected(now)[0]['name']}, got {len(inputs)}")
     (tensor,) = inputs
+    if tensor.shape[0] > limits.items and len(tensor.shape) != 3:  # before each becomes an object
+        raise Refused(413, f"a request must have at most {limits.items:,} items, got {tensor.shape[0]:,}")
     if now.kind.sent_as != "json":
         items: list[Any] = _pictures(tensor)
     elif now.kind.takes_texts:
         items = _cells(tensor)
     else:
-        if isinstance(tensor.values, list) or len(tensor.shape) != 2:
+        if isinstance(tensor.values, list) or tensor.shape[1:] != (now.kind.dimension,):
             raise Refused(400, f"vectors come as numbers of the shape [n, {now.kind.dimension}]")
         items = tensor.values.reshape(tensor.shape).tolist()
     return Asked(items, [""] * len(items))

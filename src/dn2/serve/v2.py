@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 
 from fastapi import APIRouter, Request
@@ -10,12 +9,13 @@ from fastapi.responses import JSONResponse, Response
 
 import dn2
 from dn2.errors import Dn2Error
+from dn2.model.answering import Asked
 from dn2.serve import describing
 from dn2.serve.limits import Refused
-from dn2.serve.received import checked
+from dn2.serve.received import aside, checked
 from dn2.serve.served import ServedModel
-from dn2.serve.service import Service
-from dn2.serve.tensors import items_of, metadata, read_inference, write_outputs
+from dn2.serve.service import Service, while_there
+from dn2.serve.tensors import Inference, items_of, metadata, read_inference, write_outputs
 
 JSON_LENGTH = "inference-header-content-length"
 
@@ -67,10 +67,16 @@ def routes(service: Service) -> APIRouter:
         served = served_of(model, version)
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Refused(415, "the body must not be compressed")
-        inference = read_inference(await request.body(), request.headers.get(JSON_LENGTH))
-        asked = checked(items_of(inference, served.state), served.state, service.limits, secrets.token_hex(6))
+        body, state = await request.body(), served.state
+
+        def read() -> tuple[Inference, Asked]:
+            inference = read_inference(body, request.headers.get(JSON_LENGTH))
+            asked = items_of(inference, state, service.limits)
+            return inference, checked(asked, state, service.limits, secrets.token_hex(6))
+
+        inference, asked = await aside(len(body), read)
         try:
-            answer = await asyncio.wrap_future(served.ask(asked))
+            answer = await while_there(request, served.ask(asked))
         except Dn2Error as error:
             raise Refused(400, str(error)) from error
         service.metrics.scored(served.name, answer.rows)
@@ -79,9 +85,9 @@ def routes(service: Service) -> APIRouter:
                 raise Refused(400, f"item {number} cannot be read: {row.error}")
         about = {"model_name": served.name, "model_version": answer.version}
         about |= {} if inference.id is None else {"id": inference.id}
-        body, length = write_outputs(about, inference, answer.rows)
+        content, length = write_outputs(about, inference, answer.rows)
         if length is None:
-            return Response(body, media_type="application/json")
-        return Response(body, media_type="application/octet-stream", headers={JSON_LENGTH: str(length)})
+            return Response(content, media_type="application/json")
+        return Response(content, media_type="application/octet-stream", headers={JSON_LENGTH: str(length)})
 
     return router

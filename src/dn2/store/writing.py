@@ -25,6 +25,26 @@ def lock_folder(folder: Path, shared: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
+def hold_folder(folder: Path) -> int | None:
+    """Keep a folder for this process, until it ends or the handle that is returned is closed; None where none can be.
+
+    Raises BlockingIOError where another holds it."""
+    if os.name != "posix":
+        return None
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise
+    except OSError:  # some network file systems lock no folders
+        os.close(handle)
+        return None
+    return handle
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file beside its place, and put it there once it is on the disk."""
     temporary = path.with_name(path.name + ".tmp")
