@@ -144,8 +144,8 @@ class Journal:
             (known,) = self._file.execute("SELECT value FROM about WHERE name = 'model'").fetchone()
         if known != model:
             raise InputError(
-                f"the files that {self.path} knows were scored by the model {known}, not {model}: name a journal of its "
-                f"own with {option('state')}"
+                f"the files that {self.path} knows were scored by the model {known}, not {model}: name a journal of "
+                f"its own with {option('state')}"
             )
 
     def is_done(self, file: Arrived) -> bool:
