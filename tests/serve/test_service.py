@@ -92,6 +92,14 @@ def test_the_scores_of_audits_are_not_among_recent_items(opened: Opening, saved_
     assert [(one.p_value, one.is_anomaly) == (None, None) for one in recent] == audits
 
 
+def test_the_title_of_the_page_does_not_tell_how_many_audits_were_flagged(opened: Opening, saved_vectors: Path) -> None:
+    client, _ = opened(saved_vectors, policy=Policy(audit=2))
+    client.post("/v1/score", json={"items": [[0.0, 0.0, 0.0, n / 100] for n in range(20)]})
+    page = client.get("/review/points").text
+    assert "anomalous at" not in page.split("<script")[0]
+    assert "items to judge</title>" in page
+
+
 @pytest.mark.parametrize("name", [".dn2", "..dn2", "a\nb.dn2", "\udcff.dn2"])
 def test_a_folder_whose_name_no_request_can_say_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="rename the folder"):

@@ -57,9 +57,10 @@ class Shown:
     """What a service adds to a page that it gives to a browser.
 
     data : what its script reads as `data.served`; script : that script, which may replace `keeper`; style : rules.
-    header : HTML above the items."""
+    header : HTML above the items; title : what the page is called."""
 
     data: Mapping[str, Any]
     script: str
-    style: str = ""
-    header: str = ""
+    style: str
+    header: str
+    title: str

@@ -38,7 +38,7 @@ def results_page(results: Results, around: PageContext, shown: Shown | None = No
     """Return the page of some results as HTML; shown : what a service adds."""
     columns = _Columns(results, around)
     data = columns.data()
-    title = results.summary()
+    title = results.summary() if shown is None else shown.title
     left_out = columns.left_out()
     about = (
         f"{f'<h2>What the page leaves out</h2>{sentences(left_out)}' if left_out else ''}"
