@@ -58,7 +58,7 @@ def queue_page(service: Service, served: ServedModel, person: str, opened: str |
         part("queue.js"),
         part("served.css"),
         fill(part("queue.html"), parts),
-        f"{served.name}: {count_in_words(len(kept), 'item', 'items')} to judge",  # not how many are flagged: of audits, too
+        f"{served.name}: {count_in_words(len(kept), 'item', 'items')} to judge",  # not how many are flagged, audits too
     )
     at_rate = (
         results.at(served.rate)
