@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
+import dn2
 from dn2.errors import InputError
 from dn2.model.answering import Policy
 from dn2.results.rows import Row
@@ -18,7 +19,7 @@ from dn2.serve import served as served_module
 from dn2.serve.line import Answer
 from dn2.serve.served import check_names
 from dn2.serve.service import while_there
-from serve_models import Opening, opened, saved_vectors
+from serve_models import Opening, opened, saved_vectors, vectors
 
 __all__ = ["opened", "saved_vectors"]
 
@@ -104,3 +105,19 @@ def test_the_title_of_the_page_does_not_tell_how_many_audits_were_flagged(opened
 def test_a_folder_whose_name_no_request_can_say_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="rename the folder"):
         check_names([tmp_path / name])
+
+
+def test_labels_that_were_sent_with_an_item_go_into_the_model_with_its_verdict(opened: Opening, tmp_path: Path) -> None:
+    rows = vectors(80).repeat(2, axis=0) + vectors(160, 1) / 50
+    model = dn2.fit(rows, part=[f"p{n // 2}" for n in range(160)], false_alarm_rate=0.1)
+    model.save(tmp_path / "parts.dn2")
+    client, service = opened(tmp_path / "parts.dn2")
+    sent = {"items": [[9.0] * 4, [-9.0] * 4], "names": ["a", "b"], "part": ["new", "other"]}
+    results = client.post("/v1/score", json=sent).json()["results"]
+    assert [row["part"] for row in results] == ["new", "other"]
+    for row in results:
+        client.post(f"/v1/items/{row['id']}/verdict", json={"verdict": "normal"})
+    taken = client.post("/v1/models/parts/feedback")
+    assert taken.status_code == 200, taken.text
+    items = {item.name: item.part for item in service.models.of(None).state.items}
+    assert (items["a"], items["b"]) == ("new", "other")

@@ -34,8 +34,8 @@ def feedback(
         Path,
         typer.Argument(
             metavar="VERDICTS",
-            help="A table with the columns item and verdict (normal, defect or unsure), and perhaps path, audit and "
-            "kind, as the page of dn2 score --report writes it.",
+            help="A table with the columns item and verdict (normal, defect or unsure), and perhaps path, audit, "
+            "kind, part and per, as the page of dn2 score --report writes it.",
             show_default=False,
         ),
     ],

@@ -32,12 +32,14 @@ class Verdict(NamedTuple):
         Whether it was drawn at random for a person to judge, see `Model.score`.
     kind : str, default=''
         Of a defect, its kind, such as `scratch`.
+    part, per : str, default=''
+        What it belongs to, where the model's rules do not tell.
 
     Examples
     --------
     >>> import dn2
     >>> dn2.Verdict("part 7.png", "defect", kind="scratch")
-    Verdict(item='part 7.png', verdict='defect', path='', audit=False, kind='scratch')
+    Verdict(item='part 7.png', verdict='defect', path='', audit=False, kind='scratch', part='', per='')
     """
 
     item: str
@@ -45,13 +47,15 @@ class Verdict(NamedTuple):
     path: str = ""
     audit: bool = False
     kind: str = ""
+    part: str = ""
+    per: str = ""
 
 
 def verdicts_of(given: Any) -> list[Verdict]:
     """Return verdicts, each item once.
 
-    given : a file with the columns item and verdict, and perhaps path, audit and kind; a dict of verdicts by item; or
-    a list of `Verdict`, or of tuples like it.
+    given : a file with the columns item and verdict, and perhaps path, audit, kind, part and per; a dict of verdicts by
+    item; or a list of `Verdict`, or of tuples like it.
     Raises InputError for another form, another verdict, and two of one item that differ."""
     if isinstance(given, (str, os.PathLike)):
         found = _read(given)
@@ -78,8 +82,8 @@ def _read(path: str | os.PathLike[str]) -> list[Verdict]:
     table = read_table([os.fspath(path)], text=Verdict._fields, verbatim=Verdict._fields, only=Verdict._fields)
     if lacking := [name for name in Verdict._fields[:2] if name not in table.columns]:
         raise InputError(
-            f"{path}: verdicts have the columns item and verdict, and perhaps path, audit and kind; {lacking[0]} is "
-            "missing"
+            f"{path}: verdicts have the columns item and verdict, and perhaps path, audit, kind, part and per; "
+            f"{lacking[0]} is missing"
         )
     if table.errors:
         row = min(table.errors)
@@ -95,7 +99,9 @@ def _of_tuple(number: int, one: Any) -> Verdict:
     return _checked(f"{number:,}", *one)
 
 
-def _checked(where: str, item: Any, verdict: Any, path: Any = "", audit: Any = False, kind: Any = "") -> Verdict:
+def _checked(
+    where: str, item: Any, verdict: Any, path: Any = "", audit: Any = False, kind: Any = "", *labels: Any
+) -> Verdict:
     if not isinstance(item, str) or not item:
         raise InputError(f"the verdict {where} must name an item, got {item!r:.100}")
     said = str(verdict).strip().lower()
@@ -105,4 +111,5 @@ def _checked(where: str, item: Any, verdict: Any, path: Any = "", audit: Any = F
     flag = str(audit).strip().lower()
     if flag not in TRUE + FALSE:
         raise InputError(f"audit of the verdict {where} must be true, false or empty, got {audit!r:.100}")
-    return Verdict(item, said, os.fspath(path), flag in TRUE, " ".join(str(kind).split())[:LONGEST_KIND])
+    shown = " ".join(str(kind).split())[:LONGEST_KIND]
+    return Verdict(item, said, os.fspath(path), flag in TRUE, shown, *map(str, labels))

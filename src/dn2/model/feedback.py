@@ -66,7 +66,7 @@ def hear(
     rules = now.rules.resolve(None, None)
     with labelling(*rules):
         found_items, said, lost = _find(now, new, inputs, names, progress)
-    belonging = belonging_of(*rules, found_items)
+    belonging = _with_labels(now, belonging_of(*rules, found_items), said)
     scored = now.kind.score(now, found_items, progress, belonging)
     rows = [decide(row, now.false_alarm_rate) for row in scored.rows]
     readable = [place for place, row in enumerate(rows) if row.error is None]
@@ -92,7 +92,7 @@ def hear(
     defects = [place for place in readable if judged[place].verdict == DEFECT]
     vectors = _vectors(now, found_items, defects)
     joining = [judged[place] for place in normal]
-    state = _joined(now, found_items, normal, joining, progress) if normal else now
+    state = _joined(now, found_items, normal, joining, belonging, progress) if normal else now
     kept = [*(judged[place] for place in readable if place not in defects), *(judged[place] for place in defects)]
     state = replace(state, told=now.told.with_more(kept, vectors))
     audited = [one.item for one in joining if one.audit]
@@ -205,6 +205,18 @@ def _places(found: Any, by_path: bool) -> tuple[dict[tuple[str, str], int], dict
     return places, only
 
 
+def _with_labels(now: State, belonging: Belonging, said: Sequence[Verdict]) -> Belonging:
+    """Return what items belong to as their verdicts say, or else as the model's rules do."""
+    labels = []
+    for name, told in (("part", belonging.part), ("per", belonging.per)):
+        given = [getattr(one, name) or None for one in said]
+        if getattr(now.rules, name) is None or not any(given):
+            labels.append(told)
+        else:
+            labels.append([one or other for one, other in zip(given, told or [None] * len(said), strict=True)])
+    return Belonging(*labels)
+
+
 def _vectors(now: State, found_items: Any, places: Sequence[int]) -> Vectors:
     if not places:
         return np.empty((0, now.kind.dimension), np.float32)
@@ -212,13 +224,20 @@ def _vectors(now: State, found_items: Any, places: Sequence[int]) -> Vectors:
 
 
 def _joined(
-    now: State, found_items: Any, places: Sequence[int], judged: Sequence[Judged], progress: Progress | None
+    now: State,
+    found_items: Any,
+    places: Sequence[int],
+    judged: Sequence[Judged],
+    belonging: Belonging,
+    progress: Progress | None,
 ) -> State:
-    """Let normal items join the reference set: audited ones as others, those that scores chose as neighbours alone."""
+    """Let normal items join the reference set: audited ones as others, those that scores chose as neighbours alone.
+
+    belonging : of all found items."""
     holding = now.detector if all(one.audit for one in judged) else now.detector.holding_out()
     joining = found_items.at(places).named(_names(now, judged))
-    rules = now.rules.resolve(None, None)
-    belonging = belonging_of_reference(*now.rules.required(rules), joining)
+    own = belonging.at(np.array(places, np.int64))
+    belonging = belonging_of_reference(*now.rules.required((own.part, own.per)), joining)
     new = now.kind.reference(joining, progress)
     roles = (ROLES[AUDITED if one.audit else NEIGHBOR] for one in judged)
     new_items = [

@@ -36,8 +36,8 @@ class Listener(Scorer):
         Parameters
         ----------
         verdicts : path, dict or list of Verdict
-            A file with the columns item and verdict, and perhaps path, audit and kind, as the page of results writes
-            it; or verdicts by item: `normal`, `defect` or `unsure`.
+            A file with the columns item and verdict, and perhaps path, audit, kind, part and per, as the page of
+            results writes it; or verdicts by item: `normal`, `defect` or `unsure`.
         inputs : path, iterable of paths, or items from memory, default=None
             What the items were scored from; by default their files, as the verdicts say.
         names : iterable of str, default=None

@@ -40,7 +40,15 @@ def take_in(service: Service, served: ServedModel, person: str) -> dict[str, Any
             model = load(served.folder, cache=False)
             named = _named(model, kept)
             verdicts = [
-                Verdict(name, one.verdict or "", audit=one.why == AUDIT, kind=one.kind) for name, one in named.items()
+                Verdict(
+                    name,
+                    one.verdict or "",
+                    audit=one.why == AUDIT,
+                    kind=one.kind,
+                    part=one.record.get("part") or "",
+                    per=one.record.get("per") or "",
+                )
+                for name, one in named.items()
             ]
             contents = {name: unpack(service.store.content(one.id) or b"") for name, one in named.items()}
             heard = model.feedback(verdicts, contents, progress=False)

@@ -119,7 +119,7 @@ class Guard:
 
     def _limited(self, receive: Receive, most: int, held: list[int]) -> Receive:
         """Receive a body that is neither larger nor slower than it may be; held : its bytes so far, in one place."""
-        end = time.monotonic() + self._limits.seconds
+        end = asyncio.get_running_loop().time() + self._limits.seconds
         is_whole = False
 
         async def receive_more() -> Message:
@@ -127,7 +127,8 @@ class Guard:
             if is_whole:
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(0.001, end - time.monotonic()))
+                async with asyncio.timeout_at(end):
+                    message = await receive()
             except TimeoutError:
                 raise Refused(408, f"a request must arrive within {self._limits.seconds:g} seconds") from None
             size = len(message.get("body", b""))

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from urllib.parse import quote
 
+from dn2.errors import Dn2Error
 from dn2.report.page import SERVED, definitions, page_text, read_part
 from dn2.results.words import count_in_words, rate_in_words
 from dn2.serve.served import ServedModel
 from dn2.serve.service import Service
-from dn2.store.versions import versions_of
+from dn2.store.versions import Version, versions_of
 
 MOST_LISTED = 100  # verdicts, changes, items since a change
 
@@ -88,7 +89,7 @@ def model_page(service: Service, served: ServedModel, person: str) -> str:
     )
     versions = [
         [html.escape(_when(one.at)), f"{one.items:,}", html.escape(one.change or "fitted, or copied")]
-        for one in reversed(versions_of(served.folder))
+        for one in reversed(_versions(served))
     ]
     changes = [
         [html.escape(_when(one.at)), html.escape(one.person), html.escape("; ".join(one.words))]
@@ -107,6 +108,14 @@ def model_page(service: Service, served: ServedModel, person: str) -> str:
         f"{_section('Verdicts', _table('verdicts', ('when (UTC)', 'who', 'verdict', 'kind', 'item'), said))}"
     )
     return _small_page(served.name, body, _signed(service, person))
+
+
+def _versions(served: ServedModel) -> list[Version]:
+    """Return the versions in the folder of a model; none while it cannot be read, which `problem` says."""
+    try:
+        return versions_of(served.folder)
+    except Dn2Error:
+        return []
 
 
 def drift_in_words(served: ServedModel) -> str:

@@ -162,6 +162,10 @@ class Store:
                 return
             connection.execute("DELETE FROM contents WHERE item = ?", oldest[:1])
             connection.execute("UPDATE items SET size = 0 WHERE id = ?", oldest[:1])
+            connection.execute(
+                "DELETE FROM items WHERE id = ? AND NOT EXISTS (SELECT 1 FROM verdicts WHERE item = items.id)",
+                oldest[:1],
+            )
             held -= oldest[1]
             self.let_go += 1
 
