@@ -39,7 +39,6 @@ class Line:
         self._score, self._limits = answer, limits
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
-        self._turn = threading.Lock()  # to take requests; kept while several are answered together
         self._is_open = True
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
@@ -69,14 +68,7 @@ class Line:
             thread.join()
 
     def _work(self) -> None:
-        while True:
-            with self._turn:
-                taken = self._take()
-                if len(taken) > 1:
-                    self._answer(taken)
-                    continue
-            if not taken:
-                return
+        while taken := self._take():
             self._answer(taken)
 
     def _take(self) -> list[_Waiting]:
