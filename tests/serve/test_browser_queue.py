@@ -69,6 +69,7 @@ def test_a_queue_is_judged_by_keyboard_and_the_model_learns_and_forgets(
 
     page = visit(process.address, "/review/parts")
     assert "4 items wait for a verdict" in page.content()
+    assert page.locator("h1").inner_text() == "parts: 4 items to judge"
     for keys in ("n", "j", "n", "j", "a", "ArrowRight", "d", "z", "u"):  # z takes the d back
         page.keyboard.press(keys)
     assert marked(page) == ["normal", "normal", "defect", "unsure"]

@@ -54,6 +54,7 @@ function startServed() {
   document.addEventListener("drop", (event) => {
     if (served.takes_files && event.dataTransfer.files.length) score(event.dataTransfer.files);
   });
+  if (served.title) at("sentence").textContent = document.title = served.title;
   const wanted = served.ids.indexOf(new URLSearchParams(location.search).get("open"));
   if (wanted >= 0) openItem(wanted);
   else focusCard(at("gallery")?.querySelector(".card"));

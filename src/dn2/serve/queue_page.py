@@ -53,12 +53,13 @@ def queue_page(service: Service, served: ServedModel, person: str, opened: str |
     items = files_of(service, kept, rows) if now.kind.sent_as != "json" else None
     results = to_results(served.model, now, ScoredItems(rows, files=items), paths=[""] * len(rows))
     marks = [[place, one.verdict, one.kind] for place, one in enumerate(kept) if one.verdict is not None]
+    title = f"{served.name}: {count_in_words(len(kept), 'item', 'items')} to judge"  # not how many of them are flagged
     shown = Shown(
-        _about(served, [one.id for one in kept], marks),
+        _about(served, [one.id for one in kept], marks) | {"title": title},
         part("queue.js"),
         part("served.css"),
         fill(part("queue.html"), parts),
-        f"{served.name}: {count_in_words(len(kept), 'item', 'items')} to judge",  # not how many are flagged, audits too
+        title,
     )
     at_rate = (
         results.at(served.rate)

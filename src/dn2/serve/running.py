@@ -34,6 +34,7 @@ SECONDS_TO_FINISH = 30
 HEADER_SECONDS = 10.0  # that the headers of a request may take
 ANSWER_SECONDS = 30.0  # that a client may read nothing of an answer that waits for it
 MOST_HEADERS = 1 << 16  # bytes of these
+READ_AHEAD = 1 << 20  # bytes of a body that wait for the application
 MOST_CONNECTIONS = 1_000
 
 
@@ -99,6 +100,15 @@ class _Patient(HttpToolsProtocol):
         """Go on, as the client has read."""
         super().resume_writing()
         self._read_at_last()
+
+    def on_body(self, body: bytes) -> None:
+        """Let more of a body arrive before the application reads it: to pause at each 64 KiB costs 6 % of pictures."""
+        if self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        if len(self.cycle.body) > READ_AHEAD:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
