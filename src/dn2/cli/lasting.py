@@ -1,4 +1,4 @@
-"""Commands that go on until they are ended: signals, and a line that says what is done."""
+"""Commands that go on until they are ended: an option of theirs, signals, and a line that says what is done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+AuditOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Draw one item in N at random, or one part, for a person to judge whatever its score.",
+        show_default=False,
+    ),
+]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dn2.cli.common import RateOption, WarnRateOption, note, quote_words, say_next
+from dn2.cli.lasting import AuditOption
 from dn2.errors import InputError
 from dn2.system.interface import option
 
@@ -47,14 +48,7 @@ def serve(
     ] = "4GB",
     false_alarm_rate: RateOption = None,
     warn_rate: WarnRateOption = None,
-    audit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Put one item in N, or one part, drawn at random, before a person whatever its score.",
-            show_default=False,
-        ),
-    ] = None,
+    audit: AuditOption = None,
     max_body: Annotated[str, typer.Option(metavar="SIZE", help="Most that one request may have.")] = "64MB",
     queue: Annotated[
         int, typer.Option(metavar="N", help="Requests that may wait for a model; more are asked to come again (429).")

@@ -29,7 +29,7 @@ from dn2.cli.common import (
     report_reference,
     say_next,
 )
-from dn2.cli.lasting import ending_in_order, status_line
+from dn2.cli.lasting import AuditOption, ending_in_order, status_line
 from dn2.errors import InputError
 from dn2.results.words import count_in_words
 from dn2.system.interface import option
@@ -96,14 +96,7 @@ def watch(
     ] = None,
     false_alarm_rate: RateOption = None,
     warn_rate: WarnRateOption = None,
-    audit: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Draw one item in N at random, or one part, for a person to judge whatever its score.",
-            show_default=False,
-        ),
-    ] = None,
+    audit: AuditOption = None,
     mask: MaskOption = None,
     exclude: ExcludeOption = None,
     once: Annotated[
