@@ -454,6 +454,7 @@ def test_prometheus_reads_the_metrics(opened: Opening, saved_vectors: Path) -> N
     assert values["dn2_to_judge", "points"] == 1
     assert values["dn2_model_info", *sorted(["points", served.version])] == 1
     assert values["dn2_drift_alarm", "points"] == 0
+    assert values["dn2_let_go_total",] == 0
 
 
 def test_a_stream_that_changes_is_told_with_its_items_and_the_watch_goes_on_after_a_restart(

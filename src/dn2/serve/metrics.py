@@ -80,6 +80,8 @@ class _Present:
         families = {name: GaugeMetricFamily(name, words, labels=["model"]) for name, words in gauges.items()}
         about = GaugeMetricFamily("dn2_model_info", "The version of a model in service.", labels=["model", "version"])
         reloads = CounterMetricFamily("dn2_reloads", "Changed models that were taken over.", labels=["model"])
+        let_go = CounterMetricFamily("dn2_let_go", "Kept items that were let go, as --keep allows no more.")
+        let_go.add_metric([], self._store.let_go)
         for one in self._served():
             monitor = one.monitor
             values = {
@@ -95,7 +97,7 @@ class _Present:
                     families[name].add_metric([one.name], value)
             about.add_metric([one.name, one.version], 1)
             reloads.add_metric([one.name], one.reloads)
-        yield from (*families.values(), about, reloads)
+        yield from (*families.values(), about, reloads, let_go)
 
     def describe(self) -> Iterator[Metric]:
         """Give nothing, as all that is said is said by `collect`."""
